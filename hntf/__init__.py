@@ -1,0 +1,35 @@
+"""Hierarchical nonnegative matrix and tensor factorization, trained end to end through exact NNLS layers.
+
+Names are imported when they are first used, so that `import hntf` loads neither torch nor Numba nor matplotlib.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_MODULES = ("data", "datasets", "estimators", "fitting", "layers", "losses", "maps", "metrics", "plot", "torch")
+_HOMES = {
+    "GradcheckReport": "hntf.gradient_check",
+    "Hierarchy": "hntf.hierarchy",
+    "NNLSInfo": "hntf.least_squares",
+    "NeuralNMF": "hntf.estimators",
+    "as_data": "hntf.data",
+    "gradcheck": "hntf.gradient_check",
+    "nnls": "hntf.least_squares",
+    "nnls_gram": "hntf.least_squares",
+}
+
+__all__ = ["__version__", *_HOMES, *_MODULES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return import_module(f"hntf.{name}")
+    raise AttributeError(f"module 'hntf' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

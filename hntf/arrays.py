@@ -1,0 +1,75 @@
+"""Which backend an array belongs to, and how it enters and leaves the core.
+
+The array decides: NumPy in, NumPy out; torch in, torch out, on its device and in its dtype. The core computes in
+float64 whatever the data, because a Gram matrix squares the condition number. It is written against the functions of
+a TensorLy backend, which `backend_of` hands out without touching TensorLy's global one.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TypeGuard
+
+import numpy as np
+from tensorly.backend import BackendManager
+
+Array = Any
+"""A `numpy.ndarray` or a `torch.Tensor`."""
+
+
+def is_torch(x: object) -> TypeGuard[Any]:
+    """Tell whether `x` is a torch tensor, without importing torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def backend_of(x: Array) -> Any:
+    """Return the TensorLy backend whose functions act on `x`."""
+    return BackendManager.load_backend("pytorch" if is_torch(x) else "numpy")
+
+
+def as_float64(x: Array) -> Array:
+    """Return `x` in float64 and out of autograd, in its backend and on its device; no copy where it already is."""
+    if is_torch(x):
+        return x.detach().double()
+    return np.asarray(x, dtype=np.float64)
+
+
+def cast_like(x: Array, reference: Array) -> Array:
+    """Return the core's float64 `x` in the floating dtype of `reference`; integers give float64."""
+    if is_torch(reference):
+        return x.to(reference.dtype) if reference.dtype.is_floating_point else x
+    dtype = getattr(reference, "dtype", np.dtype(np.float64))
+    return x.astype(dtype, copy=False) if dtype in (np.float32, np.float16) else x
+
+
+def host_view(x: Array) -> np.ndarray | None:
+    """Return a NumPy view of an array in CPU memory without copying; None for an array elsewhere."""
+    if not is_torch(x):
+        return x
+    return x.detach().numpy() if x.device.type == "cpu" else None
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """Return `x` as a NumPy array in CPU memory, copied only from another device."""
+    return x.detach().cpu().numpy() if is_torch(x) else np.asarray(x)
+
+
+def from_numpy(x: np.ndarray, reference: Array) -> Array:
+    """Return the NumPy array `x` in the backend and on the device of `reference`; zero-copy on the CPU."""
+    if not is_torch(reference):
+        return x
+    return sys.modules["torch"].from_numpy(x).to(reference.device)
+
+
+
+def as_bool(x: Array) -> Array:
+    """Return `x` as booleans, in its backend."""
+    return x.detach().bool() if is_torch(x) else np.asarray(x, dtype=bool)
+
+
+def arange_like(n: int, reference: Array) -> Array:
+    """Return the integers below `n`, in the backend and on the device of `reference`."""
+    if is_torch(reference):
+        return sys.modules["torch"].arange(n, device=reference.device)
+    return np.arange(n)

@@ -1,0 +1,87 @@
+"""What maps and losses may ask of the data, and the answers that do not depend on where the numbers live."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+from hntf.arrays import Array, backend_of
+
+Factors = Sequence[Array | None]
+"""One factor a mode, `(dimension, rank)`; the entry of the mode that is computed is ignored and may be None."""
+
+
+class Data(ABC):
+    """A nonnegative tensor of order N, samples along mode 0, in float64.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    prototype : Any
+        The array as the user gave it, or an empty one of its kind: results are cast to its dtype.
+    """
+
+    shape: tuple[int, ...]
+    prototype: Any
+
+    @abstractmethod
+    def norm_squared(self) -> float:
+        """Return `‖X‖²`, weighted where there are weights."""
+
+    @abstractmethod
+    def mttkrp(self, factors: Factors, mode: int) -> Array:
+        """Return the matricised tensor times the Khatri–Rao product of the other modes' factors, `(shape[mode], rank)`.
+
+        For a matrix this is `X A` (mode 0, `factors=[None, A]`) and `XᵀV` (mode 1, `factors=[V, None]`).
+        """
+
+    @abstractmethod
+    def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
+        """Return `X ×_i U_iᵀ` over all modes `i` but `skip`; modes whose factor is None stay as they are."""
+
+    @abstractmethod
+    def input_gradient(self, dC: Array, factors: Factors) -> Any:
+        """Return the gradient with respect to `X` for the gradient `dC` with respect to `mttkrp(factors, 0)`.
+
+        Dense data get the tensor `[[dC, U_2, …, U_N]]`; sparse data get it at their stored entries only.
+        """
+
+    @abstractmethod
+    def residual_norm_squared(self, code: Array, factors: Factors) -> float:
+        """Return `‖X − [[S, U_2, …, U_N]]‖²` from the residual itself, in blocks of samples.
+
+        The Gram form cancels when the relative error falls under about 1e-6; this does not.
+        """
+
+    def gram(self, factors: Factors) -> Array:
+        """Return the Gram matrix of the Khatri–Rao product of the factors of modes 1 … N−1: `(k, k)`, or `(n, k, k)`."""
+        return reduce(lambda product, U: product * (U.T @ U), factors[2:], factors[1].T @ factors[1])  # type: ignore[union-attr]
+
+    def gram_pullback(self, factors: Factors, dG: Array) -> list[Array]:
+        """Return the gradients with respect to the factors of modes 1 … N−1 for the symmetric gradient `dG`."""
+        grams = [U.T @ U for U in factors[1:]]  # type: ignore[union-attr]
+        gradients = []
+        for i, U in enumerate(factors[1:]):
+            others = reduce(lambda product, G: product * G, grams[:i] + grams[i + 1 :], dG)
+            gradients.append(2 * (U @ others))
+        return gradients
+
+    def blocks_of_samples(self) -> list[slice]:
+        """Return slices of mode 0 whose dense blocks hold a few million entries each."""
+        entries = 1
+        for dimension in self.shape[1:]:
+            entries *= dimension
+        rows = max(1, 2**22 // entries)
+        return [slice(start, start + rows) for start in range(0, self.shape[0], rows)]
+
+
+def cp_dense(code: Array, factors: Factors) -> Array:
+    """Return the dense tensor `[[S, U_2, …, U_N]]`."""
+    tl = backend_of(code)
+    *middle, last = factors[1:]
+    product = code
+    for U in middle:
+        product = product[..., None, :] * U
+    return tl.tensordot(product, last.T, 1)  # type: ignore[union-attr]

@@ -1,0 +1,50 @@
+"""Sparse data: a SciPy sparse matrix. Nothing of its dense size is formed, but for blocks of a reported residual."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from hntf.arrays import Array
+from hntf.data.protocol import Data, Factors
+
+
+class SparseData(Data):
+    """A SciPy sparse matrix, `(n, m)`, held by rows and by columns in float64."""
+
+    def __init__(self, matrix: Any) -> None:
+        self.matrix = scipy.sparse.csr_array(matrix, dtype=np.float64)
+        self.matrix.sum_duplicates()
+        self.transposed = self.matrix.T.tocsr()
+        self.shape = self.matrix.shape
+        self.prototype = np.empty(0, matrix.dtype)
+
+    def norm_squared(self) -> float:
+        return float(self.matrix.data @ self.matrix.data)
+
+    def mttkrp(self, factors: Factors, mode: int) -> Array:
+        return self.matrix @ factors[1] if mode == 0 else self.transposed @ factors[0]
+
+    def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
+        if factors[1 - skip] is None:
+            raise ValueError("a sparse matrix cannot be returned uncompressed: give the factor of the other mode")
+        product = self.mttkrp(factors, skip)
+        return product if skip == 0 else product.T
+
+    def input_gradient(self, dC: Array, factors: Factors) -> Any:
+        rows, columns = self.matrix.nonzero()
+        entries = np.empty(len(rows))
+        block = max(1, 2**22 // dC.shape[1])
+        for start in range(0, len(rows), block):
+            here = slice(start, start + block)
+            entries[here] = np.einsum("ek,ek->e", dC[rows[here]], factors[1][columns[here]])  # type: ignore[index]
+        return scipy.sparse.csr_array((entries, (rows, columns)), shape=self.shape)
+
+    def residual_norm_squared(self, code: Array, factors: Factors) -> float:
+        total = 0.0
+        for rows in self.blocks_of_samples():
+            residual = self.matrix[rows].toarray() - code[rows] @ factors[1].T  # type: ignore[union-attr]
+            total += float(np.sum(residual**2))
+        return total

@@ -1,0 +1,186 @@
+"""A stack of layers: codes of codes, and the chain rule through them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hntf.arrays import Array, as_float64, cast_like
+from hntf.data import Data, DenseData, as_data
+from hntf.layers import LayerTape, NNLSLayer
+from hntf.validation import check_real_array, check_shape
+
+
+@dataclass
+class Gradients:
+    """The gradient of a loss with respect to what a forward pass computed.
+
+    Attributes
+    ----------
+    codes : list of arrays or None, one a level
+    factors : list of lists of arrays or None, one a level
+        The loss's direct dependence on the factors of a level's map.
+    gram, adjoint : array or None
+        The loss's direct dependence on the first level's `G` and `C`.
+    """
+
+    codes: list[Array | None]
+    factors: list[list[Array] | None] = field(default_factory=list)
+    gram: Array | None = None
+    adjoint: Array | None = None
+
+
+def add(total: Array | None, term: Array | None) -> Array | None:
+    """Return the sum of two gradients, None being zero."""
+    if total is None or term is None:
+        return total if term is None else term
+    return total + term
+
+
+class Hierarchy:
+    """A stack of nonnegative least-squares layers: `S_0 = X`, `S_l = q(S_{l−1}, M_l)`.
+
+    Parameters
+    ----------
+    layers : sequence of NNLSLayer
+        From the data up: each one's data are the codes of the one before.
+
+    Attributes
+    ----------
+    layers : list of NNLSLayer
+    factors : list of arrays
+        The factors of all levels, one after the other; for matrices `[A_1, …, A_L]`, `A_l` being `(k_{l−1}, k_l)`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a layer is no `NNLSLayer`, or a level does not fit on the one below.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> A = [np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([[1.0], [1.0]])]
+    >>> hierarchy = hntf.Hierarchy([hntf.layers.NNLSLayer(hntf.maps.Dense(A_l)) for A_l in A])
+    >>> codes, tape = hierarchy.forward(np.array([[2.0, 2.0, 4.0]]))
+    >>> codes
+    [array([[2., 4.]]), array([[3.]])]
+    """
+
+    def __init__(self, layers: Sequence[NNLSLayer]) -> None:
+        self.layers = list(layers)
+        if not self.layers:
+            raise ValueError("layers must hold at least one layer, got none")
+        for layer in self.layers:
+            if not isinstance(layer, NNLSLayer):
+                raise TypeError(f"layers must hold hntf.layers.NNLSLayer, got {type(layer).__name__}")
+        for level, (lower, upper) in enumerate(zip(self.layers, self.layers[1:], strict=False), start=2):
+            if len(upper.map.factors[0]) != lower.map.rank:
+                raise ValueError(
+                    f"layers must fit on each other: level {level} takes codes of {len(upper.map.factors[0])} components, "
+                    f"level {level - 1} gives {lower.map.rank}"
+                )
+
+    @property
+    def factors(self) -> list[Array]:
+        return [factor for layer in self.layers for factor in layer.map.factors]
+
+    def with_factors(self, factors: Sequence[Array]) -> Hierarchy:
+        """Return the same hierarchy with other factors, given as `factors` lists them."""
+        remaining = iter(factors)
+        return Hierarchy(
+            [NNLSLayer(layer.map.with_factors([next(remaining) for _ in layer.map.factors])) for layer in self.layers]
+        )
+
+    def forward(self, X: Any, *, supports: Sequence[Array] | None = None) -> tuple[list[Array], list[LayerTape]]:
+        """Solve for the codes of all levels.
+
+        Parameters
+        ----------
+        X : array, tensor, scipy.sparse matrix or Data, `(n, …)`
+        supports : sequence of bool arrays, one a level, optional
+            Where to start the searches.
+
+        Returns
+        -------
+        codes : list of arrays, `(n, k_l)`
+            In the dtype of `X`.
+        tape : list of LayerTape
+            For `backward`.
+        """
+        data = as_data(X)
+        self.layers[0].map.check_input(data)
+        tape = self.solve(data, supports)
+        return [cast_like(level.S, data.prototype) for level in tape], tape
+
+    def backward(self, tape: Sequence[LayerTape], dcodes: Sequence[Array | None]) -> tuple[Any, list[Array]]:
+        """Return the gradients with respect to the input and to all factors.
+
+        Parameters
+        ----------
+        tape : list of LayerTape
+            From `forward`.
+        dcodes : sequence of arrays or None, one a level, `(n, k_l)`
+            Gradients with respect to the codes; None stands for zero.
+
+        Returns
+        -------
+        dX : array of the shape of `X`; for a sparse `X` a sparse matrix, the gradient with respect to its stored entries
+        dfactors : list of arrays
+            In the order of `factors`.
+        """
+        if len(dcodes) != len(self.layers):
+            raise ValueError(f"dcodes must have one entry a level, {len(self.layers)}; got {len(dcodes)}")
+        checked: list[Array | None] = []
+        for level, (record, dS) in enumerate(zip(tape, dcodes, strict=True)):
+            name = f"dcodes[{level}]"
+            if dS is not None:
+                dS = as_float64(check_real_array(dS, name))  # noqa: PLW2901
+                check_shape(dS, name, tuple(record.S.shape), "that of the code")
+            checked.append(dS)
+        dC, dfactors = self.pullback(tape, Gradients(checked))
+        dX = self.layers[0].map.input_gradient(tape[0].X, dC)
+        return cast_like(dX, tape[0].X.prototype), dfactors
+
+    def solve(self, X: Data, supports: Sequence[Array] | None = None) -> list[LayerTape]:
+        """Solve for trusted data: `forward` without checks of the arguments or a cast."""
+        tape: list[LayerTape] = []
+        data = X
+        for level, layer in enumerate(self.layers):
+            tape.append(layer.solve(data, None if supports is None else supports[level]))
+            data = DenseData(tape[-1].S)
+        return tape
+
+    def pullback(self, tape: Sequence[LayerTape], gradients: Gradients) -> tuple[Array, list[Array]]:
+        """Return the gradients with respect to the first level's adjoint `C`, and to all factors."""
+        dfactors: list[list[Array]] = []
+        dS: Array | None = None
+        for level in reversed(range(len(self.layers))):
+            layer, record = self.layers[level], tape[level]
+            dS = add(gradients.codes[level], dS)
+            dG, dC = layer.solution_pullback(record, 0 * record.S if dS is None else dS)
+            if level == 0:
+                dG, dC = add(dG, gradients.gram), add(dC, gradients.adjoint)
+            dlevel = layer.map.pullback(record.X, dG, dC)
+            direct = gradients.factors[level] if gradients.factors else None
+            if direct is not None:
+                dlevel = [d + e for d, e in zip(dlevel, direct, strict=True)]
+            dfactors.append(dlevel)
+            dS = layer.map.input_gradient(record.X, dC) if level > 0 else None
+        return dC, [factor for level in reversed(dfactors) for factor in level]
+
+    def decode(self, S: Array, level: int) -> list[Array]:
+        """Return the codes of levels `level`, …, 1 (in this order) that the code `S` of `level` (from 1) stands for."""
+        codes = [S]
+        for layer in reversed(self.layers[1:level]):
+            codes.append(layer.map.apply(codes[-1]))
+        return codes
+
+    def decode_pullback(self, codes: Sequence[Array], d_base: Array) -> tuple[Array, list[list[Array]]]:
+        """Return the gradients with respect to the decoded code and to the factors of levels 2, …, `level`."""
+        dfactors = []
+        gradient = d_base
+        for layer, code in zip(self.layers[1 : len(codes)], reversed(codes[:-1]), strict=True):
+            gradient, dlevel = layer.map.apply_pullback(code, gradient)
+            dfactors.append(dlevel)
+        return gradient, dfactors

@@ -1,0 +1,118 @@
+"""One level: a nonnegative least-squares problem over a linear map, forward and backward."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from hntf.arrays import Array, as_float64, backend_of, cast_like
+from hntf.data import Data, as_data
+from hntf.maps import LinearMap
+from hntf.least_squares.on_support import pullback
+from hntf.least_squares.solver import solve
+from hntf.validation import check_real_array, check_shape
+
+
+class LayerTape(NamedTuple):
+    """What the backward pass of a layer needs of its forward pass, all in float64."""
+
+    X: Data
+    G: Array
+    C: Array
+    S: Array
+    support: Array
+
+
+class NNLSLayer:
+    r"""The layer `q(X) = argmin_{S ≥ 0} ‖X − M(S)‖²` over a linear map `M`, differentiated exactly.
+
+    Only the solution on the support is differentiated: with `V` the solution of the same problem for `dS` on the support
+    found in the forward pass, `dC = V` and `dG = −½(VᵀS + SᵀV)`, which the map pulls back. No residual is formed.
+
+    Parameters
+    ----------
+    map : LinearMap
+        For example `hntf.maps.Dense(A)`.
+
+    References
+    ----------
+    Gao, Haddock, Molitor, Needell, Sadovnik, Will, Zhang (2019), *Neural nonnegative matrix factorization for
+    hierarchical multilayer topic modeling*, CAMSAP; there columns are samples.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> layer = hntf.layers.NNLSLayer(hntf.maps.Dense(np.array([[1.0, 0.0], [1.0, 1.0]])))
+    >>> S, tape = layer.forward(np.array([[1.0, 3.0], [2.0, 1.0]]))
+    >>> S
+    array([[1. , 2. ],
+           [1.5, 0. ]])
+    >>> dX, (dA,) = layer.backward(tape, np.ones_like(S))
+    >>> dX
+    array([[0. , 1. ],
+           [0.5, 0.5]])
+    """
+
+    def __init__(self, map: LinearMap) -> None:
+        if not isinstance(map, LinearMap):
+            raise TypeError(f"map must be a linear map such as hntf.maps.Dense(A), got {type(map).__name__}")
+        self.map = map
+
+    def forward(self, X: Any, *, support: Array | None = None) -> tuple[Array, LayerTape]:
+        """Solve for the code of every sample.
+
+        Parameters
+        ----------
+        X : array, tensor, scipy.sparse matrix or Data, `(n, …)`
+        support : bool array, `(n, k)`, optional
+            Where to start the search.
+
+        Returns
+        -------
+        S : array, `(n, k)`
+            In the dtype of `X`.
+        tape : LayerTape
+            For `backward`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `X` is no real array of the shape the map produces, or it or a factor holds NaN or infinite entries.
+        """
+        data = as_data(X)
+        self.map.check_input(data)
+        tape = self.solve(data, support)
+        return cast_like(tape.S, data.prototype), tape
+
+    def backward(self, tape: LayerTape, dS: Array) -> tuple[Any, list[Array]]:
+        """Return the gradients with respect to the input and to the factors.
+
+        Parameters
+        ----------
+        tape : LayerTape
+            From `forward`.
+        dS : array, `(n, k)`
+            Gradient with respect to the code.
+
+        Returns
+        -------
+        dX : array of the shape of `X`; for a sparse `X` a sparse matrix, the gradient with respect to its stored entries
+        dfactors : list of arrays
+            In the order of `map.factors`.
+        """
+        dS = check_real_array(dS, "dS")
+        check_shape(dS, "dS", tuple(tape.S.shape), "that of the code")
+        dG, dC = self.solution_pullback(tape, as_float64(dS))
+        dX = self.map.input_gradient(tape.X, dC)
+        return cast_like(dX, tape.X.prototype), self.map.pullback(tape.X, dG, dC)
+
+    def solve(self, X: Data, support: Array | None = None) -> LayerTape:
+        """Solve for trusted data: `forward` without checks of the arguments or a cast."""
+        G, C = self.map.gram(X), self.map.adjoint(X)
+        if not float(backend_of(C).sum(abs(C)) + backend_of(G).sum(abs(G))) < float("inf"):
+            raise ValueError("X and the factors must hold finite entries whose products do not overflow")
+        S, found, _ = solve(G, C, support)
+        return LayerTape(X, G, C, S, found)
+
+    def solution_pullback(self, tape: LayerTape, dS: Array) -> tuple[Array, Array]:
+        """Return the gradients with respect to `G` and `C` for the gradient `dS`."""
+        return pullback(tape.G, tape.S, tape.support, dS)

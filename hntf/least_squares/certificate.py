@@ -1,0 +1,86 @@
+"""How optimal, how unique, and how far from a kink a solution of a nonnegative least-squares problem is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hntf.arrays import Array, backend_of, to_numpy
+from hntf.least_squares.gram import column_norms, unit_columns
+from hntf.least_squares.solver import solve
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class NNLSInfo:
+    """What is known of a solution `S` of `min_{S ≥ 0} ½‖X − M(S)‖²` with dual `Y = S G − C`.
+
+    Attributes
+    ----------
+    support : bool array, shape of the solution
+        Where the solution is positive; the columns of a row's support are linearly independent.
+    kkt_residual : float
+        Largest `|min(s_j‖a_j‖, y_j/‖a_j‖)|`, relative to the row's `max_j |c_j|/‖a_j‖ + Σ_j s_j‖a_j‖`; zero at a solution.
+    margin : float
+        Strict complementarity, `min(max(S, Y))`: how far the nearest entry is from changing sides. Zero at a kink,
+        where the solution has no derivative.
+    unique : bool
+        Whether every row's solution is the only one.
+    n_iter : int
+        Iterations of the support search, the most of any row.
+    """
+
+    support: Array
+    kkt_residual: float
+    margin: float
+    unique: bool
+    n_iter: int
+
+
+def kkt_residual(G: Array, C: Array, S: Array, Y: Array) -> Array:
+    """Return the natural residual of every row, `(n,)`, relative to the row's scale; see `NNLSInfo`."""
+    tl = backend_of(S)
+    norms = column_norms(G) + 0 * S
+    inverse = tl.where(norms > 0, 1 / tl.where(norms > 0, norms, 0 * norms + 1), 0 * norms)
+    primal, dual = S * norms, Y * inverse
+    scale = tl.max(tl.abs(C) * inverse, axis=1) + tl.sum(tl.abs(primal), axis=1)
+    residual = tl.max(tl.abs(tl.where(primal < dual, primal, dual)), axis=1)
+    return residual / tl.where(scale > 0, scale, 0 * scale + 1)
+
+
+def is_unique(G: Array, S: Array, Y: Array, support: Array) -> bool:
+    """Tell whether every row's solution is the only one.
+
+    Another solution differs by a `d` with `A d = 0`, `d ≥ 0` off the support, `d = 0` where `Y > 0`. With the support
+    projected out such a `d` is a nonnegative combination of the remaining columns that vanishes, which is again a
+    nonnegative least-squares problem. Rows with the same support and zeros of `Y` share the answer.
+    """
+    G, S, Y, support = (to_numpy(x) for x in (G, S, Y, support))
+    k = S.shape[1]
+    G = G.reshape(-1, k, k)
+    scaled, norms = unit_columns(G)
+    if np.all(np.linalg.eigvalsh(scaled) > 64 * k * EPS):
+        return True
+    norms = np.repeat(norms, len(S) // len(G), axis=0)
+    scale = np.sum(S * norms, axis=1, keepdims=True) + np.max(np.abs(Y), axis=1, keepdims=True)
+    at_zero = ~support & (np.abs(Y) <= 64 * k * EPS * scale * norms)
+    gram_of_row = np.repeat(np.arange(len(G)), len(S) // len(G))
+    patterns = np.unique(np.column_stack([gram_of_row, support, at_zero]), axis=0)
+    return all(_pattern_is_unique(G[p[0]], p[1 : k + 1].astype(bool), p[k + 1 :].astype(bool)) for p in patterns)
+
+
+def _pattern_is_unique(G: np.ndarray, support: np.ndarray, at_zero: np.ndarray) -> bool:
+    if not at_zero.any():
+        return True
+    if np.any(np.diagonal(G)[at_zero] == 0):
+        return False
+    G, _ = unit_columns(G)
+    cross = G[np.ix_(support, at_zero)]
+    schur = G[np.ix_(at_zero, at_zero)] - cross.T @ np.linalg.lstsq(G[np.ix_(support, support)], cross)[0]
+    # min_{d ≥ 0} ‖M d‖² + (1 − Σ d)² with MᵀM = schur: its minimum is zero when some combination vanishes.
+    ones = np.ones((1, len(schur)))
+    combination = solve(schur + 1.0, ones).S[0]
+    value = combination @ schur @ combination + (1 - combination.sum()) ** 2
+    return bool(value > 1e3 * len(G) * EPS)

@@ -1,0 +1,62 @@
+"""Where the solution has no derivative: the distance to the nearest kink, and a recorder of the kinks a computation meets.
+
+The solution is smooth while no row's support changes. A finite difference that straddles a change says nothing about a
+derivative, so whoever takes one installs a recorder and compares the supports on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+
+from hntf.arrays import Array, backend_of, to_numpy
+from hntf.least_squares.gram import apply_gram
+
+
+def margin(S: Array, Y: Array) -> Array:
+    """Return the strict-complementarity margin of every row, `min_j max(s_j, y_j)`, `(n,)`."""
+    tl = backend_of(S)
+    return -tl.max(tl.where(S > Y, -S, -Y), axis=1)  # TensorLy has no minimum along an axis in torch
+
+
+class KinkRecorder:
+    """Collects the supports and the smallest margin of every problem solved while it is installed."""
+
+    def __init__(self) -> None:
+        self.supports: list[np.ndarray] = []
+        self.margin = np.inf
+
+    def record(self, S: Array, Y: Array, support: Array) -> None:
+        """Take note of a solution."""
+        self.supports.append(to_numpy(support))
+        self.margin = min(self.margin, float(margin(S, Y).min()))
+
+    def crossed(self, other: KinkRecorder) -> bool:
+        """Tell whether some support differs from that of the `other` run: a kink lies between them."""
+        return len(self.supports) != len(other.supports) or any(
+            not np.array_equal(a, b) for a, b in zip(self.supports, other.supports, strict=True)
+        )
+
+
+_recorder: ContextVar[KinkRecorder | None] = ContextVar("hntf_kink_recorder", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[KinkRecorder]:
+    """Record every problem that is solved inside the block."""
+    recorder = KinkRecorder()
+    token = _recorder.set(recorder)
+    try:
+        yield recorder
+    finally:
+        _recorder.reset(token)
+
+
+def record(G: Array, C: Array, S: Array, support: Array) -> None:
+    """Take note of a solved problem if a recorder is installed."""
+    recorder = _recorder.get()
+    if recorder is not None:
+        recorder.record(S, apply_gram(G, S) - C, support)

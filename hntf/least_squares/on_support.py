@@ -1,0 +1,51 @@
+"""The differentiable primitive: the solution on a known support, and its pullback.
+
+With the support `P` of a row fixed, `s_P = G_PP⁻¹ c_P` is linear in `c` and self-adjoint, so the backward pass is the
+primitive itself: for a cotangent `dS`, with `V = solve_on_support(G, dS, P)`, `dC = V` and `dG = −½(VᵀS + SᵀV)`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hntf.arrays import Array, from_numpy, host_view
+from hntf.least_squares import portable
+from hntf.least_squares.gram import symmetric_outer
+from hntf.least_squares.threads import over_rows
+
+
+def solve_on_support(G: Array, C: Array, support: Array) -> Array:
+    """Solve `G_PP v_P = c_P` on the support `P` of every row; zero elsewhere, and on columns that depend on others of `P`.
+
+    Parameters
+    ----------
+    G : array, `(k, k)` or `(g, k, k)` with `g` a divisor of `n`, float64
+        Gram matrices; row `i` uses `G[i // (n // g)]`.
+    C : array, `(n, k)`, float64
+    support : bool array, `(n, k)`
+
+    Returns
+    -------
+    array, `(n, k)`, float64
+    """
+    host = host_view(C)
+    if host is None:
+        return portable.solve_on_support(G, C, support)
+    from hntf.least_squares import compiled
+
+    V = np.empty(host.shape)
+    k = host.shape[1]
+    over_rows(compiled.on_support, len(host), k**3 // 6, *kernel_arrays(G, C, support), V)
+    return from_numpy(V, C)
+
+
+def kernel_arrays(G: Array, *rows: Array) -> tuple[np.ndarray, ...]:
+    """Return `G` as `(g, k, k)` and the other arrays as the kernels want them: C-contiguous views of CPU memory."""
+    grams, *rest = (np.ascontiguousarray(host_view(x)) for x in (G, *rows))
+    return grams.reshape(-1, *grams.shape[-2:]), *rest
+
+
+def pullback(G: Array, S: Array, support: Array, dS: Array) -> tuple[Array, Array]:
+    """Return the gradients `(dG, dC)` for the gradient `dS` with respect to the solution `S`."""
+    V = solve_on_support(G, dS, support)
+    return -symmetric_outer(V, S, G), V

@@ -1,0 +1,108 @@
+"""Support search and solution on a support, batched over rows in the functions of a TensorLy backend.
+
+The contract of `compiled`, for arrays that live elsewhere than in CPU memory. Principal submatrices are solved at full
+size, with the rows and columns outside the support replaced by the identity.
+"""
+
+from __future__ import annotations
+
+from hntf.arrays import Array, arange_like, backend_of
+from hntf.least_squares.gram import apply_gram, column_norms, unit_columns
+
+EPS = 2.0**-52
+FULL_EXCHANGES = 3
+BLOCK_ENTRIES = 2**24
+"""Entries of the masked Gram matrices formed at a time: 128 MiB."""
+
+
+def row_grams(G: Array, n: int) -> Array:
+    """Return `G` as `(k, k)` for all rows, or expanded to `(n, k, k)`."""
+    if G.ndim == 2 or len(G) == n:
+        return G
+    return G[0] if len(G) == 1 else G[arange_like(n, G) // (n // len(G))]
+
+
+def _of_rows(G: Array, rows: Array | slice) -> Array:
+    return G if G.ndim == 2 else G[rows]
+
+
+def _solve_block(G: Array, C: Array, support: Array) -> Array:
+    tl = backend_of(C)
+    scaled, norms = unit_columns(G)
+    identity = tl.eye(C.shape[1], **tl.context(C))
+    # The shift is at rounding level: it keeps one singular row from failing the whole batch.
+    diagonal = tl.where(support, 0 * C + EPS, 0 * C + 1)[:, :, None] * identity
+    both = support[:, :, None] & support[:, None, :]
+    masked = tl.where(both, scaled, 0 * identity) + diagonal
+    right = tl.where(support, C / norms, 0 * C)
+    return tl.solve(masked, right[..., None])[..., 0] / norms
+
+
+def solve_on_support(G: Array, C: Array, support: Array) -> Array:
+    """Solve `G_PP v_P = c_P` on the support `P` of every row, zero elsewhere."""
+    n, k = C.shape
+    G = row_grams(G, n)
+    block = max(1, BLOCK_ENTRIES // (k * k))
+    parts = []
+    for start in range(0, n, block):
+        rows = slice(start, start + block)
+        parts.append(_solve_block(_of_rows(G, rows), C[rows], support[rows]))
+    return parts[0] if len(parts) == 1 else backend_of(C).concatenate(parts)
+
+
+def is_definite(G: Array) -> Array:
+    """Tell, for each Gram matrix, whether it is positive definite beyond rounding once its columns have unit norm.
+
+    A zero column never enters a support, so it does not count.
+    """
+    tl = backend_of(G)
+    k = G.shape[-1]
+    scaled, _ = unit_columns(G)
+    zero = tl.einsum("...jj->...j", G) <= 0
+    ones_on_zero = tl.eye(k, **tl.context(G)) * zero[..., None, :]
+    return tl.eigh(scaled + ones_on_zero)[0][..., 0] > 64 * k * EPS
+
+
+def block_pivoting(G: Array, C: Array, support: Array | None, max_iterations: int) -> tuple[Array, Array, Array]:
+    """Solve every row by block principal pivoting, as `compiled.block_pivoting` does.
+
+    Returns
+    -------
+    S, support : arrays, `(n, k)`
+    iterations : array, `(n,)`
+        Negative on the rows that are left to the active set: singular ones, and those that did not end.
+    """
+    tl = backend_of(C)
+    n, k = C.shape
+    G = row_grams(G, n)
+    norms = column_norms(G) + 0 * C
+    support = (C > 0 if support is None else support) & (norms > 0)
+    S = 0 * C
+    columns = arange_like(k, C)
+    active = arange_like(n, C)
+    iterations = 0 * active - 1
+    fewest = 0 * active + k + 1
+    exchanges = 0 * active + FULL_EXCHANGES
+    active = active[is_definite(G) & (active >= 0)]
+    tolerance = 8 * k * EPS
+    for iteration in range(1, max_iterations + 1):
+        if len(active) == 0:
+            break
+        g, c, passive, norm = _of_rows(G, active), C[active], support[active], norms[active]
+        s = solve_on_support(g, c, passive)
+        y = apply_gram(g, s) - c
+        relative = tl.where(norm > 0, tl.abs(c) / norm, 0 * c)
+        scale = tl.maximum(tl.max(relative, axis=1), tl.sum(tl.abs(s) * norm, axis=1))
+        infeasible = tl.where(passive, s <= 0, y < -tolerance * scale[:, None] * norm) & (norm > 0)
+        count = tl.sum(infeasible, axis=1)
+        better = count < fewest[active]
+        together = better | (exchanges[active] > 0)
+        last = tl.argmax(infeasible * (columns + 1), axis=1)
+        exchanged = infeasible & (together[:, None] | (columns[None, :] == last[:, None]))
+        S[active] = s
+        support[active] = passive ^ exchanged
+        iterations[active] = tl.where(count == 0, 0 * count + iteration, 0 * count - iteration)
+        exchanges[active] = tl.where(better, 0 * count + FULL_EXCHANGES, exchanges[active] - 1)
+        fewest[active] = tl.where(better, count, fewest[active])
+        active = active[count > 0]
+    return S, support, iterations

@@ -1,0 +1,137 @@
+"""Find the support of every row and the solution on it, in whichever implementation fits the array."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
+from hntf.least_squares import kinks, portable
+from hntf.least_squares.on_support import kernel_arrays
+from hntf.least_squares.threads import over_rows
+
+
+class Solution(NamedTuple):
+    """The solution of `min_{S ≥ 0} ½⟨S G, S⟩ − ⟨C, S⟩`: `S` and `support` `(n, k)`, and the most iterations of a row."""
+
+    S: Array
+    support: Array
+    n_iter: int
+
+
+def solve(G: Array, C: Array, support: Array | None = None) -> Solution:
+    """Solve `min_{s ≥ 0} ½ sᵀG s − cᵀs` exactly for every row `c` of `C`.
+
+    Parameters
+    ----------
+    G : array, `(k, k)` or `(g, k, k)` with `g` a divisor of `n`, float64, symmetric positive semidefinite
+    C : array, `(n, k)`, float64, in the range of its Gram matrix
+    support : bool array, `(n, k)`, optional
+        Where to start: the support of a nearby problem's solution.
+
+    Returns
+    -------
+    Solution
+        Its support is where `S > 0`, and has linearly independent columns.
+    """
+    if host_view(C) is None:
+        solution = _solve_portable(G, C, support)
+    else:
+        grams, rows = kernel_arrays(G, C)
+        S, found, n_iter = _solve_compiled(grams, rows, None if support is None else host_view(support))
+        solution = Solution(from_numpy(S, C), from_numpy(found, C), n_iter)
+    kinks.record(portable.row_grams(G, len(C)), C, solution.S, solution.support)
+    return solution
+
+
+def _max_iterations(k: int) -> int:
+    return 5 * k + 20
+
+
+def _solve_compiled(G: np.ndarray, C: np.ndarray, start: np.ndarray | None) -> Solution:
+    from hntf.least_squares import compiled
+
+    n, k = C.shape
+    S = np.empty((n, k))
+    support = np.empty((n, k), bool) if start is None else np.array(start, bool, order="C")
+    iterations = np.empty(n, np.int64)
+    warm = start is not None
+    guess = np.empty((k, k)) if warm else _guess(G)
+    arguments = (G, guess, C, S, support, iterations, warm, _max_iterations(k))
+    over_rows(compiled.block_pivoting, n, k**3 // 3, *arguments)
+    hard = np.flatnonzero(iterations < 0)
+    if len(hard):
+        iterations[hard] = np.abs(iterations[hard]) + _solve_hard(G, C, S, support, hard)
+    return Solution(S, support, int(iterations.max(initial=0)))
+
+
+def _guess(G: np.ndarray) -> np.ndarray:
+    """Return a matrix `M` such that the signs of `c M` guess the support: those of the unconstrained solution."""
+    k = G.shape[-1]
+    if len(G) > 1:
+        return np.eye(k)
+    norms = np.sqrt(np.diagonal(G[0]))
+    scale = np.divide(1.0, norms, out=np.zeros(k), where=norms > 0)
+    return scale[:, None] * np.linalg.pinv(G[0] * np.outer(scale, scale), hermitian=True)
+
+
+def _solve_hard(G: np.ndarray, C: np.ndarray, S: np.ndarray, support: np.ndarray, hard: np.ndarray) -> np.ndarray:
+    """Settle the rows `hard` by the active set on a square root of their Gram matrix, in place; return the iterations."""
+    rows_per_gram = len(C) // len(G)
+    iterations = np.empty(len(hard), np.int64)
+    for gram in np.unique(hard // rows_per_gram):
+        here = hard // rows_per_gram == gram
+        rows = hard[here]
+        R, to_least_squares = _square_root(G[gram])
+        # The last iterate of the pivoting is no feasible point worth starting from.
+        S[rows], support[rows], iterations[here] = _active_set(R, C[rows] @ to_least_squares, np.zeros_like(C[rows]))
+    return iterations
+
+
+def _square_root(G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `R` with `G = RᵀR`, and `T` such that `R` and `z = c T` state the least-squares problem of `(G, c)`."""
+    norms = np.sqrt(np.diagonal(G))
+    safe = np.where(norms > 0, norms, 1.0)
+    values, vectors = np.linalg.eigh(G / np.outer(safe, safe))
+    kept = values > 8 * len(G) * np.finfo(np.float64).eps * max(values[-1], 0.0)
+    roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    return roots[:, None] * vectors.T * safe, (vectors / roots) / safe[:, None]
+
+
+def _active_set(R: np.ndarray, Z: np.ndarray, S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from hntf.least_squares import compiled
+
+    S = np.array(S, order="C")
+    support = np.empty(S.shape, bool)
+    iterations = np.empty(len(S), np.int64)
+    arguments = (np.ascontiguousarray(R), np.ascontiguousarray(Z), S, support, iterations)
+    over_rows(compiled.active_set, len(S), R.shape[0] * S.shape[1] ** 2, *arguments)
+    return S, support, iterations
+
+
+def refine(R: Array, Z: Array, S: Array) -> Solution:
+    """Solve `min_{s ≥ 0} ‖R s − z‖` for every row `z` of `Z` without squaring the condition number of `R`, from `S`.
+
+    Parameters
+    ----------
+    R : array, `(q, k)`, float64
+    Z : array, `(n, q)`, float64
+    S : array, `(n, k)`, float64
+        A solution found from the Gram matrix, as accurate as that allows.
+    """
+    refined, support, iterations = _active_set(to_numpy(R), to_numpy(Z), to_numpy(S))
+    return Solution(from_numpy(refined, S), from_numpy(support, S), int(iterations.max(initial=0)))
+
+
+def _solve_portable(G: Array, C: Array, support: Array | None) -> Solution:
+    S, support, iterations = portable.block_pivoting(G, C, support, _max_iterations(C.shape[1]))
+    hard = iterations < 0
+    if bool(hard.max()):
+        tl = backend_of(C)
+        grams = portable.row_grams(G, len(C))
+        grams = to_numpy(grams if grams.ndim == 2 else grams[hard])
+        exact = _solve_compiled(grams.reshape(-1, *grams.shape[-2:]), to_numpy(C[hard]), None)
+        S[hard], support[hard] = from_numpy(exact.S, C), from_numpy(exact.support, C)
+        iterations = tl.where(hard, 0 * iterations + exact.n_iter, iterations)
+    return Solution(S, support, int(iterations.max()))

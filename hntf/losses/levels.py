@@ -1,0 +1,97 @@
+"""Losses that sum the reconstruction error of levels: the last one only, or all with weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hntf.hierarchy import Gradients, Hierarchy, add
+from hntf.layers import LayerTape
+from hntf.losses.base import Loss
+from hntf.losses.squared_error import squared_error
+from hntf.validation import check_number
+
+
+class Energy(Loss):
+    r"""The weighted sum over levels of the reconstruction errors, `Σ_l w_l ‖X − M_1(S_l (A_2 … A_l)ᵀ)‖²`.
+
+    For matrices level l contributes `w_l ‖X − S_l (A_1 … A_l)ᵀ‖²`.
+
+    Parameters
+    ----------
+    weights : sequence of float, one a level, optional
+        At least 0; all 1 if not given.
+
+    References
+    ----------
+    Will, Zhang, Sadovnik, Gao, Vendrow, Haddock, Molitor, Needell (2023), *Neural nonnegative matrix factorization for
+    hierarchical multilayer topic modeling*, Sampl. Theory Signal Process. Data Anal.; there columns are samples.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> layers = [hntf.layers.NNLSLayer(hntf.maps.Dense(A)) for A in (np.eye(2), np.ones((2, 1)))]
+    >>> value, gradients = hntf.losses.Energy().value_and_grad(hntf.Hierarchy(layers), np.array([[1.0, 3.0]]))
+    >>> value
+    2.0
+    >>> [g.shape for g in gradients]
+    [(2, 2), (2, 1)]
+    """
+
+    def __init__(self, weights: Sequence[float] | None = None) -> None:
+        if weights is not None:
+            for weight in weights:
+                check_number(weight, "each of weights")
+        self.weights = None if weights is None else [float(weight) for weight in weights]
+
+    def level_weights(self, levels: int) -> list[float]:
+        """Return one weight a level."""
+        if self.weights is None:
+            return [1.0] * levels
+        if len(self.weights) != levels:
+            raise ValueError(f"weights must have one entry a level, {levels}; got {len(self.weights)}")
+        return self.weights
+
+    def evaluate(self, hierarchy: Hierarchy, tape: Sequence[LayerTape]) -> tuple[float, Gradients]:
+        """Return the value and its gradient with respect to what the forward pass computed."""
+        levels = len(tape)
+        total = 0.0
+        gradients = Gradients([None] * levels, [None] * levels)
+        norm_squared = tape[0].X.norm_squared()
+        for level, weight in enumerate(self.level_weights(levels), start=1):
+            if weight == 0.0:
+                continue
+            codes = hierarchy.decode(tape[level - 1].S, level)
+            error = squared_error(tape[0], codes[-1], norm_squared)
+            total += weight * error.value
+            gradients.gram = add(gradients.gram, weight * error.gram)
+            gradients.adjoint = add(gradients.adjoint, weight * error.adjoint)
+            dS, dfactors = hierarchy.decode_pullback(codes, weight * error.code)
+            gradients.codes[level - 1] = dS
+            for i, dlevel in enumerate(dfactors, start=1):
+                sums = gradients.factors[i]
+                gradients.factors[i] = dlevel if sums is None else [a + b for a, b in zip(sums, dlevel, strict=True)]
+        return total, gradients
+
+
+class Reconstruction(Energy):
+    r"""The reconstruction error of the last level, `‖X − S_L (A_1 … A_L)ᵀ‖²` for matrices.
+
+    References
+    ----------
+    Gao, Haddock, Molitor, Needell, Sadovnik, Will, Zhang (2019), *Neural nonnegative matrix factorization for
+    hierarchical multilayer topic modeling*, CAMSAP; there columns are samples.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> layers = [hntf.layers.NNLSLayer(hntf.maps.Dense(np.array([[1.0], [1.0]])))]
+    >>> hntf.losses.Reconstruction().value_and_grad(hntf.Hierarchy(layers), np.array([[1.0, 3.0]]))[0]
+    2.0
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def level_weights(self, levels: int) -> list[float]:
+        """Return 0 for all levels but the last."""
+        return [0.0] * (levels - 1) + [1.0]

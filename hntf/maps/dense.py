@@ -1,0 +1,76 @@
+"""The dense map of the matrix case, `S ↦ S Aᵀ`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from hntf.arrays import Array, as_float64
+from hntf.data import Data
+from hntf.maps.base import LinearMap
+from hntf.validation import check_order, check_real_array
+
+
+class Dense(LinearMap):
+    r"""The map `M(S) = S Aᵀ` between matrices, with `G = AᵀA` and `C = X A`.
+
+    For a gradient `dC = V` and a symmetric `dG` the pullback is `dA = XᵀV + 2 A dG` and `dX = V Aᵀ`.
+
+    Parameters
+    ----------
+    A : array, `(m, k)`
+        NumPy array or torch tensor, of any sign. The papers' `A`, whose transpose the codes multiply.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `A` is no finite real matrix, or has an empty axis.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> hntf.maps.Dense(np.array([[1.0], [2.0]])).apply(np.array([[3.0]]))
+    array([[3., 6.]])
+    """
+
+    def __init__(self, A: Array) -> None:
+        A = check_real_array(A, "A", entries=False)
+        check_order(A, "A", (2,))
+        self.A = as_float64(A)
+
+    @property
+    def factors(self) -> list[Array]:
+        return [self.A]
+
+    @property
+    def rank(self) -> int:
+        return self.A.shape[1]
+
+    def with_factors(self, factors: Sequence[Array]) -> Self:
+        return type(self)(*factors)
+
+    def check_input(self, X: Data) -> None:
+        if len(X.shape) != 2 or X.shape[1] != len(self.A):
+            raise ValueError(f"X must have shape (n, {len(self.A)}), as A has {len(self.A)} rows; got {X.shape}")
+
+    def gram(self, X: Data) -> Array:
+        return X.gram([None, self.A])
+
+    def adjoint(self, X: Data) -> Array:
+        return X.mttkrp([None, self.A], 0)
+
+    def pullback(self, X: Data, dG: Array, dC: Array) -> list[Array]:
+        (dA,) = X.gram_pullback([None, self.A], dG)
+        return [dA + X.mttkrp([dC, None], 1)]
+
+    def input_gradient(self, X: Data, dC: Array) -> Any:
+        return X.input_gradient(dC, [None, self.A])
+
+    def apply(self, S: Array) -> Array:
+        return S @ self.A.T
+
+    def apply_pullback(self, S: Array, dX: Array) -> tuple[Array, list[Array]]:
+        return dX @ self.A, [dX.T @ S]
+
+    def residual_norm_squared(self, X: Data, S: Array) -> float:
+        return X.residual_norm_squared(S, [None, self.A])

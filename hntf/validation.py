@@ -1,0 +1,166 @@
+"""Checks of the public edge: bad input ends here, named, before any work.
+
+Every message names the argument, says what was got and what is allowed. The core trusts what passed.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from hntf.arrays import Array, is_torch
+
+
+def _describe(x: object) -> str:
+    return f"{type(x).__module__}.{type(x).__qualname__}"
+
+
+def check_real_array(
+    x: Any, name: str, *, orders: Sequence[int] | None = None, nonnegative: bool = False, entries: bool = True
+) -> Array:
+    """Return `x` as a finite, real, non-empty NumPy array or torch tensor; lists become NumPy arrays.
+
+    With `entries=False` the caller checks later that the entries are finite.
+
+    Raises
+    ------
+    TypeError
+        If `x` is no array of real numbers.
+    ValueError
+        If `x` has an order that is not in `orders`, an empty axis, or entries that are NaN, infinite or, where
+        `nonnegative`, negative.
+    """
+    if scipy.sparse.issparse(x):
+        raise TypeError(f"{name} must be a dense array here, got {_describe(x)}; use {name}.toarray()")
+    if not is_torch(x):
+        x = _as_numeric(x, name)
+    elif x.is_sparse or x.layout != _strided():
+        raise TypeError(f"{name} must be a dense tensor, got one of layout {x.layout}; use {name}.to_dense()")
+    elif x.is_complex():
+        raise TypeError(f"{name} must hold real numbers, got {x.dtype}")
+    check_order(x, name, orders)
+    if entries:
+        check_entries(x, name, nonnegative=nonnegative)
+    return x
+
+
+def _strided() -> Any:
+    import torch
+
+    return torch.strided
+
+
+def _as_numeric(x: Any, name: str) -> np.ndarray:
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array; pass its data, and the mask as mask=")
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise TypeError(f"{name} must be an array of real numbers, got {_describe(x)} of uneven lengths") from error
+    if array.dtype.kind == "O":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{name} must be an array of real numbers, got {_describe(x)} of objects") from error
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    return array
+
+
+def check_sparse(x: Any, name: str, *, nonnegative: bool = False) -> Any:
+    """Return the SciPy sparse `x` if it is a finite real matrix of no empty axis; raise as `check_real_array` does."""
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}")
+    check_order(x, name, (2,))
+    if x.nnz:
+        check_entries(x.tocoo().data, name, nonnegative=nonnegative)
+    return x
+
+
+def check_order(x: Any, name: str, orders: Sequence[int] | None = None) -> None:
+    """Raise `ValueError` if the order of `x` is not in `orders`, or one of its axes is empty."""
+    if orders is not None and x.ndim not in orders:
+        allowed = " or ".join(str(order) for order in orders)
+        raise ValueError(f"{name} must have order {allowed}, got order {x.ndim} with shape {tuple(x.shape)}")
+    if x.ndim == 0:
+        raise ValueError(f"{name} must be an array, got the single number {x}")
+    if 0 in tuple(x.shape):
+        raise ValueError(f"{name} must have no empty axis, got shape {tuple(x.shape)}")
+
+
+def check_entries(x: Array, name: str, *, nonnegative: bool = False) -> None:
+    """Raise `ValueError` if the dense array `x` holds NaN, infinite or, where `nonnegative`, negative entries."""
+    low, high = float(x.min()), float(x.max())
+    if np.isnan(low) or np.isnan(high):
+        raise ValueError(f"{name} contains NaN; remove or impute the missing entries")
+    if np.isinf(low) or np.isinf(high):
+        raise ValueError(f"{name} contains infinite entries; all must be finite")
+    if nonnegative and low < 0:
+        raise ValueError(f"{name} contains negative entries (smallest {low:g}); all must be at least 0")
+
+
+def check_same_home(arrays: dict[str, Any]) -> None:
+    """Raise `TypeError` or `ValueError` if the named arrays belong to different backends or devices."""
+    homes = {name: x.device if is_torch(x) else "numpy" for name, x in arrays.items() if x is not None}
+    if len({home == "numpy" for home in homes.values()}) > 1:
+        kinds = ", ".join(f"{name} is {'NumPy' if home == 'numpy' else 'torch'}" for name, home in homes.items())
+        raise TypeError(f"all arrays must belong to one backend: {kinds}")
+    if len(set(map(str, homes.values()))) > 1:
+        places = ", ".join(f"{name} is on {home}" for name, home in homes.items())
+        raise ValueError(f"all arrays must be on one device: {places}")
+
+
+def check_shape(x: Any, name: str, shape: tuple[int, ...], why: str) -> None:
+    """Raise `ValueError` unless `x` has the given shape; `why` says what fixes it."""
+    if tuple(x.shape) != tuple(shape):
+        raise ValueError(f"{name} must have shape {tuple(shape)} ({why}), got {tuple(x.shape)}")
+
+
+def check_boolean(x: Any, name: str, shape: tuple[int, ...], why: str) -> Array:
+    """Return `x` as an array of truth values of the given shape; zeros and ones are taken too."""
+    array = x if is_torch(x) else np.asarray(x)
+    check_shape(array, name, shape, why)
+    if not bool(((array == 0) | (array == 1)).all()):
+        raise ValueError(f"{name} must hold only True and False (or 1 and 0)")
+    return array
+
+
+def check_number(value: Any, name: str, *, low: float = 0.0, integer: bool = False, strict: bool = False) -> None:
+    """Raise `TypeError` if `value` is no real number (or integer), `ValueError` if it is not finite and above `low`."""
+    kind = numbers.Integral if integer else numbers.Real
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{name} must be {'an integer' if integer else 'a real number'}, got {value!r}")
+    if not np.isfinite(float(value)) or value < low or (strict and value == low):
+        raise ValueError(f"{name} must be {'greater than' if strict else 'at least'} {low:g}, got {value!r}")
+
+
+def check_choice(value: Any, name: str, choices: Sequence[str]) -> None:
+    """Raise `ValueError` unless `value` is one of the named `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_ranks(n_components: Any, name: str = "n_components") -> tuple[int, ...]:
+    """Return the ranks of the levels as a tuple of integers; one integer is one level.
+
+    Raises
+    ------
+    TypeError
+        If a rank is no integer.
+    ValueError
+        If there is no level, a rank is below 1, or a level has more components than the one below it.
+    """
+    ranks = (n_components,) if isinstance(n_components, numbers.Integral) else n_components
+    if isinstance(ranks, str) or not isinstance(ranks, Sequence | np.ndarray):
+        raise TypeError(f"{name} must be an integer or a tuple with one integer a level, got {n_components!r}")
+    if len(ranks) == 0:
+        raise ValueError(f"{name} must name at least one level, got {n_components!r}")
+    for rank in ranks:
+        check_number(rank, f"each rank in {name}", low=1, integer=True)
+    if any(upper > lower for lower, upper in zip(ranks[:-1], ranks[1:], strict=True)):
+        raise ValueError(f"{name} must not grow from one level to the next, got {n_components!r}")
+    return tuple(int(rank) for rank in ranks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hntf.arrays import Array, as_float64, backend_of
@@ -15,6 +16,10 @@ class DenseData(Data):
         self.prototype = array[:0]
         self.array = as_float64(array)
         self.shape = tuple(array.shape)
+
+    @property
+    def n_entries(self) -> int:
+        return math.prod(self.shape)
 
     def norm_squared(self) -> float:
         flat = self.array.reshape(-1)

@@ -55,9 +55,15 @@ class Data(ABC):
         The Gram form cancels when the relative error falls under about 1e-6; this does not.
         """
 
-    def gram(self, factors: Factors) -> Array:
-        """Return the Gram matrix of the Khatri–Rao product of the factors of modes 1 … N−1: `(k, k)`, or `(n, k, k)`."""
-        return reduce(lambda product, U: product * (U.T @ U), factors[2:], factors[1].T @ factors[1])  # type: ignore[union-attr]
+    @property
+    @abstractmethod
+    def n_entries(self) -> int:
+        """How many entries a product touches: the work it takes, less the rank."""
+
+    def gram(self, factors: Factors, mode: int = 0) -> Array:
+        """Return the Gram matrix of the Khatri–Rao product of the other modes' factors: `(k, k)`, or one a slice of the mode."""
+        others = [U for i, U in enumerate(factors) if i != mode]
+        return reduce(lambda product, G: product * G, [U.T @ U for U in others])  # type: ignore[union-attr]
 
     def gram_pullback(self, factors: Factors, dG: Array) -> list[Array]:
         """Return the gradients with respect to the factors of modes 1 … N−1 for the symmetric gradient `dG`."""

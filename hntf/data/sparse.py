@@ -21,6 +21,10 @@ class SparseData(Data):
         self.shape = self.matrix.shape
         self.prototype = np.empty(0, matrix.dtype)
 
+    @property
+    def n_entries(self) -> int:
+        return self.matrix.nnz
+
     def norm_squared(self) -> float:
         return float(self.matrix.data @ self.matrix.data)
 

@@ -28,9 +28,14 @@ class WeightedData(Data):
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
         return self.product.multi_mode_dot(factors, skip)
 
-    def gram(self, factors: Factors) -> Array:
-        k = factors[1].shape[1]  # type: ignore[union-attr]
-        return self.weights.mttkrp([None, *map(_column_products, factors[1:])], 0).reshape(-1, k, k)
+    @property
+    def n_entries(self) -> int:
+        return self.weights.n_entries
+
+    def gram(self, factors: Factors, mode: int = 0) -> Array:
+        products = [None if i == mode else _column_products(U) for i, U in enumerate(factors)]  # type: ignore[arg-type]
+        k = factors[mode - 1].shape[1]  # type: ignore[union-attr]
+        return self.weights.mttkrp(products, mode).reshape(-1, k, k)
 
     def gram_pullback(self, factors: Factors, dG: Array) -> list[Array]:
         k = dG.shape[-1]

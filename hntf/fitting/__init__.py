@@ -1,0 +1,9 @@
+"""Fitting: where a fit starts, how it moves, when it stops.
+
+- `initializers/`: nonnegative starting points, one a file; `alternating`: the exact alternating solver they use;
+- `objective`: a loss as a function of one flat vector, which is all that an optimizer sees;
+- `optimizers/`: one a file, under one signature;
+- `stopping`: the relative projected gradient and the record of a minimum;
+- `progress`, `blas`: the progress bar, and the threads that BLAS may use inside a fit;
+- `fit`: restarts of all this, the one entry for estimators.
+"""

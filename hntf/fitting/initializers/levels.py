@@ -1,0 +1,38 @@
+"""Fit each rank by itself, then find the factors between the levels: the default start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hntf.arrays import Array, backend_of
+from hntf.data import Data
+from hntf.fitting.initializers.scaling import balanced
+from hntf.fitting.initializers.single_level import best_single_level
+from hntf.least_squares.solver import solve
+
+
+def levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> list[Array]:
+    """Fit an NMF `X ≈ S A⁽ˡ⁾ᵀ` of each rank, and project: `A_1 = A⁽¹⁾`, then `A_l = argmin_{A ≥ 0} ‖A_1 … A_{l−1} A − A⁽ˡ⁾‖`.
+
+    Every level starts near the best that a single level of its rank reaches.
+    """
+    factors: list[Array] = []
+    for rank in ranks:
+        target = best_single_level(data, rank, random_state).factors[1]
+        if not factors:
+            factors.append(target)
+            product = target
+            continue
+        upper = solve(product.T @ product, target.T @ product).S.T
+        factors.append(_without_dead_columns(upper))
+        product = product @ factors[-1]
+    return balanced(factors)
+
+
+def _without_dead_columns(A: Array) -> Array:
+    """Replace columns of zeros by a constant: no gradient would ever wake them."""
+    tl = backend_of(A)
+    dead = tl.sum(A, axis=0) <= 0
+    return tl.where(dead, 0 * A + 1.0 / len(A), A)

@@ -1,0 +1,24 @@
+"""Move the scale of every component up to the codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hntf.arrays import Array, backend_of
+
+
+def balanced(factors: Sequence[Array]) -> list[Array]:
+    """Return `[A_1, …, A_L]` with columns of unit norm, the norms passed on to the rows of the next factor.
+
+    No product `A_1 … A_l` changes but by a scaling of its columns, which the codes take up.
+    """
+    result = []
+    scale = None
+    for A in factors:
+        if scale is not None:
+            A = A * scale[:, None]  # noqa: PLW2901
+        tl = backend_of(A)
+        norms = tl.sqrt(tl.sum(A * A, axis=0))
+        scale = tl.where(norms > 0, norms, 0 * norms + 1)
+        result.append(A / scale)
+    return result

@@ -1,0 +1,29 @@
+"""A good single level: many random starts of a few sweeps each, the best one carried on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hntf.data import Data
+from hntf.fitting.alternating import SingleLevel, alternating_nnls, start_from
+from hntf.fitting.initializers.random import random_factor
+
+SCREENING_SWEEPS = 10
+FINAL_SWEEPS = 60
+FINAL_TOL = 1e-5
+FEWEST_STARTS, MOST_STARTS = 3, 12
+SCREENING_WORK = 3e8
+"""Multiply-adds that the screening of one level may take: small problems can afford more starts."""
+
+
+def best_single_level(data: Data, rank: int, random_state: np.random.RandomState) -> SingleLevel:
+    """Return the best of several nonnegative CP decompositions of the given rank from random starts."""
+    work = SCREENING_SWEEPS * (2 * data.n_entries * rank + sum(data.shape) * rank**3 / 3)
+    starts = int(np.clip(SCREENING_WORK / work, FEWEST_STARTS, MOST_STARTS))
+    candidates = [
+        alternating_nnls(data, start_from([random_factor(data, d, rank, random_state) for d in data.shape[1:]]),
+                         sweeps=SCREENING_SWEEPS)
+        for _ in range(starts)
+    ]  # fmt: skip
+    best = min(candidates, key=lambda candidate: candidate.error)
+    return alternating_nnls(data, best, sweeps=FINAL_SWEEPS, tol=FINAL_TOL)

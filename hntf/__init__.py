@@ -14,6 +14,8 @@ _HOMES = {
     "Hierarchy": "hntf.hierarchy",
     "NNLSInfo": "hntf.least_squares",
     "NeuralNMF": "hntf.estimators",
+    "Topic": "hntf.topics",
+    "TopicTree": "hntf.topics",
     "as_data": "hntf.data",
     "gradcheck": "hntf.gradient_check",
     "nnls": "hntf.least_squares",

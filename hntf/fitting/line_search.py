@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hntf.arrays import Array, backend_of
-from hntf.fitting.stopping import Evaluation
+from hntf.arrays import Array
+from hntf.fitting.stopping import Evaluation, Minimum
 
 SUFFICIENT_DECREASE = 1e-4
 SHRINK = 0.5
@@ -16,14 +16,18 @@ ROUNDING = 1e-15
 
 def projected_armijo(objective: Callable[[Array], Evaluation], at: Evaluation, direction: Array) -> Evaluation | None:
     """Return the first point of the projected path with sufficient decrease, or None where rounding hides any decrease."""
-    tl = backend_of(at.x)
     length = 1.0
     for _ in range(MAX_BACKTRACKS):
         x = at.x + length * direction
-        x = tl.where(x > 0, x, 0 * x)
+        x = x * (x > 0)
         decrease = float(at.gradient @ (x - at.x))
         moved = objective(x)
         if moved.value <= at.value + SUFFICIENT_DECREASE * decrease and decrease < 0:
             return moved
         length *= SHRINK
     return None
+
+
+def no_decrease(at: Evaluation, n_iter: int) -> Minimum:
+    """Return the minimum where no step along the projected gradient lowers the loss: at a kink, or at rounding level."""
+    return Minimum(at.x, n_iter, True, "no step along the projected gradient lowers the loss")

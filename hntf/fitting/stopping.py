@@ -44,5 +44,37 @@ def relative_projected_gradient(at: Evaluation) -> float:
     `∇⁺f` is the gradient less the components that push against the bound `x ≥ 0`.
     """
     tl = backend_of(at.x)
-    projected = tl.where((at.x > 0) | (at.gradient < 0), at.gradient, 0 * at.gradient)
+    projected = at.gradient * ((at.x > 0) | (at.gradient < 0))
     return float(tl.sqrt((projected @ projected) * (at.x @ at.x)))
+
+
+STAGNATION_WINDOW = 20
+
+
+class Stopping:
+    """The criteria that all optimizers share, asked once an iteration.
+
+    A fit has converged where the relative projected gradient is at most `tol`. The loss has kinks, where a minimum has no
+    vanishing gradient, so it has converged too where its best value fell by less than `tol²`, relatively, in 20 iterations.
+    """
+
+    def __init__(self, *, max_iter: int, tol: float, callback: Callback) -> None:
+        self.max_iter = max_iter
+        self.tol = tol
+        self.callback = callback
+        self.best: list[Evaluation] = []
+
+    def ended(self, n_iter: int, at: Evaluation) -> Minimum | None:
+        """Take note of an iteration; return the minimum if it is the last one."""
+        error = relative_projected_gradient(at)
+        self.callback(n_iter, at.value, error)
+        best = at if not self.best or at.value < self.best[-1].value else self.best[-1]
+        self.best = [*self.best[-STAGNATION_WINDOW:], best]
+        if error <= self.tol:
+            return Minimum(at.x, n_iter, True, "relative projected gradient below tol")
+        window_is_full = len(self.best) > STAGNATION_WINDOW
+        if window_is_full and self.best[0].value - best.value < self.tol**2 * abs(best.value):
+            return Minimum(best.x, n_iter, True, "loss no longer falls")
+        if n_iter == self.max_iter:
+            return Minimum(best.x, n_iter, False, "max_iter reached")
+        return None

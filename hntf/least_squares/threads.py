@@ -14,7 +14,7 @@ from functools import cache
 SERIAL_WORK = 200_000
 """Multiply-adds below which handing rows to threads costs more than it saves."""
 
-CHUNKS_PER_THREAD = 4
+CHUNKS_PER_THREAD = 2
 
 
 @cache

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from hntf.arrays import Array, backend_of
+from hntf.arrays import Array
+from hntf.hierarchy import Hierarchy
 from hntf.layers import LayerTape
 from hntf.least_squares.gram import apply_gram, symmetric_outer
 
 
 class SquaredError(NamedTuple):
-    """`‖X − M(Z)‖²` and its gradients with respect to `Z` and to the map's `G` and `C`."""
+    """`w ‖X − M(Z)‖²` and its gradients with respect to `Z` and to the map's `G` and `C`."""
 
     value: float
     code: Array
@@ -18,10 +20,31 @@ class SquaredError(NamedTuple):
     adjoint: Array
 
 
-def squared_error(tape: LayerTape, Z: Array, norm_squared: float) -> SquaredError:
-    """Return `‖X‖² − 2⟨C, Z⟩ + ⟨Z G, Z⟩`, which is `‖X − M(Z)‖²` for the map and data of `tape`."""
-    tl = backend_of(Z)
-    model = apply_gram(tape.G, Z)
-    difference = model - tape.C
-    value = norm_squared + float(tl.sum((difference - tape.C) * Z))
-    return SquaredError(value, 2 * difference, symmetric_outer(Z, Z, tape.G), -2 * Z)
+def squared_error(tape: LayerTape, Z: Array, norm_squared: float, weight: float) -> SquaredError:
+    """Return `w (‖X‖² − 2⟨C, Z⟩ + ⟨Z G, Z⟩)`, which is `w ‖X − M(Z)‖²` for the map and data of `tape`."""
+    gradient = apply_gram(tape.G, Z)
+    gradient -= tape.C
+    flat = Z.reshape(-1)
+    value = norm_squared + float(gradient.reshape(-1) @ flat) - float(tape.C.reshape(-1) @ flat)
+    gradient *= 2 * weight
+    return SquaredError(weight * value, gradient, weight * symmetric_outer(Z, Z, tape.G), (-2 * weight) * Z)
+
+
+GRAM_FORM_CANCELS = 1e-9
+"""Squared relative error below which the Gram form has lost too many digits, and the residual is formed."""
+
+
+def relative_errors(hierarchy: Hierarchy, tape: Sequence[LayerTape]) -> list[float]:
+    """Return the relative error `‖X − X̂_l‖ / ‖X‖` of every level; zero data are reproduced exactly."""
+    base = tape[0]
+    norm_squared = base.X.norm_squared()
+    if norm_squared == 0.0:
+        return [0.0] * len(tape)
+    errors = []
+    for level, record in enumerate(tape, start=1):
+        Z = hierarchy.decode(record.S, level)[-1]
+        squared = squared_error(base, Z, norm_squared, 1.0).value
+        if squared < GRAM_FORM_CANCELS * norm_squared:
+            squared = hierarchy.layers[0].map.residual_norm_squared(base.X, Z)
+        errors.append((squared / norm_squared) ** 0.5)
+    return errors

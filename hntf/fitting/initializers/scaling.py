@@ -10,7 +10,8 @@ from hntf.arrays import Array, backend_of
 def balanced(factors: Sequence[Array]) -> list[Array]:
     """Return `[A_1, …, A_L]` with columns of unit norm, the norms passed on to the rows of the next factor.
 
-    No product `A_1 … A_l` changes but by a scaling of its columns, which the codes take up.
+    No product `A_1 … A_l` changes but by a scaling of its columns. The codes do: a level's problem weighs the components of
+    its code by their scale, so this is for starting points, where components of equal norm weigh by their codes alone.
     """
     result = []
     scale = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hntf.arrays import Array, backend_of
-from hntf.fitting.stopping import Callback, Evaluation, Minimum, relative_projected_gradient
+from hntf.arrays import Array
+from hntf.fitting.stopping import Callback, Evaluation, Minimum, Stopping
 
 
 def first_order(
@@ -18,15 +18,11 @@ def first_order(
     callback: Callback,
 ) -> Minimum:
     """Iterate `x ← max(x + step(n_iter, gradient), 0)` and return the best point."""
-    tl = backend_of(start)
-    best = at = objective(start)
-    for n_iter in range(max_iter + 1):
-        error = relative_projected_gradient(at)
-        callback(n_iter, at.value, error)
-        if error <= tol:
-            return Minimum(at.x, n_iter, True, "relative projected gradient below tol")
-        if n_iter < max_iter:
-            x = at.x + step(n_iter, at.gradient)
-            at = objective(tl.where(x > 0, x, 0 * x))
-            best = at if at.value < best.value else best
-    return Minimum(best.x, max_iter, False, "max_iter reached")
+    at = objective(start)
+    stopping = Stopping(max_iter=max_iter, tol=tol, callback=callback)
+    n_iter = 0
+    while (minimum := stopping.ended(n_iter, at)) is None:
+        x = at.x + step(n_iter, at.gradient)
+        at = objective(x * (x > 0))
+        n_iter += 1
+    return minimum

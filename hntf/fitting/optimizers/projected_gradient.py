@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hntf.arrays import Array
-from hntf.fitting.line_search import ROUNDING, projected_armijo
-from hntf.fitting.stopping import Callback, Evaluation, Minimum, relative_projected_gradient
+from hntf.fitting.line_search import no_decrease, projected_armijo
+from hntf.fitting.stopping import Callback, Evaluation, Minimum, Stopping
 
 FIRST_STEP = 0.1
 
@@ -32,18 +32,15 @@ def projected_gradient(
     squared = float(at.gradient @ at.gradient)
     first = FIRST_STEP if learning_rate is None else learning_rate
     length = first * (float(start @ start) / squared) ** 0.5 if squared > 0 else 1.0
-    for n_iter in range(max_iter + 1):
-        error = relative_projected_gradient(at)
-        callback(n_iter, at.value, error)
-        if error <= tol:
-            return Minimum(at.x, n_iter, True, "relative projected gradient below tol")
-        if n_iter == max_iter:
-            break
+    stopping = Stopping(max_iter=max_iter, tol=tol, callback=callback)
+    n_iter = 0
+    while (minimum := stopping.ended(n_iter, at)) is None:
         moved = projected_armijo(objective, at, -length * at.gradient)
         if moved is None:
-            return Minimum(at.x, n_iter, error <= ROUNDING**0.5, "no decrease above rounding along the gradient")
+            return no_decrease(at, n_iter)
         step, change = moved.x - at.x, moved.gradient - at.gradient
         curvature = float(step @ change)
         length = float(step @ step) / curvature if curvature > 0 else 2 * length
         at = moved
-    return Minimum(at.x, max_iter, False, "max_iter reached")
+        n_iter += 1
+    return minimum

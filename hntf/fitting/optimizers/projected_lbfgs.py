@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from hntf.arrays import Array, backend_of
-from hntf.fitting.line_search import ROUNDING, projected_armijo
-from hntf.fitting.stopping import Callback, Evaluation, Minimum, relative_projected_gradient
+import numpy as np
 
-MEMORY = 20
+from hntf.arrays import Array, backend_of, from_numpy, to_numpy
+from hntf.fitting.line_search import ROUNDING, no_decrease, projected_armijo
+from hntf.fitting.stopping import Callback, Evaluation, Minimum, Stopping, relative_projected_gradient
+
+MEMORY = 8
 FIRST_STEP = 0.1
 
 
@@ -36,56 +37,79 @@ def projected_lbfgs(
     tl = backend_of(start)
     first = FIRST_STEP if learning_rate is None else learning_rate
     at = objective(start)
-    pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
-    for n_iter in range(max_iter + 1):
-        error = relative_projected_gradient(at)
-        callback(n_iter, at.value, error)
-        if error <= tol:
-            return Minimum(at.x, n_iter, True, "relative projected gradient below tol")
-        if n_iter == max_iter:
-            break
+    history = _History(start)
+    stopping = Stopping(max_iter=max_iter, tol=tol, callback=callback)
+    n_iter = 0
+    while (minimum := stopping.ended(n_iter, at)) is None:
         free = (at.x > _reach(at)) | (at.gradient < 0)
-        direction = tl.where(free, _quasi_newton(at.gradient, pairs, free), -at.gradient)
-        if not pairs:
-            length = float(tl.sqrt(at.x @ at.x) / tl.sqrt(direction @ direction))
-            direction = direction * (first * length)
+        direction = history.quasi_newton(at.gradient, free) - at.gradient * ~free
+        if history.size == 0:
+            direction = direction * (first * float(tl.sqrt((at.x @ at.x) / (direction @ direction))))
         moved = projected_armijo(objective, at, direction)
-        if moved is None and pairs:
-            pairs.clear()
+        if moved is None and history.size:
+            history.size = 0
             continue
         if moved is None:
-            return Minimum(at.x, n_iter, error <= ROUNDING**0.5, "no decrease above rounding along the gradient")
-        step, change = moved.x - at.x, moved.gradient - at.gradient
-        if float(step @ change) > ROUNDING * float(change @ change):
-            pairs.append((step, change))
+            return no_decrease(at, n_iter)
+        history.append(moved.x - at.x, moved.gradient - at.gradient)
         at = moved
-    return Minimum(at.x, max_iter, False, "max_iter reached")
+        n_iter += 1
+    return minimum
 
 
 def _reach(at: Evaluation) -> float:
     """Return how far from its bound a variable counts as at it: less and less as the fit converges."""
-    tl = backend_of(at.x)
-    n = at.x.shape[0]
-    typical = float(tl.sqrt(at.x @ at.x)) / n**0.5
-    return typical * min(1e-3, relative_projected_gradient(at))
+    return min(1e-3, relative_projected_gradient(at)) * float(at.x @ at.x / at.x.shape[0]) ** 0.5
 
 
-def _quasi_newton(gradient: Array, pairs: deque[tuple[Array, Array]], free: Array) -> Array:
-    """Return `−H g` on the free variables by the two-loop recursion, with all vectors restricted to them."""
-    tl = backend_of(gradient)
-    direction = tl.where(free, -gradient, 0 * gradient)
-    used = []
-    for step, change in reversed(pairs):
-        change = tl.where(free, change, 0 * change)  # noqa: PLW2901
-        curvature = float(step @ change)
-        if curvature <= ROUNDING * float(change @ change):
-            continue
-        alpha = float(step @ direction) / curvature
-        direction = direction - alpha * change
-        used.append((step, change, curvature, alpha))
+class _History:
+    """The last steps and changes of the gradient, as rows of one matrix: `[g, s_1 … s_m, y_1 … y_m]`, oldest last."""
+
+    def __init__(self, start: Array) -> None:
+        self.vectors = backend_of(start).zeros((1 + 2 * MEMORY, start.shape[0]), **backend_of(start).context(start))
+        self.size = 0
+        self.newest = 0
+
+    def append(self, step: Array, change: Array) -> None:
+        """Add a pair, over the oldest where the memory is full; a pair without positive curvature is left out."""
+        if float(step @ change) <= ROUNDING * float(change @ change):
+            return
+        self.newest = (self.newest + 1) % MEMORY
+        self.vectors[1 + self.newest] = step
+        self.vectors[1 + MEMORY + self.newest] = change
+        self.size = min(self.size + 1, MEMORY)
+
+    def quasi_newton(self, gradient: Array, free: Array) -> Array:
+        """Return `−H g` on the free variables, zero elsewhere, with all vectors restricted to the free variables.
+
+        The two-loop recursion runs on the coefficients of `g` and the pairs: it needs their inner products only, which one
+        matrix product gives (Chen, Wang, Zhou 2014, *Large-scale L-BFGS using MapReduce*).
+        """
+        if self.size == 0:
+            return -gradient * free
+        self.vectors[0] = gradient
+        restricted = self.vectors * free
+        newest_first = [(self.newest - age) % MEMORY for age in range(self.size)]
+        coefficients = _two_loop_coefficients(to_numpy(restricted @ restricted.T), newest_first)
+        return from_numpy(coefficients, gradient) @ restricted
+
+
+def _two_loop_coefficients(inner: np.ndarray, newest_first: Sequence[int]) -> np.ndarray:
+    """Return the coefficients of `−H g` in `[g, s_1 … s_m, y_1 … y_m]`, whose inner products are given."""
+    memory = (len(inner) - 1) // 2
+    coefficients = np.zeros(len(inner))
+    coefficients[0] = -1.0
+    used: list[tuple[int, int, float]] = []
+    for i in newest_first:
+        s, y = 1 + i, 1 + memory + i
+        # Positive on all variables, the curvature of a pair need not be so on the free ones.
+        if inner[s, y] > ROUNDING * inner[y, y]:
+            alpha = inner[s] @ coefficients / inner[s, y]
+            coefficients[y] -= alpha
+            used.append((s, y, alpha))
     if used:
-        _, change, curvature, _ = used[0]
-        direction = direction * (curvature / float(change @ change))
-    for step, change, curvature, alpha in reversed(used):
-        direction = direction + step * (alpha - float(change @ direction) / curvature)
-    return tl.where(free, direction, 0 * direction)
+        s, y, _ = used[0]
+        coefficients *= inner[s, y] / inner[y, y]
+    for s, y, alpha in reversed(used):
+        coefficients[s] += alpha - inner[y] @ coefficients / inner[s, y]
+    return coefficients

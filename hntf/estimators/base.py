@@ -1,0 +1,142 @@
+"""What all hierarchical estimators share: the public edge, codes of new samples, components and the topic tree."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from hntf.arrays import Array, as_float64, cast_like, is_torch, to_numpy
+from hntf.data import Data, as_data
+from hntf.hierarchy import Hierarchy
+from hntf.layers import LayerTape
+from hntf.losses.squared_error import relative_errors
+from hntf.topics import TopicTree, topic_tree
+from hntf.validation import check_number, check_real_array
+
+MODERATE = (1e-50, 1e50)
+"""Largest entries of `X` whose fourth powers stay far from overflow and underflow; others are scaled for the fit."""
+
+
+class HierarchicalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base of the hierarchical estimators for matrices; a subclass fits `factors_` and calls `_keep`."""
+
+    factors_: list[Array]
+
+    def _validated(self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False) -> tuple[Data, float]:
+        """Return the checked `X` as data, and the power of two by which extreme data were multiplied."""
+        if isinstance(X, Data):
+            return X, 1.0
+        array = X if is_torch(X) or scipy.sparse.issparse(X) else np.asarray(X)
+        as_checked = as_data(array, mask=mask, weights=weights, nonnegative=True)
+        if len(as_checked.shape) != 2:
+            raise ValueError(f"X must have order 2, got order {len(as_checked.shape)} with shape {as_checked.shape}")
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        largest = float(abs(array).max()) if mask is None else 1.0
+        if largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
+            return as_checked, 1.0
+        scale = float(np.ldexp(1.0, -np.frexp(largest)[1]))
+        wide = array.astype(np.float64) if scipy.sparse.issparse(array) else as_float64(array)
+        return as_data(wide * scale, weights=weights), scale
+
+    def _keep(self, hierarchy: Hierarchy, tape: Sequence[LayerTape], prototype: Any, scale: float) -> None:
+        """Set the fitted attributes from the hierarchy and its forward pass on the training data."""
+        self._hierarchy = hierarchy
+        self.factors_ = [cast_like(A, prototype) for A in hierarchy.factors]
+        self.codes_ = [cast_like(level.S / scale, prototype) for level in tape]
+        product, components = None, []
+        for A in hierarchy.factors:
+            product = A if product is None else product @ A
+            components.append(cast_like(product.T, prototype))
+        self.components_ = components
+        self.reconstruction_err_ = np.array(relative_errors(hierarchy, tape))
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.components_[-1].shape[0]
+
+    def _level(self, level: Any) -> int:
+        """Return `level` as an index from 0 to the number of levels less one."""
+        levels = len(self.components_)
+        if not isinstance(level, numbers.Integral) or not -levels <= level < levels:
+            raise ValueError(f"level must be an integer from {-levels} to {levels - 1}, got {level!r}")
+        return int(level) % levels
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Array:
+        """Fit to `X` and return the codes of its samples at the last level, `(n, k_L)`."""
+        return self.fit(X, y, **fit_params).codes_[-1]  # type: ignore[attr-defined]
+
+    def transform(self, X: Any, level: int = -1) -> Array:
+        """Return the codes of samples at a level, from the features alone.
+
+        Parameters
+        ----------
+        X : array, tensor or sparse matrix, `(n, m)`
+            Nonnegative, of the features that were fitted.
+        level : int
+            From 0, the finest; -1 is the last.
+
+        Returns
+        -------
+        array, `(n, k_l)`
+            In the backend and floating dtype of `X`.
+        """
+        check_is_fitted(self, "factors_")
+        level = self._level(level)
+        data, scale = self._validated(X)
+        hierarchy = self._hierarchy_like(data)
+        tape = Hierarchy(hierarchy.layers[: level + 1]).solve(data)
+        return cast_like(tape[level].S / scale, data.prototype)
+
+    def _hierarchy_like(self, data: Data) -> Hierarchy:
+        """Return the fitted hierarchy in the backend of the data: a model fitted on one serves the other."""
+        if is_torch(data.prototype) == is_torch(self.factors_[0]):
+            return self._hierarchy
+        from hntf.arrays import from_numpy
+
+        return self._hierarchy.with_factors([from_numpy(to_numpy(A), data.prototype) for A in self._hierarchy.factors])
+
+    def inverse_transform(self, S: Array, level: int = -1) -> Array:
+        """Return the data that codes of a level stand for, `S` times the level's components: `(n, m)`."""
+        check_is_fitted(self, "factors_")
+        components = self.components_[self._level(level)]
+        S = check_real_array(S, "S", orders=(2,))
+        if S.shape[1] != components.shape[0]:
+            raise ValueError(f"S must have shape (n, {components.shape[0]}) at level {level}, got {tuple(S.shape)}")
+        return S @ components
+
+    def tree(self, feature_names: Sequence[str] | None = None, *, n_words: int = 8) -> TopicTree:
+        """Return the tree of topics and supertopics with their words and shares.
+
+        Parameters
+        ----------
+        feature_names : sequence of str, `m` of them, optional
+            By default the names that `fit` saw, or `x0`, `x1`, ….
+        n_words : int
+            Most words a topic shows.
+
+        Returns
+        -------
+        TopicTree
+            Printing it draws the tree.
+        """
+        check_is_fitted(self, "factors_")
+        check_number(n_words, "n_words", low=1, integer=True)
+        m = self.components_[0].shape[1]
+        if feature_names is None:
+            feature_names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(m)])
+        if len(feature_names) != m:
+            raise ValueError(f"feature_names must hold {m} names, one a feature; got {len(feature_names)}")
+        parts = ([to_numpy(x) for x in part] for part in (self.factors_, self.codes_, self.components_))
+        return topic_tree(*parts, feature_names, n_words)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.input_tags.sparse = True
+        return tags

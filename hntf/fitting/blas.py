@@ -1,0 +1,28 @@
+"""How many threads BLAS may use inside a fit.
+
+A fit alternates small matrix products with compiled kernels over rows. BLAS threads keep spinning for a while after each
+product and take the cores from the kernels, so they are held to one unless the products with the data are so large that
+they dominate. `benchmarks/threads.py` shows the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from threadpoolctl import threadpool_limits
+
+from hntf.data import Data, SparseData
+
+DOMINATING_WORK = 1e8
+"""Multiply-adds of one dense product with the data from which on BLAS keeps its threads."""
+
+
+@contextmanager
+def blas_threads_for(data: Data, rank: int) -> Iterator[None]:
+    """Hold BLAS to one thread inside the block where that is faster, and restore what was set before."""
+    if not isinstance(data, SparseData) and data.n_entries * rank >= DOMINATING_WORK:
+        yield
+        return
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield

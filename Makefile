@@ -1,0 +1,40 @@
+# Two commands on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
+# Both make the environment in .venv first; a second call finds it made.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-quick lint bench clean
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/python examples/topic_tree.py
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+test-quick: $(VENV)/installed
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/nnls.py
+	$(BIN)/python benchmarks/reference_matrix.py
+	$(BIN)/python benchmarks/text.py
+	$(BIN)/python benchmarks/threads.py
+	$(PYTHON) -m venv --system-site-packages $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip --version > /dev/null
+
+clean:
+	rm -rf $(VENV) $(VENV)-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis output

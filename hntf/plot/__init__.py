@@ -1,0 +1,5 @@
+"""Pictures, one kind a file; matplotlib is imported when the first one is drawn."""
+
+from hntf.plot.tree import tree
+
+__all__ = ["tree"]

@@ -1,0 +1,68 @@
+"""The tree of topics as nested boxes, supertopics on the left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hntf.topics import Topic, TopicTree
+
+ROW_HEIGHT, COLUMN_WIDTH = 0.42, 4.2
+"""Inches a finest topic takes, and a level."""
+
+
+def tree(topics: TopicTree, *, n_words: int = 5, ax: Any = None) -> Any:
+    """Draw the tree of topics: a column a level, coarsest first, each box beside the ones it gathers.
+
+    Parameters
+    ----------
+    topics : TopicTree
+        From `model.tree(feature_names)`.
+    n_words : int
+        Most words a box shows.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a new figure of fitting size.
+
+    Returns
+    -------
+    matplotlib Axes
+        Its figure is saved with `ax.figure.savefig(path)`.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed: `pip install hntf[plots]`.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("pictures need matplotlib: pip install hntf[plots]") from error
+    levels = max(root.level for root in topics.roots)
+    rows = sum(_rows(root) for root in topics.roots)
+    if ax is None:
+        # A figure of its own, outside pyplot: nothing to close, no backend chosen for the user.
+        ax = Figure(figsize=(COLUMN_WIDTH * levels, ROW_HEIGHT * rows + 0.4), layout="tight").add_subplot()
+    ax.set(xlim=(0, levels), ylim=(rows, 0))
+    ax.set_axis_off()
+    top = 0
+    for i, root in enumerate(topics.roots):
+        _draw(ax, root, levels, top, f"C{i % 10}", n_words)
+        top += _rows(root)
+    return ax
+
+
+def _rows(topic: Topic) -> int:
+    return sum(1 for _ in topic.leaves())
+
+
+def _draw(ax: Any, topic: Topic, levels: int, top: int, color: str, n_words: int) -> None:
+    from matplotlib.patches import Rectangle
+
+    left, height = levels - topic.level, _rows(topic)
+    ax.add_patch(
+        Rectangle((left + 0.01, top + 0.04), 0.98, height - 0.08, facecolor=color, alpha=0.16 + 0.2 * topic.share)
+    )
+    label = f"{topic.share:.1%}  {' '.join(topic.words[:n_words])}"
+    ax.text(left + 0.03, top + height / 2, label, va="center", fontsize=8, clip_on=True)
+    for child in topic.children:
+        _draw(ax, child, levels, top, color, n_words)
+        top += _rows(child)

@@ -124,7 +124,7 @@ def check_boolean(x: Any, name: str, shape: tuple[int, ...], why: str) -> Array:
     """Return `x` as an array of truth values of the given shape; zeros and ones are taken too."""
     array = x if is_torch(x) else np.asarray(x)
     check_shape(array, name, shape, why)
-    if not bool(((array == 0) | (array == 1)).all()):
+    if not str(array.dtype).endswith("bool") and not bool(((array == 0) | (array == 1)).all()):
         raise ValueError(f"{name} must hold only True and False (or 1 and 0)")
     return array
 

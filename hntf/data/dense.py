@@ -26,15 +26,18 @@ class DenseData(Data):
         return float(flat @ flat)
 
     def mttkrp(self, factors: Factors, mode: int) -> Array:
-        others = [i for i in range(len(self.shape)) if i != mode]
-        last = others.pop()
-        tl = backend_of(self.array)
-        product = tl.tensordot(self.array, factors[last], axes=([last], [0]))
-        # The rank is the last axis now; every other mode is contracted under it.
-        for i in reversed(others):
-            axis = i if i < mode else i - (len(self.shape) - product.ndim + 1) + 1
-            factor = factors[i].reshape(-1, *[1] * (product.ndim - axis - 2), product.shape[-1])  # type: ignore[union-attr]
-            product = tl.sum(product * factor, axis=axis)
+        if mode == len(self.shape) - 1:
+            product = self.array.reshape(self.shape[0], -1).T @ factors[0]
+            product, first = product.reshape(*self.shape[1:], -1), 1
+        else:
+            product, first = self.array @ factors[-1], 0
+        # The rank is the last axis now; every other mode but `mode` is contracted under it, from the last one down.
+        tl = backend_of(product)
+        for i in reversed(range(first, product.ndim - 1 + first)):
+            if i != mode:
+                axis = i - first
+                factor = factors[i].reshape(-1, *[1] * (product.ndim - axis - 2), product.shape[-1])  # type: ignore[union-attr]
+                product = tl.sum(product * factor, axis=axis)
         return product
 
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:

@@ -25,7 +25,7 @@ def _kernel(function):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @_kernel
-def _solve_row(G, c, passive, index, U, s, tolerance):  # type: ignore[no-untyped-def]
+def _solve_row(G, c, passive, index, U, inverse, s, tolerance):  # type: ignore[no-untyped-def]
     """Solve `G_PP s_P = c_P` by elimination, drop columns that depend on earlier ones from `passive`, zero the rest."""
     k = c.shape[0]
     size = 0
@@ -38,21 +38,26 @@ def _solve_row(G, c, passive, index, U, s, tolerance):  # type: ignore[no-untype
         for b in range(a, size):
             U[a, b] = G[index[a], index[b]]
         U[a, size] = c[index[a]]
-    for r in range(size):
-        pivot = U[r, r]
-        if not pivot > tolerance * G[index[r], index[r]]:
-            U[r, r] = 0.0
-            passive[index[r]] = False
-            continue
-        inverse = 1.0 / pivot
-        for a in range(r + 1, size):
-            factor = U[r, a] * inverse
+    for first in range(0, size, 4):
+        # Four pivots at a time: one pass over the rest of the matrix for all of them.
+        last = min(first + 4, size)
+        for r in range(first, last):
+            dependent = not U[r, r] > tolerance * G[index[r], index[r]]
+            inverse[r] = 0.0 if dependent else 1.0 / U[r, r]
+            passive[index[r]] = not dependent
+            for a in range(r + 1, last):
+                factor = U[r, a] * inverse[r]
+                for b in range(a, size + 1):
+                    U[a, b] -= factor * U[r, b]
+        for a in range(last, size):
+            f0 = U[first, a] * inverse[first]
+            f1 = U[first + 1, a] * inverse[first + 1]
+            f2 = U[first + 2, a] * inverse[first + 2]
+            f3 = U[first + 3, a] * inverse[first + 3]
             for b in range(a, size + 1):
-                U[a, b] -= factor * U[r, b]
+                U[a, b] -= f0 * U[first, b] + f1 * U[first + 1, b] + f2 * U[first + 2, b] + f3 * U[first + 3, b]
     for a in range(size - 1, -1, -1):
-        if U[a, a] == 0.0:
-            continue
-        value = U[a, size] / U[a, a]
+        value = U[a, size] * inverse[a]
         s[index[a]] = value
         for b in range(a):
             U[b, size] -= U[b, a] * value
@@ -87,6 +92,7 @@ def block_pivoting(G, guess, C, S, support, iterations, warm, max_iterations, st
     n, k = C.shape
     rows_per_gram = n // G.shape[0]
     U = np.empty((k, k + 1))
+    inverse = np.empty(k)
     index = np.empty(k, np.int64)
     y = np.empty(k)
     norms = np.empty(k)
@@ -111,7 +117,7 @@ def block_pivoting(G, guess, C, S, support, iterations, warm, max_iterations, st
         iteration = 0
         while iteration < max_iterations and not solved:
             iteration += 1
-            _solve_row(G[gram], c, passive, index, U, s, tolerance)
+            _solve_row(G[gram], c, passive, index, U, inverse, s, tolerance)
             threshold = -tolerance * _dual_row(G[gram], c, s, passive, norms, y)
             infeasible = 0
             last = -1
@@ -140,11 +146,12 @@ def on_support(G, C, support, V, start, stop):  # type: ignore[no-untyped-def]
     n, k = C.shape
     rows_per_gram = n // G.shape[0]
     U = np.empty((k, k + 1))
+    inverse = np.empty(k)
     index = np.empty(k, np.int64)
     passive = np.empty(k, np.bool_)
     for i in range(start, stop):
         passive[:] = support[i]
-        _solve_row(G[i // rows_per_gram], C[i], passive, index, U, V[i], 8 * k * EPS)
+        _solve_row(G[i // rows_per_gram], C[i], passive, index, U, inverse, V[i], 8 * k * EPS)
 
 
 @_kernel

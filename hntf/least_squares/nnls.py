@@ -14,6 +14,7 @@ from hntf.least_squares.certificate import NNLSInfo, is_unique, kkt_residual
 from hntf.least_squares.gram import apply_gram, unit_columns
 from hntf.least_squares.kinks import margin
 from hntf.least_squares.solver import Solution, refine, solve
+from hntf.threads import matmul, single_threaded_blas
 from hntf.validation import (
     check_boolean,
     check_entries,
@@ -130,17 +131,29 @@ def nnls(
     if support is not None:
         support = as_bool(check_boolean(support, "support", shape, "that of the solution")).reshape(shape[0], -1).T
 
-    float32 = _is_float32(A) and _is_float32(B)
+    with single_threaded_blas():
+        X, info = _solve(A, B, weights, l1, l2, support, return_info=return_info)
+    X = cast_like(X, A) if _is_float32(A) and _is_float32(B) else X
+    return (X, info) if info is not None else X
+
+
+def _solve(
+    A: Array, B: Any, weights: Array | None, l1: float, l2: float, support: Array | None, *, return_info: bool
+) -> tuple[Array, NNLSInfo | None]:
+    """Solve the checked problem in float64."""
+    shape = (A.shape[1], *B.shape[1:])
     columns = B.astype(np.float64) if scipy.sparse.issparse(B) else as_float64(B).reshape(len(B), -1)
     problem = _Problem.scaled(as_float64(A), columns, weights, l1, l2)
-    if not bool(backend_of(A).all(abs(problem.C) < np.inf)):
-        # NaN and infinity always reach C, which is smaller than B: only then are the entries of B looked at one by one.
+    if not np.isfinite(float(backend_of(A).sum(problem.C))):
+        # NaN and infinity reach the sum of C, which is smaller than B: only then are the entries looked at one by one.
         check_entries(B.tocoo().data if scipy.sparse.issparse(B) else B, "B")
-        raise ValueError("A and B are too large: their product overflows")
+        if not bool(backend_of(A).all(abs(problem.C) < np.inf)):
+            raise ValueError("A and B are too large: their product overflows")
     solution = problem.solve(support)
-    X = (solution.S * problem.scale).T.reshape(shape)
-    X = cast_like(X, A) if float32 else X
-    return (X, problem.certificate(solution, shape)) if return_info else X
+    info = problem.certificate(solution, shape) if return_info else None
+    X = solution.S
+    X *= problem.scale
+    return X.T.reshape(shape), info
 
 
 @dataclass(frozen=True)
@@ -167,7 +180,7 @@ class _Problem:
         if l2:
             A, B, weights = _with_ridge_rows(A, B, weights, l2**0.5 * scale)
         if weights is None:
-            G, C = A.T @ A, B.T @ A
+            G, C = A.T @ A, B.T @ A if scipy.sparse.issparse(B) else matmul(B.T, A)
         else:
             B = B.toarray() if scipy.sparse.issparse(B) else B
             outer = tl.reshape(tl.einsum("mi,mj->mij", A, A), (len(A), -1))

@@ -11,7 +11,7 @@ import numpy as np
 from hntf.arrays import Array, from_numpy, host_view
 from hntf.least_squares import portable
 from hntf.least_squares.gram import symmetric_outer
-from hntf.least_squares.threads import over_rows
+from hntf.threads import over_rows
 
 
 def solve_on_support(G: Array, C: Array, support: Array) -> Array:
@@ -35,7 +35,8 @@ def solve_on_support(G: Array, C: Array, support: Array) -> Array:
 
     V = np.empty(host.shape)
     k = host.shape[1]
-    over_rows(compiled.on_support, len(host), k**3 // 6, *kernel_arrays(G, C, support), V)
+    arguments = kernel_arrays(G, C, support)
+    over_rows(lambda start, stop: compiled.on_support(*arguments, V, start, stop), len(host), k**3 // 6)
     return from_numpy(V, C)
 
 

@@ -8,8 +8,13 @@ import numpy as np
 
 from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks, portable
+from hntf.least_squares.gram import unit_columns
 from hntf.least_squares.on_support import kernel_arrays
-from hntf.least_squares.threads import over_rows
+from hntf.threads import over_rows
+
+
+GUESS_RIDGE = 1e-10
+"""Relative ridge of the first guess of a support: enough to invert any Gram matrix."""
 
 
 class Solution(NamedTuple):
@@ -59,7 +64,7 @@ def _solve_compiled(G: np.ndarray, C: np.ndarray, start: np.ndarray | None) -> S
     warm = start is not None
     guess = np.empty((k, k)) if warm else _guess(G)
     arguments = (G, guess, C, S, support, iterations, warm, _max_iterations(k))
-    over_rows(compiled.block_pivoting, n, k**3 // 3, *arguments)
+    over_rows(lambda first, last: compiled.block_pivoting(*arguments, first, last), n, k**3 // 3)
     hard = np.flatnonzero(iterations < 0)
     if len(hard):
         iterations[hard] = np.abs(iterations[hard]) + _solve_hard(G, C, S, support, hard)
@@ -71,9 +76,10 @@ def _guess(G: np.ndarray) -> np.ndarray:
     k = G.shape[-1]
     if len(G) > 1:
         return np.eye(k)
-    norms = np.sqrt(np.diagonal(G[0]))
-    scale = np.divide(1.0, norms, out=np.zeros(k), where=norms > 0)
-    return scale[:, None] * np.linalg.pinv(G[0] * np.outer(scale, scale), hermitian=True)
+    scaled, norms = unit_columns(G[0])
+    # A zero column has no solution of its own: on its diagonal any number keeps the inverse regular.
+    scaled[np.diag_indices(k)] = 1.0 + GUESS_RIDGE
+    return np.linalg.inv(scaled) / norms[:, None]
 
 
 def _solve_hard(G: np.ndarray, C: np.ndarray, S: np.ndarray, support: np.ndarray, hard: np.ndarray) -> np.ndarray:
@@ -91,12 +97,11 @@ def _solve_hard(G: np.ndarray, C: np.ndarray, S: np.ndarray, support: np.ndarray
 
 def _square_root(G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return `R` with `G = RᵀR`, and `T` such that `R` and `z = c T` state the least-squares problem of `(G, c)`."""
-    norms = np.sqrt(np.diagonal(G))
-    safe = np.where(norms > 0, norms, 1.0)
-    values, vectors = np.linalg.eigh(G / np.outer(safe, safe))
+    scaled, norms = unit_columns(G)
+    values, vectors = np.linalg.eigh(scaled)
     kept = values > 8 * len(G) * np.finfo(np.float64).eps * max(values[-1], 0.0)
     roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    return roots[:, None] * vectors.T * safe, (vectors / roots) / safe[:, None]
+    return roots[:, None] * vectors.T * norms, (vectors / roots) / norms[:, None]
 
 
 def _active_set(R: np.ndarray, Z: np.ndarray, S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -106,7 +111,8 @@ def _active_set(R: np.ndarray, Z: np.ndarray, S: np.ndarray) -> tuple[np.ndarray
     support = np.empty(S.shape, bool)
     iterations = np.empty(len(S), np.int64)
     arguments = (np.ascontiguousarray(R), np.ascontiguousarray(Z), S, support, iterations)
-    over_rows(compiled.active_set, len(S), R.shape[0] * S.shape[1] ** 2, *arguments)
+    work = R.shape[0] * S.shape[1] ** 2
+    over_rows(lambda first, last: compiled.active_set(*arguments, first, last), len(S), work)
     return S, support, iterations
 
 

@@ -1,0 +1,83 @@
+"""Work over ranges of rows, on all cores, by threads of our own.
+
+Plain threads rather than a compiled parallel loop: they never spin, so they leave the cores to others when idle; kernels may be
+called from several threads at once; and they compile in a fraction of the time. BLAS threads do spin for a while after each
+product and would take the cores from the kernels, so products that alternate with kernels run here too, block by block, with
+BLAS held to one thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from hntf.arrays import Array, from_numpy, host_view
+
+SERIAL_WORK = 200_000
+"""Multiply-adds below which handing rows to threads costs more than it saves."""
+
+CHUNKS_PER_THREAD = 2
+
+
+@cache
+def core_count() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(core_count(), thread_name_prefix="hntf")
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child inherits the pool but not its threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Hold NumPy's BLAS to one thread inside the block, and restore what was set before."""
+    with _blas().limit(limits=1):
+        yield
+
+
+def over_rows(work: Callable[[int, int], None], rows: int, work_per_row: int) -> None:
+    """Call `work(start, stop)` over ranges that cover `rows`, each of about `work_per_row` multiply-adds."""
+    if core_count() == 1 or rows * work_per_row < SERIAL_WORK:
+        work(0, rows)
+        return
+    chunk = max(1, -(-rows // (CHUNKS_PER_THREAD * core_count())))
+    futures = [_pool().submit(work, start, min(start + chunk, rows)) for start in range(0, rows, chunk)]
+    for future in futures:
+        future.result()
+
+
+def matmul(X: Array, A: Array) -> Array:
+    """Return `X A` for a tall `X`: the same product as `X @ A`, but without BLAS threads that spin afterwards."""
+    left, right = host_view(X), host_view(A)
+    if left is None or right is None or X.ndim != 2 or core_count() == 1 or left.size * A.shape[1] < SERIAL_WORK:
+        return X @ A
+    result = np.empty((left.shape[0], right.shape[1]))
+
+    def work(start: int, stop: int) -> None:
+        if left.flags.f_contiguous:
+            # The transposed product reads memory in order.
+            result[start:stop] = (right.T @ left[start:stop].T).T
+        else:
+            np.matmul(left[start:stop], right, out=result[start:stop])
+
+    with single_threaded_blas():
+        over_rows(work, len(left), left.shape[1] * right.shape[1])
+    return from_numpy(result, X)

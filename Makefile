@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-quick lint bench clean
+.PHONY: demo test test-quick lint bench bench-peers clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,8 +33,14 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/reference_matrix.py
 	$(BIN)/python benchmarks/text.py
 	$(BIN)/python benchmarks/threads.py
-	$(PYTHON) -m venv --system-site-packages $(VENV)-peers
-	$(VENV)-peers/bin/python -m pip --version > /dev/null
+
+$(VENV)-peers/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install --quiet --constraint constraints.txt NeuralNMF --editable .
+	touch $@
+
+bench-peers: $(VENV)-peers/installed
+	$(VENV)-peers/bin/python benchmarks/epoch.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis output

@@ -16,7 +16,9 @@ ROWS, RIGHT_HAND_SIDES, LOOPED = 500, 20_000, 1_000
 
 def main() -> None:
     rng = np.random.default_rng(0)
-    print(f"{'columns':>7} {'scipy loop':>11} {'product':>8} {'cold':>7} {'warm':>7} {'cold×':>6} {'warm×':>6} {'/product':>8}")
+    print(
+        f"{'columns':>7} {'scipy loop':>11} {'product':>8} {'cold':>7} {'warm':>7} {'cold×':>6} {'warm×':>6} {'/product':>8}"
+    )
     for k in (20, 40):
         A, B = rng.random((ROWS, k)), rng.random((ROWS, RIGHT_HAND_SIDES))
         X, info = hntf.nnls(A, B, return_info=True)

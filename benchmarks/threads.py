@@ -1,6 +1,6 @@
 """Why a fit holds BLAS to one thread: an epoch inside the fitting loop with and without its choice.
 
-    python benchmarks/threads.py
+python benchmarks/threads.py
 """
 
 import time

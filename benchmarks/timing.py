@@ -7,6 +7,8 @@ from collections.abc import Callable
 SHORTEST = 0.05
 """Seconds that a run lasts at least: short functions are called repeatedly in it."""
 
+SETTLE = 0.1
+
 
 def seconds(*functions: Callable[[], object], repeats: int = 5) -> list[float]:
     """Return the median seconds of one call of each function, run in turn."""
@@ -19,6 +21,8 @@ def seconds(*functions: Callable[[], object], repeats: int = 5) -> list[float]:
     times: list[list[float]] = [[] for _ in functions]
     for _ in range(repeats):
         for function, count, taken in zip(functions, calls, times, strict=True):
+            # Threads that the function before left spinning would be paid for by this one.
+            time.sleep(SETTLE)
             start = time.perf_counter()
             for _ in range(count):
                 function()

@@ -24,7 +24,9 @@ def main() -> None:
     documents = load_docstrings()
     vectorizer = TfidfVectorizer(stop_words="english", min_df=5, max_df=0.3, token_pattern=r"(?u)\b[a-zA-Z]{3,}\b")
     X = vectorizer.fit_transform(documents.texts)
-    print(f"{X.shape[0]} docstrings of {', '.join(sorted(set(documents.packages)))}, {X.shape[1]} words, {X.nnz} nonzeros")
+    print(
+        f"{X.shape[0]} docstrings of {', '.join(sorted(set(documents.packages)))}, {X.shape[1]} words, {X.nnz} nonzeros"
+    )
 
     model = hntf.NeuralNMF(tuple(arguments.ranks), random_state=arguments.random_state)
     start = time.perf_counter()

@@ -8,7 +8,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "datasets", "estimators", "fitting", "layers", "losses", "maps", "metrics", "plot", "torch")
+_MODULES = ("data", "datasets", "estimators", "fitting", "layers", "losses", "maps", "plot", "torch")
 _HOMES = {
     "GradcheckReport": "hntf.gradient_check",
     "Hierarchy": "hntf.hierarchy",

@@ -62,7 +62,6 @@ def from_numpy(x: np.ndarray, reference: Array) -> Array:
     return sys.modules["torch"].from_numpy(x).to(reference.device)
 
 
-
 def as_bool(x: Array) -> Array:
     """Return `x` as booleans, in its backend."""
     return x.detach().bool() if is_torch(x) else np.asarray(x, dtype=bool)

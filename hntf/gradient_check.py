@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +25,8 @@ from hntf.validation import check_number, check_real_array
 Checkable = Callable[..., Any] | NNLSLayer | Hierarchy | LinearMap | Loss
 
 
-class Worst(NamedTuple):
+@dataclass(frozen=True)
+class Worst:
     """The entry with the largest relative error, and what was found there."""
 
     input: int
@@ -189,7 +190,9 @@ def _user_function(function: Callable[..., Any]) -> Callable[..., Any]:
         if not is_torch(result) or result.grad_fn is None:
             raise TypeError("function must return (value, gradients), or one torch tensor that autograd can follow")
         value = (result * _direction(result)).sum() if result.ndim else result
-        zeros_where_unused = sys.modules["torch"].autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
+        zeros_where_unused = sys.modules["torch"].autograd.grad(
+            value, leaves, allow_unused=True, materialize_grads=True
+        )
         return float(value), zeros_where_unused
 
     return value_and_grad

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from hntf.arrays import Array, as_float64, backend_of, cast_like
 from hntf.data import Data, as_data
-from hntf.maps import LinearMap
 from hntf.least_squares.on_support import pullback
 from hntf.least_squares.solver import solve
+from hntf.maps import LinearMap
 from hntf.validation import check_real_array, check_shape
 
 

@@ -88,7 +88,7 @@ def topic_tree(
         if level > 0:
             # What a finer component gives to each coarser one, in the mass that each coarser one carries.
             parents = np.argmax(factors[level] * codes[level].sum(axis=0), axis=1)
-            children = [topic(level - 1, child) for child in np.flatnonzero(parents == index)]
+            children = [topic(level - 1, int(child)) for child in np.flatnonzero(parents == index)]
         words = [str(feature_names[i]) for i in heaviest]
         return Topic(level + 1, index, float(shares[level][index]), words, _by_share(children))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,9 @@ def check_real_array(
     Raises
     ------
     TypeError
-        If `x` is no array of real numbers.
+        If `x` is no array of numbers.
     ValueError
-        If `x` has an order that is not in `orders`, an empty axis, or entries that are NaN, infinite or, where
+        If `x` is complex, has an order that is not in `orders`, an empty axis, or entries that are NaN, infinite or, where
         `nonnegative`, negative.
     """
     if scipy.sparse.issparse(x):
@@ -41,7 +42,7 @@ def check_real_array(
     elif x.is_sparse or x.layout != _strided():
         raise TypeError(f"{name} must be a dense tensor, got one of layout {x.layout}; use {name}.to_dense()")
     elif x.is_complex():
-        raise TypeError(f"{name} must hold real numbers, got {x.dtype}")
+        raise ValueError(f"Complex data not supported: {name} must hold real numbers, got {x.dtype}")
     check_order(x, name, orders)
     if entries:
         check_entries(x, name, nonnegative=nonnegative)
@@ -65,16 +66,24 @@ def _as_numeric(x: Any, name: str) -> np.ndarray:
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise TypeError(f"{name} must be an array of real numbers, got {_describe(x)} of objects") from error
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+            raise TypeError(
+                f"{name} must be an array of real numbers, got {_describe(x)} of objects: {error}"
+            ) from error
+    check_real_dtype(array.dtype, name)
     return array
+
+
+def check_real_dtype(dtype: np.dtype, name: str) -> None:
+    """Raise `ValueError` for complex, `TypeError` for other dtypes that are no real numbers."""
+    if dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} must hold real numbers, got dtype {dtype}")
+    if dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {dtype}")
 
 
 def check_sparse(x: Any, name: str, *, nonnegative: bool = False) -> Any:
     """Return the SciPy sparse `x` if it is a finite real matrix of no empty axis; raise as `check_real_array` does."""
-    if x.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}")
+    check_real_dtype(x.dtype, name)
     check_order(x, name, (2,))
     if x.nnz:
         check_entries(x.tocoo().data, name, nonnegative=nonnegative)
@@ -89,7 +98,10 @@ def check_order(x: Any, name: str, orders: Sequence[int] | None = None) -> None:
     if x.ndim == 0:
         raise ValueError(f"{name} must be an array, got the single number {x}")
     if 0 in tuple(x.shape):
-        raise ValueError(f"{name} must have no empty axis, got shape {tuple(x.shape)}")
+        kind = "sample(s)" if x.shape[0] == 0 else "feature(s)"
+        raise ValueError(
+            f"{name} must have no empty axis: 0 {kind} (shape={tuple(x.shape)}) while a minimum of 1 is required."
+        )
 
 
 def check_entries(x: Array, name: str, *, nonnegative: bool = False) -> None:
@@ -100,7 +112,7 @@ def check_entries(x: Array, name: str, *, nonnegative: bool = False) -> None:
     if np.isinf(low) or np.isinf(high):
         raise ValueError(f"{name} contains infinite entries; all must be finite")
     if nonnegative and low < 0:
-        raise ValueError(f"{name} contains negative entries (smallest {low:g}); all must be at least 0")
+        raise ValueError(f"Negative values in data: {name} contains entries down to {low:g}; all must be at least 0")
 
 
 def check_same_home(arrays: dict[str, Any]) -> None:
@@ -161,6 +173,6 @@ def check_ranks(n_components: Any, name: str = "n_components") -> tuple[int, ...
         raise ValueError(f"{name} must name at least one level, got {n_components!r}")
     for rank in ranks:
         check_number(rank, f"each rank in {name}", low=1, integer=True)
-    if any(upper > lower for lower, upper in zip(ranks[:-1], ranks[1:], strict=True)):
+    if any(upper > lower for lower, upper in pairwise(ranks)):
         raise ValueError(f"{name} must not grow from one level to the next, got {n_components!r}")
     return tuple(int(rank) for rank in ranks)

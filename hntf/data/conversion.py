@@ -55,7 +55,10 @@ def as_data(X: Any, *, mask: Any = None, weights: Array | None = None, nonnegati
         return SparseData(check_sparse(X, "X", nonnegative=nonnegative))
     X = check_real_array(X, "X", entries=False)
     if X.ndim < 2:
-        raise ValueError(f"X must have order 2 or more, got order {X.ndim} with shape {tuple(X.shape)}")
+        raise ValueError(
+            f"X must have order 2 or more, got order {X.ndim} with shape {tuple(X.shape)}. "
+            "Reshape your data with X.reshape(1, -1) if it is one sample"
+        )
     if isinstance(mask, str):
         if mask != "nan":
             raise ValueError(f"mask must be an array or 'nan', got {mask!r}")

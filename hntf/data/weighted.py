@@ -33,7 +33,7 @@ class WeightedData(Data):
         return self.weights.n_entries
 
     def gram(self, factors: Factors, mode: int = 0) -> Array:
-        products = [None if i == mode else _column_products(U) for i, U in enumerate(factors)]  # type: ignore[arg-type]
+        products = [None if i == mode else _column_products(U) for i, U in enumerate(factors)]
         k = factors[mode - 1].shape[1]  # type: ignore[union-attr]
         return self.weights.mttkrp(products, mode).reshape(-1, k, k)
 

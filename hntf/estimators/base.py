@@ -11,7 +11,7 @@ import scipy.sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hntf.arrays import Array, as_float64, cast_like, is_torch, to_numpy
+from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
 from hntf.data import Data, as_data
 from hntf.hierarchy import Hierarchy
 from hntf.layers import LayerTape
@@ -32,7 +32,11 @@ class HierarchicalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """Return the checked `X` as data, and the power of two by which extreme data were multiplied."""
         if isinstance(X, Data):
             return X, 1.0
-        array = X if is_torch(X) or scipy.sparse.issparse(X) else np.asarray(X)
+        array = X
+        if scipy.sparse.issparse(X):
+            array = X.tocsr()
+        elif not is_torch(X):
+            array = check_real_array(X, "X", entries=False)
         as_checked = as_data(array, mask=mask, weights=weights, nonnegative=True)
         if len(as_checked.shape) != 2:
             raise ValueError(f"X must have order 2, got order {len(as_checked.shape)} with shape {as_checked.shape}")
@@ -63,13 +67,13 @@ class HierarchicalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def _level(self, level: Any) -> int:
         """Return `level` as an index from 0 to the number of levels less one."""
         levels = len(self.components_)
-        if not isinstance(level, numbers.Integral) or not -levels <= level < levels:
+        if not isinstance(level, numbers.Integral) or not -levels <= int(level) < levels:
             raise ValueError(f"level must be an integer from {-levels} to {levels - 1}, got {level!r}")
         return int(level) % levels
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Array:
         """Fit to `X` and return the codes of its samples at the last level, `(n, k_L)`."""
-        return self.fit(X, y, **fit_params).codes_[-1]  # type: ignore[attr-defined]
+        return self.fit(X, y, **fit_params).codes_[-1]
 
     def transform(self, X: Any, level: int = -1) -> Array:
         """Return the codes of samples at a level, from the features alone.
@@ -97,8 +101,6 @@ class HierarchicalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """Return the fitted hierarchy in the backend of the data: a model fitted on one serves the other."""
         if is_torch(data.prototype) == is_torch(self.factors_[0]):
             return self._hierarchy
-        from hntf.arrays import from_numpy
-
         return self._hierarchy.with_factors([from_numpy(to_numpy(A), data.prototype) for A in self._hierarchy.factors])
 
     def inverse_transform(self, S: Array, level: int = -1) -> Array:
@@ -132,8 +134,10 @@ class HierarchicalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             feature_names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(m)])
         if len(feature_names) != m:
             raise ValueError(f"feature_names must hold {m} names, one a feature; got {len(feature_names)}")
-        parts = ([to_numpy(x) for x in part] for part in (self.factors_, self.codes_, self.components_))
-        return topic_tree(*parts, feature_names, n_words)
+        factors, codes, components = (
+            [to_numpy(x) for x in part] for part in (self.factors_, self.codes_, self.components_)
+        )
+        return topic_tree(factors, codes, components, feature_names, n_words)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -184,15 +184,15 @@ class NeuralNMF(HierarchicalEstimator):
             init: str | list[Array] = self.init
         else:
             init = self._checked_factors(data, ranks)
-        return Settings(
-            init, self.solver, self.max_iter, self.tol, self.n_init, self.learning_rate, bool(self.verbose)
-        )
+        return Settings(init, self.solver, self.max_iter, self.tol, self.n_init, self.learning_rate, bool(self.verbose))
 
     def _checked_factors(self, data: Data, ranks: Sequence[int]) -> list[Array]:
         if len(self.init) != len(ranks):
             raise ValueError(f"init must hold one factor a level, {len(ranks)}; got {len(self.init)}")
         factors = []
-        for level, (A, shape) in enumerate(zip(self.init, zip([data.shape[1], *ranks], ranks, strict=False), strict=True)):
+        for level, (A, shape) in enumerate(
+            zip(self.init, zip([data.shape[1], *ranks], ranks, strict=False), strict=True)
+        ):
             A = check_real_array(A, f"init[{level}]", orders=(2,), nonnegative=True)  # noqa: PLW2901
             check_shape(A, f"init[{level}]", shape, "components of the level below × components")
             if is_torch(A) != is_torch(data.prototype):

@@ -57,12 +57,15 @@ def fit_hierarchy(
 
 
 def _fit_once(
-    data: Data, ranks: Sequence[int], loss: Loss, settings: Settings, random_state: np.random.RandomState, run: int
+    data: Data,
+    ranks: Sequence[int],
+    loss: Loss,
+    settings: Settings,
+    random_state: np.random.RandomState,
+    run: int,
 ) -> Fit:
-    if isinstance(settings.init, str):
-        start = INITIALIZERS[settings.init](data, ranks, random_state)
-    else:
-        start = list(settings.init)
+    init = settings.init
+    start = INITIALIZERS[init](data, ranks, random_state) if isinstance(init, str) else init
     objective = Objective(loss, dense_hierarchy(start), data)
     title = "fit" if settings.n_init == 1 else f"fit {run + 1}/{settings.n_init}"
     history = History(settings.max_iter, verbose=settings.verbose, title=title)

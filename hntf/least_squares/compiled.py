@@ -20,7 +20,7 @@ EPS = float(np.finfo(np.float64).eps)
 FULL_EXCHANGES = 3
 
 
-def _kernel(function):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _kernel(function):  # type: ignore[no-untyped-def]
     return njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})(function)
 
 

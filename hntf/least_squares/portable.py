@@ -91,7 +91,7 @@ def block_pivoting(G: Array, C: Array, support: Array | None, max_iterations: in
         g, c, passive, norm = _of_rows(G, active), C[active], support[active], norms[active]
         s = solve_on_support(g, c, passive)
         y = apply_gram(g, s) - c
-        relative = tl.where(norm > 0, tl.abs(c) / norm, 0 * c)
+        relative = tl.abs(c) * (norm > 0) / tl.where(norm > 0, norm, 0 * norm + 1)
         scale = tl.maximum(tl.max(relative, axis=1), tl.sum(tl.abs(s) * norm, axis=1))
         infeasible = tl.where(passive, s <= 0, y < -tolerance * scale[:, None] * norm) & (norm > 0)
         count = tl.sum(infeasible, axis=1)

@@ -12,7 +12,6 @@ from hntf.least_squares.gram import unit_columns
 from hntf.least_squares.on_support import kernel_arrays
 from hntf.threads import over_rows
 
-
 GUESS_RIDGE = 1e-10
 """Relative ridge of the first guess of a support: enough to invert any Gram matrix."""
 

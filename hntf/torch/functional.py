@@ -52,8 +52,8 @@ def nnls(X: torch.Tensor, A: torch.Tensor, *, l1: float = 0.0, l2: float = 0.0) 
             [1.5000, 0.0000]], grad_fn=<...>)
     >>> S.sum().backward()
     >>> A.grad
-    tensor([[-2.7500,  0.0000],
-            [-1.2500, -2.0000]])
+    tensor([[-0.5000,  0.0000],
+            [-2.0000, -2.0000]])
     """
     _check(X, A)
     check_number(l1, "l1")

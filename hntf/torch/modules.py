@@ -40,7 +40,14 @@ class NNLS(nn.Module):
     """
 
     def __init__(
-        self, in_features: int, k: int, *, l1: float = 0.0, l2: float = 0.0, device: Any = None, dtype: Any = None
+        self,
+        in_features: int,
+        k: int,
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
         check_number(in_features, "in_features", low=1, integer=True)
@@ -55,7 +62,7 @@ class NNLS(nn.Module):
     def reset_parameters(self) -> None:
         """Draw the dictionary anew."""
         self.A.uniform_()
-        self.A /= torch.linalg.vector_norm(self.A, dim=0)
+        self.A.div_(torch.linalg.vector_norm(self.A, dim=0))
 
     @torch.no_grad()
     def project_(self) -> None:

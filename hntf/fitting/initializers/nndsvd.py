@@ -35,9 +35,7 @@ def nndsvdar(data: Data, ranks: Sequence[int], random_state: np.random.RandomSta
     return _level_by_level(data, ranks, random_state, fill="random")
 
 
-def _level_by_level(
-    data: Data, ranks: Sequence[int], random_state: np.random.RandomState, *, fill: str
-) -> list[Array]:
+def _level_by_level(data: Data, ranks: Sequence[int], random_state: np.random.RandomState, *, fill: str) -> list[Array]:
     factors = []
     for rank in ranks:
         A = _nonnegative_double_svd(data, rank, random_state)

@@ -25,36 +25,40 @@ def projected_lbfgs(
 ) -> Minimum:
     """Minimise a smooth function over `x ≥ 0` by a two-metric projected L-BFGS method.
 
-    Variables at (or within reach of) their bound whose gradient keeps them there move along the negative gradient, all others
-    along the quasi-Newton direction of their own subspace; a projected Armijo search takes the step. `learning_rate` is the length of the first step relative to `‖start‖`, 0.1 by
-    default; all others find theirs.
+    Variables at (or within reach of) their bound whose gradient keeps them there move along the negative gradient, all
+    others along the quasi-Newton direction of their own subspace; a projected Armijo search takes the step.
+    `learning_rate` is the length of the first step relative to `‖start‖`, 0.1 by default; all others find theirs.
 
     References
     ----------
     Bertsekas (1982), *Projected Newton methods for optimization problems with simple constraints*, SIAM J. Control Optim.
     Schmidt, Kim, Sra (2011), *Projected Newton-type methods in machine learning*.
     """
-    tl = backend_of(start)
     first = FIRST_STEP if learning_rate is None else learning_rate
     at = objective(start)
     history = _History(start)
     stopping = Stopping(max_iter=max_iter, tol=tol, callback=callback)
     n_iter = 0
     while (minimum := stopping.ended(n_iter, at)) is None:
-        free = (at.x > _reach(at)) | (at.gradient < 0)
-        direction = history.quasi_newton(at.gradient, free) - at.gradient * ~free
-        if history.size == 0:
-            direction = direction * (first * float(tl.sqrt((at.x @ at.x) / (direction @ direction))))
-        moved = projected_armijo(objective, at, direction)
+        moved = projected_armijo(objective, at, _direction(at, history, first))
         if moved is None and history.size:
             history.size = 0
-            continue
+            moved = projected_armijo(objective, at, _direction(at, history, first))
         if moved is None:
             return no_decrease(at, n_iter)
         history.append(moved.x - at.x, moved.gradient - at.gradient)
         at = moved
         n_iter += 1
     return minimum
+
+
+def _direction(at: Evaluation, history: _History, first: float) -> Array:
+    """Return the two-metric direction; without a history, the negative gradient of relative length `first`."""
+    free = (at.x > _reach(at)) | (at.gradient < 0)
+    direction = history.quasi_newton(at.gradient, free) - at.gradient * ~free
+    if history.size == 0:
+        direction = direction * (first * float(at.x @ at.x / (direction @ direction)) ** 0.5)
+    return direction
 
 
 def _reach(at: Evaluation) -> float:

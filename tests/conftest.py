@@ -1,0 +1,28 @@
+"""What all tests share: both backends, and a Hypothesis profile that is the same on every machine."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "hntf",
+    deadline=None,
+    max_examples=int(os.environ.get("HNTF_EXAMPLES", "40")),
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("hntf")
+
+
+@pytest.fixture(params=["numpy", "torch"])
+def backend(request):
+    """A function that takes a NumPy array into the backend under test."""
+    return np.asarray if request.param == "numpy" else torch.as_tensor
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)

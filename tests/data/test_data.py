@@ -1,0 +1,115 @@
+"""Every home of data against naive formulas on the dense array."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+import tensorly
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hntf
+from tests.problems import seeds
+
+
+def naive_mttkrp(X, factors, mode):
+    letters = "abcde"[: X.ndim]
+    others = [i for i in range(X.ndim) if i != mode]
+    terms = ",".join([letters, *(f"{letters[i]}z" for i in others)])
+    return np.einsum(f"{terms}->{letters[mode]}z", X, *(factors[i] for i in others))
+
+
+def draw(seed, order, rank=3):
+    rng = np.random.default_rng(seed)
+    X = rng.random(tuple(rng.integers(1, 6, order)))
+    return X, [rng.random((d, rank)) for d in X.shape]
+
+
+def assert_close(actual, expected):
+    np.testing.assert_allclose(np.asarray(actual), expected, rtol=1e-10, atol=1e-12)
+
+
+@given(seed=seeds, order=st.integers(2, 5), weighted=st.booleans())
+def test_products_of_dense_and_weighted_data(backend, seed, order, weighted):
+    X, factors = draw(seed, order)
+    W = np.random.default_rng(seed + 1).random(X.shape) if weighted else np.ones(X.shape)
+    data = hntf.as_data(backend(X), weights=backend(W) if weighted else None)
+    taken = [backend(U) for U in factors]
+    np.testing.assert_allclose(data.norm_squared(), np.sum(W * X**2))
+    for mode in range(order):
+        assert_close(data.mttkrp(taken, mode), naive_mttkrp(W * X, factors, mode))
+        pairs = [np.einsum("ja,jb->jab", U, U).reshape(len(U), -1) for U in factors]
+        gram = np.asarray(data.gram(taken, mode))
+        expected = naive_mttkrp(W, pairs, mode).reshape(-1, 3, 3)
+        assert_close(np.broadcast_to(gram, expected.shape), expected)
+        product = tensorly.tenalg.multi_mode_dot(W * X, [U.T for U in factors], skip=mode)
+        assert_close(data.multi_mode_dot(taken, mode), product)
+    model = tensorly.cp_to_tensor((None, factors))
+    np.testing.assert_allclose(data.residual_norm_squared(taken[0], taken), np.sum(W * (X - model) ** 2), atol=1e-12)
+    assert_close(data.input_gradient(taken[0], taken), W * model)
+
+
+@given(seeds, st.sampled_from(["csr", "csc", "coo"]))
+def test_sparse_data_agree_with_dense(seed, layout):
+    rng = np.random.default_rng(seed)
+    X = scipy.sparse.random(8, 6, 0.4, layout, rng=rng)
+    sparse, dense = hntf.as_data(X), hntf.as_data(X.toarray())
+    S, A = rng.random((8, 3)), rng.random((6, 3))
+    np.testing.assert_allclose(sparse.norm_squared(), dense.norm_squared())
+    for mode in (0, 1):
+        assert_close(sparse.mttkrp([S, A], mode), dense.mttkrp([S, A], mode))
+        assert_close(sparse.multi_mode_dot([S, A], mode), dense.multi_mode_dot([S, A], mode))
+    np.testing.assert_allclose(sparse.residual_norm_squared(S, [None, A]), dense.residual_norm_squared(S, [None, A]))
+    gradient = sparse.input_gradient(S, [None, A])
+    assert_close(gradient.toarray(), (S @ A.T) * (X.toarray() != 0))
+
+
+def test_a_large_sparse_matrix_is_never_made_dense():
+    X = scipy.sparse.random(200_000, 100_000, 1e-7, "csr", rng=np.random.default_rng(0))
+    data = hntf.as_data(X)
+    S = data.mttkrp([None, np.ones((100_000, 2))], 0)
+    assert S.shape == (200_000, 2)
+    assert data.mttkrp([S, None], 1).shape == (100_000, 2)
+
+
+def test_residuals_are_formed_in_several_blocks(monkeypatch, rng):
+    X = rng.random((50, 4))
+    data = hntf.as_data(X)
+    S, A = rng.random((50, 2)), rng.random((4, 2))
+    whole = data.residual_norm_squared(S, [None, A])
+    monkeypatch.setattr(type(data), "blocks_of_samples", lambda self: [slice(0, 7), slice(7, 50)])
+    np.testing.assert_allclose(data.residual_norm_squared(S, [None, A]), whole)
+
+
+def test_a_nan_mask_leaves_missing_entries_out(rng):
+    X = rng.random((5, 4))
+    observed = rng.random((5, 4)) < 0.7
+    missing = np.where(observed, X, np.nan)
+    A = rng.random((4, 2))
+    by_nan, by_mask = hntf.as_data(missing, mask="nan"), hntf.as_data(X, mask=observed)
+    assert np.isnan(missing).any()
+    assert_close(by_nan.mttkrp([None, A], 0), by_mask.mttkrp([None, A], 0))
+    assert_close(by_nan.gram([None, A]), by_mask.gram([None, A]))
+
+
+@pytest.mark.parametrize(
+    ("X", "options", "error", "words"),
+    [
+        (np.ones(3), {}, ValueError, "order 2 or more"),
+        (np.array([[1.0, np.nan]]), {}, ValueError, "X contains NaN"),
+        (np.array([[1.0, -1.0]]), {"nonnegative": True}, ValueError, "Negative"),
+        (np.ones((2, 0)), {}, ValueError, "empty axis"),
+        (np.ma.masked_array(np.ones((2, 2)), True), {}, TypeError, "mask="),
+        (torch.ones(2, 2).to_sparse(), {}, TypeError, "to_dense"),
+        (torch.ones(2, 2, dtype=torch.complex64), {}, ValueError, "real numbers"),
+        (np.ones((2, 2)), {"mask": np.ones(2, bool)}, ValueError, "mask must have shape"),
+        (np.ones((2, 2)), {"mask": "missing"}, ValueError, "'nan'"),
+        (np.ones((2, 2)), {"weights": -np.ones((2, 2))}, ValueError, "Negative values in data: weights"),
+        (np.ones((2, 2)), {"mask": torch.ones(2, 2)}, TypeError, "one backend"),
+        (scipy.sparse.eye_array(2), {"mask": np.ones((2, 2), bool)}, TypeError, "dense X"),
+        (scipy.sparse.csr_array(np.array([[np.inf]])), {}, ValueError, "infinite"),
+    ],
+)
+def test_bad_data_is_named(X, options, error, words):
+    with pytest.raises(error, match=words):
+        hntf.as_data(X, **options)

@@ -8,7 +8,7 @@ import numpy as np
 
 from hntf.arrays import Array, backend_of, to_numpy
 from hntf.least_squares.gram import column_norms, unit_columns
-from hntf.least_squares.solver import solve
+from hntf.least_squares.solver import Solution, solve
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -37,6 +37,17 @@ class NNLSInfo:
     margin: float
     unique: bool
     n_iter: int
+
+
+def certify(G: Array, C: Array, solution: Solution, Y: Array, support: Array, distance: Array) -> NNLSInfo:
+    """Collect what is known of a solution with dual `Y`; `support` and `distance` (the margin by row) as the user sees them."""
+    return NNLSInfo(
+        support=support,
+        kkt_residual=float(kkt_residual(G, C, solution.S, Y).max()),
+        margin=float(distance.min()),
+        unique=is_unique(G, solution.S, Y, solution.support),
+        n_iter=solution.n_iter,
+    )
 
 
 def kkt_residual(G: Array, C: Array, S: Array, Y: Array) -> Array:

@@ -104,14 +104,14 @@ def _square_root(G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _active_set(R: np.ndarray, Z: np.ndarray, S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    from hntf.least_squares import compiled
+    from hntf.least_squares.active_set import active_set
 
     S = np.array(S, order="C")
     support = np.empty(S.shape, bool)
     iterations = np.empty(len(S), np.int64)
     arguments = (np.ascontiguousarray(R), np.ascontiguousarray(Z), S, support, iterations)
     work = R.shape[0] * S.shape[1] ** 2
-    over_rows(lambda first, last: compiled.active_set(*arguments, first, last), len(S), work)
+    over_rows(lambda first, last: active_set(*arguments, first, last), len(S), work)
     return S, support, iterations
 
 

@@ -1,0 +1,76 @@
+"""The public solver in Gram form."""
+
+from __future__ import annotations
+
+from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like
+from hntf.least_squares.certificate import NNLSInfo, certify
+from hntf.least_squares.gram import apply_gram
+from hntf.least_squares.kinks import margin
+from hntf.least_squares.solver import solve
+from hntf.validation import check_boolean, check_real_array, check_same_home, check_shape
+
+
+def nnls_gram(
+    G: Array, C: Array, *, support: Array | None = None, return_info: bool = False
+) -> Array | tuple[Array, NNLSInfo]:
+    r"""Solve nonnegative least-squares problems given in Gram form.
+
+    .. math:: \min_{s_i \ge 0} \; \tfrac12 s_i^T G_i s_i - c_i^T s_i, \qquad i = 1, \dots, n
+
+    With `G = AᵀA` and `C = X A` this is `min_{S ≥ 0} ½‖X − S Aᵀ‖²`.
+
+    Parameters
+    ----------
+    G : array, `(k, k)` or `(n, k, k)`
+        Symmetric positive semidefinite Gram matrix, one for all rows or one a row.
+    C : array, `(n, k)`
+        Right-hand sides, in the range of their Gram matrix.
+    support : bool array, `(n, k)`, optional
+        Where to start the search.
+    return_info : bool
+        Whether to return the certificate too.
+
+    Returns
+    -------
+    S : array, `(n, k)`
+        In the backend, device and floating dtype of `C`.
+    info : NNLSInfo
+        Only where `return_info`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument holds NaN, infinite or complex entries, has an empty axis or the wrong shape, is not symmetric, has a
+        negative diagonal, or belongs to another backend or device.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> hntf.nnls_gram(np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([[3.0, 0.0], [3.0, 3.0]]))
+    array([[1.5, 0. ],
+           [1. , 1. ]])
+    """
+    C = check_real_array(C, "C", orders=(2,))
+    G = check_real_array(G, "G", orders=(2, 3))
+    check_same_home({"G": G, "C": C, "support": support})
+    n, k = C.shape
+    check_shape(G, "G", (k, k) if G.ndim == 2 else (n, k, k), "one Gram for all rows of C, or one a row")
+    grams, rows = as_float64(G), as_float64(C)
+    _check_gram(grams)
+    if support is not None:
+        support = as_bool(check_boolean(support, "support", (n, k), "that of C"))
+    solution = solve(grams, rows, support)
+    S = cast_like(solution.S, C)
+    if not return_info:
+        return S
+    Y = apply_gram(grams, solution.S) - rows
+    return S, certify(grams, rows, solution, Y, solution.support, margin(solution.S, Y))
+
+
+def _check_gram(G: Array) -> None:
+    diagonal = backend_of(G).einsum("...jj->...j", G)
+    if float(diagonal.min()) < 0:
+        raise ValueError(f"G must be positive semidefinite, got a diagonal entry of {float(diagonal.min()):g}")
+    asymmetry, largest = float(abs(G - G.mT).max()), float(abs(G).max())
+    if asymmetry > 1e-6 * largest:
+        raise ValueError(f"G must be symmetric, got entries that differ from their mirror image by {asymmetry:g}")

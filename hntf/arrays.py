@@ -36,8 +36,9 @@ def as_float64(x: Array) -> Array:
 
 
 def cast_like(x: Array, reference: Array) -> Array:
-    """Return the core's float64 `x` in the floating dtype of `reference`; integers give float64."""
+    """Return the core's float64 `x` in the backend and floating dtype of `reference`; integers give float64."""
     if is_torch(reference):
+        x = x if is_torch(x) else from_numpy(x, reference)
         return x.to(reference.dtype) if reference.dtype.is_floating_point else x
     dtype = getattr(reference, "dtype", np.dtype(np.float64))
     return x.astype(dtype, copy=False) if dtype in (np.float32, np.float16) else x

@@ -9,14 +9,13 @@ from typing import Any, Self
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from hntf.arrays import Array, as_float64, is_torch
-from hntf.data import Data
-from hntf.estimators.base import HierarchicalEstimator
+from hntf.arrays import Array, as_float64, is_torch, to_numpy
+from hntf.estimators.base import HierarchicalEstimator, Input
 from hntf.fitting.fit import Settings, fit_hierarchy
 from hntf.fitting.initializers import INITIALIZERS
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.losses import Energy, Loss, Reconstruction
-from hntf.validation import check_choice, check_number, check_ranks, check_real_array, check_shape
+from hntf.validation import check_choice, check_number, check_ranks, check_real_array, check_same_home, check_shape
 
 LOSSES = ("energy", "reconstruction")
 
@@ -146,9 +145,9 @@ class NeuralNMF(HierarchicalEstimator):
         """
         ranks = check_ranks(self.n_components)
         loss = self._checked_loss(len(ranks))
-        data, scale = self._validated(X, mask=mask, weights=weights, reset=True)
-        settings = self._checked_settings(data, ranks)
-        fit = fit_hierarchy(data, ranks, loss, settings, check_random_state(self.random_state))
+        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        settings = self._checked_settings(given, ranks)
+        fit = fit_hierarchy(given.data, ranks, loss, settings, check_random_state(self.random_state))
         if not fit.minimum.converged:
             warnings.warn(
                 f"the fit stopped after {fit.minimum.n_iter} iterations at a relative projected gradient of "
@@ -159,7 +158,7 @@ class NeuralNMF(HierarchicalEstimator):
             )
         self.n_iter_ = fit.minimum.n_iter
         self.history_ = fit.history
-        self._keep(fit.hierarchy, fit.hierarchy.solve(data), data.prototype, scale)
+        self._keep(fit.hierarchy, fit.hierarchy.solve(given.data), given)
         return self
 
     def _checked_loss(self, levels: int) -> Loss:
@@ -172,7 +171,7 @@ class NeuralNMF(HierarchicalEstimator):
             raise ValueError(f"level_weights must have one entry a level, {levels}; got {len(self.level_weights)}")
         return Energy(self.level_weights)
 
-    def _checked_settings(self, data: Data, ranks: Sequence[int]) -> Settings:
+    def _checked_settings(self, given: Input, ranks: Sequence[int]) -> Settings:
         check_choice(self.solver, "solver", tuple(OPTIMIZERS))
         check_number(self.max_iter, "max_iter", low=1, integer=True)
         check_number(self.tol, "tol")
@@ -183,19 +182,18 @@ class NeuralNMF(HierarchicalEstimator):
             check_choice(self.init, "init", tuple(INITIALIZERS))
             init: str | list[Array] = self.init
         else:
-            init = self._checked_factors(data, ranks)
+            init = self._checked_factors(given, ranks)
         return Settings(init, self.solver, self.max_iter, self.tol, self.n_init, self.learning_rate, bool(self.verbose))
 
-    def _checked_factors(self, data: Data, ranks: Sequence[int]) -> list[Array]:
+    def _checked_factors(self, given: Input, ranks: Sequence[int]) -> list[Array]:
         if len(self.init) != len(ranks):
             raise ValueError(f"init must hold one factor a level, {len(ranks)}; got {len(self.init)}")
         factors = []
         for level, (A, shape) in enumerate(
-            zip(self.init, zip([data.shape[1], *ranks], ranks, strict=False), strict=True)
+            zip(self.init, zip([given.data.shape[1], *ranks], ranks, strict=False), strict=True)
         ):
             A = check_real_array(A, f"init[{level}]", orders=(2,), nonnegative=True)  # noqa: PLW2901
             check_shape(A, f"init[{level}]", shape, "components of the level below × components")
-            if is_torch(A) != is_torch(data.prototype):
-                raise TypeError(f"init[{level}] must belong to the backend of X")
-            factors.append(as_float64(A))
+            check_same_home({f"init[{level}]": A, "X": given.prototype})
+            factors.append(as_float64(A) if is_torch(given.data.prototype) else to_numpy(as_float64(A)))
         return factors

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 import scipy.sparse
+import torch
 from threadpoolctl import threadpool_info
 
 import hntf
 from hntf.fitting import blas
 from hntf.fitting.blas import blas_threads_for
+from hntf.fitting.fit import Settings, fit_hierarchy
 from hntf.fitting.objective import Objective
 from tests.problems import hierarchy
 
@@ -44,3 +46,15 @@ def test_the_objective_is_the_loss_relative_to_the_data(backend, rng):
     # A second evaluation starts its searches from the first one's supports, and gives the same.
     np.testing.assert_allclose(objective(objective.start).value, at.value, rtol=1e-12)
     assert objective.n_evaluations == 2
+
+
+def test_both_backends_take_one_path(rng):
+    """The fit itself, written once, on arrays and on tensors."""
+    X = rng.random((30, 4)) @ rng.random((4, 20))
+    settings = Settings("levels", "lbfgs", 30, 1e-3, 1, None, False)
+    fits = [
+        fit_hierarchy(hntf.as_data(x), (4, 2), hntf.losses.Energy(), settings, np.random.RandomState(0))
+        for x in (X, torch.tensor(X))
+    ]
+    assert isinstance(fits[1].hierarchy.factors[0], torch.Tensor)
+    np.testing.assert_allclose(fits[0].history["loss"][-1], fits[1].history["loss"][-1], rtol=1e-4)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 from hntf.arrays import Array, as_float64, backend_of
 from hntf.data.protocol import Data, Factors, cp_dense
+from hntf.threads import matmul
 
 
 class DenseData(Data):
@@ -22,15 +24,20 @@ class DenseData(Data):
         return math.prod(self.shape)
 
     def norm_squared(self) -> float:
+        return self._norm_squared
+
+    @cached_property
+    def _norm_squared(self) -> float:
         flat = self.array.reshape(-1)
         return float(flat @ flat)
 
     def mttkrp(self, factors: Factors, mode: int) -> Array:
         if mode == len(self.shape) - 1:
-            product = self.array.reshape(self.shape[0], -1).T @ factors[0]
+            product = matmul(self.array.reshape(self.shape[0], -1).T, factors[0])
             product, first = product.reshape(*self.shape[1:], -1), 1
         else:
-            product, first = self.array @ factors[-1], 0
+            product = matmul(self.array.reshape(-1, self.shape[-1]), factors[-1])
+            product, first = product.reshape(*self.shape[:-1], -1), 0
         # The rank is the last axis now; every other mode but `mode` is contracted under it, from the last one down.
         tl = backend_of(product)
         for i in reversed(range(first, product.ndim - 1 + first)):

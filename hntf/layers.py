@@ -26,7 +26,8 @@ class NNLSLayer:
     r"""The layer `q(X) = argmin_{S ≥ 0} ‖X − M(S)‖²` over a linear map `M`, differentiated exactly.
 
     Only the solution on the support is differentiated: with `V` the solution of the same problem for `dS` on the support
-    found in the forward pass, `dC = V` and `dG = −½(VᵀS + SᵀV)`, which the map pulls back. No residual is formed.
+    found in the forward pass, `dC = V` and `dG = −½(VᵀS + SᵀV)`, which the map pulls back. No residual is formed. A layer works
+    on `G` and `C` alone: for ill-conditioned maps `hntf.nnls`, which refines against the factor itself, loses fewer digits.
 
     Parameters
     ----------

@@ -17,7 +17,8 @@ class Topic:
     level, index : int
         Level from 1, the finest, and position of the component in it.
     share : float
-        Part of the level's model that the component carries; the shares of a level add up to 1.
+        Part of the level's model that the component carries. The shares of a level add up to 1; those of children need not
+        add up to their parent's, whose level is another model.
     words : list of str
         The features of largest weight, heaviest first.
     children : list of Topic

@@ -108,7 +108,9 @@ def check_entries(x: Array, name: str, *, nonnegative: bool = False) -> None:
     """Raise `ValueError` if the dense array `x` holds NaN, infinite or, where `nonnegative`, negative entries."""
     low, high = float(x.min()), float(x.max())
     if np.isnan(low) or np.isnan(high):
-        raise ValueError(f"{name} contains NaN; remove or impute the missing entries")
+        raise ValueError(
+            f"{name} contains NaN; impute missing entries, or leave them out with mask='nan' where it is taken"
+        )
     if np.isinf(low) or np.isinf(high):
         raise ValueError(f"{name} contains infinite entries; all must be finite")
     if nonnegative and low < 0:

@@ -31,6 +31,9 @@ class DenseData(Data):
         flat = self.array.reshape(-1)
         return float(flat @ flat)
 
+    def smallest(self) -> float:
+        return float(self.array.min())
+
     def mttkrp(self, factors: Factors, mode: int) -> Array:
         if mode == len(self.shape) - 1:
             product = matmul(self.array.reshape(self.shape[0], -1).T, factors[0])

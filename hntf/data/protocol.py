@@ -14,7 +14,7 @@ Factors = Sequence[Array | None]
 
 
 class Data(ABC):
-    """A nonnegative tensor of order N, samples along mode 0, in float64.
+    """A tensor of order N, samples along mode 0, in float64.
 
     Attributes
     ----------
@@ -52,13 +52,17 @@ class Data(ABC):
     def residual_norm_squared(self, code: Array, factors: Factors) -> float:
         """Return `‖X − [[S, U_2, …, U_N]]‖²` from the residual itself, in blocks of samples.
 
-        The Gram form cancels when the relative error falls under about 1e-6; this does not.
+        The Gram form loses digits as the relative error falls, all of them at about 1e-8; this does not.
         """
 
     @property
     @abstractmethod
     def n_entries(self) -> int:
         """How many entries a product touches: the work it takes, less the rank."""
+
+    @abstractmethod
+    def smallest(self) -> float:
+        """Return the smallest entry."""
 
     def gram(self, factors: Factors, mode: int = 0) -> Array:
         """Return the Gram matrix of the Khatri–Rao product of the other modes' factors: `(k, k)`, or one a slice of the mode."""

@@ -28,6 +28,9 @@ class SparseData(Data):
     def norm_squared(self) -> float:
         return float(self.matrix.data @ self.matrix.data)
 
+    def smallest(self) -> float:
+        return float(self.matrix.data.min(initial=0.0))
+
     def mttkrp(self, factors: Factors, mode: int) -> Array:
         return self.matrix @ factors[1] if mode == 0 else self.transposed @ factors[0]
 

@@ -41,6 +41,11 @@ class Input(NamedTuple):
     scale: float
 
 
+def _check_matrix(data: Data) -> None:
+    if len(data.shape) != 2:
+        raise ValueError(f"X must have order 2, got order {len(data.shape)} with shape {data.shape}")
+
+
 def _on_host(x: Any) -> Any:
     """Return a NumPy view of a tensor in CPU memory, and anything else as it is."""
     host = host_view(x) if is_torch(x) else None
@@ -59,7 +64,7 @@ class HierarchicalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def _validated(self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False) -> Input:
         """Return the checked `X` as data to work on."""
         if isinstance(X, Data):
-            return Input(X, X.prototype, 1.0)
+            return self._validated_data(as_data(X, mask=mask, weights=weights), reset=reset)
         array = X
         if scipy.sparse.issparse(X):
             array = X.tocsr()
@@ -69,8 +74,7 @@ class HierarchicalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         prototype = array[:0]
         array, mask, weights = (_on_host(x) for x in (array, mask, weights))
         as_checked = as_data(array, mask=mask, weights=weights, nonnegative=True)
-        if len(as_checked.shape) != 2:
-            raise ValueError(f"X must have order 2, got order {len(as_checked.shape)} with shape {as_checked.shape}")
+        _check_matrix(as_checked)
         validate_data(self, X, reset=reset, skip_check_array=True)
         largest = float(abs(array).max()) if mask is None else 1.0
         if largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
@@ -78,6 +82,15 @@ class HierarchicalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         scale = float(np.ldexp(1.0, -np.frexp(largest)[1]))
         wide = array.astype(np.float64) if scipy.sparse.issparse(array) else as_float64(array)
         return Input(as_data(wide * scale, weights=weights), prototype, scale)
+
+    def _validated_data(self, data: Data, *, reset: bool) -> Input:
+        """Return a data object as the input that it is, once it is known to be a nonnegative matrix of the right width."""
+        _check_matrix(data)
+        if data.smallest() < 0:
+            raise ValueError(f"Negative values in data: X contains entries down to {data.smallest():g}")
+        # What scikit-learn asks of X here is its shape.
+        validate_data(self, np.broadcast_to(0.0, data.shape), reset=reset, skip_check_array=True)
+        return Input(data, data.prototype, 1.0)
 
     def _keep(self, hierarchy: Hierarchy, tape: Sequence[LayerTape], given: Input) -> None:
         """Set the fitted attributes from the hierarchy and its forward pass on the training data."""

@@ -33,7 +33,8 @@ class NeuralNMF(HierarchicalEstimator):
     Parameters
     ----------
     n_components : int or tuple of int
-        The number of components of each level, finest first, for example `(9, 4, 2)`; it must not grow.
+        The number of components of each level, finest first, for example `(9, 4, 2)`; it must not grow, as each level
+        gathers the components of the one before.
     loss : {"energy", "reconstruction"}
         Whether all levels count, or the last one alone.
     level_weights : sequence of float, optional
@@ -47,8 +48,9 @@ class NeuralNMF(HierarchicalEstimator):
     max_iter : int
         Most iterations of the solver.
     tol : float
-        Where to stop: relative projected gradient `‖A‖ ‖∇⁺‖ / ‖X‖²` of the loss, or, as a minimum may lie at a kink, a loss
-        that fell by less than `tol²`, relatively, in 20 iterations.
+        Where to stop: relative projected gradient `‖A‖ ‖∇⁺‖ / ‖X‖²` of the loss. A minimum may lie at a kink, so a fit ends
+        too where the loss fell by less than `tol²`, relatively, in 20 iterations (200 for SGD and Adam), or where no step
+        lowers it.
     n_init : int
         Number of starts, of which the best fit is kept.
     learning_rate : float, optional
@@ -130,7 +132,7 @@ class NeuralNMF(HierarchicalEstimator):
         y : ignored
             For scikit-learn's conventions.
         mask : bool array, `(n, m)`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are no NaN.
+            True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
         weights : array, `(n, m)`, optional
             Nonnegative weights of the squared residuals.
 

@@ -2,7 +2,7 @@
 
 A fit alternates small matrix products with compiled kernels over rows. BLAS threads keep spinning for a while after each
 product and take the cores from the kernels, so they are held to one unless the products with the data are so large that
-they dominate. `benchmarks/threads.py` shows the difference.
+they dominate. `benchmarks/threads.py` measures what it is worth on a machine.
 """
 
 from __future__ import annotations

@@ -272,3 +272,12 @@ def test_scikit_learn_conventions():
 def test_data_objects_are_taken(X, model):
     other = NeuralNMF(RANKS, random_state=0).fit(hntf.as_data(X))
     np.testing.assert_allclose(other.reconstruction_err_, model.reconstruction_err_)
+    assert other.n_features_in_ == 87
+    with pytest.raises(ValueError, match="mask and weights belong to as_data"):
+        other.fit(hntf.as_data(X), mask=np.ones(X.shape, bool))
+    with pytest.raises(ValueError, match="Negative values"):
+        other.fit(hntf.as_data(-X))
+    with pytest.raises(ValueError, match="order 2"):
+        other.fit(hntf.as_data(np.ones((3, 3, 3))))
+    with pytest.raises(ValueError, match="features"):
+        other.transform(hntf.as_data(X[:, :5]))

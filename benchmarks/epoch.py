@@ -34,14 +34,14 @@ def compare(name, X, ranks, repeats):
     def ours():
         return ours_loss.value_and_grad(hierarchy, X)
 
-    their_gradient = (theirs(), network.lsqnonneglst[0].A.grad.numpy().copy())[1]
-    our_gradient = ours()[1][0]
-    ratio = (our_gradient * their_gradient).sum() / (their_gradient**2).sum()
-    mismatch = np.abs(our_gradient - ratio * their_gradient).max() / np.abs(our_gradient).max()
+    theirs()
+    # Their loss is the mean of the squared residuals, ours the sum.
+    pairs = [(layer.A.grad.numpy() * X.size, g) for layer, g in zip(network.lsqnonneglst, ours()[1], strict=True)]
+    mismatch = max(np.abs(a - b).max() / np.abs(b).max() for a, b in pairs)
     their_seconds, our_seconds = seconds(theirs, ours, repeats=repeats)
     print(
         f"{name:>20}: theirs {their_seconds * 1e3:8.1f} ms, ours {our_seconds * 1e3:7.2f} ms, "
-        f"{their_seconds / our_seconds:6.1f} times (gradients proportional up to {mismatch:.1e})"
+        f"{their_seconds / our_seconds:6.1f} times (all gradients agree up to {mismatch:.1e})"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from hntf.arrays import Array, as_float64, cast_like
 from hntf.data import Data, DenseData, as_data
 from hntf.layers import LayerTape, NNLSLayer
-from hntf.validation import check_real_array, check_shape
+from hntf.validation import check_real_array, check_same_home, check_shape
 
 
 @dataclass
@@ -74,6 +74,7 @@ class Hierarchy:
         for layer in self.layers:
             if not isinstance(layer, NNLSLayer):
                 raise TypeError(f"layers must hold hntf.layers.NNLSLayer, got {type(layer).__name__}")
+        check_same_home({f"factor {i}": A for i, A in enumerate(self.factors)})
         for level, (lower, upper) in enumerate(zip(self.layers, self.layers[1:], strict=False), start=2):
             if len(upper.map.factors[0]) != lower.map.rank:
                 raise ValueError(
@@ -136,6 +137,7 @@ class Hierarchy:
             name = f"dcodes[{level}]"
             if dS is not None:
                 dS = as_float64(check_real_array(dS, name))  # noqa: PLW2901
+                check_same_home({name: dS, "the code": record.S})
                 check_shape(dS, name, tuple(record.S.shape), "that of the code")
             checked.append(dS)
         dC, dfactors = self.pullback(tape, Gradients(checked))

@@ -9,7 +9,7 @@ from hntf.data import Data, as_data
 from hntf.least_squares.on_support import pullback
 from hntf.least_squares.solver import solve
 from hntf.maps import LinearMap
-from hntf.validation import check_real_array, check_shape
+from hntf.validation import check_real_array, check_same_home, check_shape
 
 
 class LayerTape(NamedTuple):
@@ -101,6 +101,7 @@ class NNLSLayer:
             In the order of `map.factors`.
         """
         dS = check_real_array(dS, "dS")
+        check_same_home({"dS": dS, "the code": tape.S})
         check_shape(dS, "dS", tuple(tape.S.shape), "that of the code")
         dG, dC = self.solution_pullback(tape, as_float64(dS))
         dX = self.map.input_gradient(tape.X, dC)

@@ -9,10 +9,12 @@ BLAS held to one thread.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -46,11 +48,38 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
+class _BlasHold:
+    """Who holds BLAS to one thread: the setting is the process's, so the first to come sets it and the last to go restores it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.holders = 0
+        self.limiter: Any = None
+
+    def acquire(self) -> None:
+        with self.lock:
+            if self.holders == 0:
+                self.limiter = _blas().limit(limits=1)
+            self.holders += 1
+
+    def release(self) -> None:
+        with self.lock:
+            self.holders -= 1
+            if self.holders == 0:
+                self.limiter.restore_original_limits()
+
+
+_hold = _BlasHold()
+
+
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Hold NumPy's BLAS to one thread inside the block, and restore what was set before."""
-    with _blas().limit(limits=1):
+    """Hold NumPy's BLAS to one thread inside the block, and restore what was set before when no thread needs it any more."""
+    _hold.acquire()
+    try:
         yield
+    finally:
+        _hold.release()
 
 
 def over_rows(work: Callable[[int, int], None], rows: int, work_per_row: int) -> None:

@@ -73,6 +73,7 @@ def test_the_gradient_at_a_rank_deficient_point_is_finite(rng):
             ValueError,
             r"X must have shape \(n, 3\)",
         ),
+        (lambda: NNLSLayer(Dense(torch.ones(3, 2))).forward(np.ones((2, 3))), TypeError, "one backend"),
         (lambda: NNLSLayer(Dense(np.full((3, 2), np.nan))).forward(np.ones((2, 3))), ValueError, "finite"),
     ],
 )

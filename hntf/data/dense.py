@@ -31,8 +31,8 @@ class DenseData(Data):
         flat = self.array.reshape(-1)
         return float(flat @ flat)
 
-    def smallest(self) -> float:
-        return float(self.array.min())
+    def extent(self) -> tuple[float, float]:
+        return float(self.array.min()), float(self.array.max())
 
     def mttkrp(self, factors: Factors, mode: int) -> Array:
         if mode == len(self.shape) - 1:

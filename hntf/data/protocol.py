@@ -61,8 +61,8 @@ class Data(ABC):
         """How many entries a product touches: the work it takes, less the rank."""
 
     @abstractmethod
-    def smallest(self) -> float:
-        """Return the smallest entry."""
+    def extent(self) -> tuple[float, float]:
+        """Return the smallest and the largest entry."""
 
     def gram(self, factors: Factors, mode: int = 0) -> Array:
         """Return the Gram matrix of the Khatri–Rao product of the other modes' factors: `(k, k)`, or one a slice of the mode."""

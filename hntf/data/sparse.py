@@ -15,7 +15,7 @@ class SparseData(Data):
     """A SciPy sparse matrix, `(n, m)`, held by rows and by columns in float64."""
 
     def __init__(self, matrix: Any) -> None:
-        self.matrix = scipy.sparse.csr_array(matrix, dtype=np.float64)
+        self.matrix = scipy.sparse.csr_array(matrix, dtype=np.float64, copy=True)
         self.matrix.sum_duplicates()
         self.transposed = self.matrix.T.tocsr()
         self.shape = self.matrix.shape
@@ -28,8 +28,8 @@ class SparseData(Data):
     def norm_squared(self) -> float:
         return float(self.matrix.data @ self.matrix.data)
 
-    def smallest(self) -> float:
-        return float(self.matrix.data.min(initial=0.0))
+    def extent(self) -> tuple[float, float]:
+        return float(self.matrix.data.min(initial=0.0)), float(self.matrix.data.max(initial=0.0))
 
     def mttkrp(self, factors: Factors, mode: int) -> Array:
         return self.matrix @ factors[1] if mode == 0 else self.transposed @ factors[0]
@@ -41,7 +41,8 @@ class SparseData(Data):
         return product if skip == 0 else product.T
 
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
-        rows, columns = self.matrix.nonzero()
+        rows = np.repeat(np.arange(self.shape[0]), np.diff(self.matrix.indptr))
+        columns = self.matrix.indices
         entries = np.empty(len(rows))
         block = max(1, 2**22 // dC.shape[1])
         for start in range(0, len(rows), block):

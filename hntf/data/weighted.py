@@ -22,8 +22,8 @@ class WeightedData(Data):
     def norm_squared(self) -> float:
         return float(self.product.array.reshape(-1) @ self.array.reshape(-1))
 
-    def smallest(self) -> float:
-        return float(self.array.min())
+    def extent(self) -> tuple[float, float]:
+        return float(self.array.min()), float(self.array.max())
 
     def mttkrp(self, factors: Factors, mode: int) -> Array:
         return self.product.mttkrp(factors, mode)

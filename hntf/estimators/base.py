@@ -22,6 +22,9 @@ from hntf.validation import check_number, check_real_array, check_same_home
 MODERATE = (1e-50, 1e50)
 """Largest entries of `X` whose fourth powers stay far from overflow and underflow; others are scaled for the fit."""
 
+LARGEST_EXPONENT = 1000
+"""Of the power of two that scales: more would overflow for subnormal data."""
+
 
 class Input(NamedTuple):
     """What a user gave, checked.
@@ -48,7 +51,11 @@ def _check_matrix(data: Data) -> None:
 
 def _on_host(x: Any) -> Any:
     """Return a NumPy view of a tensor in CPU memory, and anything else as it is."""
-    host = host_view(x) if is_torch(x) else None
+    if not is_torch(x):
+        return x
+    if str(x.dtype) == "torch.bfloat16":  # NumPy has no such type
+        x = x.float()
+    host = host_view(x)
     return x if host is None else host
 
 
@@ -70,24 +77,27 @@ class HierarchicalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             array = X.tocsr()
         elif not is_torch(X):
             array = check_real_array(X, "X", entries=False)
-        check_same_home({"X": None if scipy.sparse.issparse(X) else array, "mask": _if_array(mask), "weights": weights})
+        check_same_home(
+            {"X": np.empty(0) if scipy.sparse.issparse(X) else array, "mask": _if_array(mask), "weights": weights}
+        )
         prototype = array[:0]
         array, mask, weights = (_on_host(x) for x in (array, mask, weights))
         as_checked = as_data(array, mask=mask, weights=weights, nonnegative=True)
         _check_matrix(as_checked)
         validate_data(self, X, reset=reset, skip_check_array=True)
-        largest = float(abs(array).max()) if mask is None else 1.0
+        _, largest = as_checked.extent()
         if largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
             return Input(as_checked, prototype, 1.0)
-        scale = float(np.ldexp(1.0, -np.frexp(largest)[1]))
+        scale = float(np.ldexp(1.0, min(-int(np.frexp(largest)[1]), LARGEST_EXPONENT)))
         wide = array.astype(np.float64) if scipy.sparse.issparse(array) else as_float64(array)
-        return Input(as_data(wide * scale, weights=weights), prototype, scale)
+        return Input(as_data(wide * scale, mask=mask, weights=weights), prototype, scale)
 
     def _validated_data(self, data: Data, *, reset: bool) -> Input:
         """Return a data object as the input that it is, once it is known to be a nonnegative matrix of the right width."""
         _check_matrix(data)
-        if data.smallest() < 0:
-            raise ValueError(f"Negative values in data: X contains entries down to {data.smallest():g}")
+        smallest, _ = data.extent()
+        if smallest < 0:
+            raise ValueError(f"Negative values in data: X contains entries down to {smallest:g}")
         # What scikit-learn asks of X here is its shape.
         validate_data(self, np.broadcast_to(0.0, data.shape), reset=reset, skip_check_array=True)
         return Input(data, data.prototype, 1.0)
@@ -155,7 +165,8 @@ class HierarchicalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         S = check_real_array(S, "S", orders=(2,))
         if S.shape[1] != components.shape[0]:
             raise ValueError(f"S must have shape (n, {components.shape[0]}) at level {level}, got {tuple(S.shape)}")
-        return S @ components
+        product = as_float64(S) @ from_numpy(to_numpy(as_float64(components)), S)
+        return cast_like(product, S)
 
     def tree(self, feature_names: Sequence[str] | None = None, *, n_words: int = 8) -> TopicTree:
         """Return the tree of topics and supertopics with their words and shares.

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from threadpoolctl import threadpool_limits
-
 from hntf.data import Data, SparseData
+from hntf.threads import single_threaded_blas
 
 DOMINATING_WORK = 1e8
 """Multiply-adds of one dense product with the data from which on BLAS keeps its threads."""
@@ -24,5 +23,5 @@ def blas_threads_for(data: Data, rank: int) -> Iterator[None]:
     if not isinstance(data, SparseData) and data.n_entries * rank >= DOMINATING_WORK:
         yield
         return
-    with threadpool_limits(limits=1, user_api="blas"):
+    with single_threaded_blas():
         yield

@@ -113,7 +113,9 @@ def nnls(
     """
     A = check_real_array(A, "A", orders=(2,))
     B = _check_right_hand_side(B)
-    check_same_home({"A": A, "B": None if scipy.sparse.issparse(B) else B, "weights": weights, "support": support})
+    check_same_home(
+        {"A": A, "B": np.empty(0) if scipy.sparse.issparse(B) else B, "weights": weights, "support": support}
+    )
     if A.shape[0] != B.shape[0]:
         raise ValueError(f"A and B must have as many rows, got {A.shape[0]} and {B.shape[0]}")
     check_number(l1, "l1")

@@ -89,6 +89,9 @@ def _solve_hard(G: np.ndarray, C: np.ndarray, S: np.ndarray, support: np.ndarray
         here = hard // rows_per_gram == gram
         rows = hard[here]
         R, to_least_squares = _square_root(G[gram])
+        if len(R) == 0:
+            S[rows], support[rows], iterations[here] = 0.0, False, 0
+            continue
         # The last iterate of the pivoting is no feasible point worth starting from.
         S[rows], support[rows], iterations[here] = _active_set(R, C[rows] @ to_least_squares, np.zeros_like(C[rows]))
     return iterations

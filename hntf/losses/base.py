@@ -46,6 +46,8 @@ class Loss(ABC):
         """
         if y is not None:
             raise ValueError(f"y must be None: {type(self).__name__} is a loss without labels")
+        if not isinstance(hierarchy, Hierarchy):
+            raise TypeError(f"hierarchy must be a hntf.Hierarchy, got {type(hierarchy).__name__}")
         data = as_data(X, mask=mask)
         hierarchy.layers[0].map.check_input(data)
         tape = hierarchy.solve(data)

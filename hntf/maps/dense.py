@@ -8,7 +8,7 @@ from typing import Any, Self
 from hntf.arrays import Array, as_float64
 from hntf.data import Data
 from hntf.maps.base import LinearMap
-from hntf.validation import check_order, check_real_array
+from hntf.validation import check_order, check_real_array, check_same_home
 
 
 class Dense(LinearMap):
@@ -50,6 +50,7 @@ class Dense(LinearMap):
         return type(self)(*factors)
 
     def check_input(self, X: Data) -> None:
+        check_same_home({"X": X.prototype, "A": self.A})
         if len(X.shape) != 2 or X.shape[1] != len(self.A):
             raise ValueError(f"X must have shape (n, {len(self.A)}), as A has {len(self.A)} rows; got {X.shape}")
 

@@ -113,3 +113,18 @@ def test_a_nan_mask_leaves_missing_entries_out(rng):
 def test_bad_data_is_named(X, options, error, words):
     with pytest.raises(error, match=words):
         hntf.as_data(X, **options)
+
+
+def test_a_users_sparse_matrix_is_left_alone():
+    duplicates = (np.array([1.0, 2.0, 3.0, 4.0]), np.array([1, 1, 0, 2]), np.array([0, 3, 4]))
+    X = scipy.sparse.csr_matrix(duplicates, shape=(2, 3))
+    X.data.flags.writeable = X.indices.flags.writeable = False
+    data = hntf.as_data(X)
+    np.testing.assert_array_equal(X.data, [1, 2, 3, 4])
+    np.testing.assert_array_equal(X.indptr, [0, 3, 4])
+    np.testing.assert_array_equal(data.mttkrp([None, np.eye(3)], 0), [[3, 3, 0], [0, 0, 4]])
+
+
+def test_the_gradient_of_sparse_data_covers_stored_zeros():
+    X = scipy.sparse.csr_array((np.array([0.0, 1.0]), (np.array([0, 1]), np.array([1, 0]))), shape=(2, 2))
+    assert hntf.as_data(X).input_gradient(np.ones((2, 1)), [None, np.ones((2, 1))]).nnz == 2

@@ -281,3 +281,27 @@ def test_data_objects_are_taken(X, model):
         other.fit(hntf.as_data(np.ones((3, 3, 3))))
     with pytest.raises(ValueError, match="features"):
         other.transform(hntf.as_data(X[:, :5]))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_extreme_masked_data(scale):
+    rng = np.random.default_rng(0)
+    X, observed = rng.random((30, 12)), rng.random((30, 12)) < 0.9
+    expected = NeuralNMF((3, 2), random_state=0).fit(X, mask=observed).reconstruction_err_
+    model = NeuralNMF((3, 2), random_state=0).fit(X * scale, mask=observed)
+    np.testing.assert_allclose(model.reconstruction_err_, expected, rtol=1e-2)
+
+
+def test_bfloat16_tensors(X):
+    model = NeuralNMF((4, 2), random_state=0).fit(torch.tensor(X).bfloat16())
+    assert model.codes_[0].dtype == torch.bfloat16
+
+
+def test_inverse_transform_takes_any_dtype_and_backend(X):
+    model = NeuralNMF((4, 2), random_state=0).fit(torch.tensor(X, dtype=torch.float32))
+    for S in (torch.ones(3, 2, dtype=torch.float64), torch.ones(3, 2, dtype=torch.int64), np.ones((3, 2))):
+        result = model.inverse_transform(S)
+        assert type(result) is type(S)
+        np.testing.assert_allclose(
+            np.asarray(result), np.asarray(model.components_[-1].sum(0)) * np.ones((3, 1)), rtol=1e-5
+        )

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -58,3 +60,11 @@ def test_both_backends_take_one_path(rng):
     ]
     assert isinstance(fits[1].hierarchy.factors[0], torch.Tensor)
     np.testing.assert_allclose(fits[0].history["loss"][-1], fits[1].history["loss"][-1], rtol=1e-4)
+
+
+def test_concurrent_holders_restore_the_blas_threads():
+    before = blas_threads()
+    A, B = np.random.default_rng(0).random((400, 30)), np.random.default_rng(1).random((400, 500))
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: hntf.nnls(A, B), range(60)))
+    assert blas_threads() == before

@@ -233,3 +233,12 @@ def test_bad_input_is_named(change, error, words):
 def test_bad_grams_are_named(G, words):
     with pytest.raises(ValueError, match=words):
         hntf.nnls_gram(G, np.ones((3, 2)))
+
+
+def test_a_gram_of_zeros_gives_zero():
+    assert not hntf.nnls_gram(np.zeros((2, 2)), np.ones((1, 2))).any()
+
+
+def test_a_tensor_with_a_sparse_right_hand_side_is_named():
+    with pytest.raises(TypeError, match="one backend"):
+        hntf.nnls(torch.ones(3, 2), scipy.sparse.csr_array(np.ones((3, 2))))

@@ -42,6 +42,11 @@ def nnls(X: torch.Tensor, A: torch.Tensor, *, l1: float = 0.0, l2: float = 0.0) 
     ValueError
         If shapes or devices do not fit, or entries are NaN or infinite.
 
+    Notes
+    -----
+    `torch.func` transforms (`vmap`, `jacrev`, `jacfwd`, `hessian`) work; the older batching behind `is_grads_batched=True` and
+    `torch.autograd.functional.jacobian(vectorize=True)` does not reach custom functions.
+
     Examples
     --------
     >>> import torch, hntf

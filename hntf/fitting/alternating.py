@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from hntf.arrays import Array, backend_of
 from hntf.data import Data
+from hntf.fitting.scaling import with_unit_columns
 from hntf.least_squares.gram import apply_gram
 from hntf.least_squares.solver import solve
 
@@ -39,17 +40,10 @@ def alternating_nnls(data: Data, start: SingleLevel, *, sweeps: int, tol: float 
             factors[mode], supports[mode], _ = solve(G, C, supports[mode])
             tl = backend_of(C)
             if mode < len(factors) - 1:
-                factors[mode] = _with_unit_columns(factors[mode])
+                factors[mode], _ = with_unit_columns(factors[mode])
         U = factors[-1]
         squared = norm_squared + float(tl.sum((apply_gram(G, U) - 2 * C) * U))
         previous, error = error, (max(squared, 0.0) / (norm_squared or 1.0)) ** 0.5
         if previous - error < tol * error:
             break
     return SingleLevel(factors, supports, error)
-
-
-def _with_unit_columns(U: Array) -> Array:
-    """Scale the columns to unit norm; zero columns stay."""
-    tl = backend_of(U)
-    norms = tl.sqrt(tl.sum(U * U, axis=0))
-    return U / tl.where(norms > 0, norms, 0 * norms + 1)

@@ -11,10 +11,10 @@ from hntf.arrays import Array
 from hntf.data import Data
 from hntf.fitting.blas import blas_threads_for
 from hntf.fitting.initializers import INITIALIZERS
-from hntf.fitting.initializers.scaling import balanced
 from hntf.fitting.objective import Objective
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.progress import History
+from hntf.fitting.scaling import balanced
 from hntf.fitting.stopping import Minimum
 from hntf.hierarchy import Hierarchy
 from hntf.layers import NNLSLayer

@@ -9,7 +9,7 @@ import hntf
 from hntf.fitting.alternating import alternating_nnls, start_from
 from hntf.fitting.initializers import INITIALIZERS
 from hntf.fitting.initializers.nndsvd import _nonnegative_double_svd, _truncated_svd
-from hntf.fitting.initializers.scaling import balanced
+from hntf.fitting.scaling import balanced
 from tests.problems import seeds
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from hntf.arrays import Array, backend_of
 from hntf.data import Data
-from hntf.fitting.initializers.scaling import balanced
 from hntf.fitting.initializers.single_level import best_single_level
+from hntf.fitting.scaling import balanced
 from hntf.least_squares.solver import solve
 
 

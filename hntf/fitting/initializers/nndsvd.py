@@ -8,7 +8,7 @@ import numpy as np
 
 from hntf.arrays import Array, from_numpy, to_numpy
 from hntf.data import Data, DenseData
-from hntf.fitting.initializers.scaling import balanced
+from hntf.fitting.scaling import balanced
 from hntf.least_squares.solver import solve
 
 OVERSAMPLING = 10

@@ -8,8 +8,8 @@ import numpy as np
 
 from hntf.arrays import Array
 from hntf.data import Data, DenseData
-from hntf.fitting.initializers.scaling import balanced
 from hntf.fitting.initializers.single_level import best_single_level
+from hntf.fitting.scaling import balanced, with_unit_columns
 
 
 def sequential(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> list[Array]:
@@ -17,15 +17,9 @@ def sequential(data: Data, ranks: Sequence[int], random_state: np.random.RandomS
     factors = []
     level: Data = data
     for rank in ranks:
-        S, A = _code_with_scale(level, rank, random_state)
+        S, A = best_single_level(level, rank, random_state).factors
+        A, norms = with_unit_columns(A)
         factors.append(A)
-        level = DenseData(S)
+        # The code carries the scale of the data on to the next level.
+        level = DenseData(S * norms)
     return balanced(factors)
-
-
-def _code_with_scale(data: Data, rank: int, random_state: np.random.RandomState) -> tuple[Array, Array]:
-    """Return `S` and `A` of an NMF, the columns of `A` of unit norm so that the code carries the scale of the data."""
-    S, A = best_single_level(data, rank, random_state).factors
-    norms = (A * A).sum(0) ** 0.5
-    norms = norms + (norms == 0)
-    return S * norms, A / norms

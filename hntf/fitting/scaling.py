@@ -1,10 +1,18 @@
-"""Move the scale of every component up to the codes."""
+"""The scale of components: columns of unit norm, and norms that move up to the codes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from hntf.arrays import Array, backend_of
+
+
+def with_unit_columns(U: Array) -> tuple[Array, Array]:
+    """Return `U` with columns of unit norm, and the norms; a zero column stays and counts as one of norm 1."""
+    tl = backend_of(U)
+    norms = tl.sqrt(tl.sum(U * U, axis=0))
+    norms = tl.where(norms > 0, norms, 0 * norms + 1)
+    return U / norms, norms
 
 
 def balanced(factors: Sequence[Array]) -> list[Array]:
@@ -18,8 +26,6 @@ def balanced(factors: Sequence[Array]) -> list[Array]:
     for A in factors:
         if scale is not None:
             A = A * scale[:, None]  # noqa: PLW2901
-        tl = backend_of(A)
-        norms = tl.sqrt(tl.sum(A * A, axis=0))
-        scale = tl.where(norms > 0, norms, 0 * norms + 1)
-        result.append(A / scale)
+        unit, scale = with_unit_columns(A)
+        result.append(unit)
     return result

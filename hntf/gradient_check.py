@@ -17,6 +17,7 @@ from hntf.arrays import Array, as_float64, backend_of, from_numpy, is_torch, to_
 from hntf.data import DenseData
 from hntf.hierarchy import Hierarchy
 from hntf.layers import NNLSLayer
+from hntf.least_squares.gram import apply_gram, symmetric_outer
 from hntf.least_squares.kinks import recording
 from hntf.losses import Loss
 from hntf.maps import LinearMap
@@ -175,9 +176,9 @@ def _as_function_of_arrays(function: Checkable, inputs: Any) -> tuple[Callable[.
     return _user_function(function), arrays
 
 
-def _direction(x: Array) -> Array:
+def _direction(x: Array, seed: int = 0) -> Array:
     """Return a fixed random direction of the shape of `x`, of entries neither small nor all of one sign."""
-    direction = np.random.default_rng(0).uniform(-1.0, 1.0, tuple(x.shape))
+    direction = np.random.default_rng(seed).uniform(-1.0, 1.0, tuple(x.shape))
     return from_numpy(direction + np.sign(direction), x)
 
 
@@ -219,15 +220,18 @@ def _map_function(linear_map: LinearMap, arrays: list[Array]) -> tuple[Callable[
 
     def value_and_grad(S: Array, X: Array, *factors: Array) -> tuple[float, list[Array]]:
         moved, data = linear_map.with_factors(factors), DenseData(X)
-        G, C, model = moved.gram(data), moved.adjoint(data), moved.apply(S)
-        dG, dC, dmodel = _direction(G), _direction(C), _direction(model)
-        dG = 0.5 * (dG + dG.mT)
+        contracted = moved.contracted(data)
+        G, C, model = moved.gram(data), moved.adjoint(data, contracted), moved.apply(S)
+        # The Gram is checked by its action on a fixed code: it may be too large to be formed.
+        code = _direction(C)
+        image, dimage = apply_gram(G, code), _direction(C, seed=1)
+        dG, dC, dmodel = symmetric_outer(dimage, code, G), _direction(C), _direction(model)
         tl = backend_of(S)
-        value = float(tl.sum(G * dG) + tl.sum(C * dC) + tl.sum(model * dmodel))
+        value = float(tl.sum(image * dimage) + tl.sum(C * dC) + tl.sum(model * dmodel))
         dS, from_model = moved.apply_pullback(S, dmodel)
-        from_products = moved.pullback(data, dG, dC)
+        from_products = moved.pullback(data, dG, dC, contracted)
         dfactors = [a + b for a, b in zip(from_model, from_products, strict=True)]
-        return value, [dS, moved.input_gradient(data, dC), *dfactors]
+        return value, [dS.reshape(S.shape), moved.input_gradient(data, dC), *dfactors]
 
     return value_and_grad, [*arrays, *linear_map.factors]
 

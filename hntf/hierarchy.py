@@ -9,6 +9,7 @@ from typing import Any
 from hntf.arrays import Array, as_float64, cast_like
 from hntf.data import Data, DenseData, as_data
 from hntf.layers import LayerTape, NNLSLayer
+from hntf.maps import ModeProduct
 from hntf.validation import check_real_array, check_same_home, check_shape
 
 
@@ -21,17 +22,17 @@ class Gradients:
     codes : list of arrays or None, one a level
     factors : list of lists of arrays or None, one a level
         The loss's direct dependence on the factors of a level's map.
-    gram, adjoint : array or None
+    gram, adjoint : array (or gradient of a structured Gram) or None
         The loss's direct dependence on the first level's `G` and `C`.
     """
 
     codes: list[Array | None]
     factors: list[list[Array] | None] = field(default_factory=list)
-    gram: Array | None = None
+    gram: Any = None
     adjoint: Array | None = None
 
 
-def add(total: Array | None, term: Array | None) -> Array | None:
+def add(total: Any, term: Any) -> Any:
     """Return the sum of two gradients, None being zero."""
     if total is None or term is None:
         return total if term is None else term
@@ -75,12 +76,10 @@ class Hierarchy:
             if not isinstance(layer, NNLSLayer):
                 raise TypeError(f"layers must hold hntf.layers.NNLSLayer, got {type(layer).__name__}")
         check_same_home({f"factor {i}": A for i, A in enumerate(self.factors)})
-        for level, (lower, upper) in enumerate(zip(self.layers, self.layers[1:], strict=False), start=2):
-            if len(upper.map.factors[0]) != lower.map.rank:
-                raise ValueError(
-                    f"layers must fit on each other: level {level} takes codes of {len(upper.map.factors[0])} components, "
-                    f"level {level - 1} gives {lower.map.rank}"
-                )
+        first = self.layers[0].map
+        if not isinstance(first, ModeProduct):
+            # Its factors alone tell the shape of the data.
+            self.code_shapes((1, *(len(A) for A in first.factors)))
 
     @property
     def factors(self) -> list[Array]:
@@ -110,7 +109,7 @@ class Hierarchy:
             For `backward`.
         """
         data = as_data(X)
-        self.layers[0].map.check_input(data)
+        self.check_input(data)
         tape = self.solve(data, supports)
         return [cast_like(level.S, data.prototype) for level in tape], tape
 
@@ -144,13 +143,35 @@ class Hierarchy:
         dX = self.layers[0].map.input_gradient(tape[0].X, dC)
         return cast_like(dX, tape[0].X.prototype), dfactors
 
+    def check_input(self, X: Data) -> None:
+        """Raise `ValueError` if the first level does not produce data of the shape of `X`, or a level does not fit below."""
+        self.layers[0].map.check_input(X)
+        self.code_shapes(X.shape)
+
+    def code_shapes(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Return the shapes of the codes of all levels, as tensors, for data of a shape."""
+        shapes: list[tuple[int, ...]] = []
+        for level, layer in enumerate(self.layers, start=1):
+            if level > 1:
+                shape = layer.map.input_shape(shape)
+                if not layer.map.fits(shape):
+                    raise ValueError(
+                        f"layers must fit on each other: level {level - 1} gives codes of shape {shape}, but the factors of "
+                        f"level {level} have shapes {[tuple(A.shape) for A in layer.map.factors]}"
+                    )
+            shape = layer.map.code_shape(shape)
+            shapes.append(shape)
+        return shapes
+
     def solve(self, X: Data, supports: Sequence[Array] | None = None) -> list[LayerTape]:
         """Solve for trusted data: `forward` without checks of the arguments or a cast."""
         tape: list[LayerTape] = []
         data = X
         for level, layer in enumerate(self.layers):
+            if level > 0:
+                below = self.layers[level - 1].map.code_shape(data.shape)
+                data = DenseData(tape[-1].S.reshape(layer.map.input_shape(below)))
             tape.append(layer.solve(data, None if supports is None else supports[level]))
-            data = DenseData(tape[-1].S)
         return tape
 
     def pullback(self, tape: Sequence[LayerTape], gradients: Gradients) -> tuple[Array, list[Array]]:
@@ -163,26 +184,30 @@ class Hierarchy:
             dG, dC = layer.solution_pullback(record, 0 * record.S if dS is None else dS)
             if level == 0:
                 dG, dC = add(dG, gradients.gram), add(dC, gradients.adjoint)
-            dlevel = layer.map.pullback(record.X, dG, dC)
+            dlevel = layer.map.pullback(record.X, dG, dC, record.contracted)
             direct = gradients.factors[level] if gradients.factors else None
             if direct is not None:
                 dlevel = [d + e for d, e in zip(dlevel, direct, strict=True)]
             dfactors.append(dlevel)
-            dS = layer.map.input_gradient(record.X, dC) if level > 0 else None
+            dS = layer.map.input_gradient(record.X, dC).reshape(tape[level - 1].S.shape) if level > 0 else None
         return dC, [factor for level in reversed(dfactors) for factor in level]
 
-    def decode(self, S: Array, level: int) -> list[Array]:
-        """Return the codes of levels `level`, …, 1 (in this order) that the code `S` of `level` (from 1) stands for."""
-        codes = [S]
-        for layer in reversed(self.layers[1:level]):
-            codes.append(layer.map.apply(codes[-1]))
+    def decode(self, tape: Sequence[LayerTape], level: int) -> list[Array]:
+        """Return the codes of levels `level`, …, 1 (in this order) that the code of `level` (from 1) stands for."""
+        codes = [tape[level - 1].S]
+        for layer, record in reversed(list(zip(self.layers[1:level], tape[1:level], strict=True))):
+            code = codes[-1].reshape(layer.map.code_shape(record.X.shape))
+            codes.append(layer.map.apply(code).reshape(record.X.shape[0], -1))
         return codes
 
-    def decode_pullback(self, codes: Sequence[Array], d_base: Array) -> tuple[Array, list[list[Array]]]:
+    def decode_pullback(
+        self, tape: Sequence[LayerTape], codes: Sequence[Array], d_base: Array
+    ) -> tuple[Array, list[list[Array]]]:
         """Return the gradients with respect to the decoded code and to the factors of levels 2, …, `level`."""
         dfactors = []
         gradient = d_base
-        for layer, code in zip(self.layers[1 : len(codes)], reversed(codes[:-1]), strict=True):
-            gradient, dlevel = layer.map.apply_pullback(code, gradient)
+        for level, code in enumerate(reversed(codes[:-1]), start=1):
+            layer, shape = self.layers[level], tape[level].X.shape
+            gradient, dlevel = layer.map.apply_pullback(code.reshape(layer.map.code_shape(shape)), gradient)
             dfactors.append(dlevel)
         return gradient, dfactors

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hntf.arrays import Array, as_float64, backend_of, cast_like
+from hntf.arrays import Array, as_float64, cast_like
 from hntf.data import Data, as_data
+from hntf.least_squares.gram import Gram, is_finite
 from hntf.least_squares.on_support import pullback
 from hntf.least_squares.solver import solve
 from hntf.maps import LinearMap
@@ -16,10 +17,11 @@ class LayerTape(NamedTuple):
     """What the backward pass of a layer needs of its forward pass, all in float64."""
 
     X: Data
-    G: Array
+    G: Gram
     C: Array
     S: Array
     support: Array
+    contracted: Array | None
 
 
 class NNLSLayer:
@@ -105,16 +107,17 @@ class NNLSLayer:
         check_shape(dS, "dS", tuple(tape.S.shape), "that of the code")
         dG, dC = self.solution_pullback(tape, as_float64(dS))
         dX = self.map.input_gradient(tape.X, dC)
-        return cast_like(dX, tape.X.prototype), self.map.pullback(tape.X, dG, dC)
+        return cast_like(dX, tape.X.prototype), self.map.pullback(tape.X, dG, dC, tape.contracted)
 
     def solve(self, X: Data, support: Array | None = None) -> LayerTape:
         """Solve for trusted data: `forward` without checks of the arguments or a cast."""
-        G, C = self.map.gram(X), self.map.adjoint(X)
-        if not float(backend_of(C).sum(abs(C)) + backend_of(G).sum(abs(G))) < float("inf"):
+        contracted = self.map.contracted(X)
+        G, C = self.map.gram(X), self.map.adjoint(X, contracted)
+        if not (is_finite(C) and is_finite(G)):
             raise ValueError("X and the factors must hold finite entries whose products do not overflow")
         S, found, _ = solve(G, C, support)
-        return LayerTape(X, G, C, S, found)
+        return LayerTape(X, G, C, S, found, contracted)
 
-    def solution_pullback(self, tape: LayerTape, dS: Array) -> tuple[Array, Array]:
+    def solution_pullback(self, tape: LayerTape, dS: Array) -> tuple[Any, Array]:
         """Return the gradients with respect to `G` and `C` for the gradient `dS`."""
         return pullback(tape.G, tape.S, tape.support, dS)

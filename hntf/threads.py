@@ -82,7 +82,7 @@ def single_threaded_blas() -> Iterator[None]:
         _hold.release()
 
 
-def over_rows(work: Callable[[int, int], None], rows: int, work_per_row: int) -> None:
+def over_rows(work: Callable[[int, int], Any], rows: int, work_per_row: int) -> None:
     """Call `work(start, stop)` over ranges that cover `rows`, each of about `work_per_row` multiply-adds."""
     if core_count() == 1 or rows * work_per_row < SERIAL_WORK:
         work(0, rows)
@@ -91,6 +91,21 @@ def over_rows(work: Callable[[int, int], None], rows: int, work_per_row: int) ->
     futures = [_pool().submit(work, start, min(start + chunk, rows)) for start in range(0, rows, chunk)]
     for future in futures:
         future.result()
+
+
+def transposed_matmul(X: Array, A: Array) -> Array:
+    """Return `(X A)ᵀ` in C order for a tall `X`, as `matmul` does."""
+    left, right = host_view(X), host_view(A)
+    if left is None or right is None or core_count() == 1 or left.size * A.shape[1] < SERIAL_WORK:
+        return A.T @ X.T
+    result = np.empty((right.shape[1], left.shape[0]))
+    with single_threaded_blas():
+        over_rows(
+            lambda start, stop: np.matmul(right.T, left[start:stop].T, out=result[:, start:stop]),
+            len(left),
+            left.shape[1] * right.shape[1],
+        )
+    return from_numpy(result, X)
 
 
 def matmul(X: Array, A: Array) -> Array:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 from hntf.arrays import Array, as_float64, backend_of
 from hntf.data.protocol import Data, Factors, cp_dense
-from hntf.threads import matmul
+from hntf.threads import matmul, transposed_matmul
+
+SMALL = 2**17
+"""Entries of an intermediate product that are no matter of memory."""
 
 
 class DenseData(Data):
@@ -34,36 +38,76 @@ class DenseData(Data):
     def extent(self) -> tuple[float, float]:
         return float(self.array.min()), float(self.array.max())
 
-    def mttkrp(self, factors: Factors, mode: int) -> Array:
-        if mode == len(self.shape) - 1:
-            product = matmul(self.array.reshape(self.shape[0], -1).T, factors[0])
-            product, first = product.reshape(*self.shape[1:], -1), 1
-        else:
-            product = matmul(self.array.reshape(-1, self.shape[-1]), factors[-1])
-            product, first = product.reshape(*self.shape[:-1], -1), 0
-        # The rank is the last axis now; every other mode but `mode` is contracted under it, from the last one down.
-        tl = backend_of(product)
-        for i in reversed(range(first, product.ndim - 1 + first)):
-            if i != mode:
-                axis = i - first
-                factor = factors[i].reshape(-1, *[1] * (product.ndim - axis - 2), product.shape[-1])  # type: ignore[union-attr]
-                product = tl.sum(product * factor, axis=axis)
-        return product
+    def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:
+        last = len(self.shape) - 1
+        if last == 1:
+            return matmul(self.array if mode == 0 else self.array.T, factors[1 - mode])
+        if contracted is not None and mode != last:
+            return _contract_columns(contracted, factors, mode, first=0)
+        U = factors[0 if mode == last else last]
+        rank = U.shape[1]  # type: ignore[union-attr]
+        whole = rank * self.n_entries // len(U)  # type: ignore[arg-type]
+        blocks = -(-whole // max(self._most_entries, whole // rank))
+        columns = -(-rank // blocks)
+        products = [
+            self._mttkrp([None if V is None else V[:, start : start + columns] for V in factors], mode)
+            for start in range(0, rank, columns)
+        ]
+        return products[0] if blocks == 1 else backend_of(products[0]).concatenate(products, axis=1)
+
+    def _mttkrp(self, factors: Factors, mode: int) -> Array:
+        """Contract the tensor with the first or the last factor by one matrix product, then with the others."""
+        if mode < len(self.shape) - 1:
+            return _contract_columns(self._contract_last(factors[-1]), factors, mode, first=0)
+        product = transposed_matmul(self.array.reshape(self.shape[0], -1).T, factors[0])
+        return _contract_columns(product.reshape(-1, *self.shape[1:]), factors, mode, first=1)
+
+    def contract_last(self, U: Array) -> Array | None:
+        entries = U.shape[1] * self.n_entries // len(U)
+        return self._contract_last(U) if len(self.shape) > 2 and entries <= self._most_entries else None
+
+    def _contract_last(self, U: Array | None) -> Array:
+        return transposed_matmul(self.array.reshape(-1, self.shape[-1]), U).reshape(-1, *self.shape[:-1])
+
+    @property
+    def _most_entries(self) -> int:
+        """The most entries an intermediate product may have: those of the data, or so few that memory does not matter."""
+        return max(self.n_entries, SMALL)
 
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
-        tl = backend_of(self.array)
         product = self.array
-        for i, U in enumerate(factors):
-            if i != skip and U is not None:
-                product = tl.moveaxis(tl.tensordot(product, U, axes=([i], [0])), -1, i)
+        # The last mode first: it is the one that a product reads in order, and each product shrinks what is left.
+        for i, U in reversed(list(enumerate(factors))):
+            if i == skip or U is None:
+                continue
+            shape = (*product.shape[:i], U.shape[1], *product.shape[i + 1 :])
+            if i == product.ndim - 1:
+                product = matmul(product.reshape(-1, product.shape[-1]), U).reshape(shape)
+            else:
+                product = (U.T @ product.reshape(math.prod(shape[:i]), product.shape[i], -1)).reshape(shape)
         return product
 
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
         return cp_dense(dC, factors)
 
-    def residual_norm_squared(self, code: Array, factors: Factors) -> float:
+    def weigh(self, dX: Array) -> Any:
+        return dX
+
+    def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:
         total = 0.0
         for rows in self.blocks_of_samples():
-            residual = (self.array[rows] - cp_dense(code[rows], factors)).reshape(-1)
+            residual = (self.array[rows] - model(rows)).reshape(-1)
             total += float(residual @ residual)
         return total
+
+
+def _contract_columns(product: Array, factors: Factors, mode: int, first: int) -> Array:
+    """Contract every slice of `product` `(rank, d_first, …)` with its column of the factors, in all modes but `mode`."""
+    rank = len(product)
+    for i in reversed(range(mode + 1, first + product.ndim - 1)):
+        shape = product.shape[:-1]
+        product = (product.reshape(rank, -1, product.shape[-1]) @ factors[i].T[:, :, None]).reshape(shape)  # type: ignore[union-attr]
+    for i in range(first, mode):
+        shape = (rank, *product.shape[2:])
+        product = (factors[i].T[:, None, :] @ product.reshape(rank, product.shape[1], -1)).reshape(shape)  # type: ignore[union-attr]
+    return product.T

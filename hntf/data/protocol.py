@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
 from hntf.arrays import Array, backend_of
+from hntf.least_squares.gram import Gram
+from hntf.least_squares.kronecker import KroneckerGram
 
 Factors = Sequence[Array | None]
 """One factor a mode, `(dimension, rank)`; the entry of the mode that is computed is ignored and may be None."""
@@ -31,11 +33,19 @@ class Data(ABC):
         """Return `‖X‖²`, weighted where there are weights."""
 
     @abstractmethod
-    def mttkrp(self, factors: Factors, mode: int) -> Array:
+    def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:
         """Return the matricised tensor times the Khatri–Rao product of the other modes' factors, `(shape[mode], rank)`.
 
-        For a matrix this is `X A` (mode 0, `factors=[None, A]`) and `XᵀV` (mode 1, `factors=[V, None]`).
+        For a matrix this is `X A` (mode 0, `factors=[None, A]`) and `XᵀV` (mode 1, `factors=[V, None]`). `contracted` is what
+        `contract_last` returned for the last factor: with it all modes but the last need no further pass over the data.
         """
+
+    def contract_last(self, U: Array) -> Array | None:
+        """Return `X` contracted with the last mode's factor, `(rank, n, …, d_{N−2})`, for the `mttkrp` of several modes.
+
+        None where there is nothing to share (order 2), or it would take more memory than twice the data.
+        """
+        return None
 
     @abstractmethod
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
@@ -49,11 +59,15 @@ class Data(ABC):
         """
 
     @abstractmethod
-    def residual_norm_squared(self, code: Array, factors: Factors) -> float:
-        """Return `‖X − [[S, U_2, …, U_N]]‖²` from the residual itself, in blocks of samples.
+    def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:
+        """Return `‖X − X̂‖²` from the residual itself, in blocks of samples; `model` gives the `X̂` of a block.
 
         The Gram form loses digits as the relative error falls, all of them at about 1e-8; this does not.
         """
+
+    @abstractmethod
+    def weigh(self, dX: Array) -> Any:
+        """Return the gradient with respect to `X` for a dense `dX`: times the weights, or at the stored entries only."""
 
     @property
     @abstractmethod
@@ -78,6 +92,15 @@ class Data(ABC):
             gradients.append(2 * (U @ others))
         return gradients
 
+    def kronecker_gram(self, factors: Factors) -> Gram:
+        """Return the Gram matrix of `S ↦ S ×_i A_i`, over all modes whose factor is not None."""
+        shape = [d if A is None else A.shape[1] for d, A in zip(self.shape, factors, strict=True)]
+        return KroneckerGram([None if A is None else A.T @ A for A in factors], shape)
+
+    def kronecker_gram_pullback(self, factors: Factors, dG: Any) -> list[Array | None]:
+        """Return the gradients with respect to the factors for the gradient of `symmetric_outer`, None where there is none."""
+        return [None if A is None else 2 * (A @ d) for A, d in zip(factors, dG.arrays, strict=True)]
+
     def blocks_of_samples(self) -> list[slice]:
         """Return slices of mode 0 whose dense blocks hold a few million entries each."""
         entries = 1
@@ -87,11 +110,21 @@ class Data(ABC):
         return [slice(start, start + rows) for start in range(0, self.shape[0], rows)]
 
 
+def khatri_rao(factors: Factors) -> Array:
+    """Return the Khatri–Rao product, `(d_1 ⋯ d_p, rank)`, the last factor's index fastest."""
+    return reduce(lambda product, U: (product[:, None, :] * U).reshape(-1, U.shape[1]), factors)  # type: ignore[index, union-attr]
+
+
 def cp_dense(code: Array, factors: Factors) -> Array:
     """Return the dense tensor `[[S, U_2, …, U_N]]`."""
-    tl = backend_of(code)
     *middle, last = factors[1:]
-    product = code
-    for U in middle:
-        product = product[..., None, :] * U
-    return tl.tensordot(product, last.T, 1)  # type: ignore[union-attr]
+    shape = tuple(len(U) for U in (code, *factors[1:]))
+    # Of the two ways to split the modes, the one with the smaller Khatri–Rao product.
+    if len(code) < len(last):  # type: ignore[arg-type]
+        return (khatri_rao([code, *middle]) @ last.T).reshape(shape)  # type: ignore[union-attr]
+    return (code @ khatri_rao(factors[1:]).T).reshape(shape)
+
+
+def matricised(X: Array, mode: int) -> Array:
+    """Return the tensor as a matrix, `(d_mode, the other modes)`."""
+    return backend_of(X).moveaxis(X, mode, 0).reshape(X.shape[mode], -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,14 +32,17 @@ class SparseData(Data):
     def extent(self) -> tuple[float, float]:
         return float(self.matrix.data.min(initial=0.0)), float(self.matrix.data.max(initial=0.0))
 
-    def mttkrp(self, factors: Factors, mode: int) -> Array:
+    def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:
         return self.matrix @ factors[1] if mode == 0 else self.transposed @ factors[0]
 
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
-        if factors[1 - skip] is None:
-            raise ValueError("a sparse matrix cannot be returned uncompressed: give the factor of the other mode")
-        product = self.mttkrp(factors, skip)
-        return product if skip == 0 else product.T
+        left, right = (None if i == skip else U for i, U in enumerate(factors))
+        if left is None and right is None:
+            raise ValueError("a sparse matrix cannot be returned uncompressed: give the factor of a mode")
+        if left is None:
+            return self.matrix @ right
+        product = (self.transposed @ left).T
+        return product if right is None else product @ right
 
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
         rows = np.repeat(np.arange(self.shape[0]), np.diff(self.matrix.indptr))
@@ -50,9 +54,14 @@ class SparseData(Data):
             entries[here] = np.einsum("ek,ek->e", dC[rows[here]], factors[1][columns[here]])  # type: ignore[index]
         return scipy.sparse.csr_array((entries, (rows, columns)), shape=self.shape)
 
-    def residual_norm_squared(self, code: Array, factors: Factors) -> float:
+    def weigh(self, dX: Array) -> Any:
+        rows = np.repeat(np.arange(self.shape[0]), np.diff(self.matrix.indptr))
+        columns = self.matrix.indices
+        return scipy.sparse.csr_array((dX[rows, columns], (rows, columns)), shape=self.shape)
+
+    def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:
         total = 0.0
         for rows in self.blocks_of_samples():
-            residual = self.matrix[rows].toarray() - code[rows] @ factors[1].T  # type: ignore[union-attr]
+            residual = self.matrix[rows].toarray() - model(rows)
             total += float(np.sum(residual**2))
         return total

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from hntf.arrays import Array, as_float64, backend_of
 from hntf.data.dense import DenseData
-from hntf.data.protocol import Data, Factors, cp_dense
+from hntf.data.protocol import Data, Factors, cp_dense, matricised
+from hntf.least_squares.core_gram import CoreGram
+from hntf.least_squares.gram import Gram
 
 
 class WeightedData(Data):
@@ -25,8 +29,11 @@ class WeightedData(Data):
     def extent(self) -> tuple[float, float]:
         return float(self.array.min()), float(self.array.max())
 
-    def mttkrp(self, factors: Factors, mode: int) -> Array:
-        return self.product.mttkrp(factors, mode)
+    def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:
+        return self.product.mttkrp(factors, mode, contracted)
+
+    def contract_last(self, U: Array) -> Array | None:
+        return self.product.contract_last(U)
 
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
         return self.product.multi_mode_dot(factors, skip)
@@ -45,21 +52,75 @@ class WeightedData(Data):
         products = [dG.reshape(-1, k * k), *map(_column_products, factors[1:])]
         gradients = []
         for mode, U in enumerate(factors[1:], start=1):
-            d_products = self.weights.mttkrp(products, mode).reshape(-1, k, k)
-            gradients.append(2 * backend_of(U).einsum("jab,jb->ja", 0.5 * (d_products + d_products.mT), U))
+            gradients.append(_column_products_pullback(U, self.weights.mttkrp(products, mode)))
         return gradients
 
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
-        return self.weights.array * cp_dense(dC, factors)
+        return self.weigh(cp_dense(dC, factors))
 
-    def residual_norm_squared(self, code: Array, factors: Factors) -> float:
+    def weigh(self, dX: Array) -> Any:
+        return self.weights.array * dX
+
+    def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:
         total = 0.0
         for rows in self.blocks_of_samples():
-            residual = self.array[rows] - cp_dense(code[rows], factors)
+            residual = self.array[rows] - model(rows)
             total += float((self.weights.array[rows] * residual**2).sum())
         return total
+
+    def kronecker_gram(self, factors: Factors) -> Gram:
+        shape = [d if A is None else A.shape[1] for d, A in zip(self.shape, factors, strict=True)]
+        pairs = self.weights.multi_mode_dot(self._pairs_by_mode(factors), skip=-1)
+        if factors[0] is None:
+            split = pairs.reshape(len(pairs), *(r for size in shape[1:] for r in (size, size)))
+            k = math.prod(shape[1:])
+            return _pairs_last(split, first=1).reshape(-1, k, k)
+        k = math.prod(shape)
+        return CoreGram(_pairs_last(pairs.reshape([r for size in shape for r in (size, size)]), first=0).reshape(k, k))
+
+    def kronecker_gram_pullback(self, factors: Factors, dG: Array) -> list[Array | None]:
+        shape = [d if A is None else A.shape[1] for d, A in zip(self.shape, factors, strict=True)]
+        first = 1 if factors[0] is None else 0
+        ranks = shape[first:]
+        split = _pairs_interleaved(dG.reshape(*shape[:first], *ranks, *ranks), first)
+        d_pairs = split.reshape(*shape[:first], *(r * r for r in ranks))
+        products = self._pairs_by_mode(factors)
+        gradients: list[Array | None] = []
+        for mode, A in enumerate(factors):
+            if A is None:
+                gradients.append(None)
+                continue
+            others = self.weights.multi_mode_dot(products, skip=mode)
+            d_products = matricised(others, mode) @ matricised(d_pairs, mode).T
+            gradients.append(_column_products_pullback(A, d_products))
+        return gradients
+
+    def _pairs_by_mode(self, factors: Factors) -> list[Array | None]:
+        """Return the products of pairs of columns by mode; modes that are not compressed count as the identity, but for mode 0."""
+        tl, context = backend_of(self.array), backend_of(self.array).context(self.array)
+        identities = [None if mode == 0 else tl.eye(d, **context) for mode, d in enumerate(self.shape)]
+        full = [eye if A is None else A for A, eye in zip(factors, identities, strict=True)]
+        return [None if A is None else _column_products(A) for A in full]
 
 
 def _column_products(U: Array) -> Array:
     """Return the products of all pairs of columns, row by row: `(d, k²)`."""
     return backend_of(U).einsum("ja,jb->jab", U, U).reshape(len(U), -1)
+
+
+def _column_products_pullback(U: Array, d_products: Array) -> Array:
+    d_products = d_products.reshape(*U.shape, U.shape[1])
+    return backend_of(U).einsum("jab,jb->ja", d_products + d_products.mT, U)
+
+
+def _pairs_last(split: Array, first: int) -> Array:
+    """Move the axes `(…, r, r, s, s)` of pairs to `(…, r, s, r, s)`."""
+    axes = list(range(first, split.ndim))
+    return backend_of(split).transpose(split, [*range(first), *axes[::2], *axes[1::2]])
+
+
+def _pairs_interleaved(split: Array, first: int) -> Array:
+    """Move the axes `(…, r, s, r, s)` of pairs to `(…, r, r, s, s)`."""
+    half = (split.ndim - first) // 2
+    axes = [axis for i in range(half) for axis in (first + i, first + half + i)]
+    return backend_of(split).transpose(split, [*range(first), *axes])

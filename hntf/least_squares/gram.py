@@ -1,17 +1,51 @@
-"""Products with Gram matrices: one `(k, k)` for all rows, or one a row `(n, k, k)`."""
+"""Products with Gram matrices: one `(k, k)` for all rows, one a row `(n, k, k)`, or a structured one that is not formed."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import Any
+
 from hntf.arrays import Array, backend_of
 
+Gram = Any
+"""An array `(k, k)` or `(n, k, k)`, or a `StructuredGram`."""
 
-def apply_gram(G: Array, S: Array) -> Array:
+
+class StructuredGram(ABC):
+    """A Gram matrix given by its structure."""
+
+    @abstractmethod
+    def apply(self, S: Array) -> Array:
+        """Return `S G`."""
+
+    @abstractmethod
+    def outer(self, V: Array, S: Array) -> Any:
+        """Return the gradient of `⟨V, S G⟩` with respect to the parts of `G`: it can be added, negated and scaled."""
+
+    @abstractmethod
+    def solve(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
+        """Return `S`, `support` and iterations of `min_{S ≥ 0} ½⟨S G, S⟩ − ⟨C, S⟩`."""
+
+    @abstractmethod
+    def solve_on_support(self, C: Array, support: Array) -> Array:
+        """Solve `G_PP v_P = c_P` on the support, zero elsewhere."""
+
+    @abstractmethod
+    def is_finite(self) -> bool:
+        """Tell whether all parts are finite."""
+
+
+def apply_gram(G: Gram, S: Array) -> Array:
     """Return `S G`, row by row where there is one Gram a row."""
+    if isinstance(G, StructuredGram):
+        return G.apply(S)
     return S @ G if G.ndim == 2 else backend_of(S).einsum("nij,nj->ni", G, S)
 
 
-def symmetric_outer(V: Array, S: Array, G: Array) -> Array:
-    """Return `½(VᵀS + SᵀV)` in the shape of `G`: summed over the rows, or one a row."""
+def symmetric_outer(V: Array, S: Array, G: Gram) -> Any:
+    """Return `½(VᵀS + SᵀV)`, the gradient of `⟨V, S G⟩`, in the shape of `G`: summed over the rows, one a row, or by part."""
+    if isinstance(G, StructuredGram):
+        return G.outer(V, S)
     product = V.T @ S if G.ndim == 2 else backend_of(S).einsum("ni,nj->nij", V, S)
     return 0.5 * (product + product.mT)
 
@@ -28,3 +62,8 @@ def unit_columns(G: Array) -> tuple[Array, Array]:
     norms = column_norms(G)
     norms = tl.where(norms > 0, norms, 0 * norms + 1)
     return G / (norms[..., :, None] * norms[..., None, :]), norms
+
+
+def is_finite(G: Gram) -> bool:
+    """Tell whether all entries are finite and do not overflow in a sum."""
+    return G.is_finite() if isinstance(G, StructuredGram) else bool(abs(G).sum() < float("inf"))

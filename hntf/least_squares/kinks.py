@@ -13,7 +13,7 @@ from contextvars import ContextVar
 import numpy as np
 
 from hntf.arrays import Array, backend_of, to_numpy
-from hntf.least_squares.gram import apply_gram
+from hntf.least_squares.gram import Gram, apply_gram
 
 
 def margin(S: Array, Y: Array) -> Array:
@@ -55,7 +55,7 @@ def recording() -> Iterator[KinkRecorder]:
         _recorder.reset(token)
 
 
-def record(G: Array, C: Array, S: Array, support: Array) -> None:
+def record(G: Gram, C: Array, S: Array, support: Array) -> None:
     """Take note of a solved problem if a recorder is installed."""
     recorder = _recorder.get()
     if recorder is not None:

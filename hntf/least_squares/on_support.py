@@ -6,21 +6,23 @@ primitive itself: for a cotangent `dS`, with `V = solve_on_support(G, dS, P)`, `
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from hntf.arrays import Array, from_numpy, host_view
 from hntf.least_squares import portable
-from hntf.least_squares.gram import symmetric_outer
+from hntf.least_squares.gram import Gram, StructuredGram, symmetric_outer
 from hntf.threads import over_rows
 
 
-def solve_on_support(G: Array, C: Array, support: Array) -> Array:
+def solve_on_support(G: Gram, C: Array, support: Array) -> Array:
     """Solve `G_PP v_P = c_P` on the support `P` of every row; zero elsewhere, and on columns that depend on others of `P`.
 
     Parameters
     ----------
     G : array, `(k, k)` or `(g, k, k)` with `g` a divisor of `n`, float64
-        Gram matrices; row `i` uses `G[i // (n // g)]`.
+        Gram matrices; row `i` uses `G[i // (n // g)]`. Or a StructuredGram.
     C : array, `(n, k)`, float64
     support : bool array, `(n, k)`
 
@@ -28,6 +30,8 @@ def solve_on_support(G: Array, C: Array, support: Array) -> Array:
     -------
     array, `(n, k)`, float64
     """
+    if isinstance(G, StructuredGram):
+        return G.solve_on_support(C, support)
     host = host_view(C)
     if host is None:
         return portable.solve_on_support(G, C, support)
@@ -46,7 +50,7 @@ def kernel_arrays(G: Array, *rows: Array) -> tuple[np.ndarray, ...]:
     return grams.reshape(-1, *grams.shape[-2:]), *rest
 
 
-def pullback(G: Array, S: Array, support: Array, dS: Array) -> tuple[Array, Array]:
+def pullback(G: Gram, S: Array, support: Array, dS: Array) -> tuple[Any, Array]:
     """Return the gradients `(dG, dC)` for the gradient `dS` with respect to the solution `S`."""
     V = solve_on_support(G, dS, support)
     return -symmetric_outer(V, S, G), V

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from hntf.arrays import Array, arange_like, backend_of
 from hntf.least_squares.gram import apply_gram, column_norms, unit_columns
+from hntf.least_squares.pivoting import pivot
 
 EPS = 2.0**-52
-FULL_EXCHANGES = 3
 BLOCK_ENTRIES = 2**24
 """Entries of the masked Gram matrices formed at a time: 128 MiB."""
 
@@ -72,37 +72,22 @@ def block_pivoting(G: Array, C: Array, support: Array | None, max_iterations: in
     iterations : array, `(n,)`
         Negative on the rows that are left to the active set: singular ones, and those that did not end.
     """
-    tl = backend_of(C)
     n, k = C.shape
     G = row_grams(G, n)
     norms = column_norms(G) + 0 * C
-    support = (C > 0 if support is None else support) & (norms > 0)
-    S = 0 * C
-    columns = arange_like(k, C)
-    active = arange_like(n, C)
-    iterations = 0 * active - 1
-    fewest = 0 * active + k + 1
-    exchanges = 0 * active + FULL_EXCHANGES
-    active = active[is_definite(G) & (active >= 0)]
-    tolerance = 8 * k * EPS
-    for iteration in range(1, max_iterations + 1):
-        if len(active) == 0:
-            break
-        g, c, passive, norm = _of_rows(G, active), C[active], support[active], norms[active]
+    rows = arange_like(n, C)
+
+    def solve_rows(rows: Array, passive: Array, S: Array) -> tuple[Array, Array]:
+        g, c = _of_rows(G, rows), C[rows]
         s = solve_on_support(g, c, passive)
-        y = apply_gram(g, s) - c
-        relative = tl.abs(c) * (norm > 0) / tl.where(norm > 0, norm, 0 * norm + 1)
-        scale = tl.maximum(tl.max(relative, axis=1), tl.sum(tl.abs(s) * norm, axis=1))
-        infeasible = tl.where(passive, s <= 0, y < -tolerance * scale[:, None] * norm) & (norm > 0)
-        count = tl.sum(infeasible, axis=1)
-        better = count < fewest[active]
-        together = better | (exchanges[active] > 0)
-        last = tl.argmax(infeasible * (columns + 1), axis=1)
-        exchanged = infeasible & (together[:, None] | (columns[None, :] == last[:, None]))
-        S[active] = s
-        support[active] = passive ^ exchanged
-        iterations[active] = tl.where(count == 0, 0 * count + iteration, 0 * count - iteration)
-        exchanges[active] = tl.where(better, 0 * count + FULL_EXCHANGES, exchanges[active] - 1)
-        fewest[active] = tl.where(better, count, fewest[active])
-        active = active[count > 0]
-    return S, support, iterations
+        return s, apply_gram(g, s) - c
+
+    return pivot(
+        solve_rows,
+        C,
+        norms,
+        C > 0 if support is None else support,
+        rows=rows[is_definite(G) & (rows >= 0)],
+        tolerance=8 * k * EPS,
+        max_iterations=max_iterations,
+    )

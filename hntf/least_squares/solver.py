@@ -8,7 +8,7 @@ import numpy as np
 
 from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks, portable
-from hntf.least_squares.gram import unit_columns
+from hntf.least_squares.gram import Gram, StructuredGram, unit_columns
 from hntf.least_squares.on_support import kernel_arrays
 from hntf.threads import over_rows
 
@@ -24,12 +24,12 @@ class Solution(NamedTuple):
     n_iter: int
 
 
-def solve(G: Array, C: Array, support: Array | None = None) -> Solution:
+def solve(G: Gram, C: Array, support: Array | None = None) -> Solution:
     """Solve `min_{s ≥ 0} ½ sᵀG s − cᵀs` exactly for every row `c` of `C`.
 
     Parameters
     ----------
-    G : array, `(k, k)` or `(g, k, k)` with `g` a divisor of `n`, float64, symmetric positive semidefinite
+    G : array, `(k, k)` or `(g, k, k)` with `g` a divisor of `n`, float64, symmetric positive semidefinite; or a StructuredGram
     C : array, `(n, k)`, float64, in the range of its Gram matrix
     support : bool array, `(n, k)`, optional
         Where to start: the support of a nearby problem's solution.
@@ -39,6 +39,8 @@ def solve(G: Array, C: Array, support: Array | None = None) -> Solution:
     Solution
         Its support is where `S > 0`, and has linearly independent columns.
     """
+    if isinstance(G, StructuredGram):
+        return Solution(*G.solve(C, support))
     if host_view(C) is None:
         solution = _solve_portable(G, C, support)
     else:

@@ -49,7 +49,7 @@ class Loss(ABC):
         if not isinstance(hierarchy, Hierarchy):
             raise TypeError(f"hierarchy must be a hntf.Hierarchy, got {type(hierarchy).__name__}")
         data = as_data(X, mask=mask)
-        hierarchy.layers[0].map.check_input(data)
+        hierarchy.check_input(data)
         tape = hierarchy.solve(data)
         value, gradients = self.evaluate(hierarchy, tape)
         return value, hierarchy.pullback(tape, gradients)[1]

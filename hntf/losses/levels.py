@@ -60,12 +60,12 @@ class Energy(Loss):
         for level, weight in enumerate(self.level_weights(levels), start=1):
             if weight == 0.0:
                 continue
-            codes = hierarchy.decode(tape[level - 1].S, level)
+            codes = hierarchy.decode(tape, level)
             error = squared_error(tape[0], codes[-1], norm_squared, weight)
             total += error.value
             gradients.gram = add(gradients.gram, error.gram)
             gradients.adjoint = add(gradients.adjoint, error.adjoint)
-            gradients.codes[level - 1], dfactors = hierarchy.decode_pullback(codes, error.code)
+            gradients.codes[level - 1], dfactors = hierarchy.decode_pullback(tape, codes, error.code)
             for i, dlevel in enumerate(dfactors, start=1):
                 sums = gradients.factors[i]
                 gradients.factors[i] = dlevel if sums is None else [a + b for a, b in zip(sums, dlevel, strict=True)]

@@ -41,8 +41,8 @@ def relative_errors(hierarchy: Hierarchy, tape: Sequence[LayerTape]) -> list[flo
     if norm_squared == 0.0:
         return [0.0] * len(tape)
     errors = []
-    for level, record in enumerate(tape, start=1):
-        Z = hierarchy.decode(record.S, level)[-1]
+    for level in range(1, len(tape) + 1):
+        Z = hierarchy.decode(tape, level)[-1]
         squared = squared_error(base, Z, norm_squared, 1.0).value
         if squared < GRAM_FORM_CANCELS * norm_squared:
             squared = hierarchy.layers[0].map.residual_norm_squared(base.X, Z)

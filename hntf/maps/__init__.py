@@ -6,5 +6,7 @@ pullback to the factors, and its own application with pullback. It knows nothing
 
 from hntf.maps.base import LinearMap
 from hntf.maps.dense import Dense
+from hntf.maps.khatri_rao import KhatriRao
+from hntf.maps.mode_product import ModeProduct
 
-__all__ = ["Dense", "LinearMap"]
+__all__ = ["Dense", "KhatriRao", "LinearMap", "ModeProduct"]

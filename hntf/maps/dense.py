@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Self
 
 from hntf.arrays import Array, as_float64
 from hntf.data import Data
 from hntf.maps.base import LinearMap
-from hntf.validation import check_order, check_real_array, check_same_home
+from hntf.validation import check_order, check_real_array
 
 
 class Dense(LinearMap):
@@ -42,25 +43,29 @@ class Dense(LinearMap):
     def factors(self) -> list[Array]:
         return [self.A]
 
-    @property
-    def rank(self) -> int:
-        return self.A.shape[1]
-
     def with_factors(self, factors: Sequence[Array]) -> Self:
         return type(self)(*factors)
 
-    def check_input(self, X: Data) -> None:
-        check_same_home({"X": X.prototype, "A": self.A})
-        if len(X.shape) != 2 or X.shape[1] != len(self.A):
-            raise ValueError(f"X must have shape (n, {len(self.A)}), as A has {len(self.A)} rows; got {X.shape}")
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == 2 and shape[1] == len(self.A)
+
+    @property
+    def expected_shape(self) -> str:
+        return f"(n, {len(self.A)}), as A has {len(self.A)} rows"
+
+    def code_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (shape[0], self.A.shape[1])
+
+    def input_shape(self, code_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (code_shape[0], math.prod(code_shape[1:]))
 
     def gram(self, X: Data) -> Array:
         return X.gram([None, self.A])
 
-    def adjoint(self, X: Data) -> Array:
+    def adjoint(self, X: Data, contracted: Array | None = None) -> Array:
         return X.mttkrp([None, self.A], 0)
 
-    def pullback(self, X: Data, dG: Array, dC: Array) -> list[Array]:
+    def pullback(self, X: Data, dG: Array, dC: Array, contracted: Array | None = None) -> list[Array]:
         (dA,) = X.gram_pullback([None, self.A], dG)
         return [dA + X.mttkrp([dC, None], 1)]
 
@@ -72,6 +77,3 @@ class Dense(LinearMap):
 
     def apply_pullback(self, S: Array, dX: Array) -> tuple[Array, list[Array]]:
         return dX @ self.A, [dX.T @ S]
-
-    def residual_norm_squared(self, X: Data, S: Array) -> float:
-        return X.residual_norm_squared(S, [None, self.A])

@@ -8,12 +8,14 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "datasets", "estimators", "fitting", "layers", "losses", "maps", "plot", "torch")
+_MODULES = ("data", "datasets", "estimators", "fitting", "hierarchies", "layers", "losses", "maps", "plot", "torch")
 _HOMES = {
     "GradcheckReport": "hntf.gradient_check",
-    "Hierarchy": "hntf.hierarchy",
+    "Hierarchy": "hntf.hierarchies",
     "NNLSInfo": "hntf.least_squares",
+    "NeuralNCPD": "hntf.estimators",
     "NeuralNMF": "hntf.estimators",
+    "NeuralNTF": "hntf.estimators",
     "Topic": "hntf.topics",
     "TopicTree": "hntf.topics",
     "as_data": "hntf.data",

@@ -73,3 +73,8 @@ def arange_like(n: int, reference: Array) -> Array:
     if is_torch(reference):
         return sys.modules["torch"].arange(n, device=reference.device)
     return np.arange(n)
+
+
+def identity_like(n: int, reference: Array) -> Array:
+    """Return the identity matrix in float64, in the backend and on the device of `reference`."""
+    return from_numpy(np.eye(n), reference)

@@ -15,7 +15,7 @@ import numpy as np
 
 from hntf.arrays import Array, as_float64, backend_of, from_numpy, is_torch, to_numpy
 from hntf.data import DenseData
-from hntf.hierarchy import Hierarchy
+from hntf.hierarchies import Hierarchy
 from hntf.layers import NNLSLayer
 from hntf.least_squares.gram import apply_gram, symmetric_outer
 from hntf.least_squares.kinks import recording

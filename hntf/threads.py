@@ -24,6 +24,9 @@ from hntf.arrays import Array, from_numpy, host_view
 SERIAL_WORK = 200_000
 """Multiply-adds below which handing rows to threads costs more than it saves."""
 
+SERIAL_PRODUCT = 4_000_000
+"""The same for matrix products, which take less time a multiply-add."""
+
 CHUNKS_PER_THREAD = 2
 
 
@@ -96,7 +99,7 @@ def over_rows(work: Callable[[int, int], Any], rows: int, work_per_row: int) -> 
 def transposed_matmul(X: Array, A: Array) -> Array:
     """Return `(X A)ᵀ` in C order for a tall `X`, as `matmul` does."""
     left, right = host_view(X), host_view(A)
-    if left is None or right is None or core_count() == 1 or left.size * A.shape[1] < SERIAL_WORK:
+    if left is None or right is None or core_count() == 1 or left.size * A.shape[1] < SERIAL_PRODUCT:
         return A.T @ X.T
     result = np.empty((right.shape[1], left.shape[0]))
     with single_threaded_blas():
@@ -111,7 +114,7 @@ def transposed_matmul(X: Array, A: Array) -> Array:
 def matmul(X: Array, A: Array) -> Array:
     """Return `X A` for a tall `X`: the same product as `X @ A`, but without BLAS threads that spin afterwards."""
     left, right = host_view(X), host_view(A)
-    if left is None or right is None or X.ndim != 2 or core_count() == 1 or left.size * A.shape[1] < SERIAL_WORK:
+    if left is None or right is None or X.ndim != 2 or core_count() == 1 or left.size * A.shape[1] < SERIAL_PRODUCT:
         return X @ A
     result = np.empty((left.shape[0], right.shape[1]))
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from hypothesis import strategies as st
 
-from hntf.fitting.fit import dense_hierarchy
+from hntf.hierarchies.stack import dense_hierarchy
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from hntf.arrays import Array, as_float64, backend_of
-from hntf.data.protocol import Data, Factors, cp_dense
+from hntf.data.protocol import Data, Factors, cp_dense, matricised
 from hntf.threads import matmul, transposed_matmul
 
 SMALL = 2**17
@@ -89,6 +89,12 @@ class DenseData(Data):
 
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
         return cp_dense(dC, factors)
+
+    def unfolded(self, mode: int) -> DenseData:
+        return DenseData(matricised(self.array, mode).T)
+
+    def as_matrix(self) -> DenseData:
+        return DenseData(self.array.reshape(self.shape[0], -1))
 
     def weigh(self, dX: Array) -> Any:
         return dX

@@ -101,6 +101,24 @@ class Data(ABC):
         """Return the gradients with respect to the factors for the gradient of `symmetric_outer`, None where there is none."""
         return [None if A is None else 2 * (A @ d) for A, d in zip(factors, dG.arrays, strict=True)]
 
+    @abstractmethod
+    def unfolded(self, mode: int) -> Data:
+        """Return the data as a matrix whose features are the entries of a mode, `(the other modes, d_mode)`."""
+
+    @abstractmethod
+    def as_matrix(self) -> Data:
+        """Return the data as a matrix of samples, `(n, d_1 ⋯ d_{N−1})`."""
+
+    def tucker_gram(self, core: Array, factors: Factors, mode: int) -> Array:
+        """Return the Gram matrix of the map `U ↦ core ×_mode U ×_i U_i`, `(r, r)`, or one a slice of the mode."""
+        image = core
+        for i, U in enumerate(factors):
+            if i != mode:
+                shape = image.shape
+                product = matricised(image, i)
+                image = folded((U.T @ U) @ product, i, shape)  # type: ignore[union-attr]
+        return matricised(image, mode) @ matricised(core, mode).T
+
     def blocks_of_samples(self) -> list[slice]:
         """Return slices of mode 0 whose dense blocks hold a few million entries each."""
         entries = 1
@@ -128,3 +146,9 @@ def cp_dense(code: Array, factors: Factors) -> Array:
 def matricised(X: Array, mode: int) -> Array:
     """Return the tensor as a matrix, `(d_mode, the other modes)`."""
     return backend_of(X).moveaxis(X, mode, 0).reshape(X.shape[mode], -1)
+
+
+def folded(matrix: Array, mode: int, shape: Sequence[int]) -> Array:
+    """Return the tensor of a shape whose matricisation along a mode is given."""
+    others = [d for i, d in enumerate(shape) if i != mode]
+    return backend_of(matrix).moveaxis(matrix.reshape(shape[mode], *others), 0, mode)

@@ -54,6 +54,12 @@ class SparseData(Data):
             entries[here] = np.einsum("ek,ek->e", dC[rows[here]], factors[1][columns[here]])  # type: ignore[index]
         return scipy.sparse.csr_array((entries, (rows, columns)), shape=self.shape)
 
+    def unfolded(self, mode: int) -> SparseData:
+        return self if mode == 1 else SparseData(self.transposed)
+
+    def as_matrix(self) -> SparseData:
+        return self
+
     def weigh(self, dX: Array) -> Any:
         rows = np.repeat(np.arange(self.shape[0]), np.diff(self.matrix.indptr))
         columns = self.matrix.indices

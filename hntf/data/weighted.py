@@ -58,6 +58,23 @@ class WeightedData(Data):
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
         return self.weigh(cp_dense(dC, factors))
 
+    def unfolded(self, mode: int) -> WeightedData:
+        return WeightedData(matricised(self.array, mode).T, matricised(self.weights.array, mode).T)
+
+    def as_matrix(self) -> WeightedData:
+        n = self.shape[0]
+        return WeightedData(self.array.reshape(n, -1), self.weights.array.reshape(n, -1))
+
+    def tucker_gram(self, core: Array, factors: Factors, mode: int) -> Array:
+        pairs = [None if i == mode else _column_products(U) for i, U in enumerate(factors)]
+        products = matricised(self.weights.multi_mode_dot(pairs, skip=mode), mode)
+        ranks = [r for i, r in enumerate(core.shape) if i != mode]
+        k = math.prod(ranks)
+        split = products.reshape(-1, *(r for size in ranks for r in (size, size)))
+        grams = _pairs_last(split, first=1).reshape(-1, k, k)
+        core = matricised(core, mode)
+        return core @ grams @ core.T
+
     def weigh(self, dX: Array) -> Any:
         return self.weights.array * dX
 

@@ -59,3 +59,70 @@ def make_hierarchical_blocks(
         X[membership[of_sample][:, None] == membership[of_feature]] = value
     X += noise * check_random_state(random_state).uniform(size=X.shape)
     return HierarchicalBlocks(X, of_sample, GROUP_OF_CLASS[of_sample], SUPERGROUP_OF_CLASS[of_sample])
+
+
+COARSE_BLOCKS = (((0, 20),) * 3, ((20, 40),) * 3)
+MIDDLE_BLOCKS = (
+    ((0, 12), (0, 12), (0, 8)),
+    ((12, 20), (12, 20), (8, 20)),
+    ((20, 27), (20, 34), (20, 27)),
+    ((27, 40), (34, 40), (27, 40)),
+)
+FINE_BLOCKS = (
+    ((0, 12), (0, 6), (0, 4)),
+    ((0, 12), (6, 12), (4, 8)),
+    ((12, 17), (12, 20), (8, 13)),
+    ((17, 20), (12, 20), (13, 20)),
+    ((20, 23), (20, 27), (20, 27)),
+    ((23, 27), (27, 34), (20, 27)),
+)
+
+
+class HierarchicalTensor(NamedTuple):
+    """A tensor with three nested levels of blocks: `X` `(40, 40, 40)`, the same without noise, and labels of its samples."""
+
+    X: np.ndarray
+    clean: np.ndarray
+    groups: np.ndarray
+    supergroups: np.ndarray
+
+
+def make_hierarchical_tensor(
+    *, noise: float = 0.4, random_state: int | np.random.RandomState | None = None
+) -> HierarchicalTensor:
+    """Draw the synthetic tensor with a known three-level hierarchy, 40 × 40 × 40.
+
+    Two large blocks of 0.75 hold two blocks of 2 each, and those hold six blocks of 3.5 between them, of which the last of the four
+    has none: 7, 4 and 2 are the natural ranks. The noise is `noise` times the size of a normal number, entry by entry.
+
+    Parameters
+    ----------
+    noise : float
+        At least 0; the papers' low and high noise are 0.1 and 0.4.
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    HierarchicalTensor
+        `groups` (4) and `supergroups` (2) are the blocks of the second and first level that a sample, an index of mode 0, is in.
+
+    References
+    ----------
+    Vendrow, Haddock, Needell (2021), *Neural nonnegative CP decomposition for hierarchical tensor analysis*, Asilomar.
+
+    Examples
+    --------
+    >>> from hntf.datasets import make_hierarchical_tensor
+    >>> make_hierarchical_tensor(random_state=0).X.shape
+    (40, 40, 40)
+    """
+    clean = np.zeros((40, 40, 40))
+    for value, blocks in ((0.75, COARSE_BLOCKS), (2.0, MIDDLE_BLOCKS), (3.5, FINE_BLOCKS)):
+        for block in blocks:
+            clean[tuple(slice(*ends) for ends in block)] = value
+    X = clean + noise * np.abs(check_random_state(random_state).standard_normal(clean.shape))
+    groups, supergroups = (np.zeros(40, int) for _ in range(2))
+    for labels, blocks in ((groups, MIDDLE_BLOCKS), (supergroups, COARSE_BLOCKS)):
+        for label, (samples, *_) in enumerate(blocks):
+            labels[slice(*samples)] = label
+    return HierarchicalTensor(X, clean, groups, supergroups)

@@ -3,6 +3,8 @@
 `base` holds what all of them share: the public edge, `transform`, components and the topic tree.
 """
 
+from hntf.estimators.neural_ncpd import NeuralNCPD
 from hntf.estimators.neural_nmf import NeuralNMF
+from hntf.estimators.neural_ntf import NeuralNTF
 
-__all__ = ["NeuralNMF"]
+__all__ = ["NeuralNCPD", "NeuralNMF", "NeuralNTF"]

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from hntf.arrays import Array, as_float64, is_torch, to_numpy
-from hntf.estimators.base import HierarchicalEstimator, Input
-from hntf.fitting.fit import Settings, fit_hierarchy
+from hntf.arrays import Array, cast_like, to_numpy
+from hntf.estimators.architecture import check_start
+from hntf.estimators.stack import StackEstimator
 from hntf.fitting.initializers import INITIALIZERS
 from hntf.fitting.optimizers import OPTIMIZERS
-from hntf.losses import Energy, Loss, Reconstruction
-from hntf.validation import check_choice, check_number, check_ranks, check_real_array, check_same_home, check_shape
+from hntf.hierarchies import Hierarchy
+from hntf.hierarchies.products import chain
+from hntf.hierarchies.stack import dense_hierarchy
+from hntf.topics import TopicTree, topic_tree
+from hntf.validation import check_choice, check_number, check_ranks
 
-LOSSES = ("energy", "reconstruction")
 
-
-class NeuralNMF(HierarchicalEstimator):
+class NeuralNMF(StackEstimator):
     r"""Hierarchical nonnegative matrix factorization trained end to end through exact NNLS layers.
 
     The codes are `S_0 = X`, `S_l = argmin_{S ≥ 0} ‖S_{l−1} − S A_lᵀ‖²`, and the factors `A_1, …, A_L ≥ 0` minimise
@@ -55,6 +55,11 @@ class NeuralNMF(HierarchicalEstimator):
         Number of starts, of which the best fit is kept.
     learning_rate : float, optional
         Relative to the size of the starting factors; each solver has a default.
+    supervision_weight : float
+        The `λ` of labels given to `fit`: the loss gains `λ ‖X‖² ‖L∘(Y − S_l B)‖² / ‖L∘Y‖²`, minimised over a classifier `B ≥ 0`; `L`
+        leaves out unknown samples.
+    supervision_level : int
+        The level, from 0, whose codes tell the labels; -1 is the last.
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
@@ -72,6 +77,8 @@ class NeuralNMF(HierarchicalEstimator):
     n_iter_ : int
     history_ : dict of arrays
         `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` by iteration.
+    classifier_ : array, `(k_l, p)`
+        The `B`, and `classes_` `(p,)`, where labels were given.
     n_features_in_ : int
     feature_names_in_ : array of str
         Where `X` had string column names.
@@ -107,6 +114,8 @@ class NeuralNMF(HierarchicalEstimator):
         tol: float = 1e-3,
         n_init: int = 1,
         learning_rate: float | None = None,
+        supervision_weight: float = 1.0,
+        supervision_level: int = -1,
         random_state: Any = None,
         verbose: bool | int = False,
     ) -> None:
@@ -119,6 +128,8 @@ class NeuralNMF(HierarchicalEstimator):
         self.tol = tol
         self.n_init = n_init
         self.learning_rate = learning_rate
+        self.supervision_weight = supervision_weight
+        self.supervision_level = supervision_level
         self.random_state = random_state
         self.verbose = verbose
 
@@ -129,8 +140,8 @@ class NeuralNMF(HierarchicalEstimator):
         ----------
         X : array, tensor or scipy.sparse matrix, `(n, m)`
             Nonnegative. A sparse matrix is never made dense; a tensor is fitted on its device.
-        y : ignored
-            For scikit-learn's conventions.
+        y : array, `(n,)` or `(n, p)`, optional
+            Class labels, -1 where unknown, or a matrix of soft or multiple labels, a row of NaN where unknown: supervision.
         mask : bool array, `(n, m)`, or "nan", optional
             True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
         weights : array, `(n, m)`, optional
@@ -148,54 +159,55 @@ class NeuralNMF(HierarchicalEstimator):
         ranks = check_ranks(self.n_components)
         loss = self._checked_loss(len(ranks))
         given = self._validated(X, mask=mask, weights=weights, reset=True)
-        settings = self._checked_settings(given, ranks)
-        fit = fit_hierarchy(given.data, ranks, loss, settings, check_random_state(self.random_state))
-        if not fit.minimum.converged:
-            warnings.warn(
-                f"the fit stopped after {fit.minimum.n_iter} iterations at a relative projected gradient of "
-                f"{fit.history['projected_gradient'][-1]:.1e}, above tol={self.tol:g}: {fit.minimum.message}. "
-                "Raise max_iter or tol",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        self.n_iter_ = fit.minimum.n_iter
-        self.history_ = fit.history
-        self._keep(fit.hierarchy, fit.hierarchy.solve(given.data), given)
-        return self
-
-    def _checked_loss(self, levels: int) -> Loss:
-        check_choice(self.loss, "loss", LOSSES)
-        if self.loss == "reconstruction":
-            if self.level_weights is not None:
-                raise ValueError("level_weights must be None with loss='reconstruction', which has no weights")
-            return Reconstruction()
-        if self.level_weights is not None and len(self.level_weights) != levels:
-            raise ValueError(f"level_weights must have one entry a level, {levels}; got {len(self.level_weights)}")
-        return Energy(self.level_weights)
-
-    def _checked_settings(self, given: Input, ranks: Sequence[int]) -> Settings:
-        check_choice(self.solver, "solver", tuple(OPTIMIZERS))
-        check_number(self.max_iter, "max_iter", low=1, integer=True)
-        check_number(self.tol, "tol")
-        check_number(self.n_init, "n_init", low=1, integer=True)
-        if self.learning_rate is not None:
-            check_number(self.learning_rate, "learning_rate", strict=True)
+        settings = self._checked_settings(tuple(OPTIMIZERS))
+        random_state = check_random_state(self.random_state)
         if isinstance(self.init, str):
             check_choice(self.init, "init", tuple(INITIALIZERS))
-            init: str | list[Array] = self.init
+            factors = None
         else:
-            init = self._checked_factors(given, ranks)
-        return Settings(init, self.solver, self.max_iter, self.tol, self.n_init, self.learning_rate, bool(self.verbose))
+            shapes = list(zip([given.data.shape[1], *ranks], ranks, strict=False))
+            factors = check_start(self.init, shapes, given)
 
-    def _checked_factors(self, given: Input, ranks: Sequence[int]) -> list[Array]:
-        if len(self.init) != len(ranks):
-            raise ValueError(f"init must hold one factor a level, {len(ranks)}; got {len(self.init)}")
-        factors = []
-        for level, (A, shape) in enumerate(
-            zip(self.init, zip([given.data.shape[1], *ranks], ranks, strict=False), strict=True)
-        ):
-            A = check_real_array(A, f"init[{level}]", orders=(2,), nonnegative=True)  # noqa: PLW2901
-            check_shape(A, f"init[{level}]", shape, "components of the level below × components")
-            check_same_home({f"init[{level}]": A, "X": given.prototype})
-            factors.append(as_float64(A) if is_torch(given.data.prototype) else to_numpy(as_float64(A)))
-        return factors
+        def start() -> Hierarchy:
+            return dense_hierarchy(factors or INITIALIZERS[self.init](given.data, ranks, random_state))
+
+        self._fit_stack(start, loss, settings, given, y, len(ranks), max(ranks))
+        products = chain(self._hierarchy.factors)
+        self.components_ = [cast_like(product.T, given.prototype) for product in products]
+        return self
+
+    def _check_order(self, order: int) -> None:
+        if order != 2:
+            raise ValueError(f"X must have order 2, got order {order}; NeuralNTF takes tensors")
+
+    def tree(self, feature_names: Sequence[str] | None = None, *, n_words: int = 8) -> TopicTree:
+        """Return the tree of topics and supertopics with their words and shares.
+
+        Parameters
+        ----------
+        feature_names : sequence of str, `m` of them, optional
+            By default the names that `fit` saw, or `x0`, `x1`, ….
+        n_words : int
+            Most words a topic shows.
+
+        Returns
+        -------
+        TopicTree
+            Printing it draws the tree.
+        """
+        check_is_fitted(self, "factors_")
+        check_number(n_words, "n_words", low=1, integer=True)
+        m = self.components_[0].shape[1]
+        if feature_names is None:
+            feature_names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(m)])
+        if len(feature_names) != m:
+            raise ValueError(f"feature_names must hold {m} names, one a feature; got {len(feature_names)}")
+        factors, codes, components = (
+            [to_numpy(x) for x in part] for part in (self.factors_, self.codes_, self.components_)
+        )
+        return topic_tree(factors, codes, components, feature_names, n_words)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

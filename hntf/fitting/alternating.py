@@ -1,15 +1,19 @@
-"""Alternating exact nonnegative least squares on one CP level, any order; for a matrix, exact alternating NMF."""
+"""Alternating nonnegative least squares on one CP level, any order; for a matrix, alternating NMF."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from hntf.arrays import Array, backend_of
 from hntf.data import Data
 from hntf.fitting.scaling import with_unit_columns
-from hntf.least_squares.gram import apply_gram
+from hntf.least_squares.gram import Gram, apply_gram
+from hntf.least_squares.hals import hals
 from hntf.least_squares.solver import solve
+
+ErrorCallback = Callable[[int, float], None]
+"""Called after every sweep with its number and the relative error."""
 
 
 class SingleLevel(NamedTuple):
@@ -18,6 +22,8 @@ class SingleLevel(NamedTuple):
     factors: list[Array]
     supports: list[Array | None]
     error: float
+    n_iter: int = 0
+    converged: bool = False
 
 
 def start_from(factors: Sequence[Array]) -> SingleLevel:
@@ -25,8 +31,31 @@ def start_from(factors: Sequence[Array]) -> SingleLevel:
     return SingleLevel([factors[0][:0], *factors], [None] * (len(factors) + 1), float("inf"))
 
 
-def alternating_nnls(data: Data, start: SingleLevel, *, sweeps: int, tol: float = 0.0) -> SingleLevel:
-    """Solve for the factor of each mode in turn, exactly, until a sweep improves the relative error by less than `tol`.
+def exact_update(G: Gram, C: Array, U: Array, support: Array | None) -> tuple[Array, Array | None]:
+    """Return the exact minimiser of a factor, and its support to start the next search from."""
+    solution = solve(G, C, support)
+    return solution.S, solution.support
+
+
+def hals_update(G: Gram, C: Array, U: Array, support: Array | None) -> tuple[Array, Array | None]:
+    """Return a factor after some sweeps of HALS; the first time, where there is none yet, its exact minimiser."""
+    return (hals(G, C, U) if len(U) == len(C) else solve(G, C).S), None
+
+
+UPDATES = {"anls": exact_update, "hals": hals_update}
+"""The solvers of one factor, by name."""
+
+
+def alternating_nnls(
+    data: Data,
+    start: SingleLevel,
+    *,
+    sweeps: int,
+    tol: float = 0.0,
+    update: Callable[..., tuple[Array, Array | None]] = exact_update,
+    callback: ErrorCallback | None = None,
+) -> SingleLevel:
+    """Update the factor of each mode in turn, until a sweep improves the relative error by less than `tol`, relatively.
 
     References
     ----------
@@ -34,16 +63,22 @@ def alternating_nnls(data: Data, start: SingleLevel, *, sweeps: int, tol: float 
     """
     factors, supports, error = list(start.factors), list(start.supports), start.error
     norm_squared = data.norm_squared()
-    for _ in range(sweeps):
-        for mode in range(len(factors)):
-            G, C = data.gram(factors, mode), data.mttkrp(factors, mode)
-            factors[mode], supports[mode], _ = solve(G, C, supports[mode])
-            tl = backend_of(C)
+    for sweep in range(1, sweeps + 1):
+        # The last factor is the last to change: all modes before it share one contraction.
+        contracted = data.contract_last(factors[-1])
+        for mode, U in enumerate(factors):
+            G, C = data.gram(factors, mode), data.mttkrp(factors, mode, contracted)
+            factors[mode], supports[mode] = update(G, C, U, supports[mode])
             if mode < len(factors) - 1:
-                factors[mode], _ = with_unit_columns(factors[mode])
+                # The next mode's factor takes the scale; a start for it must too.
+                factors[mode], norms = with_unit_columns(factors[mode])
+                if len(factors[mode + 1]):
+                    factors[mode + 1] = factors[mode + 1] * norms
         U = factors[-1]
-        squared = norm_squared + float(tl.sum((apply_gram(G, U) - 2 * C) * U))
+        squared = norm_squared + float(backend_of(U).sum((apply_gram(G, U) - 2 * C) * U))
         previous, error = error, (max(squared, 0.0) / (norm_squared or 1.0)) ** 0.5
+        if callback is not None:
+            callback(sweep, error)
         if previous - error < tol * error:
-            break
-    return SingleLevel(factors, supports, error)
+            return SingleLevel(factors, supports, error, sweep, True)
+    return SingleLevel(factors, supports, error, sweeps, False)

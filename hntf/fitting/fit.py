@@ -1,31 +1,26 @@
-"""Fit a hierarchy of dense levels to data: restarts of an initializer and an optimizer."""
+"""Fit a model to data: restarts of a starting point and an optimizer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from hntf.arrays import Array
 from hntf.data import Data
 from hntf.fitting.blas import blas_threads_for
-from hntf.fitting.initializers import INITIALIZERS
 from hntf.fitting.objective import Objective
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.progress import History
-from hntf.fitting.scaling import balanced
 from hntf.fitting.stopping import Minimum
-from hntf.hierarchy import Hierarchy
-from hntf.layers import NNLSLayer
+from hntf.hierarchies import Model
 from hntf.losses import Loss
-from hntf.maps import Dense
+from hntf.losses.targets import Labels
 
 
 class Settings(NamedTuple):
     """How to fit: the names and numbers that estimators take from their users."""
 
-    init: str | Sequence[Array]
     solver: str
     max_iter: int
     tol: float
@@ -37,37 +32,39 @@ class Settings(NamedTuple):
 class Fit(NamedTuple):
     """The best of the restarts."""
 
-    hierarchy: Hierarchy
+    model: Model
     minimum: Minimum
     history: dict[str, np.ndarray]
 
 
-def dense_hierarchy(factors: Sequence[Array]) -> Hierarchy:
-    """Return the hierarchy of dense levels with these factors."""
-    return Hierarchy([NNLSLayer(Dense(A)) for A in factors])
+RACE = 50
+"""Iterations after which the lowest of several starts is the one to go on with."""
 
 
-def fit_hierarchy(
-    data: Data, ranks: Sequence[int], loss: Loss, settings: Settings, random_state: np.random.RandomState
+def fit_model(
+    data: Data, start: Callable[[], Model], loss: Loss, settings: Settings, *, rank: int, labels: Labels | None = None
 ) -> Fit:
-    """Fit a hierarchy of dense levels; of `n_init` starts keep the one that ends lowest."""
-    with blas_threads_for(data, max(ranks)):
-        fits = [_fit_once(data, ranks, loss, settings, random_state, run) for run in range(settings.n_init)]
-    return min(fits, key=lambda fit: fit.history["loss"].min())
+    """Fit from the best of `n_init` starting points, each drawn by `start()`; `rank` is the largest.
+
+    Starts race: after some iterations the one with the lowest loss goes on alone.
+    """
+    with blas_threads_for(data, rank):
+        race = settings._replace(max_iter=min(RACE, settings.max_iter))
+        fits = []
+        for run in range(settings.n_init):
+            objective = Objective(loss, start(), data, labels)
+            single = settings.n_init == 1
+            title = "fit" if single else f"start {run + 1}/{settings.n_init}"
+            fits.append(_minimise(objective, settings if single else race, title))
+        best = min(fits, key=lambda fit: fit.history["loss"].min())
+        remaining = settings.max_iter - best.minimum.n_iter
+        if best.minimum.converged or remaining == 0:
+            return best
+        rest = _minimise(Objective(loss, best.model, data, labels), settings._replace(max_iter=remaining), "fit")
+    return _joined(best, rest)
 
 
-def _fit_once(
-    data: Data,
-    ranks: Sequence[int],
-    loss: Loss,
-    settings: Settings,
-    random_state: np.random.RandomState,
-    run: int,
-) -> Fit:
-    init = settings.init
-    start = INITIALIZERS[init](data, ranks, random_state) if isinstance(init, str) else init
-    objective = Objective(loss, dense_hierarchy(start), data)
-    title = "fit" if settings.n_init == 1 else f"fit {run + 1}/{settings.n_init}"
+def _minimise(objective: Objective, settings: Settings, title: str) -> Fit:
     history = History(settings.max_iter, verbose=settings.verbose, title=title)
     minimum = OPTIMIZERS[settings.solver](
         objective,
@@ -77,6 +74,11 @@ def _fit_once(
         learning_rate=settings.learning_rate,
         callback=history,
     )
-    *lower, last = objective.hierarchy_at(minimum.x).factors
-    # A level's problem weighs the components of its code by their scale: only that of the last level is free.
-    return Fit(dense_hierarchy([*lower, *balanced([last])]), minimum, history.close())
+    return Fit(objective.model_at(minimum.x), minimum, history.close())
+
+
+def _joined(first: Fit, rest: Fit) -> Fit:
+    """Return a fit that went on where another one stopped; its first point is the other one's last."""
+    history = {name: np.concatenate([first.history[name], rest.history[name][1:]]) for name in rest.history}
+    minimum = rest.minimum._replace(n_iter=first.minimum.n_iter + rest.minimum.n_iter)
+    return Fit(rest.model, minimum, history)

@@ -152,3 +152,27 @@ def on_support(G, C, support, V, start, stop):  # type: ignore[no-untyped-def]
     for i in range(start, stop):
         passive[:] = support[i]
         _solve_row(G[i // rows_per_gram], C[i], passive, index, U, inverse, V[i], 8 * k * EPS)
+
+
+@kernel
+def coordinate_descent(G, C, S, sweeps, enough, start, stop):  # type: ignore[no-untyped-def]
+    """Sweep over the variables of every row, each to its best value, until a sweep moves it little; in place."""
+    n, k = C.shape
+    rows_per_gram = n // G.shape[0]
+    for i in range(start, stop):
+        g, c, s = G[i // rows_per_gram], C[i], S[i]
+        first = 0.0
+        for sweep in range(sweeps):
+            moved = 0.0
+            for j in range(k):
+                if g[j, j] > 0.0:
+                    gradient = -c[j]
+                    for p in range(k):
+                        gradient += s[p] * g[j, p]
+                    value = max(0.0, s[j] - gradient / g[j, j])
+                    moved += (value - s[j]) ** 2 * g[j, j]
+                    s[j] = value
+            if sweep == 0:
+                first = moved
+            if moved <= enough * enough * first:
+                break

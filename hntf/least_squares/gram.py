@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from hntf.arrays import Array, backend_of
+from hntf.arrays import Array, arange_like, backend_of
 
 Gram = Any
 """An array `(k, k)` or `(n, k, k)`, or a `StructuredGram`."""
@@ -33,6 +33,13 @@ class StructuredGram(ABC):
     @abstractmethod
     def is_finite(self) -> bool:
         """Tell whether all parts are finite."""
+
+
+def row_grams(G: Gram, n: int) -> Gram:
+    """Return `G` as `(k, k)` for all rows, or expanded to `(n, k, k)`; a structured one as it is."""
+    if isinstance(G, StructuredGram) or G.ndim == 2 or len(G) == n:
+        return G
+    return G[0] if len(G) == 1 else G[arange_like(n, G) // (n // len(G))]
 
 
 def apply_gram(G: Gram, S: Array) -> Array:

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 import numpy as np
 
 from hntf.arrays import Array, backend_of, to_numpy
-from hntf.least_squares.gram import Gram, apply_gram
+from hntf.least_squares.gram import Gram, apply_gram, row_grams
 
 
 def margin(S: Array, Y: Array) -> Array:
@@ -59,4 +59,4 @@ def record(G: Gram, C: Array, S: Array, support: Array) -> None:
     """Take note of a solved problem if a recorder is installed."""
     recorder = _recorder.get()
     if recorder is not None:
-        recorder.record(S, apply_gram(G, S) - C, support)
+        recorder.record(S, apply_gram(row_grams(G, len(C)), S) - C, support)

@@ -7,19 +7,12 @@ size, with the rows and columns outside the support replaced by the identity.
 from __future__ import annotations
 
 from hntf.arrays import Array, arange_like, backend_of
-from hntf.least_squares.gram import apply_gram, column_norms, unit_columns
+from hntf.least_squares.gram import apply_gram, column_norms, row_grams, unit_columns
 from hntf.least_squares.pivoting import pivot
 
 EPS = 2.0**-52
 BLOCK_ENTRIES = 2**24
 """Entries of the masked Gram matrices formed at a time: 128 MiB."""
-
-
-def row_grams(G: Array, n: int) -> Array:
-    """Return `G` as `(k, k)` for all rows, or expanded to `(n, k, k)`."""
-    if G.ndim == 2 or len(G) == n:
-        return G
-    return G[0] if len(G) == 1 else G[arange_like(n, G) // (n // len(G))]
 
 
 def _of_rows(G: Array, rows: Array | slice) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks, portable
-from hntf.least_squares.gram import Gram, StructuredGram, unit_columns
+from hntf.least_squares.gram import Gram, StructuredGram, row_grams, unit_columns
 from hntf.least_squares.on_support import kernel_arrays
 from hntf.threads import over_rows
 
@@ -47,7 +47,7 @@ def solve(G: Gram, C: Array, support: Array | None = None) -> Solution:
         grams, rows = kernel_arrays(G, C)
         S, found, n_iter = _solve_compiled(grams, rows, None if support is None else host_view(support))
         solution = Solution(from_numpy(S, C), from_numpy(found, C), n_iter)
-    kinks.record(portable.row_grams(G, len(C)), C, solution.S, solution.support)
+    kinks.record(G, C, solution.S, solution.support)
     return solution
 
 
@@ -139,7 +139,7 @@ def _solve_portable(G: Array, C: Array, support: Array | None) -> Solution:
     hard = iterations < 0
     if bool(hard.max()):
         tl = backend_of(C)
-        grams = portable.row_grams(G, len(C))
+        grams = row_grams(G, len(C))
         grams = to_numpy(grams if grams.ndim == 2 else grams[hard])
         exact = _solve_compiled(grams.reshape(-1, *grams.shape[-2:]), to_numpy(C[hard]), None)
         S[hard], support[hard] = from_numpy(exact.S, C), from_numpy(exact.support, C)

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 from hntf.arrays import Array
 from hntf.data import as_data
-from hntf.hierarchy import Gradients, Hierarchy
-from hntf.layers import LayerTape
+from hntf.hierarchies import Model
+from hntf.losses.targets import Labels, as_labels
 
 
 class Loss(ABC):
-    """A function of the data and of all that a hierarchy computes from them."""
+    """A function of the data and of all that a model computes from them."""
 
     @abstractmethod
-    def evaluate(self, hierarchy: Hierarchy, tape: Sequence[LayerTape]) -> tuple[float, Gradients]:
+    def evaluate(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, Any]:
         """Return the value and its gradient with respect to what the forward pass computed."""
 
-    def value_and_grad(
-        self, hierarchy: Hierarchy, X: Any, y: Any = None, mask: Any = None
-    ) -> tuple[float, list[Array]]:
+    def value_and_grad(self, hierarchy: Model, X: Any, y: Any = None, mask: Any = None) -> tuple[float, list[Array]]:
         """Return the loss and its gradients: one epoch's work.
 
         Parameters
         ----------
-        hierarchy : Hierarchy
+        hierarchy : Hierarchy, or another model of hntf.hierarchies
         X : array, tensor, scipy.sparse matrix or Data, `(n, …)`
-        y : None
-            Labels; the unsupervised losses take none.
+        y : array, `(n,)` or `(n, p)`, optional
+            Class labels, -1 where unknown, or soft or multiple labels; for the losses that take labels.
         mask : bool array, shape of `X`, or "nan", optional
             True where an entry is observed.
 
@@ -42,14 +39,14 @@ class Loss(ABC):
         Raises
         ------
         TypeError, ValueError
-            If `X` or `mask` has the wrong kind, shape or entries, or `y` is given to a loss without labels.
+            If `X`, `y` or `mask` has the wrong kind, shape or entries, or `y` is given to a loss without labels or is
+            missing for one with.
         """
-        if y is not None:
-            raise ValueError(f"y must be None: {type(self).__name__} is a loss without labels")
-        if not isinstance(hierarchy, Hierarchy):
-            raise TypeError(f"hierarchy must be a hntf.Hierarchy, got {type(hierarchy).__name__}")
+        if not isinstance(hierarchy, Model):
+            raise TypeError(f"hierarchy must be a hntf.Hierarchy or another model, got {type(hierarchy).__name__}")
         data = as_data(X, mask=mask)
         hierarchy.check_input(data)
         tape = hierarchy.solve(data)
-        value, gradients = self.evaluate(hierarchy, tape)
-        return value, hierarchy.pullback(tape, gradients)[1]
+        labels = None if y is None else as_labels(y, data.shape[0], hierarchy.factors[0])
+        value, gradients = self.evaluate(hierarchy, tape, labels)
+        return value, hierarchy.pullback(tape, gradients)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from hntf.hierarchy import Gradients, Hierarchy, add
-from hntf.layers import LayerTape
+from hntf.hierarchies import Model
 from hntf.losses.base import Loss
-from hntf.losses.squared_error import squared_error
+from hntf.losses.targets import Labels
 from hntf.validation import check_number
 
 
@@ -51,25 +51,11 @@ class Energy(Loss):
             raise ValueError(f"weights must have one entry a level, {levels}; got {len(self.weights)}")
         return self.weights
 
-    def evaluate(self, hierarchy: Hierarchy, tape: Sequence[LayerTape]) -> tuple[float, Gradients]:
+    def evaluate(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, Any]:
         """Return the value and its gradient with respect to what the forward pass computed."""
-        levels = len(tape)
-        total = 0.0
-        gradients = Gradients([None] * levels, [None] * levels)
-        norm_squared = tape[0].X.norm_squared()
-        for level, weight in enumerate(self.level_weights(levels), start=1):
-            if weight == 0.0:
-                continue
-            codes = hierarchy.decode(tape, level)
-            error = squared_error(tape[0], codes[-1], norm_squared, weight)
-            total += error.value
-            gradients.gram = add(gradients.gram, error.gram)
-            gradients.adjoint = add(gradients.adjoint, error.adjoint)
-            gradients.codes[level - 1], dfactors = hierarchy.decode_pullback(tape, codes, error.code)
-            for i, dlevel in enumerate(dfactors, start=1):
-                sums = gradients.factors[i]
-                gradients.factors[i] = dlevel if sums is None else [a + b for a, b in zip(sums, dlevel, strict=True)]
-        return total, gradients
+        if labels is not None:
+            raise ValueError(f"y must be None: {type(self).__name__} is a loss without labels")
+        return model.squared_errors(tape, self.level_weights(model.n_levels))
 
 
 class Reconstruction(Energy):

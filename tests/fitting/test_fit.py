@@ -9,8 +9,10 @@ from threadpoolctl import threadpool_info
 import hntf
 from hntf.fitting import blas
 from hntf.fitting.blas import blas_threads_for
-from hntf.fitting.fit import Settings, fit_hierarchy
+from hntf.fitting.fit import Settings, fit_model
+from hntf.fitting.initializers import INITIALIZERS
 from hntf.fitting.objective import Objective
+from hntf.hierarchies.stack import dense_hierarchy
 from tests.problems import hierarchy
 
 
@@ -43,7 +45,7 @@ def test_the_objective_is_the_loss_relative_to_the_data(backend, rng):
     np.testing.assert_allclose(at.value, value / np.sum(X**2))
     flat = np.concatenate([np.asarray(g).ravel() for g in gradients])
     np.testing.assert_allclose(np.asarray(at.gradient), flat / np.sum(X**2))
-    for A, B in zip(objective.hierarchy_at(objective.start).factors, stack.factors, strict=True):
+    for A, B in zip(objective.model_at(objective.start).factors, stack.factors, strict=True):
         np.testing.assert_array_equal(np.asarray(A), np.asarray(B))
     # A second evaluation starts its searches from the first one's supports, and gives the same.
     np.testing.assert_allclose(objective(objective.start).value, at.value, rtol=1e-12)
@@ -53,12 +55,12 @@ def test_the_objective_is_the_loss_relative_to_the_data(backend, rng):
 def test_both_backends_take_one_path(rng):
     """The fit itself, written once, on arrays and on tensors."""
     X = rng.random((30, 4)) @ rng.random((4, 20))
-    settings = Settings("levels", "lbfgs", 30, 1e-3, 1, None, False)
-    fits = [
-        fit_hierarchy(hntf.as_data(x), (4, 2), hntf.losses.Energy(), settings, np.random.RandomState(0))
-        for x in (X, torch.tensor(X))
-    ]
-    assert isinstance(fits[1].hierarchy.factors[0], torch.Tensor)
+    settings = Settings("lbfgs", 30, 1e-3, 1, None, False)
+    fits = []
+    for data in (hntf.as_data(X), hntf.as_data(torch.tensor(X))):
+        start = dense_hierarchy(INITIALIZERS["levels"](data, (4, 2), np.random.RandomState(0)))
+        fits.append(fit_model(data, lambda start=start: start, hntf.losses.Energy(), settings, rank=4))
+    assert isinstance(fits[1].model.factors[0], torch.Tensor)
     np.testing.assert_allclose(fits[0].history["loss"][-1], fits[1].history["loss"][-1], rtol=1e-4)
 
 

@@ -25,13 +25,17 @@ def levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState
             factors.append(target)
             product = target
             continue
-        upper = solve(product.T @ product, target.T @ product).S.T
-        factors.append(_without_dead_columns(upper))
+        factors.append(between(product, target))
         product = product @ factors[-1]
     return balanced(factors)
 
 
-def _without_dead_columns(A: Array) -> Array:
+def between(lower: Array, upper: Array) -> Array:
+    """Return `argmin_{A ≥ 0} ‖lower A − upper‖`, without dead columns."""
+    return without_dead_columns(solve(lower.T @ lower, upper.T @ lower).S.T)
+
+
+def without_dead_columns(A: Array) -> Array:
     """Replace columns of zeros by a constant: no gradient would ever wake them."""
     tl = backend_of(A)
     dead = tl.sum(A, axis=0) <= 0

@@ -8,8 +8,10 @@ from typing import Any
 
 from hntf.arrays import Array, as_float64, cast_like
 from hntf.data import Data, DenseData, as_data
+from hntf.hierarchies.base import Model, add
+from hntf.hierarchies.squared_error import GRAM_FORM_CANCELS, squared_error
 from hntf.layers import LayerTape, NNLSLayer
-from hntf.maps import ModeProduct
+from hntf.maps import Dense, ModeProduct
 from hntf.validation import check_real_array, check_same_home, check_shape
 
 
@@ -32,14 +34,7 @@ class Gradients:
     adjoint: Array | None = None
 
 
-def add(total: Any, term: Any) -> Any:
-    """Return the sum of two gradients, None being zero."""
-    if total is None or term is None:
-        return total if term is None else term
-    return total + term
-
-
-class Hierarchy:
+class Hierarchy(Model):
     """A stack of nonnegative least-squares layers: `S_0 = X`, `S_l = q(S_{l−1}, M_l)`.
 
     Parameters
@@ -86,7 +81,6 @@ class Hierarchy:
         return [factor for layer in self.layers for factor in layer.map.factors]
 
     def with_factors(self, factors: Sequence[Array]) -> Hierarchy:
-        """Return the same hierarchy with other factors, given as `factors` lists them."""
         remaining = iter(factors)
         return Hierarchy(
             [NNLSLayer(layer.map.with_factors([next(remaining) for _ in layer.map.factors])) for layer in self.layers]
@@ -110,7 +104,7 @@ class Hierarchy:
         """
         data = as_data(X)
         self.check_input(data)
-        tape = self.solve(data, supports)
+        tape = self._solve(data, supports)
         return [cast_like(level.S, data.prototype) for level in tape], tape
 
     def backward(self, tape: Sequence[LayerTape], dcodes: Sequence[Array | None]) -> tuple[Any, list[Array]]:
@@ -139,12 +133,11 @@ class Hierarchy:
                 check_same_home({name: dS, "the code": record.S})
                 check_shape(dS, name, tuple(record.S.shape), "that of the code")
             checked.append(dS)
-        dC, dfactors = self.pullback(tape, Gradients(checked))
+        dC, dfactors = self.adjoint_and_factor_gradients(tape, Gradients(checked))
         dX = self.layers[0].map.input_gradient(tape[0].X, dC)
         return cast_like(dX, tape[0].X.prototype), dfactors
 
     def check_input(self, X: Data) -> None:
-        """Raise `ValueError` if the first level does not produce data of the shape of `X`, or a level does not fit below."""
         self.layers[0].map.check_input(X)
         self.code_shapes(X.shape)
 
@@ -163,8 +156,14 @@ class Hierarchy:
             shapes.append(shape)
         return shapes
 
-    def solve(self, X: Data, supports: Sequence[Array] | None = None) -> list[LayerTape]:
-        """Solve for trusted data: `forward` without checks of the arguments or a cast."""
+    @property
+    def n_levels(self) -> int:
+        return len(self.layers)
+
+    def solve(self, X: Data, start: Sequence[LayerTape] | None = None) -> list[LayerTape]:
+        return self._solve(X, None if start is None else [record.support for record in start])
+
+    def _solve(self, X: Data, supports: Sequence[Array] | None) -> list[LayerTape]:
         tape: list[LayerTape] = []
         data = X
         for level, layer in enumerate(self.layers):
@@ -174,7 +173,50 @@ class Hierarchy:
             tape.append(layer.solve(data, None if supports is None else supports[level]))
         return tape
 
-    def pullback(self, tape: Sequence[LayerTape], gradients: Gradients) -> tuple[Array, list[Array]]:
+    def codes(self, tape: Sequence[LayerTape]) -> list[Array]:
+        return [record.S for record in tape]
+
+    def no_gradients(self, tape: Sequence[LayerTape]) -> Gradients:
+        return Gradients([None] * len(tape), [None] * len(tape))
+
+    def squared_errors(self, tape: Sequence[LayerTape], weights: Sequence[float]) -> tuple[float, Gradients]:
+        total = 0.0
+        gradients = self.no_gradients(tape)
+        norm_squared = tape[0].X.norm_squared()
+        for level, weight in enumerate(weights, start=1):
+            if weight == 0.0:
+                continue
+            codes = self.decode(tape, level)
+            error = squared_error(tape[0], codes[-1], norm_squared, weight)
+            total += error.value
+            gradients.gram = add(gradients.gram, error.gram)
+            gradients.adjoint = add(gradients.adjoint, error.adjoint)
+            gradients.codes[level - 1], dfactors = self.decode_pullback(tape, codes, error.code)
+            for i, dlevel in enumerate(dfactors, start=1):
+                sums = gradients.factors[i]
+                gradients.factors[i] = dlevel if sums is None else [a + b for a, b in zip(sums, dlevel, strict=True)]
+        return total, gradients
+
+    def relative_errors(self, tape: Sequence[LayerTape]) -> list[float]:
+        base = tape[0]
+        norm_squared = base.X.norm_squared()
+        if norm_squared == 0.0:
+            return [0.0] * len(tape)
+        errors = []
+        for level in range(1, len(tape) + 1):
+            Z = self.decode(tape, level)[-1]
+            squared = squared_error(base, Z, norm_squared, 1.0).value
+            if squared < GRAM_FORM_CANCELS * norm_squared:
+                squared = self.layers[0].map.residual_norm_squared(base.X, Z)
+            errors.append((squared / norm_squared) ** 0.5)
+        return errors
+
+    def pullback(self, tape: Sequence[LayerTape], gradients: Gradients) -> list[Array]:
+        return self.adjoint_and_factor_gradients(tape, gradients)[1]
+
+    def adjoint_and_factor_gradients(
+        self, tape: Sequence[LayerTape], gradients: Gradients
+    ) -> tuple[Array, list[Array]]:
         """Return the gradients with respect to the first level's adjoint `C`, and to all factors."""
         dfactors: list[list[Array]] = []
         dS: Array | None = None
@@ -200,6 +242,13 @@ class Hierarchy:
             codes.append(layer.map.apply(code).reshape(record.X.shape[0], -1))
         return codes
 
+    def decode_to_data(self, S: Array, level: int, feature_shape: tuple[int, ...]) -> Array:
+        """Return the data `(n, *feature_shape)` that the code `S` of `level` (from 1) stands for."""
+        shapes = self.code_shapes((len(S), *feature_shape))
+        for layer, shape in reversed(list(zip(self.layers[:level], shapes, strict=False))):
+            S = layer.map.apply(S.reshape(shape))
+        return S
+
     def decode_pullback(
         self, tape: Sequence[LayerTape], codes: Sequence[Array], d_base: Array
     ) -> tuple[Array, list[list[Array]]]:
@@ -211,3 +260,8 @@ class Hierarchy:
             gradient, dlevel = layer.map.apply_pullback(code.reshape(layer.map.code_shape(shape)), gradient)
             dfactors.append(dlevel)
         return gradient, dfactors
+
+
+def dense_hierarchy(factors: Sequence[Array]) -> Hierarchy:
+    """Return the hierarchy of dense levels with these factors."""
+    return Hierarchy([NNLSLayer(Dense(A)) for A in factors])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from hntf.arrays import Array
-from hntf.hierarchy import Hierarchy
 from hntf.layers import LayerTape
 from hntf.least_squares.gram import apply_gram, symmetric_outer
 
@@ -32,19 +30,3 @@ def squared_error(tape: LayerTape, Z: Array, norm_squared: float, weight: float)
 
 GRAM_FORM_CANCELS = 1e-9
 """Squared relative error below which the Gram form has lost too many digits, and the residual is formed."""
-
-
-def relative_errors(hierarchy: Hierarchy, tape: Sequence[LayerTape]) -> list[float]:
-    """Return the relative error `‖X − X̂_l‖ / ‖X‖` of every level; zero data are reproduced exactly."""
-    base = tape[0]
-    norm_squared = base.X.norm_squared()
-    if norm_squared == 0.0:
-        return [0.0] * len(tape)
-    errors = []
-    for level in range(1, len(tape) + 1):
-        Z = hierarchy.decode(tape, level)[-1]
-        squared = squared_error(base, Z, norm_squared, 1.0).value
-        if squared < GRAM_FORM_CANCELS * norm_squared:
-            squared = hierarchy.layers[0].map.residual_norm_squared(base.X, Z)
-        errors.append((squared / norm_squared) ** 0.5)
-    return errors

@@ -1,0 +1,101 @@
+"""Checks of what users say of a hierarchy: its ranks, modes and starting factors."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from hntf.arrays import Array, as_float64, is_torch, to_numpy
+from hntf.estimators.base import Input
+from hntf.fitting.initializers.network import Architecture
+from hntf.validation import check_number, check_ranks, check_real_array, check_same_home, check_shape
+
+
+def check_architecture(n_components: Any, modes: Any, order: int) -> Architecture:
+    """Return the network that `n_components` and `modes` describe for a tensor of an order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not as `NeuralNTF` describes; the message names the argument.
+    """
+    levels = [n_components] if isinstance(n_components, numbers.Integral) else n_components
+    if isinstance(levels, str) or not isinstance(levels, Sequence | np.ndarray):
+        raise TypeError(f"n_components must be an integer or a tuple with one entry a level, got {n_components!r}")
+    tuples = [not isinstance(level, numbers.Integral) for level in levels]
+    if tuples != sorted(tuples, reverse=True):
+        raise ValueError(f"n_components must name its Tucker levels, tuples, before its dense levels; got {n_components!r}")
+    count = sum(tuples)
+    if count == 0:
+        if modes is not None:
+            raise ValueError("modes must be None where the first level is a CP: they are the modes that Tucker levels compress")
+        return Architecture((), (), check_ranks(levels))
+    tucker = [check_ranks_of_modes(level, levels[0]) for level in levels[:count]]
+    if any(b > a for lower, upper in pairwise(tucker) for a, b in zip(lower, upper, strict=True)):
+        raise ValueError(f"n_components must not grow from one level to the next in any mode, got {n_components!r}")
+    checked = check_modes(modes, len(tucker[0]), order)
+    dense = check_ranks(levels[count:]) if len(levels) > count else ()
+    if dense and 0 in checked:
+        raise ValueError("n_components must have Tucker levels only where mode 0 is compressed: the code has no samples")
+    if dense and dense[0] > np.prod(tucker[-1]):
+        raise ValueError(f"n_components must not grow from one level to the next, got {n_components!r}")
+    return Architecture(checked, tuple(tucker), tuple(dense))
+
+
+def check_ranks_of_modes(ranks: Any, first: Any) -> tuple[int, ...]:
+    """Return the ranks of one Tucker level, one a mode, as many as the `first` level has."""
+    if isinstance(ranks, str) or not isinstance(ranks, Sequence | np.ndarray) or len(ranks) == 0:
+        raise TypeError(f"each level in n_components must be an integer or a tuple of integers, got {ranks!r}")
+    for rank in ranks:
+        check_number(rank, "each rank in n_components", low=1, integer=True)
+    if len(ranks) != len(first):
+        raise ValueError(f"n_components must have as many ranks at every level, got {len(first)} and {len(ranks)}")
+    return tuple(int(rank) for rank in ranks)
+
+
+def check_modes(modes: Any, count: int, order: int, *, name: str = "modes") -> tuple[int, ...]:
+    """Return the compressed modes, increasing, for `count` ranks a level and a tensor of an order."""
+    if modes is None:
+        if count not in (order - 1, order):
+            raise ValueError(
+                f"n_components must have {order - 1} ranks a level, one a mode but the first, or {order}, got {count}; "
+                f"or name the modes with modes="
+            )
+        return tuple(range(order - count, order))
+    if isinstance(modes, str) or not isinstance(modes, Sequence | np.ndarray):
+        raise TypeError(f"{name} must be a sequence of integers, got {modes!r}")
+    for mode in modes:
+        check_number(mode, f"each of {name}", low=-order, integer=True)
+        if mode >= order:
+            raise ValueError(f"each of {name} must be from {-order} to {order - 1} for data of order {order}, got {mode}")
+    positive = tuple(int(mode) % order for mode in modes)
+    if len(positive) != count or any(a >= b for a, b in pairwise(positive)):
+        raise ValueError(f"{name} must name {count} modes, one a rank, in increasing order; got {modes!r}")
+    return positive
+
+
+def check_mode(mode: Any, order: int, name: str) -> int:
+    """Return one mode as an index from 0."""
+    check_number(mode, name, low=-order, integer=True)
+    if mode >= order:
+        raise ValueError(f"{name} must be from {-order} to {order - 1} for data of order {order}, got {mode}")
+    return int(mode) % order
+
+
+def check_start(init: Any, shapes: Sequence[tuple[int, int]], given: Input, *, name: str = "init") -> list[Array]:
+    """Return the starting factors that a user gave, of these shapes, where the data are worked on."""
+    if isinstance(init, np.ndarray) or is_torch(init) or not isinstance(init, Sequence):
+        raise TypeError(f"{name} must be the name of a start or a list of factors, got {type(init).__name__}")
+    if len(init) != len(shapes):
+        raise ValueError(f"{name} must hold {len(shapes)} factors, of shapes {list(shapes)}; got {len(init)}")
+    factors = []
+    for i, (A, shape) in enumerate(zip(init, shapes, strict=True)):
+        A = check_real_array(A, f"{name}[{i}]", orders=(2,), nonnegative=True)  # noqa: PLW2901
+        check_shape(A, f"{name}[{i}]", shape, "what it maps to × components")
+        check_same_home({f"{name}[{i}]": A, "X": given.prototype})
+        factors.append(as_float64(A) if is_torch(given.data.prototype) else to_numpy(as_float64(A)))
+    return factors

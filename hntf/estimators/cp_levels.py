@@ -1,0 +1,149 @@
+"""What the estimators with a CP decomposition at every level share: their fitted attributes, and codes of new samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+from tensorly.cp_tensor import CPTensor
+
+from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
+from hntf.data.protocol import cp_dense
+from hntf.estimators.base import Input, level_index
+from hntf.estimators.results import cp_result
+from hntf.estimators.supervised import SupervisedEstimator
+from hntf.fitting.scaling import with_unit_columns
+from hntf.hierarchies.cp_model import CPModel, CPTape
+from hntf.least_squares.solver import solve
+from hntf.validation import check_real_array
+
+
+class CPLevel(NamedTuple):
+    """The model of one level.
+
+    Attributes
+    ----------
+    factors : list of arrays, `(d_i, r)`
+        The level approximates the data by `[[Û_1, …, Û_N]]`.
+    rank : int
+        The number `k_l` of components.
+    gather : array, `(r, k_l)`, or None
+        `Û_1 = Q gatherᵀ` for the codes `Q` of the samples; None where they are `Û_1` itself.
+    """
+
+    factors: list[Array]
+    rank: int
+    gather: Array | None
+
+
+class CPLevelsEstimator(SupervisedEstimator):
+    """Base of the estimators whose model is a `CPTensor` at every level; a subclass fits and calls `_keep_levels`."""
+
+    factors_: list[list[Array]]
+
+    def _check_order(self, order: int) -> None:
+        if order < 2:
+            raise ValueError(f"X must have order 2 or more, got order {order}")
+
+    def _keep_model(self, model: CPModel, given: Input) -> list[Array]:
+        """Set the fitted attributes from a model; return the codes of the training samples at every level."""
+        tape = model.solve(given.data)
+        self.reconstruction_err_ = np.array(model.relative_errors(tape))
+        # The scale of extreme data is in the base's factor of the samples, and in all that follows from it.
+        model = model.with_base([model.base[0] / given.scale, *model.base[1:]])
+        tape = CPTape(given.data, *model.expand(None))
+        modes = range(len(model.base))
+        prototype = given.prototype
+        self.factors_ = [[cast_like(A, prototype) for A in model.factors_of(mode)] for mode in modes]
+        self.codes_ = [[cast_like(R, prototype) for R in model.memberships(tape, mode)] for mode in modes]
+        self.components_ = [[cast_like(U.T, prototype) for U in model.components(mode)] for mode in modes]
+        self._keep_levels(
+            [
+                CPLevel(factors, samples.shape[1], model.sample_gather(tape, level))
+                for level, (factors, samples) in enumerate(zip(tape.levels, model.codes(tape), strict=True))
+            ],
+            given,
+        )
+        return model.codes(tape)
+
+    def _keep_levels(self, levels: list[CPLevel], given: Input) -> None:
+        """Keep the model of every level, in the units of the data."""
+        self._levels = levels
+        self._prototype = given.prototype
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._levels[-1].rank
+
+    def cp_tensor(self, level: int = -1, *, normalize: bool = False) -> CPTensor:
+        """Return the model of a level.
+
+        Parameters
+        ----------
+        level : int
+            From 0, the base; -1 is the last.
+        normalize : bool
+            Whether the columns of the factors have unit norm and the weights carry the size of the components.
+
+        Returns
+        -------
+        CPTensor
+            Of TensorLy, in the backend and floating dtype of the training data.
+        """
+        check_is_fitted(self, "factors_")
+        level = level_index(level, len(self._levels))
+        return cp_result(self._levels[level].factors, self._prototype, normalize=normalize)
+
+    def transform(self, X: Any, level: int = -1) -> Array:
+        """Return the codes of samples at a level, from the features alone.
+
+        Parameters
+        ----------
+        X : array or tensor, `(n, d_2, …, d_N)`
+            Nonnegative, of the features that were fitted.
+        level : int
+            From 0, the base; -1 is the last.
+
+        Returns
+        -------
+        array, `(n, k_l)`
+            The weight of every component of the level in a sample: the solution of a nonnegative least-squares problem with the
+            factors of the other modes fixed. In the backend and floating dtype of `X`.
+        """
+        check_is_fitted(self, "factors_")
+        given = self._validated(X)
+        factors, gather = self._level_like(level, given.data.prototype)
+        G, C = given.data.gram(factors), given.data.mttkrp(factors, 0)
+        if gather is not None:
+            G, C = gather.T @ G @ gather, C @ gather
+        return cast_like(solve(G, C).S / given.scale, given.prototype)
+
+    def inverse_transform(self, S: Array, level: int = -1) -> Array:
+        """Return the data that codes of a level stand for, `(n, d_2, …, d_N)`."""
+        check_is_fitted(self, "factors_")
+        factors, gather = self._level_like(level, S)
+        S = check_real_array(S, "S", orders=(2,))
+        k = self._levels[level_index(level, len(self._levels))].rank
+        if S.shape[1] != k:
+            raise ValueError(f"S must have shape (n, {k}) at level {level}, got {tuple(S.shape)}")
+        code = as_float64(S) if gather is None else as_float64(S) @ gather.T
+        return cast_like(cp_dense(code, factors), S)
+
+    def _level_like(self, level: Any, reference: Any) -> tuple[list[Array], Array | None]:
+        """Return the factors and the gather of a level, in the backend of `reference`."""
+        model = self._levels[level_index(level, len(self._levels))]
+        if is_torch(reference) == is_torch(model.factors[0]):
+            return model.factors, model.gather
+        factors = [from_numpy(to_numpy(U), reference) for U in model.factors]
+        return factors, None if model.gather is None else from_numpy(to_numpy(model.gather), reference)
+
+
+def by_size(factors: Sequence[Array]) -> list[Array]:
+    """Return a CP decomposition with its components in the order of their size, the largest first."""
+    size = 1.0
+    for U in factors:
+        size = size * with_unit_columns(U)[1] * ((U * U).sum(0) > 0)
+    order = np.argsort(-to_numpy(size), kind="stable")
+    return [U[:, order.tolist()] for U in factors]

@@ -1,0 +1,173 @@
+"""Neural NCPD: a CP decomposition with a stack of exact nonnegative least-squares layers on every mode, trained together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from sklearn.utils import check_random_state
+
+from hntf.estimators.architecture import check_start
+from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
+from hntf.fitting.fit import fit_model
+from hntf.fitting.initializers.components import STACK_INITIALIZERS
+from hntf.fitting.optimizers import OPTIMIZERS
+from hntf.hierarchies import ComponentStacks
+from hntf.losses import Energy
+from hntf.validation import check_choice, check_ranks
+
+
+class NeuralNCPD(CPLevelsEstimator):
+    r"""Hierarchical nonnegative CP decomposition trained end to end through exact NNLS layers.
+
+    The base is `[[U_1, …, U_N]]` of rank `k_0`. In every mode its components are the data of a hierarchy, `S_{i,0} = U_iᵀ`,
+    `S_{i,l} = argmin_{S ≥ 0} ‖S_{i,l−1} − S A_{i,l}ᵀ‖²`, so that level l gathers them into `k_l` topics, and all factors minimise
+
+    .. math:: \sum_l w_l \, \| X - [[\hat U_{1,l}, \ldots, \hat U_{N,l}]] \|^2, \quad
+              \hat U_{i,l} = A_{i,1} \cdots A_{i,l} S_{i,l}^T .
+
+    Parameters
+    ----------
+    n_components : tuple of int
+        The rank of the base and the number of topics of each level above, for example `(7, 4, 2)`; it must not grow.
+    train_base : bool
+        Whether the base is trained along, or held as the best single CP found.
+    level_weights : sequence of float, optional
+        The `w_l`, one a level from the base, all 1 by default.
+    init : {"levels", "sequential", "random"} or list of arrays
+        Where the fit starts. `"levels"`: base and first factors are the best of several single NCPD of each rank. `"sequential"`: the base
+        likewise, and its components factorized level by level, as `HierarchicalNCPD` does. Or all factors: `U_1, …, U_N`, then mode by
+        mode `A_{i,1}, …, A_{i,L}`.
+    solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
+    max_iter, tol, learning_rate, random_state, verbose
+        As in `NeuralNMF`.
+    n_init : int
+        Number of starts, of which the best fit is kept.
+    supervision_weight, supervision_level
+        As in `NeuralNMF`, with levels from the base; the codes of the samples are `A_{1,1} ⋯ A_{1,l}`, or `U_1` at level 0.
+
+    Attributes
+    ----------
+    factors_ : list of lists of arrays
+        `factors_[i] = [U_i, A_{i,1}, …, A_{i,L}]`, mode by mode.
+    codes_ : list of lists of arrays, `(k_0, k_l)`
+        `codes_[i][l]` is `S_{i,l}`, how much of each topic of level l is in the base's components; the identity at level 0.
+    components_ : list of lists of arrays, `(k_l, d_i)`
+        `components_[i][l]` holds the topics of level l over the entries of mode i, `(A_{i,1} ⋯ A_{i,l})ᵀ`; `U_iᵀ` at level 0.
+        `Û_{i,l} = components_[i][l].T @ codes_[i][l].T`.
+    reconstruction_err_ : array, `(L + 1,)`
+        Relative Frobenius error of each level.
+    n_iter_ : int
+    history_ : dict of arrays
+        `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` by iteration.
+    classifier_, classes_
+        As in `NeuralNMF`, where labels were given.
+
+    References
+    ----------
+    Vendrow, Haddock, Needell (2021), *Neural nonnegative CP decomposition for hierarchical tensor analysis*, Asilomar.
+
+    Examples
+    --------
+    >>> from hntf import NeuralNCPD
+    >>> from hntf.datasets import make_hierarchical_tensor
+    >>> X = make_hierarchical_tensor(noise=0.1, random_state=0).X
+    >>> model = NeuralNCPD((7, 4, 2), random_state=0).fit(X)
+    >>> model.reconstruction_err_.round(2)
+    array([0.1 , 0.22, 0.53])
+    >>> model.cp_tensor(level=1).shape
+    (40, 40, 40)
+    >>> model.components_[2][1].shape
+    (4, 40)
+    """
+
+    def __init__(
+        self,
+        n_components: int | Sequence[int] = (8, 4, 2),
+        *,
+        train_base: bool = True,
+        level_weights: Sequence[float] | None = None,
+        init: Any = "levels",
+        solver: str = "lbfgs",
+        max_iter: int = 500,
+        tol: float = 1e-3,
+        n_init: int = 4,
+        learning_rate: float | None = None,
+        supervision_weight: float = 1.0,
+        supervision_level: int = -1,
+        random_state: Any = None,
+        verbose: bool | int = False,
+    ) -> None:
+        self.n_components = n_components
+        self.train_base = train_base
+        self.level_weights = level_weights
+        self.init = init
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.learning_rate = learning_rate
+        self.supervision_weight = supervision_weight
+        self.supervision_level = supervision_level
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
+        """Fit all levels to the data.
+
+        Parameters
+        ----------
+        X : array or tensor of order 2 or more
+            Nonnegative, samples along mode 0.
+        y : array, `(n,)` or `(n, p)`, optional
+            Class labels of the samples, -1 where unknown, or a matrix of soft or multiple labels: supervision.
+        mask : bool array, shape of `X`, or "nan", optional
+            True where an entry is observed; `"nan"` takes the entries that are no NaN.
+        weights : array, shape of `X`, optional
+            Nonnegative weights of the squared residuals.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or `X` is not as described; the message names it.
+        """
+        ranks = check_ranks(self.n_components)
+        loss = Energy(check_level_weights(self.level_weights, len(ranks)))
+        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        settings = self._checked_settings(tuple(OPTIMIZERS))
+        random_state = check_random_state(self.random_state)
+        order = len(given.data.shape)
+        if isinstance(self.init, str):
+            check_choice(self.init, "init", tuple(STACK_INITIALIZERS))
+            factors = None
+        else:
+            base_shapes = [(d, ranks[0]) for d in given.data.shape]
+            stack_shapes = [s for d in given.data.shape for s in zip([d, *ranks[1:]], ranks[1:], strict=False)]
+            factors = check_start(self.init, [*base_shapes, *stack_shapes], given)
+
+        def start() -> ComponentStacks:
+            if factors is None:
+                base, stacks = STACK_INITIALIZERS[self.init](given.data, ranks, random_state)
+            else:
+                upper = factors[order:]
+                levels = len(ranks) - 1
+                base, stacks = factors[:order], [upper[i * levels : (i + 1) * levels] for i in range(order)]
+            return ComponentStacks(by_size(base), stacks, train_base=bool(self.train_base))
+
+        loss, labels = self._with_labels(loss, y, given.data, len(ranks))
+        fit = fit_model(given.data, start, loss, settings, rank=sum(ranks), labels=labels)
+        self._report(fit)
+        samples = self._keep_model(fit.model, given)
+        self._keep_classifier(labels, samples, given.prototype)
+        return self
+
+
+def check_level_weights(weights: Sequence[float] | None, levels: int) -> Sequence[float] | None:
+    """Return the weights of the levels, one a level, or None."""
+    if weights is not None and len(weights) != levels:
+        raise ValueError(f"level_weights must have one entry a level, {levels}; got {len(weights)}")
+    return weights

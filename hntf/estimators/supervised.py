@@ -1,0 +1,59 @@
+"""Labels of samples: what an estimator that takes them shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import accuracy_score
+from sklearn.utils.validation import check_is_fitted
+
+from hntf.arrays import Array, as_float64, cast_like, from_numpy, to_numpy
+from hntf.data import Data
+from hntf.estimators.base import Estimator, level_index
+from hntf.losses import LabelL2, Loss, Supervised
+from hntf.losses.labels import classifier
+from hntf.losses.targets import Labels, as_labels
+from hntf.validation import check_number
+
+
+class SupervisedEstimator(Estimator):
+    """An estimator whose codes can be trained to tell labels; a subclass calls `_with_labels` and `_keep_classifier` in `fit`."""
+
+    supervision_weight: float
+    supervision_level: int
+
+    def _with_labels(self, loss: Loss, y: Any, data: Data, levels: int) -> tuple[Loss, Labels | None]:
+        """Return the loss with supervision, and the labels; without labels, the loss itself and None."""
+        check_number(self.supervision_weight, "supervision_weight")
+        level = level_index(self.supervision_level, levels, name="supervision_level")
+        if y is None:
+            return loss, None
+        labels = as_labels(y, data.shape[0], from_numpy(np.empty(0), data.prototype))
+        size = float((labels.Y * labels.Y).sum()) or 1.0
+        weight = 2 * self.supervision_weight * (data.norm_squared() or 1.0) / size
+        return Supervised(loss, LabelL2(weight, level)), labels
+
+    def _keep_classifier(self, labels: Labels | None, codes: list[Array], prototype: Any) -> None:
+        """Set the classifier and the classes, or forget those of an earlier fit."""
+        if labels is None:
+            for name in ("classifier_", "classes_"):
+                self.__dict__.pop(name, None)
+            return
+        S = as_float64(codes[level_index(self.supervision_level, len(codes))])
+        self.classifier_ = cast_like(classifier(S, labels), prototype)
+        self.classes_ = labels.classes
+
+    def decision_function(self, X: Any) -> Array:
+        """Return what the codes of samples say of each class, `S_l B`, `(n, p)`, from the features alone."""
+        check_is_fitted(self, "classifier_")
+        S = self.transform(X, level=self.supervision_level)
+        return cast_like(as_float64(S) @ from_numpy(to_numpy(as_float64(self.classifier_)), S), S)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class of each sample, `(n,)`, from the features alone."""
+        return self.classes_[np.argmax(to_numpy(self.decision_function(X)), axis=1)]
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return the accuracy of `predict` on samples with known classes `y`, `(n,)`."""
+        return float(accuracy_score(to_numpy(y), self.predict(X)))

@@ -1,0 +1,114 @@
+"""Starts for a stack of layers on a tensor, whose first layers are CP or Tucker maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from hntf.arrays import Array
+from hntf.data import Data, DenseData
+from hntf.fitting.initializers.levels import between, levels, without_dead_columns
+from hntf.fitting.initializers.random import random_factor
+from hntf.fitting.initializers.single_level import best_single_level
+from hntf.fitting.scaling import balanced, with_unit_columns
+from hntf.hierarchies import Hierarchy
+from hntf.layers import NNLSLayer
+from hntf.maps import Dense, KhatriRao, LinearMap, ModeProduct
+
+
+class Architecture(NamedTuple):
+    """The layers of a network on a tensor.
+
+    Attributes
+    ----------
+    modes : tuple of int
+        The modes that Tucker layers compress; empty where the first layer is a CP.
+    tucker_ranks : tuple of tuples of int
+        The ranks of the Tucker layers, layer by layer, one a mode.
+    ranks : tuple of int
+        The ranks of the CP layer, where the first layer is one, and of the dense layers on the codes.
+    """
+
+    modes: tuple[int, ...]
+    tucker_ranks: tuple[tuple[int, ...], ...]
+    ranks: tuple[int, ...]
+
+    @property
+    def n_levels(self) -> int:
+        """The number of layers."""
+        return len(self.tucker_ranks) + len(self.ranks)
+
+    def shapes(self, data_shape: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the shapes of all factors, in the order of a hierarchy."""
+        shapes = []
+        if self.tucker_ranks:
+            below = [data_shape[mode] for mode in self.modes]
+            for ranks in self.tucker_ranks:
+                shapes.extend(zip(below, ranks, strict=True))
+                below = list(ranks)
+            k = int(np.prod([d for mode, d in enumerate(data_shape) if mode > 0 and mode not in self.modes]))
+            k *= int(np.prod([r for mode, r in zip(self.modes, below, strict=True) if mode > 0]))
+            dense = self.ranks
+        else:
+            k, *dense = self.ranks
+            shapes.extend((d, k) for d in data_shape[1:])
+        for rank in dense:
+            shapes.append((k, rank))
+            k = rank
+        return shapes
+
+    def hierarchy(self, factors: Sequence[Array]) -> Hierarchy:
+        """Return the hierarchy with these factors, given in its order."""
+        remaining = list(factors)
+        maps: list[LinearMap] = []
+        for ranks in self.tucker_ranks:
+            maps.append(ModeProduct(remaining[: len(ranks)], self.modes))
+            remaining = remaining[len(ranks) :]
+        if not self.tucker_ranks:
+            first = len(remaining) - len(self.ranks) + 1
+            maps.append(KhatriRao(remaining[:first]))
+            remaining = remaining[first:]
+        return Hierarchy([NNLSLayer(M) for M in [*maps, *map(Dense, remaining)]])
+
+
+def network_levels(data: Data, network: Architecture, random_state: np.random.RandomState) -> list[Array]:
+    """Fit each rank by itself and find the factors between: `levels` for tensors; of a matrix it is the same.
+
+    The factors of Tucker layers start from the matrix whose features are the entries of their mode, those of dense layers above
+    them from the code. Above a CP layer, `A_2 = argmin_{A ≥ 0} ‖M(Aᵀ) − B‖` for the features `B` of a factorization of the
+    samples `X ≈ S B` of that rank, and so on.
+    """
+    if network.tucker_ranks:
+        by_mode = [
+            levels(data.unfolded(mode), ranks, random_state)
+            for mode, ranks in zip(network.modes, zip(*network.tucker_ranks, strict=True), strict=True)
+        ]
+        factors = [A for layer in zip(*by_mode, strict=True) for A in layer]
+        if not network.ranks:
+            return factors
+        tucker = network._replace(ranks=()).hierarchy(factors)
+        code = DenseData(tucker.solve(data)[-1].S)
+        return [*factors, *levels(code, network.ranks, random_state)]
+    if len(data.shape) == 2:
+        return levels(data, network.ranks, random_state)
+    first, *upper = network.ranks
+    base = [with_unit_columns(U)[0] for U in best_single_level(data, first, random_state).factors[1:]]
+    layer = NNLSLayer(KhatriRao(base))
+    factors, product = [], None
+    for rank in upper:
+        B = best_single_level(data.as_matrix(), rank, random_state).factors[1].T
+        target = layer.solve(DenseData(B.reshape(rank, *data.shape[1:]))).S.T
+        # The first of these is the target itself: without a product, the level below is the identity.
+        factors.append(without_dead_columns(target) if product is None else between(product, target))
+        product = factors[-1] if product is None else product @ factors[-1]
+    return [*base, *balanced(factors)]
+
+
+def network_random(data: Data, network: Architecture, random_state: np.random.RandomState) -> list[Array]:
+    """Draw every factor at random, with columns of unit norm."""
+    return [random_factor(data, *shape, random_state) for shape in network.shapes(data.shape)]
+
+
+NETWORK_INITIALIZERS = {"levels": network_levels, "random": network_random}

@@ -1,0 +1,140 @@
+"""CP decompositions at several levels: their errors and gradients for all levels and modes at once.
+
+Level l approximates the data by `[[Û_1, …, Û_N]]`. The columns of all levels' factors stand side by side, so that one pass of
+matricised products serves every level: MTTKRP acts column by column, and Grams of different levels are masked out.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from hntf.arrays import Array, backend_of, from_numpy
+from hntf.data import Data
+from hntf.data.protocol import cp_dense
+from hntf.hierarchies.base import Model
+from hntf.hierarchies.squared_error import GRAM_FORM_CANCELS
+from hntf.least_squares.gram import apply_gram
+from hntf.validation import check_same_home
+
+
+class CPTape(NamedTuple):
+    """The forward pass.
+
+    Attributes
+    ----------
+    X : Data
+    levels : list of lists of arrays
+        Level by level the factors of the modes, `(d_i, r_l)`.
+    inner : Any
+        What the model computed the levels from.
+    """
+
+    X: Data
+    levels: list[list[Array]]
+    inner: Any
+
+
+@dataclass
+class CPGradients:
+    """Gradients with respect to the levels' factors, level by level, and to the codes of the samples."""
+
+    levels: list[list[Array]]
+    codes: list[Array | None]
+
+
+class CPModel(Model):
+    """A model with a CP decomposition at every level; a subclass tells how the levels' factors follow from its own."""
+
+    base: list[Array]
+
+    @abstractmethod
+    def expand(self, start: CPTape | None) -> tuple[list[list[Array]], Any]:
+        """Return the factors of the modes, level by level, and what the pullback needs."""
+
+    @abstractmethod
+    def with_base(self, base: Sequence[Array]) -> Self:
+        """Return the same model on another base."""
+
+    @abstractmethod
+    def factors_of(self, mode: int) -> list[Array]:
+        """Return the factors of a mode, from the base up."""
+
+    @abstractmethod
+    def components(self, mode: int) -> list[Array]:
+        """Return the components of a mode at every level, `(d_mode, k_l)`."""
+
+    @abstractmethod
+    def memberships(self, tape: CPTape, mode: int) -> list[Array]:
+        """Return how much of every component of each level is in those of the base, `(k_0, k_l)`."""
+
+    @abstractmethod
+    def sample_gather(self, tape: CPTape, level: int) -> Array | None:
+        """Return the `R` with `Û_1 = Q Rᵀ` for the samples' codes `Q` of a level, None where they are `Û_1` itself."""
+
+    def check_input(self, X: Data) -> None:
+        check_same_home({"X": X.prototype, "the factors": self.base[0]})
+        dimensions = tuple(len(U) for U in self.base)
+        if tuple(X.shape) != dimensions:
+            raise ValueError(
+                f"X must have shape {dimensions}, as the factors have these numbers of rows; got {X.shape}"
+            )
+
+    def solve(self, X: Data, start: CPTape | None = None) -> CPTape:
+        return CPTape(X, *self.expand(start))
+
+    def codes(self, tape: CPTape) -> list[Array]:
+        return self.components(0)
+
+    def no_gradients(self, tape: CPTape) -> CPGradients:
+        return CPGradients([[0 * U for U in level] for level in tape.levels], [None] * len(tape.levels))
+
+    def squared_errors(self, tape: CPTape, weights: Sequence[float]) -> tuple[float, CPGradients]:
+        X, levels = tape.X, tape.levels
+        tl = backend_of(levels[0][0])
+        ranks = [level[0].shape[1] for level in levels]
+        factors = [tl.concatenate(list(mode), axis=1) for mode in zip(*levels, strict=True)]
+        of_column, same = _columns_of_levels(tuple(ranks))
+        same_level = from_numpy(same, factors[0])
+        scale = from_numpy(np.asarray(weights, dtype=np.float64)[of_column], factors[0])
+        contracted = X.contract_last(factors[-1])
+        total = sum(weights) * X.norm_squared()
+        gradients = []
+        for mode, U in enumerate(factors):
+            G, C = X.gram(factors, mode), X.mttkrp(factors, mode, contracted)
+            gradient = apply_gram(G * same_level, U) - C
+            if mode == 0:
+                total += float(tl.sum(((gradient - C) * U) * scale))
+            gradients.append(2 * scale * gradient)
+        ends = np.cumsum(ranks).tolist()
+        split = [
+            [gradient[:, end - rank : end] for gradient in gradients] for rank, end in zip(ranks, ends, strict=True)
+        ]
+        return total, CPGradients(split, [None] * len(levels))
+
+    def relative_errors(self, tape: CPTape) -> list[float]:
+        return [cp_relative_error(tape.X, U) for U in tape.levels]
+
+
+def cp_relative_error(X: Data, factors: Sequence[Array]) -> float:
+    """Return `‖X − [[U_1, …, U_N]]‖ / ‖X‖`; zero data are reproduced exactly."""
+    norm_squared = X.norm_squared()
+    if norm_squared == 0.0:
+        return 0.0
+    G, C = X.gram(factors, 0), X.mttkrp(factors, 0)
+    squared = norm_squared + float(((apply_gram(G, factors[0]) - 2 * C) * factors[0]).sum())
+    if squared < GRAM_FORM_CANCELS * norm_squared:
+        squared = X.residual_norm_squared(lambda rows: cp_dense(factors[0][rows], factors))
+    return (squared / norm_squared) ** 0.5
+
+
+@cache
+def _columns_of_levels(ranks: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the level of each column, and 1 for pairs of columns of one level, 0 for others."""
+    of_column = np.repeat(np.arange(len(ranks)), ranks)
+    return of_column, (of_column[:, None] == of_column) * 1.0

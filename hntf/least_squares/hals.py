@@ -1,0 +1,57 @@
+"""Coordinate descent on nonnegative least-squares problems in Gram form: a few cheap sweeps instead of the exact solution.
+
+Each variable of a row in turn takes its best value, `s_j ← [s_j + (c_j − (s G)_j) / G_jj]⁺`. Column by column over all rows this is
+the update of HALS; the rows do not see each other, so row by row it is the same.
+
+References
+----------
+Cichocki, Phan (2009), *Fast local algorithms for large scale nonnegative matrix and tensor factorizations*, IEICE Trans.
+Gillis, Glineur (2012), *Accelerated multiplicative updates and hierarchical ALS algorithms for nonnegative matrix
+factorization*, Neural Comput.: several sweeps for one product with the data.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hntf.arrays import Array, backend_of, from_numpy, host_view
+from hntf.least_squares.gram import Gram, row_grams
+from hntf.least_squares.on_support import kernel_arrays
+from hntf.threads import over_rows
+
+SWEEPS = 10
+ENOUGH = 0.01
+"""Sweeps of a row end where the last one moved it by less than this part of what the first one did."""
+
+
+def hals(G: Gram, C: Array, S: Array) -> Array:
+    """Return `S` after several sweeps of coordinate descent on `min_{S ≥ 0} ½⟨S G, S⟩ − ⟨C, S⟩`.
+
+    Parameters
+    ----------
+    G : array, `(k, k)` or `(g, k, k)` with `g` a divisor of `n`, float64
+    C, S : arrays, `(n, k)`, float64
+    """
+    if host_view(C) is None:
+        return _portable(row_grams(G, len(C)), C, S)
+    from hntf.least_squares import compiled
+
+    grams, rows, start = kernel_arrays(G, C, S)
+    result = np.array(start)
+    n, k = rows.shape
+    work = SWEEPS * k * k
+    over_rows(lambda first, last: compiled.coordinate_descent(grams, rows, result, SWEEPS, ENOUGH, first, last), n, work)
+    return from_numpy(result, C)
+
+
+def _portable(G: Array, C: Array, S: Array) -> Array:
+    tl = backend_of(C)
+    S = tl.copy(S)
+    for _ in range(SWEEPS):
+        for j in range(C.shape[1]):
+            row, diagonal = G[..., j, :], G[..., j, j]
+            positive = diagonal > 0
+            step = (C[:, j] - tl.sum(S * row, axis=-1)) * positive / tl.where(positive, diagonal, 0 * diagonal + 1)
+            moved = S[:, j] + step
+            S[:, j] = moved * (moved > 0)
+    return S

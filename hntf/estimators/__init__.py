@@ -1,10 +1,17 @@
-"""Estimators in the manner of scikit-learn, one file a method or family, over one shared fit.
+"""Estimators in the manner of scikit-learn, one file a method or family, over shared fits.
 
-`base` holds what all of them share: the public edge, `transform`, components and the topic tree.
+`base` holds what all of them share: the public edge and the parameters of a fit; `supervised` the labels; `stack` what models
+with a stack of layers on the data share, `cp_levels` those with a CP decomposition at every level; `architecture` checks ranks
+and modes; `results` hands out TensorLy objects.
 """
 
+from hntf.estimators.hierarchical_ncpd import HierarchicalNCPD
+from hntf.estimators.multi_hntf import MultiHNTF
+from hntf.estimators.multilayer_ntf import MultilayerNTF
+from hntf.estimators.ncpd import NCPD
 from hntf.estimators.neural_ncpd import NeuralNCPD
 from hntf.estimators.neural_nmf import NeuralNMF
 from hntf.estimators.neural_ntf import NeuralNTF
+from hntf.estimators.ntd import NTD
 
-__all__ = ["NeuralNCPD", "NeuralNMF", "NeuralNTF"]
+__all__ = ["NCPD", "NTD", "HierarchicalNCPD", "MultiHNTF", "MultilayerNTF", "NeuralNCPD", "NeuralNMF", "NeuralNTF"]

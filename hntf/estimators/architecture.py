@@ -28,11 +28,15 @@ def check_architecture(n_components: Any, modes: Any, order: int) -> Architectur
         raise TypeError(f"n_components must be an integer or a tuple with one entry a level, got {n_components!r}")
     tuples = [not isinstance(level, numbers.Integral) for level in levels]
     if tuples != sorted(tuples, reverse=True):
-        raise ValueError(f"n_components must name its Tucker levels, tuples, before its dense levels; got {n_components!r}")
+        raise ValueError(
+            f"n_components must name its Tucker levels, tuples, before its dense levels; got {n_components!r}"
+        )
     count = sum(tuples)
     if count == 0:
         if modes is not None:
-            raise ValueError("modes must be None where the first level is a CP: they are the modes that Tucker levels compress")
+            raise ValueError(
+                "modes must be None where the first level is a CP: they are the modes that Tucker levels compress"
+            )
         return Architecture((), (), check_ranks(levels))
     tucker = [check_ranks_of_modes(level, levels[0]) for level in levels[:count]]
     if any(b > a for lower, upper in pairwise(tucker) for a, b in zip(lower, upper, strict=True)):
@@ -40,7 +44,9 @@ def check_architecture(n_components: Any, modes: Any, order: int) -> Architectur
     checked = check_modes(modes, len(tucker[0]), order)
     dense = check_ranks(levels[count:]) if len(levels) > count else ()
     if dense and 0 in checked:
-        raise ValueError("n_components must have Tucker levels only where mode 0 is compressed: the code has no samples")
+        raise ValueError(
+            "n_components must have Tucker levels only where mode 0 is compressed: the code has no samples"
+        )
     if dense and dense[0] > np.prod(tucker[-1]):
         raise ValueError(f"n_components must not grow from one level to the next, got {n_components!r}")
     return Architecture(checked, tuple(tucker), tuple(dense))
@@ -71,7 +77,9 @@ def check_modes(modes: Any, count: int, order: int, *, name: str = "modes") -> t
     for mode in modes:
         check_number(mode, f"each of {name}", low=-order, integer=True)
         if mode >= order:
-            raise ValueError(f"each of {name} must be from {-order} to {order - 1} for data of order {order}, got {mode}")
+            raise ValueError(
+                f"each of {name} must be from {-order} to {order - 1} for data of order {order}, got {mode}"
+            )
     positive = tuple(int(mode) % order for mode in modes)
     if len(positive) != count or any(a >= b for a, b in pairwise(positive)):
         raise ValueError(f"{name} must name {count} modes, one a rank, in increasing order; got {modes!r}")

@@ -14,8 +14,9 @@ from hntf.data.protocol import cp_dense
 from hntf.estimators.base import Input, level_index
 from hntf.estimators.results import cp_result
 from hntf.estimators.supervised import SupervisedEstimator
+from hntf.fitting.cp import CPSettings
 from hntf.fitting.scaling import with_unit_columns
-from hntf.hierarchies.cp_model import CPModel, CPTape
+from hntf.hierarchies.cp_model import CPTape
 from hntf.least_squares.solver import solve
 from hntf.validation import check_real_array
 
@@ -41,13 +42,18 @@ class CPLevel(NamedTuple):
 class CPLevelsEstimator(SupervisedEstimator):
     """Base of the estimators whose model is a `CPTensor` at every level; a subclass fits and calls `_keep_levels`."""
 
-    factors_: list[list[Array]]
+    factors_: list[Any]
 
     def _check_order(self, order: int) -> None:
         if order < 2:
             raise ValueError(f"X must have order 2 or more, got order {order}")
 
-    def _keep_model(self, model: CPModel, given: Input) -> list[Array]:
+    def _cp_settings(self) -> CPSettings:
+        """Return the parameters of the NCPD of the base, checked."""
+        self._check_iterations()
+        return CPSettings("anls", self.max_iter, self.tol, self.n_init, bool(self.verbose))
+
+    def _keep_model(self, model: Any, given: Input) -> list[Array]:
         """Set the fitted attributes from a model; return the codes of the training samples at every level."""
         tape = model.solve(given.data)
         self.reconstruction_err_ = np.array(model.relative_errors(tape))

@@ -35,9 +35,9 @@ class NeuralNCPD(CPLevelsEstimator):
     level_weights : sequence of float, optional
         The `w_l`, one a level from the base, all 1 by default.
     init : {"levels", "sequential", "random"} or list of arrays
-        Where the fit starts. `"levels"`: base and first factors are the best of several single NCPD of each rank. `"sequential"`: the base
-        likewise, and its components factorized level by level, as `HierarchicalNCPD` does. Or all factors: `U_1, …, U_N`, then mode by
-        mode `A_{i,1}, …, A_{i,L}`.
+        Where the fit starts. `"levels"`: base and first factors are the best of several single NCPD of each rank.
+        `"sequential"`: the base likewise, and its components factorized level by level, as `HierarchicalNCPD` does. Or all
+        factors: `U_1, …, U_N`, then mode by mode `A_{i,1}, …, A_{i,L}`.
     solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
     max_iter, tol, learning_rate, random_state, verbose
         As in `NeuralNMF`.
@@ -136,7 +136,7 @@ class NeuralNCPD(CPLevelsEstimator):
             If a parameter or `X` is not as described; the message names it.
         """
         ranks = check_ranks(self.n_components)
-        loss = Energy(check_level_weights(self.level_weights, len(ranks)))
+        energy = Energy(check_level_weights(self.level_weights, len(ranks)))
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)
@@ -158,7 +158,7 @@ class NeuralNCPD(CPLevelsEstimator):
                 base, stacks = factors[:order], [upper[i * levels : (i + 1) * levels] for i in range(order)]
             return ComponentStacks(by_size(base), stacks, train_base=bool(self.train_base))
 
-        loss, labels = self._with_labels(loss, y, given.data, len(ranks))
+        loss, labels = self._with_labels(energy, y, given.data, len(ranks))
         fit = fit_model(given.data, start, loss, settings, rank=sum(ranks), labels=labels)
         self._report(fit)
         samples = self._keep_model(fit.model, given)

@@ -56,8 +56,8 @@ class NeuralNMF(StackEstimator):
     learning_rate : float, optional
         Relative to the size of the starting factors; each solver has a default.
     supervision_weight : float
-        The `λ` of labels given to `fit`: the loss gains `λ ‖X‖² ‖L∘(Y − S_l B)‖² / ‖L∘Y‖²`, minimised over a classifier `B ≥ 0`; `L`
-        leaves out unknown samples.
+        The `λ` of labels given to `fit`: the loss gains `λ ‖X‖² ‖L∘(Y − S_l B)‖² / ‖L∘Y‖²`, minimised over a classifier `B ≥
+        0`; `L` leaves out unknown samples.
     supervision_level : int
         The level, from 0, whose codes tell the labels; -1 is the last.
     random_state : int, RandomState or None
@@ -161,15 +161,16 @@ class NeuralNMF(StackEstimator):
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)
-        if isinstance(self.init, str):
-            check_choice(self.init, "init", tuple(INITIALIZERS))
+        init: Any = self.init
+        if isinstance(init, str):
+            check_choice(init, "init", tuple(INITIALIZERS))
             factors = None
         else:
             shapes = list(zip([given.data.shape[1], *ranks], ranks, strict=False))
-            factors = check_start(self.init, shapes, given)
+            factors = check_start(init, shapes, given)
 
         def start() -> Hierarchy:
-            return dense_hierarchy(factors or INITIALIZERS[self.init](given.data, ranks, random_state))
+            return dense_hierarchy(factors or INITIALIZERS[init](given.data, ranks, random_state))
 
         self._fit_stack(start, loss, settings, given, y, len(ranks), max(ranks))
         products = chain(self._hierarchy.factors)

@@ -15,7 +15,7 @@ from hntf.estimators.architecture import check_architecture, check_start
 from hntf.estimators.base import level_index
 from hntf.estimators.results import cp_result
 from hntf.estimators.stack import StackEstimator
-from hntf.fitting.initializers.network import NETWORK_INITIALIZERS, Architecture
+from hntf.fitting.initializers.network import NETWORK_INITIALIZERS
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.hierarchies import Hierarchy
 from hntf.hierarchies.products import chain
@@ -27,17 +27,17 @@ from hntf.validation import check_choice
 class NeuralNTF(StackEstimator):
     r"""Hierarchical nonnegative tensor factorization as a deep network of exact NNLS layers, trained end to end.
 
-    The first layer is a CP decomposition over the modes but the first, `S_1 = argmin_{S ≥ 0} ‖X − [[S, U_2, …, U_N]]‖²`, or a Tucker
-    decomposition, `S_1 = argmin_{S ≥ 0} ‖X − S ×_i A_i‖²`; the layers above act on the codes, `S_l = argmin_{S ≥ 0} ‖S_{l−1} − S A_lᵀ‖²`, or are
-    Tucker layers again, nested in the ones below. All factors minimise the squared error of the tensor that every level's code
-    stands for (`loss="energy"`), or of the last one's. Of a matrix this is `NeuralNMF`.
+    The first layer is a CP decomposition over the modes but the first, `S_1 = argmin_{S ≥ 0} ‖X − [[S, U_2, …, U_N]]‖²`, or a
+    Tucker decomposition, `S_1 = argmin_{S ≥ 0} ‖X − S ×_i A_i‖²`; the layers above act on the codes, `S_l = argmin_{S ≥ 0}
+    ‖S_{l−1} − S A_lᵀ‖²`, or are Tucker layers again, nested in the ones below. All factors minimise the squared error of the
+    tensor that every level's code stands for (`loss="energy"`), or of the last one's. Of a matrix this is `NeuralNMF`.
 
     Parameters
     ----------
     n_components : int or tuple
-        One entry a level. An integer first makes a CP layer, the others dense layers: `(7, 4, 2)`. A tuple of ranks, one a compressed
-        mode, makes a Tucker layer: `((8, 8), (4, 4), (2, 2))`; integers after it are dense layers on its code: `((8, 8), 5, 2)`. Ranks
-        must not grow.
+        One entry a level. An integer first makes a CP layer, the others dense layers: `(7, 4, 2)`. A tuple of ranks, one a
+        compressed mode, makes a Tucker layer: `((8, 8), (4, 4), (2, 2))`; integers after it are dense layers on its code: `((8,
+        8), 5, 2)`. Ranks must not grow.
     modes : sequence of int, optional
         The modes that Tucker layers compress. By default the modes 1, …, N−1, or all of them where a level has N ranks.
         Modes that are not compressed stay as they are. With mode 0 the code is a core, shared by all samples.
@@ -55,12 +55,13 @@ class NeuralNTF(StackEstimator):
     Attributes
     ----------
     factors_ : list of arrays
-        Level by level: `U_2, …, U_N`, each `(d_i, k_1)`, then the dense `A_l` `(k_{l−1}, k_l)`; or the `A_{i,l}` of each Tucker layer.
+        Level by level: `U_2, …, U_N`, each `(d_i, k_1)`, then the dense `A_l` `(k_{l−1}, k_l)`; or the `A_{i,l}` of each Tucker
+        layer.
     codes_ : list of arrays, `(n, k_l)`
         The codes of the training samples; those of a Tucker layer are flattened, the last mode fastest.
     components_ : list of arrays or of lists
-        What a unit code of level l stands for, `(k_l, d_2, …, d_N)`. Where the level is a Tucker layer, a list with `(A_{i,1} ⋯ A_{i,l})ᵀ`,
-        `(r_i, d_i)`, of each compressed mode.
+        What a unit code of level l stands for, `(k_l, d_2, …, d_N)`. Where the level is a Tucker layer, a list with `(A_{i,1} ⋯
+        A_{i,l})ᵀ`, `(r_i, d_i)`, of each compressed mode.
     reconstruction_err_ : array, `(L,)`
         Relative Frobenius error of each level.
     modes_ : tuple of int
@@ -153,14 +154,15 @@ class NeuralNTF(StackEstimator):
         loss = self._checked_loss(network.n_levels)
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)
-        if isinstance(self.init, str):
-            check_choice(self.init, "init", tuple(NETWORK_INITIALIZERS))
+        init: Any = self.init
+        if isinstance(init, str):
+            check_choice(init, "init", tuple(NETWORK_INITIALIZERS))
             factors = None
         else:
-            factors = check_start(self.init, network.shapes(given.data.shape), given)
+            factors = check_start(init, network.shapes(given.data.shape), given)
 
         def start() -> Hierarchy:
-            return network.hierarchy(factors or NETWORK_INITIALIZERS[self.init](given.data, network, random_state))
+            return network.hierarchy(factors or NETWORK_INITIALIZERS[init](given.data, network, random_state))
 
         self._network = network
         self.modes_ = network.modes
@@ -170,6 +172,7 @@ class NeuralNTF(StackEstimator):
 
     @property
     def components_(self) -> list[Any]:
+        """What a unit code of each level stands for; computed when asked for."""
         return [self._components(level) for level in range(self._network.n_levels)]
 
     def _components(self, level: int) -> Any:

@@ -59,7 +59,7 @@ class StackEstimator(SupervisedEstimator):
         self.reconstruction_err_ = np.array(hierarchy.relative_errors(tape))
         self._keep_classifier(labels, self.codes_, given.prototype)
 
-    def _normalised(self, hierarchy: Hierarchy) -> Hierarchy:
+    def _normalised(self, hierarchy: Any) -> Hierarchy:
         """Bring the columns of the last level's factors to unit norm.
 
         A level's problem weighs the components of the code below by their scale: only that of the last level is free.

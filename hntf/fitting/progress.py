@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from tqdm.auto import tqdm
 
 
@@ -23,7 +25,24 @@ class History:
         self._bar.set_postfix(loss=f"{loss:.6g}", gradient=f"{projected_gradient:.1e}", refresh=False)
         self._bar.update(n_iter - self._bar.n)
 
+    def sweep(self, n_iter: int, loss: float) -> None:
+        """Take note of a sweep of an alternating method, which has no gradient."""
+        self.loss.append(loss)
+        self._bar.set_postfix(loss=f"{loss:.6g}", refresh=False)
+        self._bar.update(n_iter - self._bar.n)
+
     def close(self) -> dict[str, np.ndarray]:
         """End the bar and return the history."""
         self._bar.close()
         return {"loss": np.array(self.loss), "projected_gradient": np.array(self.projected_gradient)}
+
+
+def warn_of_iterations(converged: bool, n_iter: int, tol: float) -> None:
+    """Warn the caller of an estimator's `fit` where an alternating method ran into `max_iter`."""
+    if not converged:
+        warnings.warn(
+            f"the fit stopped after {n_iter} sweeps, the last of which still lowered the error by more than tol={tol:g}. "
+            "Raise max_iter or tol",
+            ConvergenceWarning,
+            stacklevel=3,
+        )

@@ -1,9 +1,9 @@
 """Models of several levels: what a loss asks of one, one kind a file.
 
-`base` states what losses and fits may ask: solve, the error of every level, codes of the samples, the chain rule. `stack` is a stack of
-NNLS layers on the data (`Hierarchy`), with `squared_error` the error of one of its levels in Gram form. The other models are CP
-decompositions at every level, `cp_model`: with a stack of layers on every mode's factor (`component_stacks`), or with the
-components gathered by nonnegative matrices (`gathered`).
+`base` states what losses and fits may ask: solve, the error of every level, codes of the samples, the chain rule. `stack` is a
+stack of NNLS layers on the data (`Hierarchy`), with `squared_error` the error of one of its levels in Gram form. The other
+models are CP decompositions at every level, `cp_model`: with a stack of layers on every mode's factor (`component_stacks`), or
+with the components gathered by nonnegative matrices (`gathered`).
 """
 
 from hntf.hierarchies.base import Model

@@ -1,7 +1,8 @@
 """A CP decomposition whose components are topped by a stack of NNLS layers in every mode (Neural NCPD).
 
-The stacks of all modes have the same ranks, so above the first level, where the modes' dimensions end, their factors are one array
-`(N, k_{l−1}, k_l)`: each level is one nonnegative least-squares problem with a Gram matrix a mode, and every product one for all modes.
+The stacks of all modes have the same ranks, so above the first level, where the modes' dimensions end, their factors are one
+array `(N, k_{l−1}, k_l)`: each level is one nonnegative least-squares problem with a Gram matrix a mode, and every product one
+for all modes.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ class StackTape(NamedTuple):
 class ComponentStacks(CPModel):
     r"""The model of Neural NCPD: level 0 is `[[U_1, …, U_N]]`, and in every mode the components `U_iᵀ` are the data of a hierarchy.
 
-    With its codes `S_{i,0} = U_iᵀ`, `S_{i,l} = q(S_{i,l−1}, A_{i,l})`, `(k_0, k_l)`, level l approximates the data by `[[Û_1, …, Û_N]]`,
-    `Û_i = A_{i,1} ⋯ A_{i,l} S_{i,l}ᵀ`.
+    With its codes `S_{i,0} = U_iᵀ`, `S_{i,l} = q(S_{i,l−1}, A_{i,l})`, `(k_0, k_l)`, level l approximates the data by `[[Û_1,
+    …, Û_N]]`, `Û_i = A_{i,1} ⋯ A_{i,l} S_{i,l}ᵀ`.
 
     Parameters
     ----------
@@ -98,6 +99,8 @@ class ComponentStacks(CPModel):
         return [tl.stack(list(A)) for A in list(zip(*self.stacks, strict=True))[1:]]
 
     def expand(self, start: CPTape | None) -> tuple[list[list[Array]], StackTape]:
+        if self.n_levels == 1:
+            return [list(self.base)], StackTape([], [])
         tl = backend_of(self.base[0])
         first, upper = [stack[0] for stack in self.stacks], self._upper()
         G = tl.stack([A.T @ A for A in first])
@@ -118,6 +121,8 @@ class ComponentStacks(CPModel):
         return [list(level) for level in zip(*by_mode, strict=True)], StackTape(levels, decoded)
 
     def pullback(self, tape: CPTape, gradients: CPGradients) -> list[Array]:
+        if self.n_levels == 1:
+            return self._with_codes(gradients.levels[0], [[] for _ in self.stacks], gradients)
         tl = backend_of(self.base[0])
         first, upper = [stack[0] for stack in self.stacks], self._upper()
         levels, decoded = tape.inner

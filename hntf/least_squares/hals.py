@@ -40,7 +40,9 @@ def hals(G: Gram, C: Array, S: Array) -> Array:
     result = np.array(start)
     n, k = rows.shape
     work = SWEEPS * k * k
-    over_rows(lambda first, last: compiled.coordinate_descent(grams, rows, result, SWEEPS, ENOUGH, first, last), n, work)
+    over_rows(
+        lambda first, last: compiled.coordinate_descent(grams, rows, result, SWEEPS, ENOUGH, first, last), n, work
+    )
     return from_numpy(result, C)
 
 

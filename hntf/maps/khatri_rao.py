@@ -14,8 +14,9 @@ from hntf.maps.base import LinearMap, checked_factors
 class KhatriRao(LinearMap):
     r"""The map `M(S) = [[S, U_2, …, U_N]]` from codes to tensors of order N, with one factor a mode but the first.
 
-    Entrywise `M(S)[i, j_2, …, j_N] = Σ_r S[i, r] U_2[j_2, r] ⋯ U_N[j_N, r]`. `G` is the Hadamard product of the
-    `U_iᵀU_i`, and `C` the matricised tensor times the Khatri–Rao product `U_2 ⊙ … ⊙ U_N`, which is never formed. With one factor this is `Dense`.
+    Entrywise `M(S)[i, j_2, …, j_N] = Σ_r S[i, r] U_2[j_2, r] ⋯ U_N[j_N, r]`. `G` is the Hadamard product of the `U_iᵀU_i`, and
+    `C` the matricised tensor times the Khatri–Rao product `U_2 ⊙ … ⊙ U_N`, which is never formed. With one factor this is
+    `Dense`.
 
     Parameters
     ----------

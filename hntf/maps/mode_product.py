@@ -17,9 +17,9 @@ class ModeProduct(LinearMap):
     r"""The map `M(S) = S ×_{i} A_i` over a subset of the modes; the code keeps the other modes as they are.
 
     The code is a tensor with `r_i` in place of `d_i` along the compressed modes, given as `(n, k)` with all its modes but the
-    first flattened, the last one fastest. `G` is the Kronecker product of the `A_iᵀA_i`, never formed where it is large, and `C = X ×_{i} A_iᵀ`.
-    Without mode 0 the samples are separate problems. With it the first axis of the code is `r_0` and not `n`: one problem
-    for the whole core of a Tucker decomposition.
+    first flattened, the last one fastest. `G` is the Kronecker product of the `A_iᵀA_i`, never formed where it is large, and `C
+    = X ×_{i} A_iᵀ`. Without mode 0 the samples are separate problems. With it the first axis of the code is `r_0` and not `n`:
+    one problem for the whole core of a Tucker decomposition.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hntf.arrays import Array
+from hntf.arrays import Array, backend_of
 from hntf.data import Data, DenseData
 from hntf.fitting.initializers.levels import between
 from hntf.fitting.initializers.random import random_factor
@@ -14,14 +14,11 @@ from hntf.fitting.initializers.sequential import sequential
 from hntf.fitting.initializers.single_level import best_single_level
 from hntf.fitting.scaling import balanced, with_unit_columns
 
-
 Start = tuple[list[Array], list[list[Array]]]
 """The base and, mode by mode, the factors of the stacks."""
 
 
-def component_stacks(
-    data: Data, ranks: Sequence[int], random_state: np.random.RandomState
-) -> Start:
+def component_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Start:
     """Start from the best single level of each rank.
 
     The base is the best single NCPD of rank `k_0`; in every mode `A_{i,1}` is the factor of the best of rank `k_1`, and
@@ -53,6 +50,22 @@ def random_stacks(data: Data, ranks: Sequence[int], random_state: np.random.Rand
 
 
 STACK_INITIALIZERS = {"levels": component_stacks, "sequential": sequential_stacks, "random": random_stacks}
+
+
+def gathers(
+    data: Data, base: Sequence[Array], ranks: Sequence[int], random_state: np.random.RandomState, *, shared: bool
+) -> list[list[Array]]:
+    """Return matrices that gather the base's components towards the best single NCPD of each rank: one list, or one a mode."""
+    tl = backend_of(base[0])
+    lower = [tl.concatenate(list(base))] if shared else list(base)
+    matrices: list[list[Array]] = [[] for _ in lower]
+    for rank in ranks:
+        upper = even_scales(best_single_level(data, rank, random_state).factors)
+        targets = [tl.concatenate(upper)] if shared else upper
+        for i, target in enumerate(targets):
+            matrices[i].append(between(lower[i], target))
+            lower[i] = lower[i] @ matrices[i][-1]
+    return matrices
 
 
 def _product(factors: Sequence[Array]) -> Array:

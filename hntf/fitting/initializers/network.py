@@ -42,7 +42,8 @@ class Architecture(NamedTuple):
 
     def shapes(self, data_shape: Sequence[int]) -> list[tuple[int, int]]:
         """Return the shapes of all factors, in the order of a hierarchy."""
-        shapes = []
+        shapes: list[tuple[int, int]] = []
+        dense: Sequence[int]
         if self.tucker_ranks:
             below = [data_shape[mode] for mode in self.modes]
             for ranks in self.tucker_ranks:

@@ -18,6 +18,12 @@ SCREENING_WORK = 3e8
 
 def best_single_level(data: Data, rank: int, random_state: np.random.RandomState) -> SingleLevel:
     """Return the best of several nonnegative CP decompositions of the given rank from random starts."""
+    start = screened_start(data, rank, random_state)
+    return alternating_nnls(data, start, sweeps=FINAL_SWEEPS, tol=FINAL_TOL)
+
+
+def screened_start(data: Data, rank: int, random_state: np.random.RandomState) -> SingleLevel:
+    """Return the best of several random starts after a few sweeps each."""
     work = SCREENING_SWEEPS * (2 * data.n_entries * rank + sum(data.shape) * rank**3 / 3)
     starts = int(np.clip(SCREENING_WORK / work, FEWEST_STARTS, MOST_STARTS))
     candidates = [
@@ -25,5 +31,4 @@ def best_single_level(data: Data, rank: int, random_state: np.random.RandomState
                          sweeps=SCREENING_SWEEPS)
         for _ in range(starts)
     ]  # fmt: skip
-    best = min(candidates, key=lambda candidate: candidate.error)
-    return alternating_nnls(data, best, sweeps=FINAL_SWEEPS, tol=FINAL_TOL)
+    return min(candidates, key=lambda candidate: candidate.error)

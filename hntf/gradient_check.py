@@ -15,7 +15,7 @@ import numpy as np
 
 from hntf.arrays import Array, as_float64, backend_of, from_numpy, is_torch, to_numpy
 from hntf.data import DenseData
-from hntf.hierarchies import Hierarchy
+from hntf.hierarchies import Hierarchy, Model
 from hntf.layers import NNLSLayer
 from hntf.least_squares.gram import apply_gram, symmetric_outer
 from hntf.least_squares.kinks import recording
@@ -87,7 +87,7 @@ def gradcheck(function: Checkable, inputs: Any, *, eps: float = 1e-6, rtol: floa
         - a layer or a hierarchy, with `X` as its input: gradients with respect to `X` and to all factors;
         - a map, with a code `S` and data `X` as inputs: the pullbacks of its application, Gram and adjoint with respect to the
           code, the data and all factors;
-        - a loss, with a hierarchy and `X` as inputs: gradients with respect to all factors.
+        - a loss, with a hierarchy (or another model) and `X` as inputs: gradients with respect to all factors.
 
         Outputs that are no number are projected on a fixed random direction.
     inputs : array or sequence of arrays
@@ -237,7 +237,7 @@ def _map_function(linear_map: LinearMap, arrays: list[Array]) -> tuple[Callable[
 
 
 def _loss_function(loss: Loss, inputs: list[Any]) -> tuple[Callable[..., Any], list[Array]]:
-    if len(inputs) < 2 or not isinstance(inputs[0], Hierarchy):
+    if len(inputs) < 2 or not isinstance(inputs[0], Model):
         raise ValueError("inputs must hold a hierarchy and X (and what else value_and_grad takes)")
     hierarchy, *data = inputs
 

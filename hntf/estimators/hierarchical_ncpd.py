@@ -12,6 +12,7 @@ from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
 from hntf.fitting.cp import fit_screened_cp
 from hntf.fitting.initializers.components import even_scales
 from hntf.fitting.initializers.sequential import sequential
+from hntf.fitting.progress import warn_of_iterations
 from hntf.hierarchies import ComponentStacks
 from hntf.validation import check_ranks
 
@@ -100,6 +101,7 @@ class HierarchicalNCPD(CPLevelsEstimator):
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         random_state = check_random_state(self.random_state)
         level = fit_screened_cp(given.data, ranks[0], self._cp_settings(), random_state)
+        warn_of_iterations(level.converged, level.n_iter, self.tol)
         self.n_iter_ = level.n_iter
         base = by_size(even_scales(level.factors))
         stacks = [sequential(DenseData(U.T), ranks[1:], random_state) for U in base]

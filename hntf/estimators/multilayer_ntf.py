@@ -14,6 +14,7 @@ from hntf.data.protocol import cp_dense
 from hntf.estimators.architecture import check_mode
 from hntf.estimators.cp_levels import CPLevel, CPLevelsEstimator, by_size
 from hntf.fitting.cp import fit_screened_cp
+from hntf.fitting.progress import warn_of_iterations
 from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies.cp_model import cp_relative_error
 from hntf.hierarchies.products import chain
@@ -106,6 +107,7 @@ class MultilayerNTF(CPLevelsEstimator):
         self.n_iter_ = 0
         for rank in ranks:
             level = fit_screened_cp(data, rank, settings, random_state)
+            warn_of_iterations(level.converged, level.n_iter, self.tol)
             self.n_iter_ += level.n_iter
             factors = _with_unit_lead(by_size(level.factors), lead)
             found.append(factors)

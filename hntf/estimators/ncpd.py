@@ -16,6 +16,7 @@ from hntf.fitting.cp import CPSettings, fit_cp
 from hntf.fitting.initializers.components import even_scales
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.single_level import screened_start
+from hntf.fitting.progress import warn_of_iterations
 from hntf.hierarchies.cp_model import cp_relative_error
 from hntf.validation import check_choice, check_number
 
@@ -146,6 +147,7 @@ class NCPD(CPLevelsEstimator):
 
         settings = CPSettings(self.solver, self.max_iter, self.tol, self.n_init, bool(self.verbose))
         level, losses = fit_cp(data, start, settings)
+        warn_of_iterations(level.converged, level.n_iter, self.tol)
         self.n_iter_, self.history_ = level.n_iter, {"loss": losses}
         model = by_size(even_scales(level.factors))
         self.reconstruction_err_ = np.array([cp_relative_error(data, model)])

@@ -172,7 +172,7 @@ class NeuralNMF(StackEstimator):
         def start() -> Hierarchy:
             return dense_hierarchy(factors or INITIALIZERS[init](given.data, ranks, random_state))
 
-        self._fit_stack(start, loss, settings, given, y, len(ranks), max(ranks))
+        self._report(self._fit_stack(start, loss, settings, given, y, len(ranks), max(ranks)))
         products = chain(self._hierarchy.factors)
         self.components_ = [cast_like(product.T, given.prototype) for product in products]
         return self

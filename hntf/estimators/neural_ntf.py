@@ -21,7 +21,7 @@ from hntf.hierarchies import Hierarchy
 from hntf.hierarchies.products import chain
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, ModeProduct
-from hntf.validation import check_choice
+from hntf.validation import check_choice, check_real_array
 
 
 class NeuralNTF(StackEstimator):
@@ -167,7 +167,7 @@ class NeuralNTF(StackEstimator):
         self._network = network
         self.modes_ = network.modes
         largest = max(network.ranks, default=1)
-        self._fit_stack(start, loss, settings, given, y, network.n_levels, largest)
+        self._report(self._fit_stack(start, loss, settings, given, y, network.n_levels, largest))
         return self
 
     @property
@@ -274,7 +274,10 @@ class NeuralNTF(StackEstimator):
         index = level_index(level, self._network.n_levels)
         if 0 not in self.modes_ or index >= len(self._network.tucker_ranks):
             return super().inverse_transform(S, level)
+        S = check_real_array(S, "S", orders=(2,))
         slices = self._slices(index, S)
+        if S.shape[1] != len(slices):
+            raise ValueError(f"S must have shape (n, {len(slices)}) at level {level}, got {tuple(S.shape)}")
         product = as_float64(S) @ slices.reshape(len(slices), -1)
         return cast_like(product.reshape(-1, *self.feature_shape_), S)
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
 from hntf.estimators.base import Input, level_index
 from hntf.estimators.supervised import SupervisedEstimator
-from hntf.fitting.fit import Settings, fit_model
+from hntf.fitting.fit import Fit, Settings, fit_model
 from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies import Hierarchy
 from hntf.layers import NNLSLayer
@@ -46,18 +46,18 @@ class StackEstimator(SupervisedEstimator):
         y: Any,
         levels: int,
         rank: int,
-    ) -> None:
-        """Fit from starting points, and set the fitted attributes."""
+    ) -> Fit:
+        """Fit from starting points, set the fitted attributes and return how it went."""
         loss, labels = self._with_labels(loss, y, given.data, levels)
         fit = fit_model(given.data, start, loss, settings, rank=rank, labels=labels)
-        self._report(fit)
         hierarchy = self._normalised(fit.model)
         tape = hierarchy.solve(given.data)
         self._hierarchy = hierarchy
         self.factors_ = [cast_like(A, given.prototype) for A in hierarchy.factors]
         self.codes_ = [cast_like(level.S / given.scale, given.prototype) for level in tape]
         self.reconstruction_err_ = np.array(hierarchy.relative_errors(tape))
-        self._keep_classifier(labels, self.codes_, given.prototype)
+        self._keep_classifier(labels, [level.S / given.scale for level in tape], given.prototype)
+        return fit
 
     def _normalised(self, hierarchy: Any) -> Hierarchy:
         """Bring the columns of the last level's factors to unit norm.

@@ -52,7 +52,8 @@ class SupervisedEstimator(Estimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of each sample, `(n,)`, from the features alone."""
-        return self.classes_[np.argmax(to_numpy(self.decision_function(X)), axis=1)]
+        scores = self.decision_function(X)
+        return self.classes_[np.argmax(to_numpy(scores), axis=1)]
 
     def score(self, X: Any, y: Any) -> float:
         """Return the accuracy of `predict` on samples with known classes `y`, `(n,)`."""

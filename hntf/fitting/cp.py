@@ -11,7 +11,7 @@ from hntf.data import Data
 from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls
 from hntf.fitting.blas import blas_threads_for
 from hntf.fitting.initializers.single_level import screened_start
-from hntf.fitting.progress import History, warn_of_iterations
+from hntf.fitting.progress import History
 
 
 class CPSettings(NamedTuple):
@@ -40,9 +40,7 @@ def fit_cp(data: Data, start: Callable[[], SingleLevel], settings: CPSettings) -
                 callback=lambda sweep, error, history=history: history.sweep(sweep, error**2),  # type: ignore[misc]
             )
         fits.append((level, history.close()["loss"]))
-    level, losses = min(fits, key=lambda fit: fit[0].error)
-    warn_of_iterations(level.converged, level.n_iter, settings.tol)
-    return level, losses
+    return min(fits, key=lambda fit: fit[0].error)
 
 
 def fit_screened_cp(data: Data, rank: int, settings: CPSettings, random_state: np.random.RandomState) -> SingleLevel:

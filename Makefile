@@ -33,6 +33,9 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/reference_matrix.py
 	$(BIN)/python benchmarks/text.py
 	$(BIN)/python benchmarks/threads.py
+	$(BIN)/python benchmarks/reference_tensor.py
+	$(BIN)/python benchmarks/ncpd.py
+	$(BIN)/python benchmarks/tensor_epoch.py
 
 $(VENV)-peers/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-peers

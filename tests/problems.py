@@ -3,11 +3,15 @@
 import itertools
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from hntf.hierarchies.stack import dense_hierarchy
 
 seeds = st.integers(0, 2**32 - 1)
+
+few = settings(max_examples=max(1, settings().max_examples // 5))
+"""For checks that take long a problem: differences of every entry, whole fits."""
 
 
 def least_squares(seed, m, k, n, *, kind="dense"):

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 import hntf
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense
-from tests.problems import seeds
+from tests.problems import few, seeds
 
 
+@few
 @given(seed=seeds, n=st.integers(1, 6), m=st.integers(1, 7), k=st.integers(1, 5))
 def test_gradients_agree_with_central_differences(backend, seed, n, m, k):
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from hntf.estimators.architecture import check_start
 from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
 from hntf.fitting.fit import fit_model
-from hntf.fitting.initializers.components import STACK_INITIALIZERS
+from hntf.fitting.initializers.components import STACK_INITIALIZERS, component_unit
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.hierarchies import ComponentStacks
 from hntf.losses import Energy
@@ -156,7 +156,8 @@ class NeuralNCPD(CPLevelsEstimator):
                 upper = factors[order:]
                 levels = len(ranks) - 1
                 base, stacks = factors[:order], [upper[i * levels : (i + 1) * levels] for i in range(order)]
-            return ComponentStacks(by_size(base), stacks, train_base=bool(self.train_base))
+            unit = component_unit(given.data)
+            return ComponentStacks(by_size(base), stacks, train_base=bool(self.train_base), unit=unit)
 
         loss, labels = self._with_labels(energy, y, given.data, len(ranks))
         fit = fit_model(given.data, start, loss, settings, rank=sum(ranks), labels=labels)

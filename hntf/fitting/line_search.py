@@ -19,7 +19,8 @@ def projected_armijo(objective: Callable[[Array], Evaluation], at: Evaluation, d
     length = 1.0
     for _ in range(MAX_BACKTRACKS):
         x = at.x + length * direction
-        x = x * (x > 0)
+        # Adding zero makes the negative zeros of the product positive.
+        x = x * (x > 0) + 0.0
         decrease = float(at.gradient @ (x - at.x))
         moved = objective(x)
         if moved.value <= at.value + SUFFICIENT_DECREASE * decrease and decrease < 0:

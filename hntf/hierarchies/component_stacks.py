@@ -47,34 +47,40 @@ class ComponentStacks(CPModel):
         Mode by mode `[A_{i,1}, …, A_{i,L}]`, of shapes `(d_i, k_1)`, `(k_1, k_2)`, …
     train_base : bool
         Whether the `U_i` belong to the factors that are trained.
+    unit : float
+        They are trained in this unit, as `U_i / unit`: a fit goes faster where all its variables are of one size.
 
     Attributes
     ----------
     factors : list of arrays
-        The `U_i` where they are trained, then the stacks, mode by mode.
+        The `U_i / unit` where they are trained, then the stacks, mode by mode.
 
     References
     ----------
     Vendrow, Haddock, Needell (2021), *Neural nonnegative CP decomposition for hierarchical tensor analysis*.
     """
 
-    def __init__(self, base: Sequence[Array], stacks: Sequence[Sequence[Array]], *, train_base: bool = True) -> None:
+    def __init__(
+        self, base: Sequence[Array], stacks: Sequence[Sequence[Array]], *, train_base: bool = True, unit: float = 1.0
+    ) -> None:
         self.base = list(base)
         self.stacks = [list(stack) for stack in stacks]
         self.train_base = train_base
+        self.unit = unit
 
     @property
     def factors(self) -> list[Array]:
-        return [*(self.base if self.train_base else []), *(A for stack in self.stacks for A in stack)]
+        base = [U / self.unit for U in self.base] if self.train_base else []
+        return [*base, *(A for stack in self.stacks for A in stack)]
 
     def with_factors(self, factors: Sequence[Array]) -> Self:
         remaining = iter(factors)
-        base = [next(remaining) for _ in self.base] if self.train_base else self.base
+        base = [self.unit * next(remaining) for _ in self.base] if self.train_base else self.base
         stacks = [[next(remaining) for _ in stack] for stack in self.stacks]
-        return type(self)(base, stacks, train_base=self.train_base)
+        return type(self)(base, stacks, train_base=self.train_base, unit=self.unit)
 
     def with_base(self, base: Sequence[Array]) -> Self:
-        return type(self)(base, self.stacks, train_base=self.train_base)
+        return type(self)(base, self.stacks, train_base=self.train_base, unit=self.unit)
 
     def factors_of(self, mode: int) -> list[Array]:
         return [self.base[mode], *self.stacks[mode]]
@@ -155,7 +161,7 @@ class ComponentStacks(CPModel):
         if any(d is not None for d in above):
             through_codes = chain_pullback(self.stacks[0], above)
             d_stacks = [[a + b for a, b in zip(d_stacks[0], through_codes, strict=True)], *d_stacks[1:]]
-        return [*(d_base if self.train_base else []), *(d for stack in d_stacks for d in stack)]
+        return [*(self.unit * d for d in d_base if self.train_base), *(d for stack in d_stacks for d in stack)]
 
 
 def _solve_level(G: Array, C: Array, start: CPTape | None, level: int) -> LevelTape:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorly
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import NMF
 from tensorly.decomposition import non_negative_parafac_hals, non_negative_tucker_hals
@@ -11,7 +11,7 @@ from tensorly.decomposition import non_negative_parafac_hals, non_negative_tucke
 import hntf
 from hntf import NCPD, NTD
 from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls
-from tests.problems import seeds
+from tests.problems import few, seeds
 
 
 def planted(rng, shape, rank, noise=0.0):
@@ -63,7 +63,7 @@ def test_tucker_is_as_good_as_tensorly(rng, solver):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@settings(max_examples=15)
+@few
 @given(seed=seeds, order=st.integers(2, 4), solver=st.sampled_from(list(UPDATES)), weighted=st.booleans())
 def test_no_sweep_raises_the_error(backend, seed, order, solver, weighted):
     rng = np.random.default_rng(seed)

@@ -5,22 +5,22 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import tensorly
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import hntf
 from hntf.hierarchies import ComponentStacks, GatheredComponents
 from hntf.hierarchies.stack import dense_hierarchy
 from hntf.losses import Energy, LabelL2, Reconstruction, Supervised
-from tests.problems import seeds
+from tests.problems import few, seeds
 
 RANKS = (4, 3, 2)
 
 
-def draw_stacks(rng, shape, backend=np.asarray, *, train_base=True, ranks=RANKS):
+def draw_stacks(rng, shape, backend=np.asarray, *, train_base=True, ranks=RANKS, unit=1.0):
     base = [backend(rng.uniform(0.1, 1, (d, ranks[0]))) for d in shape]
     stacks = [[backend(rng.uniform(0.1, 1, s)) for s in zip([d, *ranks[1:]], ranks[1:], strict=False)] for d in shape]
-    return ComponentStacks(base, stacks, train_base=train_base)
+    return ComponentStacks(base, stacks, train_base=train_base, unit=unit)
 
 
 def draw_gathered(rng, shape, backend=np.asarray, *, shared=True, train_base=False):
@@ -53,12 +53,12 @@ def test_errors_are_those_of_the_dense_models(backend, seed, order, kind):
         np.testing.assert_allclose(Reconstruction().value_and_grad(model, data)[0], squares[-1], rtol=1e-9)
 
 
-@settings(max_examples=12)
+@few
 @given(seed=seeds, order=st.integers(2, 3), train_base=st.booleans(), weighted=st.booleans(), labelled=st.booleans())
 def test_gradients_of_stacks(backend, seed, order, train_base, weighted, labelled):
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(4, 6, order))
-    model = draw_stacks(rng, shape, backend, train_base=train_base)
+    model = draw_stacks(rng, shape, backend, train_base=train_base, unit=2.5)
     weights = backend(rng.random(shape)) if weighted else None
     data = hntf.as_data(backend(rng.random(shape)), weights=weights)
     y = rng.integers(-1, 2, shape[0])
@@ -69,7 +69,7 @@ def test_gradients_of_stacks(backend, seed, order, train_base, weighted, labelle
     assert report.ok, str(report)
 
 
-@settings(max_examples=20)
+@few
 @given(seed=seeds, order=st.integers(2, 4), train_base=st.booleans(), shared=st.booleans(), labelled=st.booleans())
 def test_gradients_of_gathered_components(backend, seed, order, train_base, shared, labelled):
     rng = np.random.default_rng(seed)

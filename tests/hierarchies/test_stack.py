@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 import hntf
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense
-from tests.problems import hierarchy, seeds
+from tests.problems import few, hierarchy, seeds
 
 
+@few
 @given(seed=seeds, ranks=st.sampled_from([(3,), (4, 2), (4, 3, 1)]))
 def test_gradients_agree_with_central_differences(backend, seed, ranks):
     rng = np.random.default_rng(seed)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import hntf
@@ -8,10 +8,10 @@ from hntf.layers import NNLSLayer
 from hntf.losses import Energy, LabelL2, Supervised
 from hntf.losses.targets import as_labels
 from hntf.maps import Dense, KhatriRao, ModeProduct
-from tests.problems import hierarchy, seeds
+from tests.problems import few, hierarchy, seeds
 
 
-@settings(max_examples=12)
+@few
 @given(seed=seeds, level=st.integers(0, 2), soft=st.booleans())
 def test_value_and_gradient(backend, seed, level, soft):
     rng = np.random.default_rng(seed)

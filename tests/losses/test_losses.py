@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import hntf
-from tests.problems import hierarchy, naive_level_errors, seeds
+from tests.problems import few, hierarchy, naive_level_errors, seeds
 
 LOSSES = {
     "reconstruction": (hntf.losses.Reconstruction(), (0, 0, 1)),
@@ -14,6 +14,7 @@ LOSSES = {
 }
 
 
+@few
 @given(seed=seeds, name=st.sampled_from(list(LOSSES)), masked=st.booleans())
 def test_value_and_gradient(backend, seed, name, masked):
     rng = np.random.default_rng(seed)

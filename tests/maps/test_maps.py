@@ -12,7 +12,7 @@ import hntf
 from hntf.layers import NNLSLayer
 from hntf.least_squares.gram import apply_gram, symmetric_outer
 from hntf.maps import Dense, KhatriRao, ModeProduct
-from tests.problems import seeds
+from tests.problems import few, seeds
 
 LETTERS = "abcde"
 MOST = {2: 6, 3: 5, 4: 4, 5: 3}
@@ -58,6 +58,7 @@ def naive_apply(linear_map, S, factors):
     return torch.einsum(",".join([inputs, *terms]) + "->" + "".join(letters), S, *factors)
 
 
+@few
 @given(seed=seeds, order=st.integers(2, 5), kind=st.sampled_from(["cp", "tucker"]))
 def test_pullbacks_agree_with_central_differences(backend, seed, order, kind):
     linear_map, S, X = draw(seed, order, kind, backend)
@@ -101,6 +102,7 @@ def test_of_a_matrix_the_cp_layer_is_the_dense_layer_to_the_last_digit(backend, 
     np.testing.assert_array_equal(np.asarray(dA), np.asarray(dA_cp))
 
 
+@few
 @given(seed=seeds, order=st.integers(2, 5), kind=st.sampled_from(["cp", "tucker"]))
 def test_layer_gradients_agree_with_central_differences(backend, seed, order, kind):
     rng = np.random.default_rng(seed)
@@ -126,6 +128,7 @@ def test_a_tucker_layer_solves_the_dense_problem(backend, seed, order, weighted)
     assert (np.asarray(S) >= 0).all()
 
 
+@few
 @given(seed=seeds, order=st.integers(2, 4), kind=st.sampled_from(["cp", "tucker"]))
 def test_weighted_layers_have_exact_gradients(backend, seed, order, kind):
     rng = np.random.default_rng(seed)

@@ -52,6 +52,11 @@ def random_stacks(data: Data, ranks: Sequence[int], random_state: np.random.Rand
 STACK_INITIALIZERS = {"levels": component_stacks, "sequential": sequential_stacks, "random": random_stacks}
 
 
+def component_unit(data: Data) -> float:
+    """Return the unit in which the columns of a base have about the norm of the unit columns of the stacks above."""
+    return (0.25 * data.norm_squared() ** 0.5) ** (1.0 / len(data.shape)) or 1.0
+
+
 def gathers(
     data: Data, base: Sequence[Array], ranks: Sequence[int], random_state: np.random.RandomState, *, shared: bool
 ) -> list[list[Array]]:

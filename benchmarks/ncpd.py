@@ -2,9 +2,9 @@
 
     python benchmarks/ncpd.py
 
-For each of five starts TensorLy runs with its defaults (100 iterations, tol 1e-8), and `NCPD` from the same start to its own default tolerance;
-every run of ours is stopped by the clock where it first is within 1.001 of the best error of TensorLy's five.
-Goal: in at most a third of TensorLy's time.
+For each of five starts TensorLy runs with its defaults (100 iterations, tol 1e-8), and `NCPD` from the same start to its own
+default tolerance; every run of ours is stopped by the clock where it first is within 1.001 of the best error of TensorLy's
+five. Goal: in at most a third of TensorLy's time.
 """
 
 import time

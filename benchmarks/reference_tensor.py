@@ -2,10 +2,10 @@
 
     python benchmarks/reference_tensor.py [draws] [seeds]
 
-Each method is fitted with defaults to every draw for every value of `random_state`; by default 3 draws and 10 seeds. Errors are relative to the
-data, `‖X − X̂_l‖ / ‖X‖`, and to the tensor without noise, `‖C − X̂_l‖ / ‖C‖`: the papers report one or the other, on draws of their own.
-Goals: `NeuralNCPD` at most .2765/.3120/.5060 (noise 0.4) and .0965/.2195/.5340 (noise 0.1), no fit worse than 1.03 times the mean, at most 3 s
-each; the others no worse than published.
+Each method is fitted with defaults to every draw for every value of `random_state`; by default 3 draws and 10 seeds. Errors are
+relative to the data, `‖X − X̂_l‖ / ‖X‖`, and to the tensor without noise, `‖C − X̂_l‖ / ‖C‖`: the papers report one or the
+other, on draws of their own. Goals: `NeuralNCPD` at most .2765/.3120/.5060 (noise 0.4) and .0965/.2195/.5340 (noise 0.1), no
+fit worse than 1.03 times the mean, at most 3 s each; the others no worse than published.
 """
 
 import sys

@@ -2,10 +2,10 @@
 
     python benchmarks/tensor_epoch.py
 
-On the synthetic tensor, 40 × 40 × 40, ranks (7, 4, 2), inside a fit's setting (BLAS held to one thread). Every level has a CP model of 7 terms and needs the
-matricised product with every mode. The products are timed as one call a level and mode (`numpy.tensordot` with the last or the first factor, the
-heavy part of each), and as they are done here: of all levels and modes together, two passes over the tensor.
-Goal: an epoch in at most three times the products.
+On the synthetic tensor, 40 × 40 × 40, ranks (7, 4, 2), inside a fit's setting (BLAS held to one thread). Every level has a CP
+model of 7 terms and needs the matricised product with every mode. The products are timed as one call a level and mode
+(`numpy.tensordot` with the last or the first factor, the heavy part of each), and as they are done here: of all levels and
+modes together, two passes over the tensor. Goal: an epoch in at most three times the products.
 """
 
 import numpy as np

@@ -26,7 +26,7 @@ def main() -> None:
     objective = Objective(Energy(), ComponentStacks(*component_stacks(data, (7, 4, 2), np.random.RandomState(0))), data)
     objective(objective.start)
     levels = objective.tape.levels
-    stacked = [np.concatenate(mode, axis=1) for mode in zip(*levels, strict=True)]
+    stacked = objective.tape.factors
 
     def one_by_one():
         for U in levels:

@@ -62,7 +62,7 @@ def main() -> None:
         axes[1 + pattern].set_xticks(range(len(receptors)), receptors, rotation=60, ha="right", fontsize=7)
         axes[1 + pattern].set_yticks(range(len(antigens)), antigens, fontsize=7)
         figure.colorbar(image, ax=axes[1 + pattern])
-    axes[0].set_xticks(np.arange(5) + 0.25, STATES)
+    axes[0].set_xticks(np.arange(5) + 0.25, STATES, rotation=30)
     axes[0].set_ylabel("mean code of new samples, relative")
     axes[0].legend(title="pattern")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """IL-2 response: which cells answer to which ligands, at which doses; missing entries are left out.
 
 The tensor, shipped with TensorLy, holds the answer (phosphorylated STAT5, 0 to 1) of 8 kinds of cells to 13 forms of the
-cytokine at 12 doses and 4 times; 4 % of it is missing. Five patterns of answer gather in two.
+cytokine at 12 doses and 4 times; 4 % of it is missing. Five patterns of answer gather in two; a pattern of either level is one
+component of a CP decomposition, over all modes.
 
 Reference: Farhat, Lu-Culligan, Melo et al. (2021), *Modeling cell-specific dynamics and regulation of the common gamma chain
 cytokines*, Cell Reports; see `tensorly.datasets.load_IL2data`.
@@ -37,7 +38,7 @@ def main() -> None:
         f"{' × '.join(f'{d} {name}' for d, name in zip(X.shape, data.dims, strict=True))}, {np.isnan(X).mean():.1%} missing"
     )
     start = time.perf_counter()
-    model = hntf.NeuralNCPD(RANKS, random_state=0).fit(X, mask="nan")
+    model = hntf.MultiHNTF(RANKS, random_state=0).fit(X, mask="nan")
     print(f"relative error {' / '.join(f'{e:.3f}' for e in model.reconstruction_err_)} of {RANKS} patterns, "
           f"{time.perf_counter() - start:.1f} s")  # fmt: skip
 

@@ -83,6 +83,14 @@ class Data(ABC):
         others = [U for i, U in enumerate(factors) if i != mode]
         return reduce(lambda product, G: product * G, [U.T @ U for U in others])  # type: ignore[union-attr]
 
+    def grams(self, factors: Factors) -> list[Array]:
+        """Return what `gram` returns for every mode."""
+        products = [U.T @ U for U in factors]  # type: ignore[union-attr]
+        return [
+            reduce(lambda product, G: product * G, products[:mode] + products[mode + 1 :])
+            for mode in range(len(products))
+        ]
+
     def gram_pullback(self, factors: Factors, dG: Array) -> list[Array]:
         """Return the gradients with respect to the factors of modes 1 … N−1 for the symmetric gradient `dG`."""
         grams = [U.T @ U for U in factors[1:]]  # type: ignore[union-attr]

@@ -47,6 +47,9 @@ class WeightedData(Data):
         k = factors[mode - 1].shape[1]  # type: ignore[union-attr]
         return self.weights.mttkrp(products, mode).reshape(-1, k, k)
 
+    def grams(self, factors: Factors) -> list[Array]:
+        return [self.gram(factors, mode) for mode in range(len(factors))]
+
     def gram_pullback(self, factors: Factors, dG: Array) -> list[Array]:
         k = dG.shape[-1]
         products = [dG.reshape(-1, k * k), *map(_column_products, factors[1:])]

@@ -59,7 +59,8 @@ class CPLevelsEstimator(SupervisedEstimator):
         self.reconstruction_err_ = np.array(model.relative_errors(tape))
         # The scale of extreme data is in the base's factor of the samples, and in all that follows from it.
         model = model.with_base([model.base[0] / given.scale, *model.base[1:]])
-        tape = CPTape(given.data, *model.expand(None))
+        factors, inner = model.expand(None)
+        tape = CPTape(given.data, factors, model.level_ranks, inner)
         modes = range(len(model.base))
         prototype = given.prototype
         self.factors_ = [[cast_like(A, prototype) for A in model.factors_of(mode)] for mode in modes]

@@ -26,6 +26,9 @@ class NeuralNCPD(CPLevelsEstimator):
     .. math:: \sum_l w_l \, \| X - [[\hat U_{1,l}, \ldots, \hat U_{N,l}]] \|^2, \quad
               \hat U_{i,l} = A_{i,1} \cdots A_{i,l} S_{i,l}^T .
 
+    Each mode gathers the base's components for itself: topic j of a level in one mode and topic j in another need not belong
+    together; `codes_` tells which components of the base each one gathers. `MultiHNTF` has components that span all modes.
+
     Parameters
     ----------
     n_components : tuple of int

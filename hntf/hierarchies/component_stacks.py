@@ -104,9 +104,13 @@ class ComponentStacks(CPModel):
         tl = backend_of(self.base[0])
         return [tl.stack(list(A)) for A in list(zip(*self.stacks, strict=True))[1:]]
 
-    def expand(self, start: CPTape | None) -> tuple[list[list[Array]], StackTape]:
+    @property
+    def level_ranks(self) -> tuple[int, ...]:
+        return (self.base[0].shape[1],) * self.n_levels
+
+    def expand(self, start: CPTape | None) -> tuple[list[Array], StackTape]:
         if self.n_levels == 1:
-            return [list(self.base)], StackTape([], [])
+            return list(self.base), StackTape([], [])
         tl = backend_of(self.base[0])
         first, upper = [stack[0] for stack in self.stacks], self._upper()
         G = tl.stack([A.T @ A for A in first])
@@ -120,25 +124,25 @@ class ComponentStacks(CPModel):
             for A in reversed(upper[:level]):
                 codes.append(codes[-1] @ A.mT)
             decoded.append(codes)
-        by_mode = [
-            [U, *(A @ codes[-1][mode].T for codes in decoded)]
-            for mode, (U, A) in enumerate(zip(self.base, first, strict=True))
-        ]
-        return [list(level) for level in zip(*by_mode, strict=True)], StackTape(levels, decoded)
+        first_codes = _first_codes(decoded)
+        factors = [tl.concatenate([U, A @ Z.T], axis=1) for U, A, Z in zip(self.base, first, first_codes, strict=True)]
+        return factors, StackTape(levels, decoded)
 
     def pullback(self, tape: CPTape, gradients: CPGradients) -> list[Array]:
         if self.n_levels == 1:
-            return self._with_codes(gradients.levels[0], [[] for _ in self.stacks], gradients)
+            return self._with_codes(gradients.factors, [[] for _ in self.stacks], gradients)
         tl = backend_of(self.base[0])
         first, upper = [stack[0] for stack in self.stacks], self._upper()
         levels, decoded = tape.inner
-        d_base, *above = gradients.levels
-        d_first: list[Any] = [None] * len(first)
+        k = tape.ranks[0]
+        d_base, above = [d[:, :k] for d in gradients.factors], [d[:, k:] for d in gradients.factors]
+        first_codes = _first_codes(decoded)
+        d_first = [d @ Z for d, Z in zip(above, first_codes, strict=True)]
+        d_first_codes = tl.stack([d.T @ A for d, A in zip(above, first, strict=True)])
         d_upper: list[Any] = [None] * len(upper)
-        d_codes: list[Any] = []
-        for level, (codes, dU) in enumerate(zip(decoded, above, strict=True)):
-            gradient = tl.stack([d.T @ A for d, A in zip(dU, first, strict=True)])
-            d_first = [add(total, d @ Z) for total, d, Z in zip(d_first, dU, codes[-1], strict=True)]
+        d_codes: list[Array] = []
+        for level, codes in enumerate(decoded):
+            gradient = d_first_codes[:, level * k : (level + 1) * k]
             for i, code in zip(range(level), reversed(codes[:-1]), strict=True):
                 d_upper[i] = add(d_upper[i], gradient.mT @ code)
                 gradient = gradient @ upper[i]
@@ -169,6 +173,11 @@ def _solve_level(G: Array, C: Array, start: CPTape | None, level: int) -> LevelT
     warm = None if start is None else start.inner.levels[level].support
     S, support, _ = solve(G, rows, warm)
     return LevelTape(G, S.reshape(C.shape), support)
+
+
+def _first_codes(decoded: list[list[Array]]) -> Array:
+    """Return the codes of level 1 that those of all levels stand for, below each other: `(N, L k_0, k_1)`."""
+    return backend_of(decoded[0][0]).concatenate([codes[-1] for codes in decoded], axis=1)
 
 
 def _level_pullback(level: LevelTape, dS: Array) -> tuple[Array, Array]:

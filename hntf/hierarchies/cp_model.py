@@ -10,11 +10,12 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from hntf.arrays import Array, backend_of, from_numpy
+from hntf.arrays import Array, from_numpy
 from hntf.data import Data
 from hntf.data.protocol import cp_dense
 from hntf.hierarchies.base import Model
@@ -29,22 +30,35 @@ class CPTape(NamedTuple):
     Attributes
     ----------
     X : Data
-    levels : list of lists of arrays
-        Level by level the factors of the modes, `(d_i, r_l)`.
+    factors : list of arrays, `(d_i, Σ_l r_l)`
+        Mode by mode the factors of all levels, side by side.
+    ranks : tuple of int
+        The `r_l`.
     inner : Any
-        What the model computed the levels from.
+        What the model computed them from.
     """
 
     X: Data
-    levels: list[list[Array]]
+    factors: list[Array]
+    ranks: tuple[int, ...]
     inner: Any
+
+    @property
+    def levels(self) -> list[list[Array]]:
+        """The factors of the modes, level by level."""
+        return [list(level) for level in zip(*(split(U, self.ranks) for U in self.factors), strict=True)]
+
+
+def split(U: Array, ranks: Sequence[int]) -> list[Array]:
+    """Return the columns of each level."""
+    return [U[:, end - rank : end] for rank, end in zip(ranks, accumulate(ranks), strict=True)]
 
 
 @dataclass
 class CPGradients:
-    """Gradients with respect to the levels' factors, level by level, and to the codes of the samples."""
+    """Gradients with respect to the factors of a tape, and to the codes of the samples, level by level."""
 
-    levels: list[list[Array]]
+    factors: list[Array]
     codes: list[Array | None]
 
 
@@ -54,8 +68,13 @@ class CPModel(Model):
     base: list[Array]
 
     @abstractmethod
-    def expand(self, start: CPTape | None) -> tuple[list[list[Array]], Any]:
-        """Return the factors of the modes, level by level, and what the pullback needs."""
+    def expand(self, start: CPTape | None) -> tuple[list[Array], Any]:
+        """Return mode by mode the factors of all levels, side by side, and what the pullback needs."""
+
+    @property
+    @abstractmethod
+    def level_ranks(self) -> tuple[int, ...]:
+        """The rank of the CP decomposition at every level."""
 
     @abstractmethod
     def with_base(self, base: Sequence[Array]) -> Self:
@@ -86,36 +105,30 @@ class CPModel(Model):
             )
 
     def solve(self, X: Data, start: CPTape | None = None) -> CPTape:
-        return CPTape(X, *self.expand(start))
+        factors, inner = self.expand(start)
+        return CPTape(X, factors, self.level_ranks, inner)
 
     def codes(self, tape: CPTape) -> list[Array]:
         return self.components(0)
 
     def no_gradients(self, tape: CPTape) -> CPGradients:
-        return CPGradients([[0 * U for U in level] for level in tape.levels], [None] * len(tape.levels))
+        return CPGradients([0 * U for U in tape.factors], [None] * len(tape.ranks))
 
     def squared_errors(self, tape: CPTape, weights: Sequence[float]) -> tuple[float, CPGradients]:
-        X, levels = tape.X, tape.levels
-        tl = backend_of(levels[0][0])
-        ranks = [level[0].shape[1] for level in levels]
-        factors = [tl.concatenate(list(mode), axis=1) for mode in zip(*levels, strict=True)]
-        of_column, same = _columns_of_levels(tuple(ranks))
+        X, factors = tape.X, tape.factors
+        of_column, same = _columns_of_levels(tape.ranks)
         same_level = from_numpy(same, factors[0])
-        scale = from_numpy(np.asarray(weights, dtype=np.float64)[of_column], factors[0])
+        scale = from_numpy(2 * np.asarray(weights, dtype=np.float64)[of_column], factors[0])
         contracted = X.contract_last(factors[-1])
-        total = sum(weights) * X.norm_squared()
+        value = sum(weights) * X.norm_squared()
         gradients = []
-        for mode, U in enumerate(factors):
-            G, C = X.gram(factors, mode), X.mttkrp(factors, mode, contracted)
+        for mode, (U, G) in enumerate(zip(factors, X.grams(factors), strict=True)):
+            C = X.mttkrp(factors, mode, contracted)
             gradient = apply_gram(G * same_level, U) - C
             if mode == 0:
-                total += float(tl.sum(((gradient - C) * U) * scale))
-            gradients.append(2 * scale * gradient)
-        ends = np.cumsum(ranks).tolist()
-        split = [
-            [gradient[:, end - rank : end] for gradient in gradients] for rank, end in zip(ranks, ends, strict=True)
-        ]
-        return total, CPGradients(split, [None] * len(levels))
+                value += 0.5 * float((((gradient - C) * U) @ scale).sum())
+            gradients.append(scale * gradient)
+        return value, CPGradients(gradients, [None] * len(tape.ranks))
 
     def relative_errors(self, tape: CPTape) -> list[float]:
         return [cp_relative_error(tape.X, U) for U in tape.levels]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from hntf.arrays import Array, identity_like
+from hntf.arrays import Array, backend_of, identity_like
 from hntf.hierarchies.base import add
-from hntf.hierarchies.cp_model import CPGradients, CPModel, CPTape
+from hntf.hierarchies.cp_model import CPGradients, CPModel, CPTape, split
 from hntf.hierarchies.products import chain, chain_pullback
 
 
@@ -66,15 +66,19 @@ class GatheredComponents(CPModel):
     def sample_gather(self, tape: CPTape, level: int) -> None:
         return None
 
-    def expand(self, start: CPTape | None) -> tuple[list[list[Array]], None]:
-        by_mode = [self.components(mode) for mode in range(len(self.base))]
-        return [list(level) for level in zip(*by_mode, strict=True)], None
+    @property
+    def level_ranks(self) -> tuple[int, ...]:
+        return (self.base[0].shape[1], *(W.shape[1] for W in self.gathers[0]))
+
+    def expand(self, start: CPTape | None) -> tuple[list[Array], None]:
+        tl = backend_of(self.base[0])
+        return [tl.concatenate(self.components(mode), axis=1) for mode in range(len(self.base))], None
 
     def pullback(self, tape: CPTape, gradients: CPGradients) -> list[Array]:
         d_base: list[Array] = []
         d_gathers: list[list[Array]] = [[] for _ in self.gathers]
         for mode, U in enumerate(self.base):
-            products = [level[mode] for level in gradients.levels]
+            products: list[Array | None] = [*split(gradients.factors[mode], tape.ranks)]
             if mode == 0:
                 products = [add(a, b) for a, b in zip(products, gradients.codes, strict=True)]
             dU, *dW = chain_pullback([U, *self.gather(mode)], products)

@@ -1,0 +1,53 @@
+"""No product takes more memory than twice the data, whatever the rank: of one sweep or evaluation the peak tells."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import hntf
+from hntf.data import dense
+from hntf.fitting.alternating import alternating_nnls, start_from
+from hntf.fitting.tucker import alternating_tucker, tucker_start
+from hntf.hierarchies import ComponentStacks
+from hntf.layers import NNLSLayer
+from hntf.losses import Energy
+from hntf.maps import Dense, KhatriRao, ModeProduct
+
+
+def peak(function):
+    """Return the most bytes that a second call of a function allocates at a time."""
+    function()
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture(params=[(180, 140, 100), (1400, 120, 12), (12, 1400, 120), (50, 50, 40, 25)], ids=str)
+def X(request, monkeypatch):
+    monkeypatch.setattr(dense, "SMALL", 0)
+    return np.random.default_rng(0).random(request.param)
+
+
+@pytest.mark.parametrize("rank", [4, 25])
+def test_of_an_evaluation_or_a_sweep(X, rng, rank):
+    data = hntf.as_data(X)
+    factors = [rng.random((d, rank)) for d in X.shape]
+    network = hntf.Hierarchy([NNLSLayer(KhatriRao(factors[1:])), NNLSLayer(Dense(rng.random((rank, 2))))])
+    stacks = [[rng.random((d, 3)), rng.random((3, 2))] for d in X.shape]
+    ranks = [min(4, d) for d in X.shape]
+    small = [rng.random((d, r)) for d, r in zip(X.shape, ranks, strict=True)]
+    tucker = hntf.Hierarchy([NNLSLayer(ModeProduct(small[1:]))])
+    for function in (
+        lambda: Energy().value_and_grad(network, data),
+        lambda: Energy().value_and_grad(ComponentStacks(factors, stacks), data),
+        lambda: Energy().value_and_grad(tucker, data),
+        lambda: alternating_nnls(data, start_from(factors[1:]), sweeps=1),
+        lambda: alternating_tucker(data, tucker_start(small), sweeps=1),
+    ):
+        # The factors, their codes and Gram matrices come on top; they are no product with the data.
+        rest = 40 * sum(U.nbytes for U in factors) + 2**19
+        assert peak(function) <= 2 * X.nbytes + rest

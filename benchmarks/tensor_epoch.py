@@ -23,7 +23,9 @@ from hntf.threads import single_threaded_blas
 def main() -> None:
     X = make_hierarchical_tensor(random_state=0).X
     data = hntf.as_data(X)
-    objective = Objective(Energy(), ComponentStacks(*component_stacks(data, (7, 4, 2), np.random.RandomState(0))), data)
+    objective = Objective(
+        Energy(), ComponentStacks(*next(component_stacks(data, (7, 4, 2), np.random.RandomState(0)))), data
+    )
     objective(objective.start)
     levels = objective.tape.levels
     stacked = objective.tape.factors

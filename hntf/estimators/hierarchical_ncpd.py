@@ -31,7 +31,7 @@ class HierarchicalNCPD(CPLevelsEstimator):
     max_iter, tol : int, float
         Of the base, as in `NCPD`.
     n_init : int
-        Number of starts of the base.
+        Number of starts of the base, of which the best is kept.
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
@@ -63,7 +63,7 @@ class HierarchicalNCPD(CPLevelsEstimator):
         *,
         max_iter: int = 500,
         tol: float = 1e-5,
-        n_init: int = 1,
+        n_init: int = 8,
         random_state: Any = None,
         verbose: bool | int = False,
     ) -> None:

@@ -42,7 +42,7 @@ class MultiHNTF(CPLevelsEstimator):
     max_iter, tol, learning_rate, random_state, verbose
         As in `NeuralNMF`.
     n_init : int
-        Number of starts of the base.
+        Number of starts of the base, of which the best is kept.
     supervision_weight, supervision_level
         As in `NeuralNMF`, with levels from the base.
 
@@ -84,7 +84,7 @@ class MultiHNTF(CPLevelsEstimator):
         solver: str = "lbfgs",
         max_iter: int = 500,
         tol: float = 1e-3,
-        n_init: int = 1,
+        n_init: int = 8,
         learning_rate: float | None = None,
         supervision_weight: float = 1.0,
         supervision_level: int = -1,

@@ -82,7 +82,7 @@ class MultilayerNTF(CPLevelsEstimator):
         lead_mode: int = 0,
         max_iter: int = 500,
         tol: float = 1e-5,
-        n_init: int = 1,
+        n_init: int = 8,
         random_state: Any = None,
         verbose: bool | int = False,
     ) -> None:

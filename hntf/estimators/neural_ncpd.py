@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any, Self
 
 from sklearn.utils import check_random_state
 
+from hntf.arrays import Array
 from hntf.estimators.architecture import check_start
+from hntf.estimators.base import Input
 from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
 from hntf.fitting.fit import fit_model
 from hntf.fitting.initializers.components import STACK_INITIALIZERS, component_unit
@@ -143,23 +146,15 @@ class NeuralNCPD(CPLevelsEstimator):
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)
-        order = len(given.data.shape)
         if isinstance(self.init, str):
             check_choice(self.init, "init", tuple(STACK_INITIALIZERS))
-            factors = None
+            starts = STACK_INITIALIZERS[self.init](given.data, ranks, random_state)
         else:
-            base_shapes = [(d, ranks[0]) for d in given.data.shape]
-            stack_shapes = [s for d in given.data.shape for s in zip([d, *ranks[1:]], ranks[1:], strict=False)]
-            factors = check_start(self.init, [*base_shapes, *stack_shapes], given)
+            starts = repeat(self._checked_start(given, ranks))
+        unit = component_unit(given.data)
 
         def start() -> ComponentStacks:
-            if factors is None:
-                base, stacks = STACK_INITIALIZERS[self.init](given.data, ranks, random_state)
-            else:
-                upper = factors[order:]
-                levels = len(ranks) - 1
-                base, stacks = factors[:order], [upper[i * levels : (i + 1) * levels] for i in range(order)]
-            unit = component_unit(given.data)
+            base, stacks = next(starts)
             return ComponentStacks(by_size(base), stacks, train_base=bool(self.train_base), unit=unit)
 
         loss, labels = self._with_labels(energy, y, given.data, len(ranks))
@@ -168,6 +163,14 @@ class NeuralNCPD(CPLevelsEstimator):
         samples = self._keep_model(fit.model, given)
         self._keep_classifier(labels, samples, given.prototype)
         return self
+
+    def _checked_start(self, given: Input, ranks: Sequence[int]) -> tuple[list[Array], list[list[Array]]]:
+        """Return the base and the stacks that the user gave."""
+        shape, levels = given.data.shape, len(ranks) - 1
+        stack_shapes = [pair for d in shape for pair in zip([d, *ranks[1:]], ranks[1:], strict=False)]
+        factors = check_start(self.init, [*((d, ranks[0]) for d in shape), *stack_shapes], given)
+        base, upper = factors[: len(shape)], factors[len(shape) :]
+        return base, [upper[i * levels : (i + 1) * levels] for i in range(len(shape))]
 
 
 def check_level_weights(weights: Sequence[float] | None, levels: int) -> Sequence[float] | None:

@@ -8,6 +8,7 @@ for all modes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 from hntf.arrays import Array, backend_of, identity_like
@@ -99,6 +100,7 @@ class ComponentStacks(CPModel):
     def sample_gather(self, tape: CPTape, level: int) -> Array | None:
         return self.memberships(tape, 0)[level] if level > 0 else None
 
+    @cached_property
     def _upper(self) -> list[Array]:
         """Return the factors of levels 2, …, L, all modes in one array."""
         tl = backend_of(self.base[0])
@@ -112,7 +114,7 @@ class ComponentStacks(CPModel):
         if self.n_levels == 1:
             return list(self.base), StackTape([], [])
         tl = backend_of(self.base[0])
-        first, upper = [stack[0] for stack in self.stacks], self._upper()
+        first, upper = [stack[0] for stack in self.stacks], self._upper
         G = tl.stack([A.T @ A for A in first])
         C = tl.stack([U.T @ A for U, A in zip(self.base, first, strict=True)])
         levels = [_solve_level(G, C, start, 0)]
@@ -132,7 +134,7 @@ class ComponentStacks(CPModel):
         if self.n_levels == 1:
             return self._with_codes(gradients.factors, [[] for _ in self.stacks], gradients)
         tl = backend_of(self.base[0])
-        first, upper = [stack[0] for stack in self.stacks], self._upper()
+        first, upper = [stack[0] for stack in self.stacks], self._upper
         levels, decoded = tape.inner
         k = tape.ranks[0]
         d_base, above = [d[:, :k] for d in gradients.factors], [d[:, k:] for d in gradients.factors]
@@ -149,13 +151,13 @@ class ComponentStacks(CPModel):
             d_codes.append(gradient)
         dS = None
         for level in reversed(range(len(levels))):
-            V, dG = _level_pullback(levels[level], add(d_codes[level], dS))
+            V, twice_dG = _level_pullback(levels[level], add(d_codes[level], dS))
             if level > 0:
                 A = upper[level - 1]
-                d_upper[level - 1] = add(d_upper[level - 1], levels[level - 1].S.mT @ V + 2 * (A @ dG))
+                d_upper[level - 1] = add(d_upper[level - 1], levels[level - 1].S.mT @ V + A @ twice_dG)
                 dS = V @ A.mT
         d_base = [dU + A @ v.T for dU, A, v in zip(d_base, first, V, strict=True)]
-        d_first = [d + U @ v + 2 * (A @ g) for d, U, v, A, g in zip(d_first, self.base, V, first, dG, strict=True)]
+        d_first = [d + U @ v + A @ g for d, U, v, A, g in zip(d_first, self.base, V, first, twice_dG, strict=True)]
         return self._with_codes(d_base, [[d, *(D[mode] for D in d_upper)] for mode, d in enumerate(d_first)], gradients)
 
     def _with_codes(self, d_base: list[Array], d_stacks: list[list[Array]], gradients: CPGradients) -> list[Array]:
@@ -181,7 +183,7 @@ def _first_codes(decoded: list[list[Array]]) -> Array:
 
 
 def _level_pullback(level: LevelTape, dS: Array) -> tuple[Array, Array]:
-    """Return the gradients with respect to `C` and `G` of a level, mode by mode."""
+    """Return the gradient with respect to the `C` of a level, and twice that with respect to `G`, mode by mode."""
     V = solve_on_support(level.G, dS.reshape(-1, dS.shape[-1]), level.support).reshape(dS.shape)
     product = V.mT @ level.S
-    return V, -0.5 * (product + product.mT)
+    return V, -(product + product.mT)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from hntf.arrays import Array, backend_of
 from hntf.data import Data, DenseData
-from hntf.fitting.initializers.levels import between
+from hntf.fitting.initializers.levels import between, without_dead_columns
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.sequential import sequential
 from hntf.fitting.initializers.single_level import best_single_level
@@ -18,35 +18,41 @@ Start = tuple[list[Array], list[list[Array]]]
 """The base and, mode by mode, the factors of the stacks."""
 
 
-def component_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Start:
-    """Start from the best single level of each rank.
+def component_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[Start]:
+    """Yield starts from the best single level of each rank.
 
-    The base is the best single NCPD of rank `k_0`; in every mode `A_{i,1}` is the factor of the best of rank `k_1`, and
-    `A_{i,l} = argmin_{A ≥ 0} ‖A_{i,1} ⋯ A_{i,l−1} A − V_i‖` for the factor `V_i` of the best of rank `k_l`.
+    The base is the best of some single NCPD of rank `k_0`, anew for every start. In every mode `A_{i,1}` is the factor of the
+    best of rank `k_1`, and `A_{i,l} = argmin_{A ≥ 0} ‖A_{i,1} ⋯ A_{i,l−1} A − V_i‖` for the factor `V_i` of the best of rank
+    `k_l`.
     """
-    base = even_scales(best_single_level(data, ranks[0], random_state).factors)
-    stacks: list[list[Array]] = [[] for _ in base]
+    stacks: list[list[Array]] = [[] for _ in data.shape]
     for rank in ranks[1:]:
         for stack, V in zip(stacks, best_single_level(data, rank, random_state).factors, strict=True):
-            stack.append(between(_product(stack), V) if stack else V)
-    return base, [balanced(stack) for stack in stacks]
+            stack.append(between(_product(stack), V) if stack else without_dead_columns(V))
+    stacks = [balanced(stack) for stack in stacks]
+    while True:
+        yield even_scales(best_single_level(data, ranks[0], random_state).factors), stacks
 
 
-def sequential_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Start:
-    """Start from the best single NCPD, and factorize its components level by level, each mode by itself."""
-    base = even_scales(best_single_level(data, ranks[0], random_state).factors)
-    return base, [sequential(DenseData(U.T), ranks[1:], random_state) for U in base]
+def sequential_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[Start]:
+    """Yield starts from the best single NCPD, its components factorized level by level, each mode by itself."""
+    while True:
+        base = even_scales(best_single_level(data, ranks[0], random_state).factors)
+        yield base, [sequential(DenseData(U.T), ranks[1:], random_state) for U in base]
 
 
-def random_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Start:
-    """Draw every factor at random, with the base at the scale of the data."""
-    base = [random_factor(data, d, ranks[0], random_state) for d in data.shape]
-    scale = (data.norm_squared() ** 0.5) ** (1.0 / len(base))
-    stacks = [
-        [random_factor(data, *shape, random_state) for shape in zip([d, *ranks[1:]], ranks[1:], strict=False)]
-        for d in data.shape
-    ]
-    return [scale * U for U in base], stacks
+def random_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[Start]:
+    """Yield starts with every factor drawn at random, the base at the scale of the data."""
+    scale = (data.norm_squared() ** 0.5) ** (1.0 / len(data.shape))
+    while True:
+        base = [scale * random_factor(data, d, ranks[0], random_state) for d in data.shape]
+        yield (
+            base,
+            [
+                [random_factor(data, *shape, random_state) for shape in zip([d, *ranks[1:]], ranks[1:], strict=False)]
+                for d in data.shape
+            ],
+        )
 
 
 STACK_INITIALIZERS = {"levels": component_stacks, "sequential": sequential_stacks, "random": random_stacks}

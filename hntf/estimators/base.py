@@ -16,7 +16,10 @@ from sklearn.utils.validation import validate_data
 from hntf.arrays import Array, as_float64, host_view, is_torch
 from hntf.data import Data, as_data
 from hntf.fitting.fit import Fit, Settings
+from hntf.losses import Energy, Loss, Reconstruction
 from hntf.validation import check_choice, check_number, check_real_array, check_same_home
+
+LOSSES = ("energy", "reconstruction")
 
 MODERATE = (1e-50, 1e50)
 """Largest entries of `X` whose fourth powers stay far from overflow and underflow; others are scaled for the fit."""
@@ -136,7 +139,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        self.n_iter_ = fit.minimum.n_iter
+        # A start that cannot be bettered counts as an iteration, as scikit-learn has it.
+        self.n_iter_ = max(1, fit.minimum.n_iter)
         self.history_ = fit.history
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Array:
@@ -146,6 +150,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
+        tags.input_tags.sparse = True
         return tags
 
 
@@ -154,3 +159,15 @@ def level_index(level: Any, levels: int, *, name: str = "level") -> int:
     if not isinstance(level, numbers.Integral) or isinstance(level, bool) or not -levels <= int(level) < levels:
         raise ValueError(f"{name} must be an integer from {-levels} to {levels - 1}, got {level!r}")
     return int(level) % levels
+
+
+def checked_loss(name: str, level_weights: Sequence[float] | None, levels: int) -> Loss:
+    """Return the loss of the data that the parameters `loss` and `level_weights` name, for a number of levels."""
+    check_choice(name, "loss", LOSSES)
+    if name == "reconstruction":
+        if level_weights is not None:
+            raise ValueError("level_weights must be None with loss='reconstruction', which has no weights")
+        return Reconstruction()
+    if level_weights is not None and len(level_weights) != levels:
+        raise ValueError(f"level_weights must have one entry a level, {levels}; got {len(level_weights)}")
+    return Energy(level_weights)

@@ -11,10 +11,9 @@ from tensorly.cp_tensor import CPTensor
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
 from hntf.data.protocol import cp_dense
-from hntf.estimators.base import Input, level_index
+from hntf.estimators.base import Estimator, Input, level_index
 from hntf.estimators.results import cp_result
-from hntf.estimators.supervised import SupervisedEstimator
-from hntf.fitting.cp import CPSettings
+from hntf.fitting.restarts import SweepSettings
 from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies.cp_model import CPTape
 from hntf.least_squares.solver import solve
@@ -39,7 +38,7 @@ class CPLevel(NamedTuple):
     gather: Array | None
 
 
-class CPLevelsEstimator(SupervisedEstimator):
+class CPLevelsEstimator(Estimator):
     """Base of the estimators whose model is a `CPTensor` at every level; a subclass fits and calls `_keep_levels`."""
 
     factors_: list[Any]
@@ -48,10 +47,10 @@ class CPLevelsEstimator(SupervisedEstimator):
         if order < 2:
             raise ValueError(f"X must have order 2 or more, got order {order}")
 
-    def _cp_settings(self) -> CPSettings:
+    def _cp_settings(self) -> SweepSettings:
         """Return the parameters of the NCPD of the base, checked."""
         self._check_iterations()
-        return CPSettings("anls", self.max_iter, self.tol, self.n_init, bool(self.verbose))
+        return SweepSettings("anls", self.max_iter, self.tol, self.n_init, bool(self.verbose))
 
     def _keep_model(self, model: Any, given: Input) -> list[Array]:
         """Set the fitted attributes from a model; return the codes of the training samples at every level."""

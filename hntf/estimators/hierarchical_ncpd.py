@@ -9,10 +9,10 @@ from sklearn.utils import check_random_state
 
 from hntf.data import DenseData
 from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
-from hntf.fitting.cp import fit_screened_cp
 from hntf.fitting.initializers.components import even_scales
 from hntf.fitting.initializers.sequential import sequential
 from hntf.fitting.progress import warn_of_iterations
+from hntf.fitting.restarts import fit_screened_cp
 from hntf.hierarchies import ComponentStacks
 from hntf.validation import check_ranks
 

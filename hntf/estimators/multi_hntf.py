@@ -7,18 +7,18 @@ from typing import Any, Self
 
 from sklearn.utils import check_random_state
 
+from hntf.estimators.base import checked_loss
 from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
-from hntf.estimators.neural_ncpd import check_level_weights
-from hntf.fitting.cp import CPSettings, fit_screened_cp
+from hntf.estimators.supervised import SupervisedMixin
 from hntf.fitting.fit import fit_model
 from hntf.fitting.initializers.components import even_scales, gathers
 from hntf.fitting.optimizers import OPTIMIZERS
+from hntf.fitting.restarts import SweepSettings, fit_screened_cp
 from hntf.hierarchies import GatheredComponents
-from hntf.losses import Energy
 from hntf.validation import check_ranks
 
 
-class MultiHNTF(CPLevelsEstimator):
+class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
     r"""Hierarchical tensor factorization that gathers the components of a CP decomposition by nonnegative matrices.
 
     The base is an NCPD `[[U_1, …, U_N]]` of rank `k_0`; level l is a CP decomposition of rank `k_l`,
@@ -36,6 +36,8 @@ class MultiHNTF(CPLevelsEstimator):
         Whether one matrix a level gathers the components of all modes, as in the paper, or each mode has its own.
     train_base : bool
         Whether the base is trained along, or held as the best NCPD found.
+    loss : {"energy", "reconstruction"}
+        Whether all levels count, or the last one alone.
     level_weights : sequence of float, optional
         The weights of the levels' errors, one a level from the base, all 1 by default.
     solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
@@ -80,6 +82,7 @@ class MultiHNTF(CPLevelsEstimator):
         *,
         shared: bool = True,
         train_base: bool = False,
+        loss: str = "energy",
         level_weights: Sequence[float] | None = None,
         solver: str = "lbfgs",
         max_iter: int = 500,
@@ -94,6 +97,7 @@ class MultiHNTF(CPLevelsEstimator):
         self.n_components = n_components
         self.shared = shared
         self.train_base = train_base
+        self.loss = loss
         self.level_weights = level_weights
         self.solver = solver
         self.max_iter = max_iter
@@ -108,11 +112,11 @@ class MultiHNTF(CPLevelsEstimator):
     def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
         """Fit all levels to the data; the parameters are those of `NeuralNCPD.fit`."""
         ranks = check_ranks(self.n_components)
-        energy = Energy(check_level_weights(self.level_weights, len(ranks)))
+        data_loss = checked_loss(self.loss, self.level_weights, len(ranks))
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))._replace(n_init=1)
         random_state = check_random_state(self.random_state)
-        base_settings = CPSettings("anls", BASE_SWEEPS, BASE_TOL, self.n_init, bool(self.verbose))
+        base_settings = SweepSettings("anls", BASE_SWEEPS, BASE_TOL, self.n_init, bool(self.verbose))
         level = fit_screened_cp(given.data, ranks[0], base_settings, random_state)
         base = by_size(even_scales(level.factors))
 
@@ -120,7 +124,7 @@ class MultiHNTF(CPLevelsEstimator):
             matrices = gathers(given.data, base, ranks[1:], random_state, shared=bool(self.shared))
             return GatheredComponents(base, matrices, train_base=bool(self.train_base))
 
-        loss, labels = self._with_labels(energy, y, given.data, len(ranks))
+        loss, labels = self._with_labels(data_loss, y, given.data, len(ranks))
         fit = fit_model(given.data, start, loss, settings, rank=sum(ranks), labels=labels)
         self._report(fit)
         samples = self._keep_model(fit.model, given)

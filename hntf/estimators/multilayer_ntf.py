@@ -13,8 +13,8 @@ from hntf.data import Data, DenseData
 from hntf.data.protocol import cp_dense
 from hntf.estimators.architecture import check_mode
 from hntf.estimators.cp_levels import CPLevel, CPLevelsEstimator, by_size
-from hntf.fitting.cp import fit_screened_cp
 from hntf.fitting.progress import warn_of_iterations
+from hntf.fitting.restarts import fit_screened_cp
 from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies.cp_model import cp_relative_error
 from hntf.hierarchies.products import chain

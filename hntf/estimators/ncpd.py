@@ -11,12 +11,12 @@ from tensorly.cp_tensor import CPTensor
 from hntf.arrays import cast_like
 from hntf.estimators.architecture import check_start
 from hntf.estimators.cp_levels import CPLevel, CPLevelsEstimator, by_size
-from hntf.fitting.alternating import UPDATES, SingleLevel
-from hntf.fitting.cp import CPSettings, fit_cp
+from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls
 from hntf.fitting.initializers.components import even_scales
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.single_level import screened_start
 from hntf.fitting.progress import warn_of_iterations
+from hntf.fitting.restarts import SweepSettings, fit_alternating
 from hntf.hierarchies.cp_model import cp_relative_error
 from hntf.validation import check_choice, check_number
 
@@ -145,8 +145,8 @@ class NCPD(CPLevelsEstimator):
             drawn = [random_factor(data, d, rank, random_state) for d in data.shape]
             return SingleLevel(drawn, [None] * len(drawn), float("inf"))
 
-        settings = CPSettings(self.solver, self.max_iter, self.tol, self.n_init, bool(self.verbose))
-        level, losses = fit_cp(data, start, settings)
+        settings = SweepSettings(self.solver, self.max_iter, self.tol, self.n_init, bool(self.verbose))
+        level, losses = fit_alternating(data, start, alternating_nnls, settings, rank=rank)
         warn_of_iterations(level.converged, level.n_iter, self.tol)
         self.n_iter_, self.history_ = level.n_iter, {"loss": losses}
         model = by_size(even_scales(level.factors))

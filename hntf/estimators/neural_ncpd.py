@@ -10,17 +10,17 @@ from sklearn.utils import check_random_state
 
 from hntf.arrays import Array
 from hntf.estimators.architecture import check_start
-from hntf.estimators.base import Input
+from hntf.estimators.base import Input, checked_loss
 from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
+from hntf.estimators.supervised import SupervisedMixin
 from hntf.fitting.fit import fit_model
 from hntf.fitting.initializers.components import STACK_INITIALIZERS, component_unit
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.hierarchies import ComponentStacks
-from hntf.losses import Energy
 from hntf.validation import check_choice, check_ranks
 
 
-class NeuralNCPD(CPLevelsEstimator):
+class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
     r"""Hierarchical nonnegative CP decomposition trained end to end through exact NNLS layers.
 
     The base is `[[U_1, …, U_N]]` of rank `k_0`. In every mode its components are the data of a hierarchy, `S_{i,0} = U_iᵀ`,
@@ -38,6 +38,8 @@ class NeuralNCPD(CPLevelsEstimator):
         The rank of the base and the number of topics of each level above, for example `(7, 4, 2)`; it must not grow.
     train_base : bool
         Whether the base is trained along, or held as the best single CP found.
+    loss : {"energy", "reconstruction"}
+        Whether all levels count, or the last one alone.
     level_weights : sequence of float, optional
         The `w_l`, one a level from the base, all 1 by default.
     init : {"levels", "sequential", "random"} or list of arrays
@@ -92,6 +94,7 @@ class NeuralNCPD(CPLevelsEstimator):
         n_components: int | Sequence[int] = (8, 4, 2),
         *,
         train_base: bool = True,
+        loss: str = "energy",
         level_weights: Sequence[float] | None = None,
         init: Any = "levels",
         solver: str = "lbfgs",
@@ -106,6 +109,7 @@ class NeuralNCPD(CPLevelsEstimator):
     ) -> None:
         self.n_components = n_components
         self.train_base = train_base
+        self.loss = loss
         self.level_weights = level_weights
         self.init = init
         self.solver = solver
@@ -142,7 +146,7 @@ class NeuralNCPD(CPLevelsEstimator):
             If a parameter or `X` is not as described; the message names it.
         """
         ranks = check_ranks(self.n_components)
-        energy = Energy(check_level_weights(self.level_weights, len(ranks)))
+        data_loss = checked_loss(self.loss, self.level_weights, len(ranks))
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)
@@ -157,7 +161,7 @@ class NeuralNCPD(CPLevelsEstimator):
             base, stacks = next(starts)
             return ComponentStacks(by_size(base), stacks, train_base=bool(self.train_base), unit=unit)
 
-        loss, labels = self._with_labels(energy, y, given.data, len(ranks))
+        loss, labels = self._with_labels(data_loss, y, given.data, len(ranks))
         fit = fit_model(given.data, start, loss, settings, rank=sum(ranks), labels=labels)
         self._report(fit)
         samples = self._keep_model(fit.model, given)
@@ -171,10 +175,3 @@ class NeuralNCPD(CPLevelsEstimator):
         factors = check_start(self.init, [*((d, ranks[0]) for d in shape), *stack_shapes], given)
         base, upper = factors[: len(shape)], factors[len(shape) :]
         return base, [upper[i * levels : (i + 1) * levels] for i in range(len(shape))]
-
-
-def check_level_weights(weights: Sequence[float] | None, levels: int) -> Sequence[float] | None:
-    """Return the weights of the levels, one a level, or None."""
-    if weights is not None and len(weights) != levels:
-        raise ValueError(f"level_weights must have one entry a level, {levels}; got {len(weights)}")
-    return weights

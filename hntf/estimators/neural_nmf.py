@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import Array, cast_like, to_numpy
 from hntf.estimators.architecture import check_start
+from hntf.estimators.base import checked_loss
 from hntf.estimators.stack import StackEstimator
 from hntf.fitting.initializers import INITIALIZERS
 from hntf.fitting.optimizers import OPTIMIZERS
@@ -157,7 +158,7 @@ class NeuralNMF(StackEstimator):
             If a parameter or `X` is not as described; the message names it.
         """
         ranks = check_ranks(self.n_components)
-        loss = self._checked_loss(len(ranks))
+        loss = checked_loss(self.loss, self.level_weights, len(ranks))
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)
@@ -207,8 +208,3 @@ class NeuralNMF(StackEstimator):
             [to_numpy(x) for x in part] for part in (self.factors_, self.codes_, self.components_)
         )
         return topic_tree(factors, codes, components, feature_names, n_words)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags

@@ -12,7 +12,7 @@ from tensorly.tucker_tensor import TuckerTensor
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, identity_like, to_numpy
 from hntf.estimators.architecture import check_architecture, check_start
-from hntf.estimators.base import level_index
+from hntf.estimators.base import checked_loss, level_index
 from hntf.estimators.results import cp_result
 from hntf.estimators.stack import StackEstimator
 from hntf.fitting.initializers.network import NETWORK_INITIALIZERS
@@ -151,7 +151,7 @@ class NeuralNTF(StackEstimator):
         network = check_architecture(self.n_components, self.modes, len(given.data.shape))
         if y is not None and 0 in network.modes:
             raise ValueError("y must be None where mode 0 is compressed: the code has no samples")
-        loss = self._checked_loss(network.n_levels)
+        loss = checked_loss(self.loss, self.level_weights, network.n_levels)
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)
         init: Any = self.init

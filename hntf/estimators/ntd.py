@@ -14,10 +14,10 @@ from tensorly.tucker_tensor import TuckerTensor
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, to_numpy
 from hntf.data.protocol import matricised
 from hntf.estimators.architecture import check_ranks_of_modes, check_start
-from hntf.estimators.base import Estimator, Input, level_index
+from hntf.estimators.base import Estimator, level_index
 from hntf.fitting.alternating import UPDATES
-from hntf.fitting.blas import blas_threads_for
-from hntf.fitting.progress import History, warn_of_iterations
+from hntf.fitting.progress import warn_of_iterations
+from hntf.fitting.restarts import SweepSettings, fit_alternating
 from hntf.fitting.tucker import TUCKER_INITIALIZERS, Tucker, alternating_tucker, tucker_start
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, ModeProduct
@@ -140,11 +140,9 @@ class NTD(Estimator):
         def start() -> Tucker:
             return tucker_start(factors or TUCKER_INITIALIZERS[self.init](data, ranks, random_state))
 
-        with blas_threads_for(data, max(ranks)):
-            best = min(
-                (self._fit_once(start(), given, run) for run in range(self.n_init)), key=lambda fit: fit[0].error
-            )
-        tucker, self.history_ = best
+        settings = SweepSettings(self.solver, self.max_iter, self.tol, self.n_init, bool(self.verbose))
+        tucker, losses = fit_alternating(data, start, alternating_tucker, settings, rank=max(ranks))
+        self.history_ = {"loss": losses}
         self.n_iter_ = tucker.n_iter
         warn_of_iterations(tucker.converged, tucker.n_iter, self.tol)
         core, factors = _by_size(tucker.core, tucker.factors)
@@ -164,18 +162,6 @@ class NTD(Estimator):
         if len(checked) != order:
             raise ValueError(f"n_components must have one rank a mode, {order}; got {self.n_components!r}")
         return checked
-
-    def _fit_once(self, start: Tucker, given: Input, run: int) -> tuple[Tucker, dict[str, np.ndarray]]:
-        history = History(self.max_iter, verbose=bool(self.verbose), title=f"fit {run + 1}/{self.n_init}")
-        tucker = alternating_tucker(
-            given.data,
-            start,
-            sweeps=self.max_iter,
-            tol=self.tol,
-            update=UPDATES[self.solver],
-            callback=lambda sweep, error: history.sweep(sweep, error**2),
-        )
-        return tucker, {"loss": history.close()["loss"]}
 
     def tucker_tensor(self, level: int = 0) -> TuckerTensor:
         """Return the model, a Tucker tensor of TensorLy, in the backend and floating dtype of the training data."""

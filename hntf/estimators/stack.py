@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
-from hntf.estimators.base import Input, level_index
-from hntf.estimators.supervised import SupervisedEstimator
+from hntf.estimators.base import Estimator, Input, level_index
+from hntf.estimators.supervised import SupervisedMixin
 from hntf.fitting.fit import Fit, Settings, fit_model
 from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies import Hierarchy
 from hntf.layers import NNLSLayer
-from hntf.losses import Energy, Loss, Reconstruction
-from hntf.validation import check_choice, check_real_array
-
-LOSSES = ("energy", "reconstruction")
+from hntf.losses import Loss
+from hntf.validation import check_real_array
 
 
-class StackEstimator(SupervisedEstimator):
+class StackEstimator(SupervisedMixin, Estimator):
     """Base of the estimators whose model is a `Hierarchy`."""
-
-    loss: str
-    level_weights: Sequence[float] | None
-
-    def _checked_loss(self, levels: int) -> Loss:
-        check_choice(self.loss, "loss", LOSSES)
-        if self.loss == "reconstruction":
-            if self.level_weights is not None:
-                raise ValueError("level_weights must be None with loss='reconstruction', which has no weights")
-            return Reconstruction()
-        if self.level_weights is not None and len(self.level_weights) != levels:
-            raise ValueError(f"level_weights must have one entry a level, {levels}; got {len(self.level_weights)}")
-        return Energy(self.level_weights)
 
     def _fit_stack(
         self,

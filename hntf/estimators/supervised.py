@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, to_numpy
 from hntf.data import Data
-from hntf.estimators.base import Estimator, level_index
+from hntf.estimators.base import level_index
 from hntf.losses import LabelL2, Loss, Supervised
 from hntf.losses.labels import classifier
 from hntf.losses.targets import Labels, as_labels
 from hntf.validation import check_number
 
 
-class SupervisedEstimator(Estimator):
-    """An estimator whose codes can be trained to tell labels; a subclass calls `_with_labels` and `_keep_classifier` in `fit`."""
+class SupervisedMixin:
+    """For estimators whose codes can be trained to tell labels; they call `_with_labels` and `_keep_classifier` in `fit`."""
 
     supervision_weight: float
     supervision_level: int
+    transform: Callable[..., Array]
 
     def _with_labels(self, loss: Loss, y: Any, data: Data, levels: int) -> tuple[Loss, Labels | None]:
         """Return the loss with supervision, and the labels; without labels, the loss itself and None."""

@@ -52,7 +52,10 @@ def fit_model(
         race = settings._replace(max_iter=min(RACE, settings.max_iter))
         fits = []
         for run in range(settings.n_init):
-            objective = Objective(loss, start(), data, labels)
+            model = start()
+            if not model.factors:
+                return _nothing_to_train(data, model, loss, labels)
+            objective = Objective(loss, model, data, labels)
             single = settings.n_init == 1
             title = "fit" if single else f"start {run + 1}/{settings.n_init}"
             fits.append(_minimise(objective, settings if single else race, title))
@@ -62,6 +65,13 @@ def fit_model(
             return best
         rest = _minimise(Objective(loss, best.model, data, labels), settings._replace(max_iter=remaining), "fit")
     return _joined(best, rest)
+
+
+def _nothing_to_train(data: Data, model: Model, loss: Loss, labels: Labels | None) -> Fit:
+    """Return a model without factors of its own, such as a base that is held with no level above, as its own fit."""
+    value, _ = loss.evaluate(model, model.solve(data), labels)
+    history = {"loss": np.array([value / (data.norm_squared() or 1.0)]), "projected_gradient": np.zeros(1)}
+    return Fit(model, Minimum(np.empty(0), 0, True, "nothing to train"), history)
 
 
 def _minimise(objective: Objective, settings: Settings, title: str) -> Fit:

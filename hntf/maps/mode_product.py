@@ -110,6 +110,11 @@ class ModeProduct(LinearMap):
     def pullback(self, X: Data, dG: Gram, dC: Array, contracted: Array | None = None) -> list[Array]:
         through_gram = X.kronecker_gram_pullback(self._by_mode(len(X.shape)), dG)
         dC = dC.reshape(self.code_shape(X.shape))
+        if len(self.modes) == 1 and len(X.shape) == 2:
+            # A product with the matrix itself, which may be sparse.
+            (mode,) = self.modes
+            other = matricised(dC, mode).T
+            return [through_gram[mode] + X.mttkrp([None if i == mode else other for i in range(2)], mode)]
         return [
             through_gram[mode] + matricised(self._compressed(X, contracted, mode), mode) @ matricised(dC, mode).T
             for mode in self.modes

@@ -5,10 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 import tensorly
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import hntf
 from hntf import NCPD, NTD, HierarchicalNCPD, MultiHNTF, MultilayerNTF, NeuralNCPD, NeuralNTF
@@ -157,6 +159,38 @@ def test_missing_entries(name, X, model):
     assert np.sum((model_of_all - X)[~observed] ** 2) < np.sum((X[observed].mean() - X)[~observed] ** 2)
 
 
+MATRIX_MODELS = [
+    NCPD(3, random_state=0),
+    NTD((4, 3), random_state=0),
+    HierarchicalNCPD((4, 2), random_state=0),
+    NeuralNCPD((4, 2), random_state=0),
+    MultiHNTF((4, 2), random_state=0),
+    MultilayerNTF((4, 2), random_state=0),
+    NeuralNTF((4, 2), random_state=0),
+    NeuralNTF(((4,), (2,)), random_state=0),
+]
+
+
+@pytest.mark.parametrize("model", MATRIX_MODELS, ids=str)
+def test_a_sparse_matrix_gives_the_fit_of_the_dense_one(model):
+    X = scipy.sparse.random(20, 12, 0.4, "csr", rng=np.random.default_rng(0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        sparse, dense = clone(model).fit(X), clone(model).fit(X.toarray())
+    np.testing.assert_allclose(sparse.reconstruction_err_, dense.reconstruction_err_, rtol=1e-3)
+    np.testing.assert_allclose(sparse.transform(X), sparse.transform(X.toarray()), atol=1e-8)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", MATRIX_MODELS, ids=str)
+def test_scikit_learn_conventions(model):
+    for estimator, check in estimator_checks_generator(clone(model).set_params(max_iter=50)):
+        # That one check runs only where SciPy was imported in its array API mode.
+        if check.func.__name__ != "check_array_api_input":
+            check(estimator)
+
+
 def test_weights_of_one_change_nothing(name, X, model):
     weighted = refit(name, X, weights=np.ones(SHAPE))
     np.testing.assert_allclose(weighted.reconstruction_err_, model.reconstruction_err_, rtol=2e-2)
@@ -249,6 +283,8 @@ def test_supervision_lowers_the_error_of_the_labels():
         (NTD((2, 0, 2)), "each rank in n_components must be at least 1"),
         (NeuralNCPD((3, 4)), "n_components must not grow"),
         (NeuralNCPD((3, 2), level_weights=[1.0]), "level_weights must have one entry a level"),
+        (NeuralNCPD((3, 2), loss="kl"), "loss must be one of"),
+        (MultiHNTF((3, 2), loss="reconstruction", level_weights=[1, 1]), "level_weights must be None"),
         (NeuralNCPD((3, 2), supervision_level=2), "supervision_level must be an integer"),
         (HierarchicalNCPD((3, 4)), "n_components must not grow"),
         (HierarchicalNCPD((3, 2), n_init=0), "n_init must be at least 1"),
@@ -272,6 +308,18 @@ def test_supervision_lowers_the_error_of_the_labels():
 def test_bad_parameters_are_named(X, model, words):
     with pytest.raises(ValueError, match=words):
         model.fit(X)
+
+
+def test_a_base_that_is_held_alone_is_an_ncpd(X):
+    for model in (NeuralNCPD(3, train_base=False, random_state=0), MultiHNTF(3, random_state=0)):
+        model.fit(X)
+        np.testing.assert_allclose(model.history_["loss"][-1], model.reconstruction_err_[0] ** 2, rtol=1e-8)
+
+
+def test_the_last_level_alone(X):
+    for Model in (NeuralNCPD, MultiHNTF, NeuralNTF):
+        both, last = (Model((4, 2), loss=loss, random_state=0).fit(X) for loss in ("energy", "reconstruction"))
+        assert last.reconstruction_err_[-1] <= 1.001 * both.reconstruction_err_[-1]
 
 
 def test_labels_need_samples(X):

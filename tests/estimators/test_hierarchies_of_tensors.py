@@ -40,6 +40,7 @@ def test_neural_ncpd_on_the_reference_tensor_from_every_seed(noise):
     assert np.all(np.mean(means, axis=0) <= GOALS[noise])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "goals"),
     [

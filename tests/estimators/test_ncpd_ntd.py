@@ -53,6 +53,7 @@ def test_of_a_matrix_it_is_the_nmf_of_scikit_learn(rng):
     assert model.reconstruction_err_[0] <= 1.01 * peer.reconstruction_err_ / np.linalg.norm(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["anls", "hals"])
 def test_tucker_is_as_good_as_tensorly(rng, solver):
     core, factors = rng.random((3, 2, 2)), [rng.random((d, r)) for d, r in zip((12, 10, 9), (3, 2, 2), strict=True)]

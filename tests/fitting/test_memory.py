@@ -32,6 +32,7 @@ def X(request, monkeypatch):
     return np.random.default_rng(0).random(request.param)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [4, 25])
 def test_of_an_evaluation_or_a_sweep(X, rng, rank):
     data = hntf.as_data(X)

@@ -152,6 +152,13 @@ def check_number(value: Any, name: str, *, low: float = 0.0, integer: bool = Fal
         raise ValueError(f"{name} must be {'greater than' if strict else 'at least'} {low:g}, got {value!r}")
 
 
+def check_flag(value: Any, name: str) -> bool:
+    """Return the truth value of a flag; raise `TypeError` unless it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def check_choice(value: Any, name: str, choices: Sequence[str]) -> None:
     """Raise `ValueError` unless `value` is one of the named `choices`."""
     if value not in choices:

@@ -9,8 +9,9 @@ from typing import Any
 from hntf.arrays import Array, as_float64, backend_of
 from hntf.data.dense import DenseData
 from hntf.data.protocol import Data, Factors, cp_dense, matricised
-from hntf.least_squares.core_gram import CoreGram
+from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import Gram
+from hntf.least_squares.row_grams import RowGrams
 
 
 class WeightedData(Data):
@@ -89,38 +90,36 @@ class WeightedData(Data):
         return total
 
     def kronecker_gram(self, factors: Factors) -> Gram:
-        shape = [d if A is None else A.shape[1] for d, A in zip(self.shape, factors, strict=True)]
-        pairs = self.weights.multi_mode_dot(self._pairs_by_mode(factors), skip=-1)
-        if factors[0] is None:
-            split = pairs.reshape(len(pairs), *(r for size in shape[1:] for r in (size, size)))
-            k = math.prod(shape[1:])
-            return _pairs_last(split, first=1).reshape(-1, k, k)
-        k = math.prod(shape)
-        return CoreGram(_pairs_last(pairs.reshape([r for size in shape for r in (size, size)]), first=0).reshape(k, k))
+        arrangement, _ = self._arrangement(factors)
+        pairs = self.weights.multi_mode_dot([None if A is None else _column_products(A) for A in factors], skip=-1)
+        moved = backend_of(pairs).transpose(pairs, arrangement.order)
+        split = moved.reshape(-1, *(r for rank in arrangement.coupled for r in (rank, rank)))
+        k = math.prod(arrangement.coupled)
+        return RowGrams(_pairs_last(split, first=1).reshape(-1, k, k), arrangement)
 
     def kronecker_gram_pullback(self, factors: Factors, dG: Array) -> list[Array | None]:
-        shape = [d if A is None else A.shape[1] for d, A in zip(self.shape, factors, strict=True)]
-        first = 1 if factors[0] is None else 0
-        ranks = shape[first:]
-        split = _pairs_interleaved(dG.reshape(*shape[:first], *ranks, *ranks), first)
-        d_pairs = split.reshape(*shape[:first], *(r * r for r in ranks))
-        products = self._pairs_by_mode(factors)
+        arrangement, free = self._arrangement(factors)
+        ranks = arrangement.coupled
+        d_pairs = _pairs_interleaved(dG.reshape(-1, *ranks, *ranks), first=1)
+        tl = backend_of(dG)
+        d_pairs = d_pairs.reshape(*(self.shape[axis] for axis in free), *(rank * rank for rank in ranks))
+        d_pairs = tl.transpose(d_pairs, sorted(range(len(self.shape)), key=arrangement.order.__getitem__))
+        products = [None if A is None else _column_products(A) for A in factors]
         gradients: list[Array | None] = []
         for mode, A in enumerate(factors):
             if A is None:
                 gradients.append(None)
                 continue
             others = self.weights.multi_mode_dot(products, skip=mode)
-            d_products = matricised(others, mode) @ matricised(d_pairs, mode).T
-            gradients.append(_column_products_pullback(A, d_products))
+            gradients.append(_column_products_pullback(A, matricised(others, mode) @ matricised(d_pairs, mode).T))
         return gradients
 
-    def _pairs_by_mode(self, factors: Factors) -> list[Array | None]:
-        """Return the products of pairs of columns by mode; modes that are not compressed count as the identity, but for mode 0."""
-        tl, context = backend_of(self.array), backend_of(self.array).context(self.array)
-        identities = [None if mode == 0 else tl.eye(d, **context) for mode, d in enumerate(self.shape)]
-        full = [eye if A is None else A for A, eye in zip(factors, identities, strict=True)]
-        return [None if A is None else _column_products(A) for A in full]
+    def _arrangement(self, factors: Factors) -> tuple[Arrangement, list[int]]:
+        """Return how the code of these factors falls into problems, and the modes between them."""
+        free = [mode for mode, A in enumerate(factors) if A is None]
+        return Arrangement(
+            [d if A is None else A.shape[1] for d, A in zip(self.shape, factors, strict=True)], free
+        ), free
 
 
 def _column_products(U: Array) -> Array:

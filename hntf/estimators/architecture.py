@@ -26,7 +26,7 @@ def check_architecture(n_components: Any, modes: Any, order: int) -> Architectur
     levels = [n_components] if isinstance(n_components, numbers.Integral) else n_components
     if isinstance(levels, str) or not isinstance(levels, Sequence | np.ndarray):
         raise TypeError(f"n_components must be an integer or a tuple with one entry a level, got {n_components!r}")
-    tuples = [not isinstance(level, numbers.Integral) for level in levels]
+    tuples = [isinstance(level, Sequence | np.ndarray) for level in levels]
     if tuples != sorted(tuples, reverse=True):
         raise ValueError(
             f"n_components must name its Tucker levels, tuples, before its dense levels; got {n_components!r}"

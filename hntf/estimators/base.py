@@ -144,8 +144,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.history_ = fit.history
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Array:
-        """Fit to `X` and return the codes of its samples at the last level, `(n, k_L)`."""
-        return self.fit(X, y, **fit_params).transform(X)
+        """Fit to `X` and return the codes of its samples at the last level, `(n, k_L)`; takes what `fit` takes."""
+        data_params = {name: value for name, value in fit_params.items() if name in ("mask", "weights")}
+        return self.fit(X, y, **fit_params).transform(X, **data_params)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -168,6 +169,8 @@ def checked_loss(name: str, level_weights: Sequence[float] | None, levels: int) 
         if level_weights is not None:
             raise ValueError("level_weights must be None with loss='reconstruction', which has no weights")
         return Reconstruction()
+    if level_weights is not None and not isinstance(level_weights, Sequence | np.ndarray):
+        raise TypeError(f"level_weights must be a sequence with one entry a level, got {level_weights!r}")
     if level_weights is not None and len(level_weights) != levels:
         raise ValueError(f"level_weights must have one entry a level, {levels}; got {len(level_weights)}")
     return Energy(level_weights)

@@ -102,7 +102,7 @@ class CPLevelsEstimator(Estimator):
         level = level_index(level, len(self._levels))
         return cp_result(self._levels[level].factors, self._prototype, normalize=normalize)
 
-    def transform(self, X: Any, level: int = -1) -> Array:
+    def transform(self, X: Any, level: int = -1, *, mask: Any = None, weights: Any = None) -> Array:
         """Return the codes of samples at a level, from the features alone.
 
         Parameters
@@ -111,6 +111,8 @@ class CPLevelsEstimator(Estimator):
             Nonnegative, of the features that were fitted.
         level : int
             From 0, the base; -1 is the last.
+        mask, weights
+            As in `fit`.
 
         Returns
         -------
@@ -119,7 +121,7 @@ class CPLevelsEstimator(Estimator):
             factors of the other modes fixed. In the backend and floating dtype of `X`.
         """
         check_is_fitted(self, "factors_")
-        given = self._validated(X)
+        given = self._validated(X, mask=mask, weights=weights)
         factors, gather = self._level_like(level, given.data.prototype)
         G, C = given.data.gram(factors), given.data.mttkrp(factors, 0)
         if gather is not None:

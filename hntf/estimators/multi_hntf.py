@@ -15,7 +15,7 @@ from hntf.fitting.initializers.components import even_scales, gathers
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.restarts import SweepSettings, fit_screened_cp
 from hntf.hierarchies import GatheredComponents
-from hntf.validation import check_ranks
+from hntf.validation import check_flag, check_ranks
 
 
 class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
@@ -112,6 +112,7 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
     def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
         """Fit all levels to the data; the parameters are those of `NeuralNCPD.fit`."""
         ranks = check_ranks(self.n_components)
+        shared, train_base = check_flag(self.shared, "shared"), check_flag(self.train_base, "train_base")
         data_loss = checked_loss(self.loss, self.level_weights, len(ranks))
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))._replace(n_init=1)
@@ -121,8 +122,8 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
         base = by_size(even_scales(level.factors))
 
         def start() -> GatheredComponents:
-            matrices = gathers(given.data, base, ranks[1:], random_state, shared=bool(self.shared))
-            return GatheredComponents(base, matrices, train_base=bool(self.train_base))
+            matrices = gathers(given.data, base, ranks[1:], random_state, shared=shared)
+            return GatheredComponents(base, matrices, train_base=train_base)
 
         loss, labels = self._with_labels(data_loss, y, given.data, len(ranks))
         fit = fit_model(given.data, start, loss, settings, rank=sum(ranks), labels=labels)

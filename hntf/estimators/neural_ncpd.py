@@ -17,7 +17,7 @@ from hntf.fitting.fit import fit_model
 from hntf.fitting.initializers.components import STACK_INITIALIZERS, component_unit
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.hierarchies import ComponentStacks
-from hntf.validation import check_choice, check_ranks
+from hntf.validation import check_choice, check_flag, check_ranks
 
 
 class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
@@ -146,6 +146,7 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
             If a parameter or `X` is not as described; the message names it.
         """
         ranks = check_ranks(self.n_components)
+        train_base = check_flag(self.train_base, "train_base")
         data_loss = checked_loss(self.loss, self.level_weights, len(ranks))
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))
@@ -159,7 +160,7 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
 
         def start() -> ComponentStacks:
             base, stacks = next(starts)
-            return ComponentStacks(by_size(base), stacks, train_base=bool(self.train_base), unit=unit)
+            return ComponentStacks(by_size(base), stacks, train_base=train_base, unit=unit)
 
         loss, labels = self._with_labels(data_loss, y, given.data, len(ranks))
         fit = fit_model(given.data, start, loss, settings, rank=sum(ranks), labels=labels)

@@ -240,7 +240,7 @@ class NeuralNTF(StackEstimator):
             factors[mode] = from_numpy(to_numpy(A), core)
         return TuckerTensor((cast_like(core, prototype), [cast_like(A, prototype) for A in factors]))
 
-    def transform(self, X: Any, level: int = -1) -> Array:
+    def transform(self, X: Any, level: int = -1, *, mask: Any = None, weights: Any = None) -> Array:
         """Return the codes of samples at a level, from the features alone.
 
         Where mode 0 is compressed, a sample's code is its row of the factor of mode 0: the weights with which it takes part in the
@@ -252,6 +252,8 @@ class NeuralNTF(StackEstimator):
             Nonnegative, of the features that were fitted.
         level : int
             From 0, the finest; -1 is the last.
+        mask, weights
+            As in `fit`.
 
         Returns
         -------
@@ -261,8 +263,8 @@ class NeuralNTF(StackEstimator):
         check_is_fitted(self, "factors_")
         level = level_index(level, self._network.n_levels)
         if 0 not in self.modes_ or level >= len(self._network.tucker_ranks):
-            return super().transform(X, level)
-        given = self._validated(X)
+            return super().transform(X, level, mask=mask, weights=weights)
+        given = self._validated(X, mask=mask, weights=weights)
         slices = self._slices(level, given.data.prototype)
         record = NNLSLayer(Dense(slices.reshape(len(slices), -1).T)).solve(given.data.as_matrix())
         # The training data carry the scale in the core.

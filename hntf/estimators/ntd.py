@@ -169,7 +169,7 @@ class NTD(Estimator):
         level_index(level, 1)
         return TuckerTensor((self.core_, list(self.factors_)))
 
-    def transform(self, X: Any, level: int = 0) -> Array:
+    def transform(self, X: Any, level: int = 0, *, mask: Any = None, weights: Any = None) -> Array:
         """Return the codes of samples, `(n, r_1)`: how much each slice of the core takes part in them.
 
         Parameters
@@ -178,10 +178,12 @@ class NTD(Estimator):
             Nonnegative, of the features that were fitted.
         level : int
             0: there is one level.
+        mask, weights
+            As in `fit`.
         """
         check_is_fitted(self, "factors_")
         level_index(level, 1)
-        given = self._validated(X)
+        given = self._validated(X, mask=mask, weights=weights)
         slices = self._slices(given.data.prototype)
         record = NNLSLayer(Dense(slices.T)).solve(given.data.as_matrix())
         return cast_like(record.S / given.scale, given.prototype)

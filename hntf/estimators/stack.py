@@ -57,7 +57,7 @@ class StackEstimator(SupervisedMixin, Estimator):
     def _n_features_out(self) -> int:
         return self.codes_[-1].shape[1]
 
-    def transform(self, X: Any, level: int = -1) -> Array:
+    def transform(self, X: Any, level: int = -1, *, mask: Any = None, weights: Any = None) -> Array:
         """Return the codes of samples at a level, from the features alone.
 
         Parameters
@@ -66,6 +66,8 @@ class StackEstimator(SupervisedMixin, Estimator):
             Nonnegative, of the features that were fitted.
         level : int
             From 0, the finest; -1 is the last.
+        mask, weights
+            As in `fit`.
 
         Returns
         -------
@@ -74,7 +76,7 @@ class StackEstimator(SupervisedMixin, Estimator):
         """
         check_is_fitted(self, "factors_")
         level = level_index(level, len(self.codes_))
-        given = self._validated(X)
+        given = self._validated(X, mask=mask, weights=weights)
         hierarchy = self._hierarchy_like(given.data.prototype)
         tape = Hierarchy(hierarchy.layers[: level + 1]).solve(given.data)
         return cast_like(tape[level].S / given.scale, given.prototype)

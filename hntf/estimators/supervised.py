@@ -6,15 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
-from hntf.arrays import Array, as_float64, cast_like, from_numpy, to_numpy
+from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
 from hntf.data import Data
 from hntf.estimators.base import level_index
 from hntf.losses import LabelL2, Loss, Supervised
 from hntf.losses.labels import classifier
-from hntf.losses.targets import Labels, as_labels
+from hntf.losses.targets import Labels, as_labels, is_unknown
 from hntf.validation import check_number
 
 
@@ -58,5 +57,8 @@ class SupervisedMixin:
         return self.classes_[np.argmax(to_numpy(scores), axis=1)]
 
     def score(self, X: Any, y: Any) -> float:
-        """Return the accuracy of `predict` on samples with known classes `y`, `(n,)`."""
-        return float(accuracy_score(to_numpy(y), self.predict(X)))
+        """Return the accuracy of `predict` on the samples whose class in `y`, `(n,)`, is known."""
+        labels = (to_numpy(y) if is_torch(y) else np.asarray(y, dtype=object)).tolist()
+        known = np.array([not is_unknown(label) for label in labels], dtype=bool)
+        correct = self.predict(X) == np.array([label if ok else None for label, ok in zip(labels, known, strict=True)])
+        return float(np.mean(correct[known]))

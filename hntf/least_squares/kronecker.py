@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Self
 
 from hntf.arrays import Array, backend_of
 from hntf.least_squares import kinks, matrix_free
+from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import StructuredGram, is_finite, unit_columns
 from hntf.least_squares.on_support import solve_on_support
 from hntf.least_squares.solver import solve
@@ -21,8 +22,8 @@ from hntf.least_squares.solver import solve
 LARGEST_FORMED = 512
 """Columns up to which the Kronecker product is formed: elimination beats conjugate gradients there, and 2 MiB are no matter."""
 
-RIDGE = 1e-12
-"""Of the preconditioner's Grams, relative to their diagonal: they may be singular."""
+SINGULAR = 1e-10
+"""Smallest eigenvalue, of a Gram with unit columns, from which on it counts as regular; a singular one gets it as a ridge."""
 
 
 class PerAxis:
@@ -48,9 +49,7 @@ class KroneckerGram(StructuredGram):
     def __init__(self, grams: Sequence[Array | None], shape: Sequence[int]) -> None:
         self.grams = list(grams)
         self.shape = tuple(shape)
-        free = [i for i, G in enumerate(grams) if G is None]
-        self._order = free + [i for i, G in enumerate(grams) if G is not None]
-        self._solved = tuple(self.shape[i] for i in self._order[len(free) :])
+        self._arrangement = Arrangement(shape, [axis for axis, G in enumerate(grams) if G is None])
         self._coupled = [G for G in grams if G is not None]
 
     def apply(self, S: Array) -> Array:
@@ -73,22 +72,41 @@ class KroneckerGram(StructuredGram):
         return all(is_finite(G) for G in self._coupled)
 
     def solve(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
-        rows = self._to_rows(C)
-        start = None if support is None else self._to_rows(support)
-        if rows.shape[1] <= LARGEST_FORMED:
+        rows = self._arrangement.to_rows(C)
+        start = None if support is None else self._arrangement.to_rows(support)
+        if self._is_formed:
             S, found, n_iter = solve(self.formed(), rows, start)
         else:
             S, found, n_iter = self._solve_matrix_free(rows, start)
-        return self._from_rows(S, C), self._from_rows(found, C), n_iter
+        return self._arrangement.from_rows(S, C), self._arrangement.from_rows(found, C), n_iter
 
     def solve_on_support(self, C: Array, support: Array) -> Array:
-        rows, passive = self._to_rows(C), self._to_rows(support)
-        if rows.shape[1] <= LARGEST_FORMED:
+        rows, passive = self._arrangement.to_rows(C), self._arrangement.to_rows(support)
+        if self._is_formed:
             V = solve_on_support(self.formed(), rows, passive)
         else:
             scaled, norms = self._scaled()
             V = matrix_free.solve_on_support(scaled, rows / norms, passive) / norms
-        return self._from_rows(V, C)
+        return self._arrangement.from_rows(V, C)
+
+    @cached_property
+    def _is_formed(self) -> bool:
+        return math.prod(self._arrangement.coupled) <= LARGEST_FORMED
+
+    @cached_property
+    def _spectra(self) -> list[tuple[float, float]]:
+        """The smallest and the largest eigenvalue of every Gram with unit columns."""
+        tl = backend_of(self._coupled[0])
+        values = [tl.eigh(unit_columns(G)[0])[0] for G in self._coupled]
+        return [(float(v.min()), float(v.max())) for v in values]
+
+    @property
+    def _is_singular(self) -> bool:
+        return any(smallest < SINGULAR for smallest, _ in self._spectra)
+
+    @property
+    def _curvature(self) -> float:
+        return math.prod(largest for _, largest in self._spectra)
 
     def formed(self) -> Array:
         """Return the Kronecker product of the Grams that are no identities."""
@@ -96,15 +114,18 @@ class KroneckerGram(StructuredGram):
 
     def _solve_matrix_free(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
         scaled, norms = self._scaled()
-        S, found, iterations = matrix_free.block_pivoting(scaled, C / norms, support)
-        S = S / norms
-        n_iter = int(abs(iterations).max())
-        hard = iterations < 0
-        if bool(hard.any()):
-            # Singular or degenerate rows need the elimination after all.
-            S[hard], found[hard], more = solve(self.formed(), C[hard], found[hard])
-            n_iter += more
-        kinks.record(KroneckerGram([None, *self._coupled], (len(C), *self._solved)), C, S, found)
+        if self._is_singular:
+            S = matrix_free.projected_gradient(scaled, C / norms, self._curvature) / norms
+            found, n_iter = S > 0, matrix_free.GRADIENT_STEPS
+        else:
+            S, found, iterations = matrix_free.block_pivoting(scaled, C / norms, support)
+            S = S / norms
+            n_iter = int(abs(iterations).max())
+            hard = iterations < 0
+            if bool(hard.any()):
+                # Degenerate rows need the elimination after all.
+                S[hard], found[hard], _ = solve(self.formed(), C[hard], found[hard])
+        kinks.record(KroneckerGram([None, *self._coupled], (len(C), *self._arrangement.coupled)), C, S, found)
         return S, found, n_iter
 
     def _scaled(self) -> tuple[matrix_free.Operator, Array]:
@@ -112,10 +133,11 @@ class KroneckerGram(StructuredGram):
         tl = backend_of(self._coupled[0])
         grams, norms = zip(*(unit_columns(G) for G in self._coupled), strict=True)
         identities = [tl.eye(len(G), **tl.context(G)) for G in grams]
-        inverses = [tl.solve(G + RIDGE * eye, eye) for G, eye in zip(grams, identities, strict=True)]
-        shape = (-1, *self._solved)
+        inverses = [tl.solve(G + SINGULAR * eye, eye) for G, eye in zip(grams, identities, strict=True)]
+        ridge = SINGULAR if self._is_singular else 0.0
+        shape = (-1, *self._arrangement.coupled)
         operator = matrix_free.Operator(
-            lambda S: self._times(S.reshape(shape), [None, *grams]).reshape(S.shape),
+            lambda S: self._times(S.reshape(shape), [None, *grams]).reshape(S.shape) + ridge * S,
             lambda R: self._times(R.reshape(shape), [None, *inverses]).reshape(R.shape),
         )
         return operator, reduce(tl.kron, norms)
@@ -128,15 +150,3 @@ class KroneckerGram(StructuredGram):
                 shape = S.shape
                 S = (M @ S.reshape(math.prod(shape[:axis]), shape[axis], -1)).reshape(shape)
         return S
-
-    def _to_rows(self, C: Array) -> Array:
-        moved = backend_of(C).transpose(C.reshape(self.shape), self._order)
-        return moved.reshape(-1, math.prod(self._solved))
-
-    def _from_rows(self, rows: Array, like: Array) -> Array:
-        moved = rows.reshape([self.shape[i] for i in self._order])
-        return backend_of(rows).transpose(moved, _inverse(self._order)).reshape(like.shape)
-
-
-def _inverse(order: Sequence[int]) -> list[int]:
-    return sorted(range(len(order)), key=order.__getitem__)

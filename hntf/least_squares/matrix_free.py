@@ -14,7 +14,9 @@ from hntf.least_squares.pivoting import pivot
 
 CG_TOL = 1e-15
 DUAL_TOL = 1e-12
-MAX_ITERATIONS = 150
+MOST_STEPS = 300
+MAX_ITERATIONS = 100
+GRADIENT_STEPS = 1000
 
 
 class Operator(NamedTuple):
@@ -33,7 +35,7 @@ def solve_on_support(G: Operator, C: Array, support: Array, start: Array | None 
     direction = z
     rho = tl.sum(residual * z, axis=1)
     target = CG_TOL**2 * tl.sum(C * C * support, axis=1)
-    for _ in range(2 * C.shape[1]):
+    for _ in range(min(2 * C.shape[1], MOST_STEPS)):
         if bool((tl.sum(residual * residual, axis=1) <= target).all()):
             break
         product = G.apply(direction) * support
@@ -67,3 +69,28 @@ def block_pivoting(G: Operator, C: Array, support: Array | None) -> tuple[Array,
         tolerance=DUAL_TOL,
         max_iterations=MAX_ITERATIONS,
     )
+
+
+def projected_gradient(G: Operator, C: Array, curvature: float) -> Array:
+    """Return a near solution by accelerated projected gradients that restart where they turn uphill.
+
+    For a singular Gram matrix, whose many solutions are as good as each other and which pivoting does not settle.
+
+    References
+    ----------
+    Beck, Teboulle (2009), *A fast iterative shrinkage-thresholding algorithm for linear inverse problems*, SIAM J. Imaging Sci.
+    O'Donoghue, Candès (2015), *Adaptive restart for accelerated gradient schemes*, Found. Comput. Math.
+    """
+    S = 0 * C
+    ahead, momentum = S, 1.0
+    for _ in range(GRADIENT_STEPS):
+        gradient = G.apply(ahead) - C
+        moved = ahead - gradient / curvature
+        moved = moved * (moved > 0)
+        step = moved - S
+        if float((gradient * step).sum()) > 0:
+            momentum = 1.0
+        next_momentum = 0.5 * (1 + (1 + 4 * momentum**2) ** 0.5)
+        ahead = moved + (momentum - 1) / next_momentum * step
+        S, momentum = moved, next_momentum
+    return S

@@ -82,6 +82,9 @@ class KhatriRao(LinearMap):
         return X.input_gradient(dC, [None, *self._factors])
 
     def apply(self, S: Array) -> Array:
+        rank = self._factors[0].shape[1]
+        if S.ndim != 2 or S.shape[1] != rank:
+            raise ValueError(f"S must have shape (n, {rank}), got {tuple(S.shape)}")
         return cp_dense(S, [None, *self._factors])
 
     def apply_pullback(self, S: Array, dX: Array) -> tuple[Array, list[Array]]:

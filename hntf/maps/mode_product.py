@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Self
+
+import numpy as np
 
 from hntf.arrays import Array
 from hntf.data import Data, DenseData
@@ -51,6 +54,8 @@ class ModeProduct(LinearMap):
 
     def __init__(self, factors: Sequence[Array], modes: Sequence[int] | None = None) -> None:
         self._factors = checked_factors(factors, "factors")
+        if modes is not None and not isinstance(modes, Sequence | range | np.ndarray):
+            raise TypeError(f"modes must be a sequence of integers, got {modes!r}")
         self.modes = tuple(range(1, len(self._factors) + 1) if modes is None else modes)
         if len(self.modes) != len(self._factors):
             raise ValueError(f"modes must name one mode a factor, {len(self._factors)}; got {self.modes}")
@@ -146,7 +151,13 @@ class ModeProduct(LinearMap):
 
     def _expand(self, S: Array, shape: tuple[int, ...]) -> Array:
         """Return `M(S)` of the given shape."""
-        core = S.reshape(self.code_shape(shape))
+        expected = self.code_shape(shape)
+        if math.prod(S.shape) != math.prod(expected):
+            raise ValueError(
+                f"S must be the code as a tensor, of shape map.code_shape(X.shape), where not all modes are compressed; "
+                f"got {tuple(S.shape)}"
+            )
+        core = S.reshape(expected)
         transposed = [None if A is None else A.T for A in self._by_mode(len(shape))]
         return DenseData(core).multi_mode_dot(transposed, skip=-1)
 

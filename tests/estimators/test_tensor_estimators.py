@@ -155,6 +155,12 @@ def test_missing_entries(name, X, model):
     by_nan, by_mask = refit(name, missing, mask="nan"), refit(name, np.where(observed, X, 100.0), mask=observed)
     np.testing.assert_allclose(by_nan.reconstruction_err_, by_mask.reconstruction_err_, rtol=1e-6)
     assert by_nan.reconstruction_err_[0] <= 1.5 * model.reconstruction_err_[0] + 0.05
+    # The codes of the training samples leave the missing entries out too.
+    code = by_nan.transform(missing, mask="nan")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        np.testing.assert_allclose(clone(by_nan).fit_transform(missing, mask="nan"), code, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(by_mask.transform(np.where(observed, X, 1e3), mask=observed), code, rtol=1e-3, atol=1e-3)
     if name == "NeuralNTF one mode":
         # Three numbers for the seven of a fibre: too free to predict the missing ones.
         return
@@ -261,6 +267,7 @@ def test_labels_of_samples(name):
     assert model.decision_function(data.X[:3]).shape == (3, 2)
     tensor = refit(name, torch.tensor(data.X), y=torch.tensor(y))
     assert tensor.score(torch.tensor(data.X), data.supergroups) == 1.0
+    assert model.score(data.X, np.where(y == -1, -1, data.supergroups)) == 1.0
     unsupervised = model.fit(data.X)
     with pytest.raises(NotFittedError):
         unsupervised.predict(data.X)
@@ -327,6 +334,39 @@ def test_the_last_level_alone(X):
     for Model in (NeuralNCPD, MultiHNTF, NeuralNTF):
         both, last = (Model((4, 2), loss=loss, random_state=0).fit(X) for loss in ("energy", "reconstruction"))
         assert last.reconstruction_err_[-1] <= 1.001 * both.reconstruction_err_[-1]
+
+
+def test_labels_of_any_kind_and_unknown_ones(X):
+    for y in (["a"] * 4 + ["b"] * 4 + [-1], ["a"] * 4 + ["b"] * 4 + [None], [0.0] * 4 + [1.0] * 4 + [np.nan]):
+        model = NeuralNTF((3, 2), max_iter=20, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X, y)
+        assert model.classes_.tolist() == [y[0], y[4]]
+        assert 0.0 <= model.score(X, y) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (MultiHNTF((3, 2), shared="by mode"), "shared must be True or False"),
+        (NeuralNCPD((3, 2), train_base="no"), "train_base must be True or False"),
+        (NeuralNTF((3, 2), level_weights=1.0), "level_weights must be a sequence"),
+        (NeuralNTF((4, 2.0)), "each rank in n_components must be an integer"),
+    ],
+)
+def test_wrong_types_are_named(X, model, words):
+    with pytest.raises(TypeError, match=words):
+        model.fit(X)
+
+
+def test_ranks_above_the_dimensions_take_bounded_time(X):
+    """Their Gram matrix is singular and too large to be formed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = NTD((12, 12, 12), max_iter=3, random_state=0).fit(X)
+    assert np.all(np.diff(model.history_["loss"]) < 0)
+    assert model.reconstruction_err_[0] < 0.2
 
 
 def test_labels_need_samples(X):

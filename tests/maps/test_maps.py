@@ -183,6 +183,13 @@ def test_permuting_modes_with_their_factors_changes_nothing(backend, rng, order,
         (lambda: NNLSLayer(ModeProduct([np.ones((2, 2))], [3])).forward(np.ones((2, 2))), ValueError, "order above 3"),
         (lambda: NNLSLayer(KhatriRao([np.ones((2, 2))])).forward(np.ones((2, 2, 2))), ValueError, r"shape \(n, 2\)"),
         (lambda: ModeProduct([np.ones((4, 2))], [2]).apply(np.ones((3, 6))), ValueError, "S must be a tensor"),
+        (
+            lambda: ModeProduct([np.ones((4, 2))], [1]).apply(np.ones((3, 6))),
+            ValueError,
+            "S must be the code as a tensor",
+        ),
+        (lambda: ModeProduct([np.ones((4, 2))], 1), TypeError, "modes must be a sequence"),
+        (lambda: KhatriRao([np.ones((4, 2))] * 2).apply(np.ones((3, 1))), ValueError, r"S must have shape \(n, 2\)"),
     ],
 )
 def test_bad_input_is_named(call, error, words):

@@ -1,0 +1,28 @@
+"""A code tensor as separate problems: axes that separate them become rows, axes that couple their entries become columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hntf.arrays import Array, backend_of
+
+
+class Arrangement:
+    """How a code tensor of `shape`, flattened to `(shape[0], k)`, falls into problems; `separate` names the axes between them."""
+
+    def __init__(self, shape: Sequence[int], separate: Sequence[int]) -> None:
+        self.shape = tuple(shape)
+        self.order = [*separate, *(axis for axis in range(len(shape)) if axis not in separate)]
+        self.coupled = tuple(self.shape[axis] for axis in self.order[len(separate) :])
+
+    def to_rows(self, code: Array) -> Array:
+        """Return the code with one row a problem."""
+        moved = backend_of(code).transpose(code.reshape(self.shape), self.order)
+        return moved.reshape(-1, math.prod(self.coupled))
+
+    def from_rows(self, rows: Array, like: Array) -> Array:
+        """Return the code whose rows are given, in the shape of `like`."""
+        moved = rows.reshape([self.shape[axis] for axis in self.order])
+        inverse = sorted(range(len(self.order)), key=self.order.__getitem__)
+        return backend_of(rows).transpose(moved, inverse).reshape(like.shape)

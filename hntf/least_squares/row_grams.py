@@ -1,0 +1,37 @@
+"""One Gram matrix for each problem of a code tensor, as weights make it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hntf.arrays import Array
+from hntf.least_squares.arrangement import Arrangement
+from hntf.least_squares.gram import StructuredGram, apply_gram, is_finite, symmetric_outer
+from hntf.least_squares.on_support import solve_on_support
+from hntf.least_squares.solver import solve
+
+
+class RowGrams(StructuredGram):
+    """The Gram matrices `(problems, k, k)` of the problems into which a code falls."""
+
+    def __init__(self, G: Array, arrangement: Arrangement) -> None:
+        self.G = G
+        self.arrangement = arrangement
+
+    def apply(self, S: Array) -> Array:
+        return self.arrangement.from_rows(apply_gram(self.G, self.arrangement.to_rows(S)), S)
+
+    def outer(self, V: Array, S: Array) -> Any:
+        return symmetric_outer(self.arrangement.to_rows(V), self.arrangement.to_rows(S), self.G)
+
+    def is_finite(self) -> bool:
+        return is_finite(self.G)
+
+    def solve(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
+        start = None if support is None else self.arrangement.to_rows(support)
+        S, found, n_iter = solve(self.G, self.arrangement.to_rows(C), start)
+        return self.arrangement.from_rows(S, C), self.arrangement.from_rows(found, C), n_iter
+
+    def solve_on_support(self, C: Array, support: Array) -> Array:
+        V = solve_on_support(self.G, self.arrangement.to_rows(C), self.arrangement.to_rows(support))
+        return self.arrangement.from_rows(V, C)

@@ -93,6 +93,7 @@ def test_a_tensor_with_one_feature_mode_more_of_length_one_is_the_matrix():
     np.testing.assert_allclose(tensor.reconstruction_err_, matrix.reconstruction_err_, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_neural_ncpd_trained_beats_held_base_and_sequential():
     X = make_hierarchical_tensor(noise=0.4, random_state=3).X
     energy = {
@@ -147,6 +148,7 @@ def test_multilayer_ntf_multiplies_up_the_lead_factors(lead_mode):
     assert np.linalg.norm(T - level) <= 1.1 * single * np.linalg.norm(T)
 
 
+@pytest.mark.slow
 def test_a_planted_tucker_hierarchy_is_recovered(rng):
     A = [rng.random((d, 4)) * (rng.random((d, 4)) < 0.5) for d in (12, 10)]
     B = [rng.random((4, 2)) * (rng.random((4, 2)) < 0.7) + 0.05 for _ in range(2)]

@@ -108,6 +108,7 @@ def test_transform_is_the_best_code_for_the_features(X, model):
         np.testing.assert_allclose(back.reshape(4, -1), S @ basis, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_new_samples_one_by_one_give_the_same_codes(X, model):
     together = model.transform(X)
     assert together.shape == (SHAPE[0], len(model.get_feature_names_out()))

@@ -10,10 +10,11 @@ from hntf.fitting.alternating import alternating_nnls, start_from
 from hntf.fitting.initializers import INITIALIZERS
 from hntf.fitting.initializers.nndsvd import _nonnegative_double_svd, _truncated_svd
 from hntf.fitting.scaling import balanced
-from tests.problems import seeds
+from tests.problems import few, seeds
 
 
 @pytest.mark.parametrize("name", list(INITIALIZERS))
+@few
 @given(
     seed=seeds,
     shape=st.tuples(st.integers(1, 8), st.integers(1, 8)),

@@ -5,7 +5,7 @@ from hypothesis import given
 import hntf
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.stopping import Evaluation, relative_projected_gradient
-from tests.problems import seeds
+from tests.problems import few, seeds
 
 ITERATIONS = {"lbfgs": 500, "projected_gradient": 2000, "sgd": 5000, "adam": 5000}
 ACCURACY = {"lbfgs": 1e-6, "projected_gradient": 1e-5, "sgd": 1e-3, "adam": 1e-3}
@@ -26,6 +26,7 @@ def quadratic(rng, backend, n=8):
 
 
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
+@few
 @given(seed=seeds)
 def test_they_find_the_minimum_of_a_bounded_quadratic(backend, name, seed):
     objective, minimum = quadratic(np.random.default_rng(seed), backend)

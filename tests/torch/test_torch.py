@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 import hntf
-from tests.problems import seeds
+from tests.problems import few, seeds
 
 
 def draw(seed, *shapes):
@@ -19,6 +19,7 @@ def margin(X, A, l1=0.0, l2=0.0):
     return hntf.nnls(A, X.T, l1=l1, l2=l2, return_info=True)[1].margin
 
 
+@few
 @given(seeds, st.integers(1, 5), st.integers(2, 6), st.integers(1, 4), st.sampled_from([0.0, 0.2]))
 def test_first_and_second_derivatives(seed, n, m, k, penalty):
     assume(k <= m)

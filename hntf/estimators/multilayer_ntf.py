@@ -18,6 +18,7 @@ from hntf.fitting.restarts import fit_screened_cp
 from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies.cp_model import cp_relative_error
 from hntf.hierarchies.products import chain
+from hntf.least_squares.solver import solve
 from hntf.validation import check_ranks
 
 
@@ -49,8 +50,9 @@ class MultilayerNTF(CPLevelsEstimator):
         `factors_[i][l]` is the factor `V_i` of mode i that level l found: `(k_{l−1}, k_l)` in the lead mode above the base,
         else `(d_i, k_l)`.
     codes_ : list of lists of arrays, `(k_0, k_l)`
-        `codes_[m][l]`, in the lead mode, is the product of the lead factors above the base: how much of each component of level l
-        is in those of the base. In other modes the components of a level are new: the list is empty.
+        `codes_[i][l]`: how much of each component of level l is in those of the base. In the lead mode the product of the lead
+        factors above the base; in other modes, whose components are new at every level, the best nonnegative combination of
+        them.
     components_ : list of lists of arrays, `(k_l, d_i)`
         `components_[i][l]` are the components of level l over the entries of mode i.
     reconstruction_err_ : array, `(L + 1,)`
@@ -127,8 +129,11 @@ class MultilayerNTF(CPLevelsEstimator):
         prototype = given.prototype
         self.factors_ = [[cast_like(factors[mode], prototype) for factors in found] for mode in range(order)]
         self.components_ = [[cast_like(model[mode].T, prototype) for model in models] for mode in range(order)]
-        memberships = chain([identity_like(ranks[0], leads[0]), *(factors[lead] for factors in found[1:])])
-        self.codes_ = [[cast_like(R, prototype) for R in memberships] if mode == lead else [] for mode in range(order)]
+        gathered = chain([identity_like(ranks[0], leads[0]), *(factors[lead] for factors in found[1:])])
+        self.codes_ = [
+            [cast_like(R, prototype) for R in (gathered if mode == lead else _memberships([m[mode] for m in models]))]
+            for mode in range(order)
+        ]
         return self
 
 
@@ -140,3 +145,9 @@ def _with_unit_lead(factors: Sequence[Array], lead: int) -> list[Array]:
         size = size * norm
     share = size ** (1.0 / (len(units) - 1))
     return [U if mode == lead else U * share for mode, U in enumerate(units)]
+
+
+def _memberships(components: Sequence[Array]) -> list[Array]:
+    """Return how much of each level's components is in those of the base: `argmin_{R ≥ 0} ‖U − V Rᵀ‖`, the identity at level 0."""
+    base, *upper = components
+    return [identity_like(base.shape[1], base), *(solve(V.T @ V, base.T @ V).S for V in upper)]

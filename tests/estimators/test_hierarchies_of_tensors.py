@@ -138,7 +138,8 @@ def test_multilayer_ntf_multiplies_up_the_lead_factors(lead_mode):
     for mode in range(3):
         if mode != lead:
             np.testing.assert_allclose(model.components_[mode][2].T, model.factors_[mode][2])
-            assert model.codes_[mode] == []
+            base, upper = model.factors_[mode][0], model.factors_[mode][2]
+            np.testing.assert_allclose(model.codes_[mode][2], hntf.nnls(upper, base).T, atol=1e-9)
     # Level 1 is an NCPD of the tensor of the base's components: better than any other start would leave it.
     base = [components[0].T for components in model.components_]
     base[lead] = np.eye(7)

@@ -102,8 +102,11 @@ class Data(ABC):
 
     def kronecker_gram(self, factors: Factors) -> Gram:
         """Return the Gram matrix of `S ↦ S ×_i A_i`, over all modes whose factor is not None."""
-        shape = [d if A is None else A.shape[1] for d, A in zip(self.shape, factors, strict=True)]
-        return KroneckerGram([None if A is None else A.T @ A for A in factors], shape)
+        return KroneckerGram([None if A is None else A.T @ A for A in factors], self.compressed_shape(factors))
+
+    def compressed_shape(self, factors: Factors) -> list[int]:
+        """Return the shape of `X ×_i A_iᵀ`, over all modes whose factor is not None."""
+        return [d if A is None else A.shape[1] for d, A in zip(self.shape, factors, strict=True)]
 
     def kronecker_gram_pullback(self, factors: Factors, dG: Any) -> list[Array | None]:
         """Return the gradients with respect to the factors for the gradient of `symmetric_outer`, None where there is none."""

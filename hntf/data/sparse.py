@@ -32,6 +32,11 @@ class SparseData(Data):
     def extent(self) -> tuple[float, float]:
         return float(self.matrix.data.min(initial=0.0)), float(self.matrix.data.max(initial=0.0))
 
+    @property
+    def _coordinates(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows and the columns of the stored entries, zeros among them too."""
+        return np.repeat(np.arange(self.shape[0]), np.diff(self.matrix.indptr)), self.matrix.indices
+
     def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:
         return self.matrix @ factors[1] if mode == 0 else self.transposed @ factors[0]
 
@@ -45,8 +50,7 @@ class SparseData(Data):
         return product if right is None else product @ right
 
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
-        rows = np.repeat(np.arange(self.shape[0]), np.diff(self.matrix.indptr))
-        columns = self.matrix.indices
+        rows, columns = self._coordinates
         entries = np.empty(len(rows))
         block = max(1, 2**22 // dC.shape[1])
         for start in range(0, len(rows), block):
@@ -61,8 +65,7 @@ class SparseData(Data):
         return self
 
     def weigh(self, dX: Array) -> Any:
-        rows = np.repeat(np.arange(self.shape[0]), np.diff(self.matrix.indptr))
-        columns = self.matrix.indices
+        rows, columns = self._coordinates
         return scipy.sparse.csr_array((dX[rows, columns], (rows, columns)), shape=self.shape)
 
     def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hntf.arrays import Array, as_float64, backend_of
@@ -70,12 +70,9 @@ class WeightedData(Data):
         return WeightedData(self.array.reshape(n, -1), self.weights.array.reshape(n, -1))
 
     def tucker_gram(self, core: Array, factors: Factors, mode: int) -> Array:
-        pairs = [None if i == mode else _column_products(U) for i, U in enumerate(factors)]
-        products = matricised(self.weights.multi_mode_dot(pairs, skip=mode), mode)
-        ranks = [r for i, r in enumerate(core.shape) if i != mode]
-        k = math.prod(ranks)
-        split = products.reshape(-1, *(r for size in ranks for r in (size, size)))
-        grams = _pairs_last(split, first=1).reshape(-1, k, k)
+        others = [None if i == mode else U for i, U in enumerate(factors)]
+        products = matricised(self.weights.multi_mode_dot(_column_products_by_mode(others), skip=mode), mode)
+        grams = _grams_of_rows(products, [r for i, r in enumerate(core.shape) if i != mode])
         core = matricised(core, mode)
         return core @ grams @ core.T
 
@@ -90,36 +87,34 @@ class WeightedData(Data):
         return total
 
     def kronecker_gram(self, factors: Factors) -> Gram:
-        arrangement, _ = self._arrangement(factors)
-        pairs = self.weights.multi_mode_dot([None if A is None else _column_products(A) for A in factors], skip=-1)
-        moved = backend_of(pairs).transpose(pairs, arrangement.order)
-        split = moved.reshape(-1, *(r for rank in arrangement.coupled for r in (rank, rank)))
-        k = math.prod(arrangement.coupled)
-        return RowGrams(_pairs_last(split, first=1).reshape(-1, k, k), arrangement)
+        arrangement = self._arrangement(factors)
+        products = self.weights.multi_mode_dot(_column_products_by_mode(factors), skip=-1)
+        moved = backend_of(products).transpose(products, arrangement.order)
+        return RowGrams(_grams_of_rows(moved, arrangement.coupled), arrangement)
 
     def kronecker_gram_pullback(self, factors: Factors, dG: Array) -> list[Array | None]:
-        arrangement, free = self._arrangement(factors)
+        arrangement = self._arrangement(factors)
         ranks = arrangement.coupled
-        d_pairs = _pairs_interleaved(dG.reshape(-1, *ranks, *ranks), first=1)
-        tl = backend_of(dG)
-        d_pairs = d_pairs.reshape(*(self.shape[axis] for axis in free), *(rank * rank for rank in ranks))
-        d_pairs = tl.transpose(d_pairs, sorted(range(len(self.shape)), key=arrangement.order.__getitem__))
-        products = [None if A is None else _column_products(A) for A in factors]
+        d_products = _pairs_interleaved(dG.reshape(-1, *ranks, *ranks))
+        d_products = d_products.reshape(*arrangement.separate, *(rank * rank for rank in ranks))
+        d_products = backend_of(dG).transpose(d_products, arrangement.inverse)
+        products = _column_products_by_mode(factors)
         gradients: list[Array | None] = []
         for mode, A in enumerate(factors):
             if A is None:
                 gradients.append(None)
                 continue
             others = self.weights.multi_mode_dot(products, skip=mode)
-            gradients.append(_column_products_pullback(A, matricised(others, mode) @ matricised(d_pairs, mode).T))
+            gradients.append(_column_products_pullback(A, matricised(others, mode) @ matricised(d_products, mode).T))
         return gradients
 
-    def _arrangement(self, factors: Factors) -> tuple[Arrangement, list[int]]:
-        """Return how the code of these factors falls into problems, and the modes between them."""
-        free = [mode for mode, A in enumerate(factors) if A is None]
-        return Arrangement(
-            [d if A is None else A.shape[1] for d, A in zip(self.shape, factors, strict=True)], free
-        ), free
+    def _arrangement(self, factors: Factors) -> Arrangement:
+        """Return how the code of these factors falls into problems: modes without a factor separate them."""
+        return Arrangement(self.compressed_shape(factors), [mode for mode, A in enumerate(factors) if A is None])
+
+
+def _column_products_by_mode(factors: Factors) -> list[Array | None]:
+    return [None if A is None else _column_products(A) for A in factors]
 
 
 def _column_products(U: Array) -> Array:
@@ -132,14 +127,15 @@ def _column_products_pullback(U: Array, d_products: Array) -> Array:
     return backend_of(U).einsum("jab,jb->ja", d_products + d_products.mT, U)
 
 
-def _pairs_last(split: Array, first: int) -> Array:
-    """Move the axes `(…, r, r, s, s)` of pairs to `(…, r, s, r, s)`."""
-    axes = list(range(first, split.ndim))
-    return backend_of(split).transpose(split, [*range(first), *axes[::2], *axes[1::2]])
+def _grams_of_rows(products: Array, ranks: Sequence[int]) -> Array:
+    """Return the Grams `(rows, k, k)` whose entries are products of pairs, `(rows…, r², s², …)` for the ranks r, s, …."""
+    split = products.reshape(-1, *(r for rank in ranks for r in (rank, rank)))
+    axes = range(1, split.ndim)
+    k = math.prod(ranks)
+    return backend_of(split).transpose(split, [0, *axes[::2], *axes[1::2]]).reshape(-1, k, k)
 
 
-def _pairs_interleaved(split: Array, first: int) -> Array:
-    """Move the axes `(…, r, s, r, s)` of pairs to `(…, r, r, s, s)`."""
-    half = (split.ndim - first) // 2
-    axes = [axis for i in range(half) for axis in (first + i, first + half + i)]
-    return backend_of(split).transpose(split, [*range(first), *axes])
+def _pairs_interleaved(split: Array) -> Array:
+    """Move the axes `(rows, r, s, …, r, s, …)` of pairs to `(rows, r, r, s, s, …)`."""
+    half = (split.ndim - 1) // 2
+    return backend_of(split).transpose(split, [0, *(axis for i in range(half) for axis in (1 + i, 1 + half + i))])

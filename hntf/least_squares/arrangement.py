@@ -13,8 +13,10 @@ class Arrangement:
 
     def __init__(self, shape: Sequence[int], separate: Sequence[int]) -> None:
         self.shape = tuple(shape)
+        self.separate = tuple(self.shape[axis] for axis in separate)
         self.order = [*separate, *(axis for axis in range(len(shape)) if axis not in separate)]
         self.coupled = tuple(self.shape[axis] for axis in self.order[len(separate) :])
+        self.inverse = sorted(range(len(self.order)), key=self.order.__getitem__)
 
     def to_rows(self, code: Array) -> Array:
         """Return the code with one row a problem."""
@@ -23,6 +25,5 @@ class Arrangement:
 
     def from_rows(self, rows: Array, like: Array) -> Array:
         """Return the code whose rows are given, in the shape of `like`."""
-        moved = rows.reshape([self.shape[axis] for axis in self.order])
-        inverse = sorted(range(len(self.order)), key=self.order.__getitem__)
-        return backend_of(rows).transpose(moved, inverse).reshape(like.shape)
+        moved = rows.reshape(*self.separate, *self.coupled)
+        return backend_of(rows).transpose(moved, self.inverse).reshape(like.shape)

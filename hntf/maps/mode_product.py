@@ -54,7 +54,7 @@ class ModeProduct(LinearMap):
 
     def __init__(self, factors: Sequence[Array], modes: Sequence[int] | None = None) -> None:
         self._factors = checked_factors(factors, "factors")
-        if modes is not None and not isinstance(modes, Sequence | range | np.ndarray):
+        if modes is not None and not isinstance(modes, Sequence | np.ndarray):
             raise TypeError(f"modes must be a sequence of integers, got {modes!r}")
         self.modes = tuple(range(1, len(self._factors) + 1) if modes is None else modes)
         if len(self.modes) != len(self._factors):
@@ -101,7 +101,8 @@ class ModeProduct(LinearMap):
         return X.multi_mode_dot([A if mode == last else None for mode, A in enumerate(self._by_mode(len(X.shape)))], -1)
 
     def adjoint(self, X: Data, contracted: Array | None = None) -> Array:
-        return _flattened(self._compressed(X, contracted, skip=-1))
+        C = self._compressed(X, contracted, skip=-1)
+        return C.reshape(len(C), -1)
 
     def _compressed(self, X: Data, contracted: Array | None, skip: int) -> Array:
         """Return `X ×_i A_iᵀ` over all modes but `skip`, from what is contracted with the last factor where that serves."""
@@ -114,16 +115,18 @@ class ModeProduct(LinearMap):
 
     def pullback(self, X: Data, dG: Gram, dC: Array, contracted: Array | None = None) -> list[Array]:
         through_gram = X.kronecker_gram_pullback(self._by_mode(len(X.shape)), dG)
-        dC = dC.reshape(self.code_shape(X.shape))
+        through_adjoint = self._factor_gradients(X, dC, contracted)
+        return [through_gram[mode] + dA for mode, dA in zip(self.modes, through_adjoint, strict=True)]
+
+    def _factor_gradients(self, X: Data, V: Array, contracted: Array | None) -> list[Array]:
+        """Return the gradients of `⟨X ×_i A_iᵀ, V⟩`, which is `⟨X, M(V)⟩`, with respect to the factors."""
+        V = V.reshape(self.code_shape(X.shape))
         if len(self.modes) == 1 and len(X.shape) == 2:
             # A product with the matrix itself, which may be sparse.
             (mode,) = self.modes
-            other = matricised(dC, mode).T
-            return [through_gram[mode] + X.mttkrp([None if i == mode else other for i in range(2)], mode)]
-        return [
-            through_gram[mode] + matricised(self._compressed(X, contracted, mode), mode) @ matricised(dC, mode).T
-            for mode in self.modes
-        ]
+            other = matricised(V, mode).T
+            return [X.mttkrp([None if i == mode else other for i in range(2)], mode)]
+        return [matricised(self._compressed(X, contracted, mode), mode) @ matricised(V, mode).T for mode in self.modes]
 
     def input_gradient(self, X: Data, dC: Array) -> Any:
         return X.weigh(self._expand(dC, X.shape))
@@ -132,14 +135,9 @@ class ModeProduct(LinearMap):
         return self._expand(S, self._data_shape(S))
 
     def apply_pullback(self, S: Array, dX: Array) -> tuple[Array, list[Array]]:
-        shape = self._data_shape(S)
-        data = DenseData(dX.reshape(shape))
-        by_mode = self._by_mode(len(shape))
-        core = S.reshape(self.code_shape(shape))
-        dfactors = [
-            matricised(data.multi_mode_dot(by_mode, skip=mode), mode) @ matricised(core, mode).T for mode in self.modes
-        ]
-        return _flattened(data.multi_mode_dot(by_mode, skip=-1)), dfactors
+        data = DenseData(dX.reshape(self._data_shape(S)))
+        contracted = self.contracted(data)
+        return self.adjoint(data, contracted), self._factor_gradients(data, S, contracted)
 
     def residual_norm_squared(self, X: Data, S: Array) -> float:
         if self.modes[0] != 0:
@@ -172,7 +170,3 @@ class ModeProduct(LinearMap):
                 f"S must be a tensor of order above {self.modes[-1]} where not all its modes are compressed"
             )
         return (dimensions.get(0, len(S)), *features)  # type: ignore[arg-type]
-
-
-def _flattened(C: Array) -> Array:
-    return C.reshape(len(C), -1)

@@ -15,7 +15,7 @@ from tensorly.cp_tensor import CPTensor
 from tensorly.decomposition import non_negative_parafac_hals
 
 import hntf
-from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls
+from hntf.fitting.alternating import UPDATES, alternating_nnls, start_at
 
 STARTS = 5
 
@@ -45,7 +45,7 @@ def seconds_to_reach(X, init, solver, goal):
         if error <= goal and not reached:
             reached.append(time.perf_counter() - begin)
 
-    start = SingleLevel([U.copy() for U in init], [None] * len(init), float("inf"))
+    start = start_at([U.copy() for U in init])
     level = alternating_nnls(hntf.as_data(X), start, sweeps=500, tol=1e-7, update=UPDATES[solver], callback=note)
     return reached[0] if reached else float("inf"), level.error
 

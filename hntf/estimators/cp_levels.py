@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +16,7 @@ from hntf.data.protocol import cp_dense
 from hntf.estimators.base import Estimator, Input, level_index
 from hntf.estimators.results import cp_result
 from hntf.fitting.restarts import SweepSettings
-from hntf.fitting.scaling import with_unit_columns
+from hntf.fitting.scaling import unit_components
 from hntf.hierarchies.cp_model import CPTape
 from hntf.least_squares.solver import solve
 from hntf.validation import check_real_array
@@ -150,8 +152,8 @@ class CPLevelsEstimator(Estimator):
 
 def by_size(factors: Sequence[Array]) -> list[Array]:
     """Return a CP decomposition with its components in the order of their size, the largest first."""
-    size = 1.0
-    for U in factors:
-        size = size * with_unit_columns(U)[1] * ((U * U).sum(0) > 0)
-    order = np.argsort(-to_numpy(size), kind="stable")
+    units, sizes = unit_components(factors)
+    # A component with a zero column is nothing, whatever its other columns.
+    alive = reduce(mul, [(unit * unit).sum(0) > 0 for unit in units])
+    order = np.argsort(-to_numpy(sizes * alive), kind="stable")
     return [U[:, order.tolist()] for U in factors]

@@ -7,10 +7,8 @@ from typing import Any, Self
 
 from sklearn.utils import check_random_state
 
-from hntf.data import DenseData
 from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
-from hntf.fitting.initializers.components import even_scales
-from hntf.fitting.initializers.sequential import sequential
+from hntf.fitting.initializers.components import even_scales, factorized_components
 from hntf.fitting.progress import warn_of_iterations
 from hntf.fitting.restarts import fit_screened_cp
 from hntf.hierarchies import ComponentStacks
@@ -104,6 +102,6 @@ class HierarchicalNCPD(CPLevelsEstimator):
         warn_of_iterations(level.converged, level.n_iter, self.tol)
         self.n_iter_ = level.n_iter
         base = by_size(even_scales(level.factors))
-        stacks = [sequential(DenseData(U.T), ranks[1:], random_state) for U in base]
+        stacks = factorized_components(base, ranks[1:], random_state)
         self._keep_model(ComponentStacks(base, stacks), given)
         return self

@@ -15,7 +15,7 @@ from hntf.estimators.architecture import check_mode
 from hntf.estimators.cp_levels import CPLevel, CPLevelsEstimator, by_size
 from hntf.fitting.progress import warn_of_iterations
 from hntf.fitting.restarts import fit_screened_cp
-from hntf.fitting.scaling import with_unit_columns
+from hntf.fitting.scaling import unit_components
 from hntf.hierarchies.cp_model import cp_relative_error
 from hntf.hierarchies.products import chain
 from hntf.least_squares.solver import solve
@@ -139,11 +139,8 @@ class MultilayerNTF(CPLevelsEstimator):
 
 def _with_unit_lead(factors: Sequence[Array], lead: int) -> list[Array]:
     """Return a CP decomposition whose lead factor has unit columns, the sizes spread evenly over the other modes."""
-    units, norms = zip(*map(with_unit_columns, factors), strict=True)
-    size = norms[0]
-    for norm in norms[1:]:
-        size = size * norm
-    share = size ** (1.0 / (len(units) - 1))
+    units, sizes = unit_components(factors)
+    share = sizes ** (1.0 / (len(units) - 1))
     return [U if mode == lead else U * share for mode, U in enumerate(units)]
 
 

@@ -11,7 +11,7 @@ from tensorly.cp_tensor import CPTensor
 from hntf.arrays import cast_like
 from hntf.estimators.architecture import check_start
 from hntf.estimators.cp_levels import CPLevel, CPLevelsEstimator, by_size
-from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls
+from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls, start_at
 from hntf.fitting.initializers.components import even_scales
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.single_level import screened_start
@@ -139,11 +139,10 @@ class NCPD(CPLevelsEstimator):
 
         def start() -> SingleLevel:
             if factors is not None:
-                return SingleLevel(factors, [None] * len(factors), float("inf"))
+                return start_at(factors)
             if self.init == "screened":
                 return screened_start(data, rank, random_state)
-            drawn = [random_factor(data, d, rank, random_state) for d in data.shape]
-            return SingleLevel(drawn, [None] * len(drawn), float("inf"))
+            return start_at([random_factor(data, d, rank, random_state) for d in data.shape])
 
         settings = SweepSettings(self.solver, self.max_iter, self.tol, self.n_init, bool(self.verbose))
         level, losses = fit_alternating(data, start, alternating_nnls, settings, rank=rank)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tensorly.cp_tensor import CPTensor
 
 from hntf.arrays import Array, as_float64, cast_like
-from hntf.fitting.scaling import with_unit_columns
+from hntf.fitting.scaling import unit_components
 
 
 def cp_result(factors: Sequence[Array], prototype: Array, *, normalize: bool) -> CPTensor:
@@ -15,8 +15,5 @@ def cp_result(factors: Sequence[Array], prototype: Array, *, normalize: bool) ->
     factors = [as_float64(U) for U in factors]
     weights = 0 * factors[0][0] + 1
     if normalize:
-        units, norms = zip(*map(with_unit_columns, factors), strict=True)
-        factors = list(units)
-        for norm in norms:
-            weights = weights * norm
+        factors, weights = unit_components(factors)
     return CPTensor((cast_like(weights, prototype), [cast_like(U, prototype) for U in factors]))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from hntf.arrays import Array, backend_of
+from hntf.arrays import Array
 from hntf.data import Data
 from hntf.fitting.scaling import with_unit_columns
-from hntf.least_squares.gram import Gram, apply_gram
+from hntf.least_squares.gram import Gram, squared_error_in_gram_form
 from hntf.least_squares.hals import hals
 from hntf.least_squares.solver import solve
 
@@ -28,7 +28,12 @@ class SingleLevel(NamedTuple):
 
 def start_from(factors: Sequence[Array]) -> SingleLevel:
     """Return the start whose factors of modes 1 … N−1 are given; the code is what the first sweep finds."""
-    return SingleLevel([factors[0][:0], *factors], [None] * (len(factors) + 1), float("inf"))
+    return start_at([factors[0][:0], *factors])
+
+
+def start_at(factors: Sequence[Array]) -> SingleLevel:
+    """Return the start at these factors, one a mode."""
+    return SingleLevel(list(factors), [None] * len(factors), float("inf"))
 
 
 def exact_update(G: Gram, C: Array, U: Array, support: Array | None) -> tuple[Array, Array | None]:
@@ -75,7 +80,7 @@ def alternating_nnls(
                 if len(factors[mode + 1]):
                     factors[mode + 1] = factors[mode + 1] * norms
         U = factors[-1]
-        squared = norm_squared + float(backend_of(U).sum((apply_gram(G, U) - 2 * C) * U))
+        squared = squared_error_in_gram_form(norm_squared, G, C, U)
         previous, error = error, (max(squared, 0.0) / (norm_squared or 1.0)) ** 0.5
         if callback is not None:
             callback(sweep, error)

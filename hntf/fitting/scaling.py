@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import mul
 
 from hntf.arrays import Array, backend_of
 
@@ -13,6 +15,12 @@ def with_unit_columns(U: Array) -> tuple[Array, Array]:
     norms = tl.sqrt(tl.sum(U * U, axis=0))
     norms = tl.where(norms > 0, norms, 0 * norms + 1)
     return U / norms, norms
+
+
+def unit_components(factors: Sequence[Array]) -> tuple[list[Array], Array]:
+    """Return the factors of a CP decomposition with unit columns, and the sizes of its components, the products of the norms."""
+    units, norms = zip(*map(with_unit_columns, factors), strict=True)
+    return list(units), reduce(mul, norms)
 
 
 def balanced(factors: Sequence[Array]) -> list[Array]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hntf.arrays import Array, backend_of
+from hntf.arrays import Array
 from hntf.data import Data
 from hntf.data.protocol import matricised
 from hntf.fitting.alternating import ErrorCallback, exact_update
@@ -15,7 +15,7 @@ from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.single_level import best_single_level
 from hntf.fitting.scaling import with_unit_columns
 from hntf.layers import NNLSLayer
-from hntf.least_squares.gram import apply_gram
+from hntf.least_squares.gram import squared_error_in_gram_form
 from hntf.maps import ModeProduct
 
 
@@ -85,7 +85,7 @@ def alternating_tucker(
                 shape = [-1 if i == mode else 1 for i in modes]
                 core = core * norms.reshape(shape)
         U = factors[-1]
-        squared = norm_squared + float(backend_of(U).sum((apply_gram(G, U) - 2 * C) * U))
+        squared = squared_error_in_gram_form(norm_squared, G, C, U)
         factors[-1], norms = with_unit_columns(U)
         core = core * norms
         previous, error = error, (max(squared, 0.0) / (norm_squared or 1.0)) ** 0.5

@@ -28,10 +28,14 @@ class LevelTape(NamedTuple):
 
 
 class StackTape(NamedTuple):
-    """The forward pass of all levels, and for each the codes of levels l, …, 1 that its code stands for."""
+    """The forward pass of all levels, and for each the codes of levels l, …, 1 that its code stands for.
+
+    `first_codes` holds the last of these, those of level 1, of all levels below each other: `(N, L k_0, k_1)`.
+    """
 
     levels: list[LevelTape]
     decoded: list[list[Array]]
+    first_codes: Array | None
 
 
 class ComponentStacks(CPModel):
@@ -112,7 +116,7 @@ class ComponentStacks(CPModel):
 
     def expand(self, start: CPTape | None) -> tuple[list[Array], StackTape]:
         if self.n_levels == 1:
-            return list(self.base), StackTape([], [])
+            return list(self.base), StackTape([], [], None)
         tl = backend_of(self.base[0])
         first, upper = [stack[0] for stack in self.stacks], self._upper
         G = tl.stack([A.T @ A for A in first])
@@ -126,19 +130,18 @@ class ComponentStacks(CPModel):
             for A in reversed(upper[:level]):
                 codes.append(codes[-1] @ A.mT)
             decoded.append(codes)
-        first_codes = _first_codes(decoded)
+        first_codes = tl.concatenate([codes[-1] for codes in decoded], axis=1)
         factors = [tl.concatenate([U, A @ Z.T], axis=1) for U, A, Z in zip(self.base, first, first_codes, strict=True)]
-        return factors, StackTape(levels, decoded)
+        return factors, StackTape(levels, decoded, first_codes)
 
     def pullback(self, tape: CPTape, gradients: CPGradients) -> list[Array]:
         if self.n_levels == 1:
             return self._with_codes(gradients.factors, [[] for _ in self.stacks], gradients)
         tl = backend_of(self.base[0])
         first, upper = [stack[0] for stack in self.stacks], self._upper
-        levels, decoded = tape.inner
+        levels, decoded, first_codes = tape.inner
         k = tape.ranks[0]
         d_base, above = [d[:, :k] for d in gradients.factors], [d[:, k:] for d in gradients.factors]
-        first_codes = _first_codes(decoded)
         d_first = [d @ Z for d, Z in zip(above, first_codes, strict=True)]
         d_first_codes = tl.stack([d.T @ A for d, A in zip(above, first, strict=True)])
         d_upper: list[Any] = [None] * len(upper)
@@ -175,11 +178,6 @@ def _solve_level(G: Array, C: Array, start: CPTape | None, level: int) -> LevelT
     warm = None if start is None else start.inner.levels[level].support
     S, support, _ = solve(G, rows, warm)
     return LevelTape(G, S.reshape(C.shape), support)
-
-
-def _first_codes(decoded: list[list[Array]]) -> Array:
-    """Return the codes of level 1 that those of all levels stand for, below each other: `(N, L k_0, k_1)`."""
-    return backend_of(decoded[0][0]).concatenate([codes[-1] for codes in decoded], axis=1)
 
 
 def _level_pullback(level: LevelTape, dS: Array) -> tuple[Array, Array]:

@@ -19,8 +19,8 @@ from hntf.arrays import Array, from_numpy
 from hntf.data import Data
 from hntf.data.protocol import cp_dense
 from hntf.hierarchies.base import Model
-from hntf.hierarchies.squared_error import GRAM_FORM_CANCELS
-from hntf.least_squares.gram import apply_gram
+from hntf.hierarchies.squared_error import relative
+from hntf.least_squares.gram import apply_gram, squared_error_in_gram_form
 from hntf.validation import check_same_home
 
 
@@ -140,10 +140,10 @@ def cp_relative_error(X: Data, factors: Sequence[Array]) -> float:
     if norm_squared == 0.0:
         return 0.0
     G, C = X.gram(factors, 0), X.mttkrp(factors, 0)
-    squared = norm_squared + float(((apply_gram(G, factors[0]) - 2 * C) * factors[0]).sum())
-    if squared < GRAM_FORM_CANCELS * norm_squared:
-        squared = X.residual_norm_squared(lambda rows: cp_dense(factors[0][rows], factors))
-    return (squared / norm_squared) ** 0.5
+    squared = squared_error_in_gram_form(norm_squared, G, C, factors[0])
+    return relative(
+        squared, norm_squared, lambda: X.residual_norm_squared(lambda rows: cp_dense(factors[0][rows], factors))
+    )
 
 
 @cache

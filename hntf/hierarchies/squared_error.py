@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from hntf.arrays import Array
@@ -30,3 +31,10 @@ def squared_error(tape: LayerTape, Z: Array, norm_squared: float, weight: float)
 
 GRAM_FORM_CANCELS = 1e-9
 """Squared relative error below which the Gram form has lost too many digits, and the residual is formed."""
+
+
+def relative(squared: float, norm_squared: float, from_residual: Callable[[], float]) -> float:
+    """Return the relative error for a squared one in Gram form, from the residual where that has lost too many digits."""
+    if squared < GRAM_FORM_CANCELS * norm_squared:
+        squared = from_residual()
+    return (squared / norm_squared) ** 0.5

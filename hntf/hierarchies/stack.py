@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hntf.arrays import Array, as_float64, cast_like
 from hntf.data import Data, DenseData, as_data
 from hntf.hierarchies.base import Model, add
-from hntf.hierarchies.squared_error import GRAM_FORM_CANCELS, squared_error
+from hntf.hierarchies.squared_error import relative, squared_error
 from hntf.layers import LayerTape, NNLSLayer
 from hntf.maps import Dense, ModeProduct
 from hntf.validation import check_real_array, check_same_home, check_shape
@@ -206,9 +207,8 @@ class Hierarchy(Model):
         for level in range(1, len(tape) + 1):
             Z = self.decode(tape, level)[-1]
             squared = squared_error(base, Z, norm_squared, 1.0).value
-            if squared < GRAM_FORM_CANCELS * norm_squared:
-                squared = self.layers[0].map.residual_norm_squared(base.X, Z)
-            errors.append((squared / norm_squared) ** 0.5)
+            residual = partial(self.layers[0].map.residual_norm_squared, base.X, Z)
+            errors.append(relative(squared, norm_squared, residual))
         return errors
 
     def pullback(self, tape: Sequence[LayerTape], gradients: Gradients) -> list[Array]:

@@ -49,6 +49,11 @@ def apply_gram(G: Gram, S: Array) -> Array:
     return S @ G if G.ndim == 2 else backend_of(S).einsum("nij,nj->ni", G, S)
 
 
+def squared_error_in_gram_form(norm_squared: float, G: Gram, C: Array, S: Array) -> float:
+    """Return `‖X‖² − 2⟨C, S⟩ + ⟨S G, S⟩`, which is `‖X − M(S)‖²` up to cancellation."""
+    return norm_squared + float(((apply_gram(G, S) - 2 * C) * S).sum())
+
+
 def symmetric_outer(V: Array, S: Array, G: Gram) -> Any:
     """Return `½(VᵀS + SᵀV)`, the gradient of `⟨V, S G⟩`, in the shape of `G`: summed over the rows, one a row, or by part."""
     if isinstance(G, StructuredGram):

@@ -8,11 +8,11 @@ import numpy as np
 
 from hntf.arrays import Array, backend_of
 from hntf.data import Data, DenseData
-from hntf.fitting.initializers.levels import between, without_dead_columns
+from hntf.fitting.initializers.levels import nested, without_dead_columns
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.sequential import sequential
 from hntf.fitting.initializers.single_level import best_single_level
-from hntf.fitting.scaling import balanced, with_unit_columns
+from hntf.fitting.scaling import balanced, unit_components
 
 Start = tuple[list[Array], list[list[Array]]]
 """The base and, mode by mode, the factors of the stacks."""
@@ -25,11 +25,8 @@ def component_stacks(data: Data, ranks: Sequence[int], random_state: np.random.R
     best of rank `k_1`, and `A_{i,l} = argmin_{A ≥ 0} ‖A_{i,1} ⋯ A_{i,l−1} A − V_i‖` for the factor `V_i` of the best of rank
     `k_l`.
     """
-    stacks: list[list[Array]] = [[] for _ in data.shape]
-    for rank in ranks[1:]:
-        for stack, V in zip(stacks, best_single_level(data, rank, random_state).factors, strict=True):
-            stack.append(between(_product(stack), V) if stack else without_dead_columns(V))
-    stacks = [balanced(stack) for stack in stacks]
+    levels = [best_single_level(data, rank, random_state).factors for rank in ranks[1:]]
+    stacks = [[]] * len(data.shape) if not levels else [_stack(targets) for targets in zip(*levels, strict=True)]
     while True:
         yield even_scales(best_single_level(data, ranks[0], random_state).factors), stacks
 
@@ -38,7 +35,14 @@ def sequential_stacks(data: Data, ranks: Sequence[int], random_state: np.random.
     """Yield starts from the best single NCPD, its components factorized level by level, each mode by itself."""
     while True:
         base = even_scales(best_single_level(data, ranks[0], random_state).factors)
-        yield base, [sequential(DenseData(U.T), ranks[1:], random_state) for U in base]
+        yield base, factorized_components(base, ranks[1:], random_state)
+
+
+def factorized_components(
+    base: Sequence[Array], ranks: Sequence[int], random_state: np.random.RandomState
+) -> list[list[Array]]:
+    """Return the factors of every mode's components `U_iᵀ`, factorized level by level."""
+    return [sequential(DenseData(U.T), ranks, random_state) for U in base]
 
 
 def random_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[Start]:
@@ -68,28 +72,18 @@ def gathers(
 ) -> list[list[Array]]:
     """Return matrices that gather the base's components towards the best single NCPD of each rank: one list, or one a mode."""
     tl = backend_of(base[0])
-    lower = [tl.concatenate(list(base))] if shared else list(base)
-    matrices: list[list[Array]] = [[] for _ in lower]
-    for rank in ranks:
-        upper = even_scales(best_single_level(data, rank, random_state).factors)
-        targets = [tl.concatenate(upper)] if shared else upper
-        for i, target in enumerate(targets):
-            matrices[i].append(between(lower[i], target))
-            lower[i] = lower[i] @ matrices[i][-1]
-    return matrices
+    levels = [even_scales(best_single_level(data, rank, random_state).factors) for rank in ranks]
+    if shared:
+        return [nested([tl.concatenate(upper) for upper in levels], below=tl.concatenate(list(base)))]
+    return [nested([upper[mode] for upper in levels], below=U) for mode, U in enumerate(base)]
 
 
-def _product(factors: Sequence[Array]) -> Array:
-    product, *others = factors
-    for A in others:
-        product = product @ A
-    return product
+def _stack(targets: Sequence[Array]) -> list[Array]:
+    first, *upper = targets
+    return balanced(nested([without_dead_columns(first), *upper]))
 
 
 def even_scales(factors: Sequence[Array]) -> list[Array]:
     """Return a CP decomposition with the norm of each component spread evenly over the modes."""
-    units, norms = zip(*map(with_unit_columns, factors), strict=True)
-    weights = norms[0]
-    for norm in norms[1:]:
-        weights = weights * norm
-    return [unit * weights ** (1.0 / len(units)) for unit in units]
+    units, sizes = unit_components(factors)
+    return [unit * sizes ** (1.0 / len(units)) for unit in units]

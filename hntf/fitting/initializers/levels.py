@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -18,16 +18,20 @@ def levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState
 
     Every level starts near the best that a single level of its rank reaches.
     """
+    return balanced(nested([best_single_level(data, rank, random_state).factors[1] for rank in ranks]))
+
+
+def nested(targets: Iterable[Array], below: Array | None = None) -> list[Array]:
+    """Return `A_l = argmin_{A ≥ 0} ‖B A_1 ⋯ A_{l−1} A − T_l‖` for targets `T_l` and what lies below, `B`.
+
+    With nothing below, `A_1` is `T_1` itself.
+    """
     factors: list[Array] = []
-    for rank in ranks:
-        target = best_single_level(data, rank, random_state).factors[1]
-        if not factors:
-            factors.append(target)
-            product = target
-            continue
-        factors.append(between(product, target))
-        product = product @ factors[-1]
-    return balanced(factors)
+    product = below
+    for target in targets:
+        factors.append(target if product is None else between(product, target))
+        product = factors[-1] if product is None else product @ factors[-1]
+    return factors
 
 
 def between(lower: Array, upper: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hntf.arrays import Array
 from hntf.data import Data, DenseData
-from hntf.fitting.initializers.levels import between, levels, without_dead_columns
+from hntf.fitting.initializers.levels import levels, nested, without_dead_columns
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.single_level import best_single_level
 from hntf.fitting.scaling import balanced, with_unit_columns
@@ -97,14 +97,13 @@ def network_levels(data: Data, network: Architecture, random_state: np.random.Ra
     first, *upper = network.ranks
     base = [with_unit_columns(U)[0] for U in best_single_level(data, first, random_state).factors[1:]]
     layer = NNLSLayer(KhatriRao(base))
-    factors, product = [], None
+    targets = []
     for rank in upper:
         B = best_single_level(data.as_matrix(), rank, random_state).factors[1].T
-        target = layer.solve(DenseData(B.reshape(rank, *data.shape[1:]))).S.T
-        # The first of these is the target itself: without a product, the level below is the identity.
-        factors.append(without_dead_columns(target) if product is None else between(product, target))
-        product = factors[-1] if product is None else product @ factors[-1]
-    return [*base, *balanced(factors)]
+        targets.append(layer.solve(DenseData(B.reshape(rank, *data.shape[1:]))).S.T)
+    if targets:
+        targets[0] = without_dead_columns(targets[0])
+    return [*base, *balanced(nested(targets))]
 
 
 def network_random(data: Data, network: Architecture, random_state: np.random.RandomState) -> list[Array]:

@@ -2,7 +2,7 @@
 
 `base` holds what all of them share: the public edge and the parameters of a fit; `supervised` the labels; `stack` what models
 with a stack of layers on the data share, `cp_levels` those with a CP decomposition at every level; `architecture` checks ranks
-and modes; `results` hands out TensorLy objects.
+and modes; `results` hands out TensorLy objects; `slices` codes samples by the slices of a core.
 """
 
 from hntf.estimators.hierarchical_ncpd import HierarchicalNCPD

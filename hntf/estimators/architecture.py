@@ -12,7 +12,7 @@ import numpy as np
 from hntf.arrays import Array, as_float64, is_torch, to_numpy
 from hntf.estimators.base import Input
 from hntf.fitting.initializers.network import Architecture
-from hntf.validation import check_number, check_ranks, check_real_array, check_same_home, check_shape
+from hntf.validation import check_choice, check_number, check_ranks, check_real_array, check_same_home, check_shape
 
 
 def check_architecture(n_components: Any, modes: Any, order: int) -> Architecture:
@@ -63,7 +63,7 @@ def check_ranks_of_modes(ranks: Any, first: Any) -> tuple[int, ...]:
     return tuple(int(rank) for rank in ranks)
 
 
-def check_modes(modes: Any, count: int, order: int, *, name: str = "modes") -> tuple[int, ...]:
+def check_modes(modes: Any, count: int, order: int) -> tuple[int, ...]:
     """Return the compressed modes, increasing, for `count` ranks a level and a tensor of an order."""
     if modes is None:
         if count not in (order - 1, order):
@@ -73,16 +73,10 @@ def check_modes(modes: Any, count: int, order: int, *, name: str = "modes") -> t
             )
         return tuple(range(order - count, order))
     if isinstance(modes, str) or not isinstance(modes, Sequence | np.ndarray):
-        raise TypeError(f"{name} must be a sequence of integers, got {modes!r}")
-    for mode in modes:
-        check_number(mode, f"each of {name}", low=-order, integer=True)
-        if mode >= order:
-            raise ValueError(
-                f"each of {name} must be from {-order} to {order - 1} for data of order {order}, got {mode}"
-            )
-    positive = tuple(int(mode) % order for mode in modes)
+        raise TypeError(f"modes must be a sequence of integers, got {modes!r}")
+    positive = tuple(check_mode(mode, order, "each of modes") for mode in modes)
     if len(positive) != count or any(a >= b for a, b in pairwise(positive)):
-        raise ValueError(f"{name} must name {count} modes, one a rank, in increasing order; got {modes!r}")
+        raise ValueError(f"modes must name {count} modes, one a rank, in increasing order; got {modes!r}")
     return positive
 
 
@@ -94,16 +88,19 @@ def check_mode(mode: Any, order: int, name: str) -> int:
     return int(mode) % order
 
 
-def check_start(init: Any, shapes: Sequence[tuple[int, int]], given: Input, *, name: str = "init") -> list[Array]:
-    """Return the starting factors that a user gave, of these shapes, where the data are worked on."""
+def check_init(init: Any, names: Sequence[str], shapes: Sequence[tuple[int, int]], given: Input) -> list[Array] | None:
+    """Return the starting factors that a user gave, of these shapes, where the data are worked on; None for a start by name."""
+    if isinstance(init, str):
+        check_choice(init, "init", names)
+        return None
     if isinstance(init, np.ndarray) or is_torch(init) or not isinstance(init, Sequence):
-        raise TypeError(f"{name} must be the name of a start or a list of factors, got {type(init).__name__}")
+        raise TypeError(f"init must be the name of a start or a list of factors, got {type(init).__name__}")
     if len(init) != len(shapes):
-        raise ValueError(f"{name} must hold {len(shapes)} factors, of shapes {list(shapes)}; got {len(init)}")
+        raise ValueError(f"init must hold {len(shapes)} factors, of shapes {list(shapes)}; got {len(init)}")
     factors = []
     for i, (A, shape) in enumerate(zip(init, shapes, strict=True)):
-        A = check_real_array(A, f"{name}[{i}]", orders=(2,), nonnegative=True)  # noqa: PLW2901
-        check_shape(A, f"{name}[{i}]", shape, "what it maps to × components")
-        check_same_home({f"{name}[{i}]": A, "X": given.prototype})
+        A = check_real_array(A, f"init[{i}]", orders=(2,), nonnegative=True)  # noqa: PLW2901
+        check_shape(A, f"init[{i}]", shape, "what it maps to × components")
+        check_same_home({f"init[{i}]": A, "X": given.prototype})
         factors.append(as_float64(A) if is_torch(given.data.prototype) else to_numpy(as_float64(A)))
     return factors

@@ -162,6 +162,14 @@ def level_index(level: Any, levels: int, *, name: str = "level") -> int:
     return int(level) % levels
 
 
+def checked_code(S: Any, k: int, level: int) -> Array:
+    """Return a code `(n, k)` of a level that a user gave."""
+    S = check_real_array(S, "S", orders=(2,))
+    if S.shape[1] != k:
+        raise ValueError(f"S must have shape (n, {k}) at level {level}, got {tuple(S.shape)}")
+    return S
+
+
 def checked_loss(name: str, level_weights: Sequence[float] | None, levels: int) -> Loss:
     """Return the loss of the data that the parameters `loss` and `level_weights` name, for a number of levels."""
     check_choice(name, "loss", LOSSES)

@@ -13,13 +13,12 @@ from tensorly.cp_tensor import CPTensor
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
 from hntf.data.protocol import cp_dense
-from hntf.estimators.base import Estimator, Input, level_index
+from hntf.estimators.base import Estimator, Input, checked_code, level_index
 from hntf.estimators.results import cp_result
 from hntf.fitting.restarts import SweepSettings
 from hntf.fitting.scaling import unit_components
 from hntf.hierarchies.cp_model import CPTape
 from hntf.least_squares.solver import solve
-from hntf.validation import check_real_array
 
 
 class CPLevel(NamedTuple):
@@ -44,10 +43,6 @@ class CPLevelsEstimator(Estimator):
     """Base of the estimators whose model is a `CPTensor` at every level; a subclass fits and calls `_keep_levels`."""
 
     factors_: list[Any]
-
-    def _check_order(self, order: int) -> None:
-        if order < 2:
-            raise ValueError(f"X must have order 2 or more, got order {order}")
 
     def _cp_settings(self) -> SweepSettings:
         """Return the parameters of the NCPD of the base, checked."""
@@ -133,11 +128,9 @@ class CPLevelsEstimator(Estimator):
     def inverse_transform(self, S: Array, level: int = -1) -> Array:
         """Return the data that codes of a level stand for, `(n, d_2, …, d_N)`."""
         check_is_fitted(self, "factors_")
+        level = level_index(level, len(self._levels))
+        S = checked_code(S, self._levels[level].rank, level)
         factors, gather = self._level_like(level, S)
-        S = check_real_array(S, "S", orders=(2,))
-        k = self._levels[level_index(level, len(self._levels))].rank
-        if S.shape[1] != k:
-            raise ValueError(f"S must have shape (n, {k}) at level {level}, got {tuple(S.shape)}")
         code = as_float64(S) if gather is None else as_float64(S) @ gather.T
         return cast_like(cp_dense(code, factors), S)
 

@@ -17,6 +17,10 @@ from hntf.fitting.restarts import SweepSettings, fit_screened_cp
 from hntf.hierarchies import GatheredComponents
 from hntf.validation import check_flag, check_ranks
 
+BASE_SWEEPS = 1000
+BASE_TOL = 1e-5
+"""Of the NCPD of the base, which starts a fit and is no part of it: `max_iter` and `tol` are those of the gathering."""
+
 
 class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
     r"""Hierarchical tensor factorization that gathers the components of a CP decomposition by nonnegative matrices.
@@ -131,8 +135,3 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
         samples = self._keep_model(fit.model, given)
         self._keep_classifier(labels, samples, given.prototype)
         return self
-
-
-BASE_SWEEPS = 1000
-BASE_TOL = 1e-5
-"""Of the NCPD of the base, which starts a fit and is no part of it: `max_iter` and `tol` are those of the gathering."""

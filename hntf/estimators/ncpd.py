@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from tensorly.cp_tensor import CPTensor
 
 from hntf.arrays import cast_like
-from hntf.estimators.architecture import check_start
+from hntf.estimators.architecture import check_init
 from hntf.estimators.cp_levels import CPLevel, CPLevelsEstimator, by_size
 from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls, start_at
 from hntf.fitting.initializers.components import even_scales
@@ -131,11 +131,7 @@ class NCPD(CPLevelsEstimator):
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         data, rank = given.data, int(self.n_components)
         random_state = check_random_state(self.random_state)
-        if isinstance(self.init, str):
-            check_choice(self.init, "init", INITS)
-            factors = None
-        else:
-            factors = check_start(_as_factors(self.init), [(d, rank) for d in data.shape], given)
+        factors = check_init(_as_factors(self.init), INITS, [(d, rank) for d in data.shape], given)
 
         def start() -> SingleLevel:
             if factors is not None:

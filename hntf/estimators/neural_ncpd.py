@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any, Self
 
+import numpy as np
 from sklearn.utils import check_random_state
 
-from hntf.arrays import Array
-from hntf.estimators.architecture import check_start
+from hntf.estimators.architecture import check_init
 from hntf.estimators.base import Input, checked_loss
 from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
 from hntf.estimators.supervised import SupervisedMixin
 from hntf.fitting.fit import fit_model
-from hntf.fitting.initializers.components import STACK_INITIALIZERS, component_unit
+from hntf.fitting.initializers.components import STACK_INITIALIZERS, Start, component_unit
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.hierarchies import ComponentStacks
-from hntf.validation import check_choice, check_flag, check_ranks
+from hntf.validation import check_flag, check_ranks
 
 
 class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
@@ -151,11 +151,7 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)
-        if isinstance(self.init, str):
-            check_choice(self.init, "init", tuple(STACK_INITIALIZERS))
-            starts = STACK_INITIALIZERS[self.init](given.data, ranks, random_state)
-        else:
-            starts = repeat(self._checked_start(given, ranks))
+        starts = self._starts(given, ranks, random_state)
         unit = component_unit(given.data)
 
         def start() -> ComponentStacks:
@@ -169,10 +165,13 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
         self._keep_classifier(labels, samples, given.prototype)
         return self
 
-    def _checked_start(self, given: Input, ranks: Sequence[int]) -> tuple[list[Array], list[list[Array]]]:
-        """Return the base and the stacks that the user gave."""
+    def _starts(self, given: Input, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[Start]:
+        """Return an iterator of starts: those of the named initializer, or the factors that the user gave."""
         shape, levels = given.data.shape, len(ranks) - 1
         stack_shapes = [pair for d in shape for pair in zip([d, *ranks[1:]], ranks[1:], strict=False)]
-        factors = check_start(self.init, [*((d, ranks[0]) for d in shape), *stack_shapes], given)
+        shapes = [*((d, ranks[0]) for d in shape), *stack_shapes]
+        factors = check_init(self.init, tuple(STACK_INITIALIZERS), shapes, given)
+        if factors is None:
+            return STACK_INITIALIZERS[self.init](given.data, ranks, random_state)
         base, upper = factors[: len(shape)], factors[len(shape) :]
-        return base, [upper[i * levels : (i + 1) * levels] for i in range(len(shape))]
+        return repeat((base, [upper[i * levels : (i + 1) * levels] for i in range(len(shape))]))

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import Array, cast_like, to_numpy
-from hntf.estimators.architecture import check_start
+from hntf.estimators.architecture import check_init
 from hntf.estimators.base import checked_loss
 from hntf.estimators.stack import StackEstimator
 from hntf.fitting.initializers import INITIALIZERS
@@ -18,7 +18,7 @@ from hntf.hierarchies import Hierarchy
 from hntf.hierarchies.products import chain
 from hntf.hierarchies.stack import dense_hierarchy
 from hntf.topics import TopicTree, topic_tree
-from hntf.validation import check_choice, check_number, check_ranks
+from hntf.validation import check_number, check_ranks
 
 
 class NeuralNMF(StackEstimator):
@@ -163,12 +163,8 @@ class NeuralNMF(StackEstimator):
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)
         init: Any = self.init
-        if isinstance(init, str):
-            check_choice(init, "init", tuple(INITIALIZERS))
-            factors = None
-        else:
-            shapes = list(zip([given.data.shape[1], *ranks], ranks, strict=False))
-            factors = check_start(init, shapes, given)
+        shapes = list(zip([given.data.shape[1], *ranks], ranks, strict=False))
+        factors = check_init(init, tuple(INITIALIZERS), shapes, given)
 
         def start() -> Hierarchy:
             return dense_hierarchy(factors or INITIALIZERS[init](given.data, ranks, random_state))

@@ -11,17 +11,15 @@ from tensorly.cp_tensor import CPTensor
 from tensorly.tucker_tensor import TuckerTensor
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, identity_like, to_numpy
-from hntf.estimators.architecture import check_architecture, check_start
+from hntf.estimators.architecture import check_architecture, check_init
 from hntf.estimators.base import checked_loss, level_index
 from hntf.estimators.results import cp_result
+from hntf.estimators.slices import core_slices, data_of_slice_codes, slice_codes
 from hntf.estimators.stack import StackEstimator
 from hntf.fitting.initializers.network import NETWORK_INITIALIZERS
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.hierarchies import Hierarchy
 from hntf.hierarchies.products import chain
-from hntf.layers import NNLSLayer
-from hntf.maps import Dense, ModeProduct
-from hntf.validation import check_choice, check_real_array
 
 
 class NeuralNTF(StackEstimator):
@@ -155,11 +153,7 @@ class NeuralNTF(StackEstimator):
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)
         init: Any = self.init
-        if isinstance(init, str):
-            check_choice(init, "init", tuple(NETWORK_INITIALIZERS))
-            factors = None
-        else:
-            factors = check_start(init, network.shapes(given.data.shape), given)
+        factors = check_init(init, tuple(NETWORK_INITIALIZERS), network.shapes(given.data.shape), given)
 
         def start() -> Hierarchy:
             return network.hierarchy(factors or NETWORK_INITIALIZERS[init](given.data, network, random_state))
@@ -265,10 +259,7 @@ class NeuralNTF(StackEstimator):
         if 0 not in self.modes_ or level >= len(self._network.tucker_ranks):
             return super().transform(X, level, mask=mask, weights=weights)
         given = self._validated(X, mask=mask, weights=weights)
-        slices = self._slices(level, given.data.prototype)
-        record = NNLSLayer(Dense(slices.reshape(len(slices), -1).T)).solve(given.data.as_matrix())
-        # The training data carry the scale in the core.
-        return cast_like(record.S / given.scale, given.prototype)
+        return slice_codes(self._slices(level, given.data.prototype), given)
 
     def inverse_transform(self, S: Array, level: int = -1) -> Array:
         """Return the data that codes of a level stand for, in the shape of the data."""
@@ -276,20 +267,10 @@ class NeuralNTF(StackEstimator):
         index = level_index(level, self._network.n_levels)
         if 0 not in self.modes_ or index >= len(self._network.tucker_ranks):
             return super().inverse_transform(S, level)
-        S = check_real_array(S, "S", orders=(2,))
-        slices = self._slices(index, S)
-        if S.shape[1] != len(slices):
-            raise ValueError(f"S must have shape (n, {len(slices)}) at level {level}, got {tuple(S.shape)}")
-        product = as_float64(S) @ slices.reshape(len(slices), -1)
-        return cast_like(product.reshape(-1, *self.feature_shape_), S)
+        return data_of_slice_codes(S, self._slices(index, S), index, self.feature_shape_)
 
     def _slices(self, level: int, reference: Any) -> Array:
-        """Return what each slice of the core of a level stands for, `(r_0, d_2, …, d_N)`."""
-        modes, factors = self._network.modes[1:], self._mode_products(level)[1:]
-        core = from_numpy(to_numpy(self._core(level)), reference)
-        if not modes:
-            return core
-        return ModeProduct([from_numpy(to_numpy(A), reference) for A in factors], modes).apply(core)
+        return core_slices(self._core(level), self._mode_products(level)[1:], self._network.modes[1:], reference)
 
     @property
     def _n_features_out(self) -> int:

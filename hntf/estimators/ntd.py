@@ -11,17 +11,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from tensorly.tucker_tensor import TuckerTensor
 
-from hntf.arrays import Array, as_float64, cast_like, from_numpy, to_numpy
+from hntf.arrays import Array, cast_like, to_numpy
 from hntf.data.protocol import matricised
-from hntf.estimators.architecture import check_ranks_of_modes, check_start
+from hntf.estimators.architecture import check_init, check_ranks_of_modes
 from hntf.estimators.base import Estimator, level_index
+from hntf.estimators.slices import core_slices, data_of_slice_codes, slice_codes
 from hntf.fitting.alternating import UPDATES
 from hntf.fitting.progress import warn_of_iterations
 from hntf.fitting.restarts import SweepSettings, fit_alternating
 from hntf.fitting.tucker import TUCKER_INITIALIZERS, Tucker, alternating_tucker, tucker_start
-from hntf.layers import NNLSLayer
-from hntf.maps import Dense, ModeProduct
-from hntf.validation import check_choice, check_real_array
+from hntf.maps import ModeProduct
+from hntf.validation import check_choice
 
 
 class NTD(Estimator):
@@ -131,11 +131,8 @@ class NTD(Estimator):
         data = given.data
         ranks = self._checked_ranks(len(data.shape))
         random_state = check_random_state(self.random_state)
-        if isinstance(self.init, str):
-            check_choice(self.init, "init", tuple(TUCKER_INITIALIZERS))
-            factors = None
-        else:
-            factors = check_start(self.init, list(zip(data.shape, ranks, strict=True)), given)
+        shapes = list(zip(data.shape, ranks, strict=True))
+        factors = check_init(self.init, tuple(TUCKER_INITIALIZERS), shapes, given)
 
         def start() -> Tucker:
             return tucker_start(factors or TUCKER_INITIALIZERS[self.init](data, ranks, random_state))
@@ -184,24 +181,16 @@ class NTD(Estimator):
         check_is_fitted(self, "factors_")
         level_index(level, 1)
         given = self._validated(X, mask=mask, weights=weights)
-        slices = self._slices(given.data.prototype)
-        record = NNLSLayer(Dense(slices.T)).solve(given.data.as_matrix())
-        return cast_like(record.S / given.scale, given.prototype)
+        return slice_codes(self._slices(given.data.prototype), given)
 
     def inverse_transform(self, S: Array, level: int = 0) -> Array:
         """Return the data that codes stand for, `(n, d_2, …, d_N)`."""
         check_is_fitted(self, "factors_")
         level_index(level, 1)
-        S = check_real_array(S, "S", orders=(2,))
-        slices = self._slices(S)
-        if S.shape[1] != len(slices):
-            raise ValueError(f"S must have shape (n, {len(slices)}), got {tuple(S.shape)}")
-        return cast_like((as_float64(S) @ slices).reshape(-1, *self.feature_shape_), S)
+        return data_of_slice_codes(S, self._slices(S), 0, self.feature_shape_)
 
     def _slices(self, reference: Any) -> Array:
-        """Return what each slice of the core stands for, flattened: `(r_1, d_2 ⋯ d_N)`."""
-        core, *factors = (from_numpy(to_numpy(x), reference) for x in (self._core, *self._factors[1:]))
-        return ModeProduct(factors).apply(core).reshape(len(core), -1)
+        return core_slices(self._core, self._factors[1:], range(1, len(self._factors)), reference)
 
     @property
     def _n_features_out(self) -> int:

@@ -9,14 +9,13 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
-from hntf.estimators.base import Estimator, Input, level_index
+from hntf.estimators.base import Estimator, Input, checked_code, level_index
 from hntf.estimators.supervised import SupervisedMixin
 from hntf.fitting.fit import Fit, Settings, fit_model
 from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies import Hierarchy
 from hntf.layers import NNLSLayer
 from hntf.losses import Loss
-from hntf.validation import check_real_array
 
 
 class StackEstimator(SupervisedMixin, Estimator):
@@ -91,9 +90,6 @@ class StackEstimator(SupervisedMixin, Estimator):
         """Return the data that codes of a level stand for, in the shape of the data."""
         check_is_fitted(self, "factors_")
         level = level_index(level, len(self.codes_))
-        S = check_real_array(S, "S", orders=(2,))
-        k = self.codes_[level].shape[1]
-        if S.shape[1] != k:
-            raise ValueError(f"S must have shape (n, {k}) at level {level}, got {tuple(S.shape)}")
+        S = checked_code(S, self.codes_[level].shape[1], level)
         hierarchy = self._hierarchy_like(S)
         return cast_like(hierarchy.decode_to_data(as_float64(S), level + 1, self.feature_shape_), S)

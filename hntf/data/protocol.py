@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import cache, reduce
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
-from hntf.arrays import Array, backend_of
+import numpy as np
+
+from hntf.arrays import Array, backend_of, from_numpy
 from hntf.least_squares.gram import Gram
 from hntf.least_squares.kronecker import KroneckerGram
 
@@ -81,14 +85,14 @@ class Data(ABC):
     def gram(self, factors: Factors, mode: int = 0) -> Array:
         """Return the Gram matrix of the Khatri–Rao product of the other modes' factors: `(k, k)`, or one a slice of the mode."""
         others = [U for i, U in enumerate(factors) if i != mode]
-        return reduce(lambda product, G: product * G, [U.T @ U for U in others])  # type: ignore[union-attr]
+        return reduce(mul, [U.T @ U for U in others])  # type: ignore[union-attr]
 
-    def grams(self, factors: Factors) -> list[Array]:
-        """Return what `gram` returns for every mode."""
+    def gram_products(self, factors: Factors, ranks: Sequence[int]) -> list[Array]:
+        """Return `U_i G_i` for every mode, level by level: the factors of several models of these `ranks` stand side by side."""
+        same_model = from_numpy(_same_block(tuple(ranks)), factors[0])
         products = [U.T @ U for U in factors]  # type: ignore[union-attr]
         return [
-            reduce(lambda product, G: product * G, products[:mode] + products[mode + 1 :])
-            for mode in range(len(products))
+            U @ reduce(mul, [same_model, *products[:mode], *products[mode + 1 :]]) for mode, U in enumerate(factors)
         ]
 
     def gram_pullback(self, factors: Factors, dG: Array) -> list[Array]:
@@ -96,7 +100,7 @@ class Data(ABC):
         grams = [U.T @ U for U in factors[1:]]  # type: ignore[union-attr]
         gradients = []
         for i, U in enumerate(factors[1:]):
-            others = reduce(lambda product, G: product * G, grams[:i] + grams[i + 1 :], dG)
+            others = reduce(mul, grams[:i] + grams[i + 1 :], dG)
             gradients.append(2 * (U @ others))
         return gradients
 
@@ -137,6 +141,18 @@ class Data(ABC):
             entries *= dimension
         rows = max(1, 2**22 // entries)
         return [slice(start, start + rows) for start in range(0, self.shape[0], rows)]
+
+
+@cache
+def _same_block(ranks: tuple[int, ...]) -> np.ndarray:
+    """Return 1 for pairs of columns of one model, 0 for others."""
+    of_column = np.repeat(np.arange(len(ranks)), ranks)
+    return (of_column[:, None] == of_column) * 1.0
+
+
+def split(U: Array, ranks: Sequence[int]) -> list[Array]:
+    """Return the columns of each of several models that stand side by side."""
+    return [U[:, end - rank : end] for rank, end in zip(ranks, accumulate(ranks), strict=True)]
 
 
 def khatri_rao(factors: Factors) -> Array:

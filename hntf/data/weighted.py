@@ -8,9 +8,9 @@ from typing import Any
 
 from hntf.arrays import Array, as_float64, backend_of
 from hntf.data.dense import DenseData
-from hntf.data.protocol import Data, Factors, cp_dense, matricised
+from hntf.data.protocol import Data, Factors, cp_dense, matricised, split
 from hntf.least_squares.arrangement import Arrangement
-from hntf.least_squares.gram import Gram
+from hntf.least_squares.gram import Gram, apply_gram
 from hntf.least_squares.row_grams import RowGrams
 
 
@@ -48,8 +48,15 @@ class WeightedData(Data):
         k = factors[mode - 1].shape[1]  # type: ignore[union-attr]
         return self.weights.mttkrp(products, mode).reshape(-1, k, k)
 
-    def grams(self, factors: Factors) -> list[Array]:
-        return [self.gram(factors, mode) for mode in range(len(factors))]
+    def gram_products(self, factors: Factors, ranks: Sequence[int]) -> list[Array]:
+        # One Gram a row of every model: those of columns of different models would only take memory.
+        models = list(zip(*(split(U, ranks) for U in factors), strict=True))
+        return [
+            backend_of(factors[0]).concatenate(
+                [apply_gram(self.gram(model, mode), model[mode]) for model in models], axis=1
+            )
+            for mode in range(len(factors))
+        ]
 
     def gram_pullback(self, factors: Factors, dG: Array) -> list[Array]:
         k = dG.shape[-1]

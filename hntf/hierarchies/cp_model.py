@@ -1,7 +1,7 @@
 """CP decompositions at several levels: their errors and gradients for all levels and modes at once.
 
 Level l approximates the data by `[[Û_1, …, Û_N]]`. The columns of all levels' factors stand side by side, so that one pass of
-matricised products serves every level: MTTKRP acts column by column, and Grams of different levels are masked out.
+matricised products serves every level: MTTKRP acts column by column, and columns of different levels do not meet in a Gram.
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import accumulate
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from hntf.arrays import Array, from_numpy
 from hntf.data import Data
-from hntf.data.protocol import cp_dense
+from hntf.data.protocol import cp_dense, split
 from hntf.hierarchies.base import Model
 from hntf.hierarchies.squared_error import relative
-from hntf.least_squares.gram import apply_gram, squared_error_in_gram_form
+from hntf.least_squares.gram import squared_error_in_gram_form
 from hntf.validation import check_same_home
 
 
@@ -47,11 +45,6 @@ class CPTape(NamedTuple):
     def levels(self) -> list[list[Array]]:
         """The factors of the modes, level by level."""
         return [list(level) for level in zip(*(split(U, self.ranks) for U in self.factors), strict=True)]
-
-
-def split(U: Array, ranks: Sequence[int]) -> list[Array]:
-    """Return the columns of each level."""
-    return [U[:, end - rank : end] for rank, end in zip(ranks, accumulate(ranks), strict=True)]
 
 
 @dataclass
@@ -116,15 +109,13 @@ class CPModel(Model):
 
     def squared_errors(self, tape: CPTape, weights: Sequence[float]) -> tuple[float, CPGradients]:
         X, factors = tape.X, tape.factors
-        of_column, same = _columns_of_levels(tape.ranks)
-        same_level = from_numpy(same, factors[0])
-        scale = from_numpy(2 * np.asarray(weights, dtype=np.float64)[of_column], factors[0])
+        scale = from_numpy(np.repeat(2 * np.asarray(weights, dtype=np.float64), tape.ranks), factors[0])
         contracted = X.contract_last(factors[-1])
         value = sum(weights) * X.norm_squared()
         gradients = []
-        for mode, (U, G) in enumerate(zip(factors, X.grams(factors), strict=True)):
+        for mode, (U, product) in enumerate(zip(factors, X.gram_products(factors, tape.ranks), strict=True)):
             C = X.mttkrp(factors, mode, contracted)
-            gradient = apply_gram(G * same_level, U) - C
+            gradient = product - C
             if mode == 0:
                 value += 0.5 * float((((gradient - C) * U) @ scale).sum())
             gradients.append(scale * gradient)
@@ -144,10 +135,3 @@ def cp_relative_error(X: Data, factors: Sequence[Array]) -> float:
     return relative(
         squared, norm_squared, lambda: X.residual_norm_squared(lambda rows: cp_dense(factors[0][rows], factors))
     )
-
-
-@cache
-def _columns_of_levels(ranks: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the level of each column, and 1 for pairs of columns of one level, 0 for others."""
-    of_column = np.repeat(np.arange(len(ranks)), ranks)
-    return of_column, (of_column[:, None] == of_column) * 1.0

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Self
 
 from hntf.arrays import Array, backend_of, identity_like
+from hntf.data.protocol import split
 from hntf.hierarchies.base import add
-from hntf.hierarchies.cp_model import CPGradients, CPModel, CPTape, split
+from hntf.hierarchies.cp_model import CPGradients, CPModel, CPTape
 from hntf.hierarchies.products import chain, chain_pullback
 
 

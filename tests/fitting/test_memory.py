@@ -43,9 +43,11 @@ def test_of_an_evaluation_or_a_sweep(X, rng, rank):
     small = [rng.random((d, r)) for d, r in zip(X.shape, ranks, strict=True)]
     tucker = hntf.Hierarchy([NNLSLayer(ModeProduct(small[1:]))])
     weighted = hntf.as_data(X, weights=np.ones(X.shape))
+    levels = ComponentStacks([U[:, :7] for U in factors], stacks)
     one_mode = NNLSLayer(ModeProduct(small[1:2], [1]))
     for function in (
         lambda: one_mode.forward(weighted),
+        lambda: Energy().value_and_grad(levels, weighted),
         lambda: Energy().value_and_grad(network, data),
         lambda: Energy().value_and_grad(ComponentStacks(factors, stacks), data),
         lambda: Energy().value_and_grad(tucker, data),

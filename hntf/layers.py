@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from hntf.arrays import Array, as_float64, cast_like
+from hntf.arrays import Array, as_float64, cast_like, identity_like
 from hntf.data import Data, as_data
-from hntf.least_squares.gram import Gram, is_finite
+from hntf.least_squares.gram import Gram, StructuredGram, is_finite
 from hntf.least_squares.on_support import pullback
 from hntf.least_squares.solver import solve
 from hntf.maps import LinearMap
-from hntf.validation import check_real_array, check_same_home, check_shape
+from hntf.validation import check_number, check_real_array, check_same_home, check_shape
 
 
 class LayerTape(NamedTuple):
-    """What the backward pass of a layer needs of its forward pass, all in float64."""
+    """What the backward pass of a layer needs of its forward pass, all in float64; `G` and `C` are the map's, without penalties."""
 
     X: Data
     G: Gram
@@ -25,7 +26,7 @@ class LayerTape(NamedTuple):
 
 
 class NNLSLayer:
-    r"""The layer `q(X) = argmin_{S ≥ 0} ‖X − M(S)‖²` over a linear map `M`, differentiated exactly.
+    r"""The layer `q(X) = argmin_{S ≥ 0} ½‖X − M(S)‖² + λ₁ΣS + ½λ₂‖S‖²` over a linear map `M`, differentiated exactly.
 
     Only the solution on the support is differentiated: with `V` the solution of the same problem for `dS` on the support
     found in the forward pass, `dC = V` and `dG = −½(VᵀS + SᵀV)`, which the map pulls back. No residual is formed. A layer works
@@ -35,6 +36,8 @@ class NNLSLayer:
     ----------
     map : LinearMap
         For example `hntf.maps.Dense(A)`.
+    l1, l2 : float
+        The penalties `λ₁`, `λ₂`, at least 0: they shift `C` and `G`, and so the solution and its derivative stay exact.
 
     References
     ----------
@@ -55,10 +58,18 @@ class NNLSLayer:
            [0.5, 0.5]])
     """
 
-    def __init__(self, map: LinearMap) -> None:
+    def __init__(self, map: LinearMap, *, l1: float = 0.0, l2: float = 0.0) -> None:
         if not isinstance(map, LinearMap):
             raise TypeError(f"map must be a linear map such as hntf.maps.Dense(A), got {type(map).__name__}")
+        check_number(l1, "l1")
+        check_number(l2, "l2")
         self.map = map
+        self.l1 = float(l1)
+        self.l2 = float(l2)
+
+    def with_factors(self, factors: Sequence[Array]) -> NNLSLayer:
+        """Return the same layer with other factors."""
+        return NNLSLayer(self.map.with_factors(factors), l1=self.l1, l2=self.l2)
 
     def forward(self, X: Any, *, support: Array | None = None) -> tuple[Array, LayerTape]:
         """Solve for the code of every sample.
@@ -115,9 +126,16 @@ class NNLSLayer:
         G, C = self.map.gram(X), self.map.adjoint(X, contracted)
         if not (is_finite(C) and is_finite(G)):
             raise ValueError("X and the factors must hold finite entries whose products do not overflow")
-        S, found, _ = solve(G, C, support)
+        S, found, _ = solve(self._with_ridge(G), C - self.l1 if self.l1 else C, support)
         return LayerTape(X, G, C, S, found, contracted)
 
     def solution_pullback(self, tape: LayerTape, dS: Array) -> tuple[Any, Array]:
         """Return the gradients with respect to `G` and `C` for the gradient `dS`."""
-        return pullback(tape.G, tape.S, tape.support, dS)
+        return pullback(self._with_ridge(tape.G), tape.S, tape.support, dS)
+
+    def _with_ridge(self, G: Gram) -> Gram:
+        if self.l2 == 0.0:
+            return G
+        if isinstance(G, StructuredGram):
+            raise ValueError(f"l2 must be 0 over a map whose Gram matrix is a Kronecker product, got {self.l2}")
+        return G + self.l2 * identity_like(G.shape[-1], G)

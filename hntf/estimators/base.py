@@ -16,10 +16,11 @@ from sklearn.utils.validation import validate_data
 from hntf.arrays import Array, as_float64, host_view, is_torch
 from hntf.data import Data, as_data
 from hntf.fitting.fit import Fit, Settings
-from hntf.losses import Energy, Loss, Reconstruction
+from hntf.losses import Energy, LayerCentric, Loss, Reconstruction
 from hntf.validation import check_choice, check_number, check_real_array, check_same_home
 
-LOSSES = ("energy", "reconstruction")
+LOSSES = {"energy": Energy, "data-centric": Energy, "layer-centric": LayerCentric, "reconstruction": Reconstruction}
+"""The losses of the data, by name."""
 
 MODERATE = (1e-50, 1e50)
 """Largest entries of `X` whose fourth powers stay far from overflow and underflow; others are scaled for the fit."""
@@ -155,6 +156,10 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return tags
 
 
+CP_LOSSES = ("energy", "data-centric", "reconstruction")
+"""Those of models with a CP decomposition at every level."""
+
+
 def level_index(level: Any, levels: int, *, name: str = "level") -> int:
     """Return `level` as an index from 0 to the number of levels less one."""
     if not isinstance(level, numbers.Integral) or isinstance(level, bool) or not -levels <= int(level) < levels:
@@ -170,9 +175,11 @@ def checked_code(S: Any, k: int, level: int) -> Array:
     return S
 
 
-def checked_loss(name: str, level_weights: Sequence[float] | None, levels: int) -> Loss:
+def checked_loss(
+    name: str, level_weights: Sequence[float] | None, levels: int, names: Sequence[str] = tuple(LOSSES)
+) -> Loss:
     """Return the loss of the data that the parameters `loss` and `level_weights` name, for a number of levels."""
-    check_choice(name, "loss", LOSSES)
+    check_choice(name, "loss", names)
     if name == "reconstruction":
         if level_weights is not None:
             raise ValueError("level_weights must be None with loss='reconstruction', which has no weights")
@@ -181,4 +188,4 @@ def checked_loss(name: str, level_weights: Sequence[float] | None, levels: int) 
         raise TypeError(f"level_weights must be a sequence with one entry a level, got {level_weights!r}")
     if level_weights is not None and len(level_weights) != levels:
         raise ValueError(f"level_weights must have one entry a level, {levels}; got {len(level_weights)}")
-    return Energy(level_weights)
+    return LOSSES[name](level_weights)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from sklearn.utils import check_random_state
 
-from hntf.estimators.base import checked_loss
+from hntf.estimators.base import CP_LOSSES, checked_loss
 from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
 from hntf.estimators.supervised import SupervisedMixin
 from hntf.fitting.fit import fit_model
@@ -40,7 +40,7 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
         Whether one matrix a level gathers the components of all modes, as in the paper, or each mode has its own.
     train_base : bool
         Whether the base is trained along, or held as the best NCPD found.
-    loss : {"energy", "reconstruction"}
+    loss : {"energy", "data-centric", "reconstruction"}
         Whether all levels count, or the last one alone.
     level_weights : sequence of float, optional
         The weights of the levels' errors, one a level from the base, all 1 by default.
@@ -49,7 +49,7 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
         As in `NeuralNMF`.
     n_init : int
         Number of starts of the base, of which the best is kept.
-    supervision_weight, supervision_level
+    supervision_weight, supervision_level, supervision_loss
         As in `NeuralNMF`, with levels from the base.
 
     Attributes
@@ -93,8 +93,9 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
         tol: float = 1e-3,
         n_init: int = 8,
         learning_rate: float | None = None,
-        supervision_weight: float = 1.0,
+        supervision_weight: float = 0.1,
         supervision_level: int = -1,
+        supervision_loss: str = "squared",
         random_state: Any = None,
         verbose: bool | int = False,
     ) -> None:
@@ -110,14 +111,15 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
         self.learning_rate = learning_rate
         self.supervision_weight = supervision_weight
         self.supervision_level = supervision_level
+        self.supervision_loss = supervision_loss
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
         """Fit all levels to the data; the parameters are those of `NeuralNCPD.fit`."""
         ranks = check_ranks(self.n_components)
         shared, train_base = check_flag(self.shared, "shared"), check_flag(self.train_base, "train_base")
-        data_loss = checked_loss(self.loss, self.level_weights, len(ranks))
+        data_loss = checked_loss(self.loss, self.level_weights, len(ranks), CP_LOSSES)
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))._replace(n_init=1)
         random_state = check_random_state(self.random_state)
@@ -129,7 +131,7 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
             matrices = gathers(given.data, base, ranks[1:], random_state, shared=shared)
             return GatheredComponents(base, matrices, train_base=train_base)
 
-        loss, labels = self._with_labels(data_loss, y, given.data, len(ranks))
+        loss, labels = self._with_labels(data_loss, y, given.data, len(ranks), label_mask)
         fit = fit_model(given.data, start, loss, settings, rank=sum(ranks), labels=labels)
         self._report(fit)
         samples = self._keep_model(fit.model, given)

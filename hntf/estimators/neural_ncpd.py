@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from hntf.estimators.architecture import check_init
-from hntf.estimators.base import Input, checked_loss
+from hntf.estimators.base import CP_LOSSES, Input, checked_loss
 from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
 from hntf.estimators.supervised import SupervisedMixin
 from hntf.fitting.fit import fit_model
@@ -38,7 +38,7 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
         The rank of the base and the number of topics of each level above, for example `(7, 4, 2)`; it must not grow.
     train_base : bool
         Whether the base is trained along, or held as the best single CP found.
-    loss : {"energy", "reconstruction"}
+    loss : {"energy", "data-centric", "reconstruction"}
         Whether all levels count, or the last one alone.
     level_weights : sequence of float, optional
         The `w_l`, one a level from the base, all 1 by default.
@@ -51,7 +51,7 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
         As in `NeuralNMF`.
     n_init : int
         Number of starts, of which the best fit is kept.
-    supervision_weight, supervision_level
+    supervision_weight, supervision_level, supervision_loss
         As in `NeuralNMF`, with levels from the base; the codes of the samples are `A_{1,1} ⋯ A_{1,l}`, or `U_1` at level 0.
 
     Attributes
@@ -102,8 +102,9 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
         tol: float = 1e-3,
         n_init: int = 4,
         learning_rate: float | None = None,
-        supervision_weight: float = 1.0,
+        supervision_weight: float = 0.1,
         supervision_level: int = -1,
+        supervision_loss: str = "squared",
         random_state: Any = None,
         verbose: bool | int = False,
     ) -> None:
@@ -119,10 +120,11 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
         self.learning_rate = learning_rate
         self.supervision_weight = supervision_weight
         self.supervision_level = supervision_level
+        self.supervision_loss = supervision_loss
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
         """Fit all levels to the data.
 
         Parameters
@@ -135,6 +137,8 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
             True where an entry is observed; `"nan"` takes the entries that are no NaN.
         weights : array, shape of `X`, optional
             Nonnegative weights of the squared residuals.
+        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
+            True where a label is known, besides those that are -1 or NaN.
 
         Returns
         -------
@@ -147,7 +151,7 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
         """
         ranks = check_ranks(self.n_components)
         train_base = check_flag(self.train_base, "train_base")
-        data_loss = checked_loss(self.loss, self.level_weights, len(ranks))
+        data_loss = checked_loss(self.loss, self.level_weights, len(ranks), CP_LOSSES)
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)
@@ -158,7 +162,7 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
             base, stacks = next(starts)
             return ComponentStacks(by_size(base), stacks, train_base=train_base, unit=unit)
 
-        loss, labels = self._with_labels(data_loss, y, given.data, len(ranks))
+        loss, labels = self._with_labels(data_loss, y, given.data, len(ranks), label_mask)
         fit = fit_model(given.data, start, loss, settings, rank=sum(ranks), labels=labels)
         self._report(fit)
         samples = self._keep_model(fit.model, given)

@@ -14,6 +14,7 @@ from hntf.estimators.base import checked_loss
 from hntf.estimators.stack import StackEstimator
 from hntf.fitting.initializers import INITIALIZERS
 from hntf.fitting.optimizers import OPTIMIZERS
+from hntf.fitting.scaling import balanced, on_simplex
 from hntf.hierarchies import Hierarchy
 from hntf.hierarchies.products import chain
 from hntf.hierarchies.stack import dense_hierarchy
@@ -28,18 +29,19 @@ class NeuralNMF(StackEstimator):
 
     .. math:: \sum_l w_l \, \| X - S_l (A_1 A_2 \cdots A_l)^T \|_F^2
 
-    (`loss="energy"`), or its last term alone (`loss="reconstruction"`). Every factor learns from every level: the layers
-    are differentiated exactly. The papers write the transpose, samples in columns.
+    (`loss="energy"`, by another name `"data-centric"`), its last term alone (`"reconstruction"`), or what every layer leaves of
+    its own input, `Σ_l w_l ‖S_{l−1} − S_l A_lᵀ‖²` (`"layer-centric"`, which wants `simplex`). Every factor learns from every
+    level: the layers are differentiated exactly. The papers write the transpose, samples in columns.
 
     Parameters
     ----------
     n_components : int or tuple of int
         The number of components of each level, finest first, for example `(9, 4, 2)`; it must not grow, as each level
         gathers the components of the one before.
-    loss : {"energy", "reconstruction"}
-        Whether all levels count, or the last one alone.
+    loss : {"energy", "data-centric", "reconstruction", "layer-centric"}
+        Whether all levels count, the last one alone, or every layer by its own input.
     level_weights : sequence of float, optional
-        Weights `w_l` of the energy, all 1 by default.
+        Weights `w_l` of the levels, all 1 by default.
     init : {"levels", "sequential", "nndsvd", "nndsvda", "nndsvdar", "random"} or list of arrays
         Where the fit starts. `"levels"` fits each rank by itself and finds the factors between; `"sequential"` factorizes the
         codes level by level; the others are the nonnegative double SVD with zeros kept, filled with the mean or with small
@@ -57,10 +59,25 @@ class NeuralNMF(StackEstimator):
     learning_rate : float, optional
         Relative to the size of the starting factors; each solver has a default.
     supervision_weight : float
-        The `λ` of labels given to `fit`: the loss gains `λ ‖X‖² ‖L∘(Y − S_l B)‖² / ‖L∘Y‖²`, minimised over a classifier `B ≥
-        0`; `L` leaves out unknown samples.
+        The `λ` of labels given to `fit`: the loss gains `λ ‖X‖²` times what the labels lose, relative to what a model that knows
+        nothing of them does. `L` leaves out unknown labels.
     supervision_level : int
         The level, from 0, whose codes tell the labels; -1 is the last.
+    supervision_loss : {"squared", "cross_entropy"}
+        `‖L∘(Y − S_l B)‖²` over a classifier `B ≥ 0`, or the cross-entropy of `softmax(S_l B)` over `B` of any sign, which gives
+        `predict_proba`.
+    code_l1, code_l2 : float
+        Penalties of the codes, exact in every layer and its derivative: `S_l = argmin_{S ≥ 0} ½‖S_{l−1} − S A_lᵀ‖² + λ₁ΣS +
+        ½λ₂‖S‖²`, and twice their sum is added to the loss. They want `simplex` or penalties of the factors: else the factors
+        grow and the codes shrink.
+    factor_l1, factor_l2 : float
+        Penalties of the factors: `2μ₁ΣA_l + μ₂‖A_l‖²` is added to the loss.
+    simplex : bool
+        Whether the columns of all factors are held at sum one.
+    volume_weight : float
+        The `ν` of a minimum-volume penalty `ν ‖X‖² Σ_l log det(A_lᵀA_l + δI)`; use it with `simplex`.
+    volume_delta : float
+        The `δ`, greater than 0.
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
@@ -68,7 +85,7 @@ class NeuralNMF(StackEstimator):
     Attributes
     ----------
     factors_ : list of arrays, `(k_{l−1}, k_l)`
-        The `A_l`; the columns of the last one have unit norm.
+        The `A_l`; the columns of the last one have unit norm, where neither `simplex` nor a penalty fixes their scale.
     codes_ : list of arrays, `(n, k_l)`
         The `S_l` of the training samples.
     components_ : list of arrays, `(k_l, m)`
@@ -80,6 +97,8 @@ class NeuralNMF(StackEstimator):
         `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` by iteration.
     classifier_ : array, `(k_l, p)`
         The `B`, and `classes_` `(p,)`, where labels were given.
+    sparsity_ : dict of arrays
+        The share of zeros in the codes of every level, `"codes"`, and in every factor, `"factors"`.
     n_features_in_ : int
     feature_names_in_ : array of str
         Where `X` had string column names.
@@ -115,8 +134,16 @@ class NeuralNMF(StackEstimator):
         tol: float = 1e-3,
         n_init: int = 1,
         learning_rate: float | None = None,
-        supervision_weight: float = 1.0,
+        supervision_weight: float = 0.1,
         supervision_level: int = -1,
+        supervision_loss: str = "squared",
+        code_l1: float = 0.0,
+        code_l2: float = 0.0,
+        factor_l1: float = 0.0,
+        factor_l2: float = 0.0,
+        simplex: bool = False,
+        volume_weight: float = 0.0,
+        volume_delta: float = 1e-2,
         random_state: Any = None,
         verbose: bool | int = False,
     ) -> None:
@@ -131,10 +158,18 @@ class NeuralNMF(StackEstimator):
         self.learning_rate = learning_rate
         self.supervision_weight = supervision_weight
         self.supervision_level = supervision_level
+        self.supervision_loss = supervision_loss
+        self.code_l1 = code_l1
+        self.code_l2 = code_l2
+        self.factor_l1 = factor_l1
+        self.factor_l2 = factor_l2
+        self.simplex = simplex
+        self.volume_weight = volume_weight
+        self.volume_delta = volume_delta
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
         """Fit all levels to the data.
 
         Parameters
@@ -147,6 +182,8 @@ class NeuralNMF(StackEstimator):
             True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
         weights : array, `(n, m)`, optional
             Nonnegative weights of the squared residuals.
+        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
+            True where a label is known, besides those that are -1 or NaN.
 
         Returns
         -------
@@ -158,18 +195,22 @@ class NeuralNMF(StackEstimator):
             If a parameter or `X` is not as described; the message names it.
         """
         ranks = check_ranks(self.n_components)
-        loss = checked_loss(self.loss, self.level_weights, len(ranks))
+        data_loss = checked_loss(self.loss, self.level_weights, len(ranks))
         given = self._validated(X, mask=mask, weights=weights, reset=True)
-        settings = self._checked_settings(tuple(OPTIMIZERS))
+        loss, labels = self._with_labels(data_loss, y, given.data, len(ranks), label_mask)
+        loss = self._with_penalties(loss, given.data)
+        settings = self._checked_settings(tuple(OPTIMIZERS))._replace(simplex=self.simplex)
         random_state = check_random_state(self.random_state)
         init: Any = self.init
         shapes = list(zip([given.data.shape[1], *ranks], ranks, strict=False))
         factors = check_init(init, tuple(INITIALIZERS), shapes, given)
 
         def start() -> Hierarchy:
-            return dense_hierarchy(factors or INITIALIZERS[init](given.data, ranks, random_state))
+            found = factors or INITIALIZERS[init](given.data, ranks, random_state)
+            found = balanced(found, on_simplex) if self.simplex else found
+            return dense_hierarchy(found, l1=self.code_l1, l2=self.code_l2)
 
-        self._report(self._fit_stack(start, loss, settings, given, y, len(ranks), max(ranks)))
+        self._fit_stack(start, loss, settings, given, labels, max(ranks))
         products = chain(self._hierarchy.factors)
         self.components_ = [cast_like(product.T, given.prototype) for product in products]
         return self

@@ -39,16 +39,18 @@ class NeuralNTF(StackEstimator):
     modes : sequence of int, optional
         The modes that Tucker layers compress. By default the modes 1, …, N−1, or all of them where a level has N ranks.
         Modes that are not compressed stay as they are. With mode 0 the code is a core, shared by all samples.
-    loss : {"energy", "reconstruction"}
-        Whether all levels count, or the last one alone.
+    loss : {"energy", "data-centric", "reconstruction", "layer-centric"}
+        As in `NeuralNMF`.
     level_weights : sequence of float, optional
         Weights of the levels in the energy, all 1 by default.
     init : {"levels", "random"} or list of arrays
         `"levels"` fits each rank by itself and finds the factors between. Or all factors, in the order of `factors_`.
     solver, max_iter, tol, n_init, learning_rate, random_state, verbose
         As in `NeuralNMF`.
-    supervision_weight, supervision_level
+    supervision_weight, supervision_level, supervision_loss
         As in `NeuralNMF`; labels need samples, so mode 0 must not be compressed.
+    code_l1, code_l2, factor_l1, factor_l2, simplex, volume_weight, volume_delta
+        As in `NeuralNMF`; `code_l2` must be 0 with Tucker layers on data without mask and weights.
 
     Attributes
     ----------
@@ -102,8 +104,16 @@ class NeuralNTF(StackEstimator):
         tol: float = 1e-3,
         n_init: int = 1,
         learning_rate: float | None = None,
-        supervision_weight: float = 1.0,
+        supervision_weight: float = 0.1,
         supervision_level: int = -1,
+        supervision_loss: str = "squared",
+        code_l1: float = 0.0,
+        code_l2: float = 0.0,
+        factor_l1: float = 0.0,
+        factor_l2: float = 0.0,
+        simplex: bool = False,
+        volume_weight: float = 0.0,
+        volume_delta: float = 1e-2,
         random_state: Any = None,
         verbose: bool | int = False,
     ) -> None:
@@ -119,10 +129,18 @@ class NeuralNTF(StackEstimator):
         self.learning_rate = learning_rate
         self.supervision_weight = supervision_weight
         self.supervision_level = supervision_level
+        self.supervision_loss = supervision_loss
+        self.code_l1 = code_l1
+        self.code_l2 = code_l2
+        self.factor_l1 = factor_l1
+        self.factor_l2 = factor_l2
+        self.simplex = simplex
+        self.volume_weight = volume_weight
+        self.volume_delta = volume_delta
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
         """Fit all levels to the data.
 
         Parameters
@@ -135,6 +153,8 @@ class NeuralNTF(StackEstimator):
             True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
         weights : array, shape of `X`, optional
             Nonnegative weights of the squared residuals.
+        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
+            True where a label is known, besides those that are -1 or NaN.
 
         Returns
         -------
@@ -149,19 +169,22 @@ class NeuralNTF(StackEstimator):
         network = check_architecture(self.n_components, self.modes, len(given.data.shape))
         if y is not None and 0 in network.modes:
             raise ValueError("y must be None where mode 0 is compressed: the code has no samples")
-        loss = checked_loss(self.loss, self.level_weights, network.n_levels)
-        settings = self._checked_settings(tuple(OPTIMIZERS))
+        data_loss = checked_loss(self.loss, self.level_weights, network.n_levels)
+        loss, labels = self._with_labels(data_loss, y, given.data, network.n_levels, label_mask)
+        loss = self._with_penalties(loss, given.data)
+        settings = self._checked_settings(tuple(OPTIMIZERS))._replace(simplex=self.simplex)
         random_state = check_random_state(self.random_state)
         init: Any = self.init
         factors = check_init(init, tuple(NETWORK_INITIALIZERS), network.shapes(given.data.shape), given)
 
         def start() -> Hierarchy:
-            return network.hierarchy(factors or NETWORK_INITIALIZERS[init](given.data, network, random_state))
+            found = factors or NETWORK_INITIALIZERS[init](given.data, network, random_state)
+            return network.hierarchy(found, l1=self.code_l1, l2=self.code_l2)
 
         self._network = network
         self.modes_ = network.modes
         largest = max(network.ranks, default=1)
-        self._report(self._fit_stack(start, loss, settings, given, y, network.n_levels, largest))
+        self._fit_stack(start, loss, settings, given, labels, largest)
         return self
 
     @property

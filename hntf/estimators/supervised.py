@@ -6,15 +6,24 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
 from hntf.data import Data
 from hntf.estimators.base import level_index
-from hntf.losses import LabelL2, Loss, Supervised
-from hntf.losses.labels import classifier
+from hntf.losses import CrossEntropy, LabelL2, LabelLoss, Loss, Supervised
+from hntf.losses.softmax import softmax
 from hntf.losses.targets import Labels, as_labels, is_unknown
-from hntf.validation import check_number
+from hntf.validation import check_choice, check_number
+
+LABEL_LOSSES: dict[str, type[LabelLoss]] = {"squared": LabelL2, "cross_entropy": CrossEntropy}
+
+
+def _has_probabilities(estimator: Any) -> bool:
+    if estimator.supervision_loss != "cross_entropy":
+        raise AttributeError("predict_proba needs supervision_loss='cross_entropy'")
+    return True
 
 
 class SupervisedMixin:
@@ -22,18 +31,22 @@ class SupervisedMixin:
 
     supervision_weight: float
     supervision_level: int
+    supervision_loss: str
     transform: Callable[..., Array]
 
-    def _with_labels(self, loss: Loss, y: Any, data: Data, levels: int) -> tuple[Loss, Labels | None]:
+    def _with_labels(
+        self, loss: Loss, y: Any, data: Data, levels: int, label_mask: Any = None
+    ) -> tuple[Loss, Labels | None]:
         """Return the loss with supervision, and the labels; without labels, the loss itself and None."""
         check_number(self.supervision_weight, "supervision_weight")
+        check_choice(self.supervision_loss, "supervision_loss", tuple(LABEL_LOSSES))
         level = level_index(self.supervision_level, levels, name="supervision_level")
-        if y is None:
+        labels = checked_labels(y, label_mask, data)
+        if labels is None:
             return loss, None
-        labels = as_labels(y, data.shape[0], from_numpy(np.empty(0), data.prototype))
-        size = float((labels.Y * labels.Y).sum()) or 1.0
-        weight = 2 * self.supervision_weight * (data.norm_squared() or 1.0) / size
-        return Supervised(loss, LabelL2(weight, level)), labels
+        label_loss = LABEL_LOSSES[self.supervision_loss]
+        weight = self.supervision_weight * (data.norm_squared() or 1.0) / (label_loss.size(labels) or 1.0)
+        return Supervised(loss, label_loss(weight, level)), labels
 
     def _keep_classifier(self, labels: Labels | None, codes: list[Array], prototype: Any) -> None:
         """Set the classifier and the classes, or forget those of an earlier fit."""
@@ -42,7 +55,7 @@ class SupervisedMixin:
                 self.__dict__.pop(name, None)
             return
         S = as_float64(codes[level_index(self.supervision_level, len(codes))])
-        self.classifier_ = cast_like(classifier(S, labels), prototype)
+        self.classifier_ = cast_like(LABEL_LOSSES[self.supervision_loss].classifier(S, labels), prototype)
         self.classes_ = labels.classes
 
     def decision_function(self, X: Any) -> Array:
@@ -52,13 +65,36 @@ class SupervisedMixin:
         return cast_like(as_float64(S) @ from_numpy(to_numpy(as_float64(self.classifier_)), S), S)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the class of each sample, `(n,)`, from the features alone."""
+        """Return the class of each sample, `(n,)`, from the features alone; a class that `fit` never saw is never predicted."""
         scores = self.decision_function(X)
         return self.classes_[np.argmax(to_numpy(scores), axis=1)]
 
+    @available_if(_has_probabilities)
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, `softmax(S_l B)`, `(n, p)`, where `supervision_loss="cross_entropy"`."""
+        scores = self.decision_function(X)
+        return cast_like(softmax(as_float64(scores)), scores)
+
     def score(self, X: Any, y: Any) -> float:
-        """Return the accuracy of `predict` on the samples whose class in `y`, `(n,)`, is known."""
+        """Return the accuracy of `predict` on the samples whose class in `y`, `(n,)`, is known.
+
+        A class that `fit` never saw counts as an error.
+        """
         labels = (to_numpy(y) if is_torch(y) else np.asarray(y, dtype=object)).tolist()
+        predicted = self.predict(X)
+        if len(labels) != len(predicted) or any(isinstance(label, list) for label in labels):
+            raise ValueError(f"y must hold one class a sample, {len(predicted)}; got shape {np.shape(y)}")
         known = np.array([not is_unknown(label) for label in labels], dtype=bool)
-        correct = self.predict(X) == np.array([label if ok else None for label, ok in zip(labels, known, strict=True)])
-        return float(np.mean(correct[known]))
+        if not known.any():
+            raise ValueError("y must hold at least one known label, got none (-1 stands for unknown)")
+        correct = [guess == label for guess, label in zip(predicted.tolist(), labels, strict=True)]
+        return float(np.mean(np.array(correct, dtype=bool)[known]))
+
+
+def checked_labels(y: Any, label_mask: Any, data: Data) -> Labels | None:
+    """Return the labels of the samples of `data`, None where there are none."""
+    if y is None:
+        if label_mask is not None:
+            raise ValueError("label_mask must be None where there is no y")
+        return None
+    return as_labels(y, data.shape[0], from_numpy(np.empty(0), data.prototype), mask=label_mask)

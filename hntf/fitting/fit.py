@@ -27,6 +27,8 @@ class Settings(NamedTuple):
     n_init: int
     learning_rate: float | None
     verbose: bool
+    simplex: bool = False
+    batch_size: int | None = None
 
 
 class Fit(NamedTuple):
@@ -55,7 +57,7 @@ def fit_model(
             model = start()
             if not model.factors:
                 return _nothing_to_train(data, model, loss, labels)
-            objective = Objective(loss, model, data, labels)
+            objective = Objective(loss, model, data, labels, simplex=settings.simplex)
             single = settings.n_init == 1
             title = "fit" if single else f"start {run + 1}/{settings.n_init}"
             fits.append(_minimise(objective, settings if single else race, title))
@@ -63,7 +65,8 @@ def fit_model(
         remaining = settings.max_iter - best.minimum.n_iter
         if best.minimum.converged or remaining == 0:
             return best
-        rest = _minimise(Objective(loss, best.model, data, labels), settings._replace(max_iter=remaining), "fit")
+        objective = Objective(loss, best.model, data, labels, simplex=settings.simplex)
+        rest = _minimise(objective, settings._replace(max_iter=remaining), "fit")
     return _joined(best, rest)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import mul
 
@@ -23,8 +23,22 @@ def unit_components(factors: Sequence[Array]) -> tuple[list[Array], Array]:
     return list(units), reduce(mul, norms)
 
 
-def balanced(factors: Sequence[Array]) -> list[Array]:
-    """Return `[A_1, …, A_L]` with columns of unit norm, the norms passed on to the rows of the next factor.
+def on_simplex(U: Array) -> tuple[Array, Array]:
+    """Return a nonnegative `U` with columns that sum to one, and the sums; a zero column stays and counts as one of sum 1."""
+    sums = U.sum(0)
+    sums = sums + (sums == 0)
+    return U / sums, sums
+
+
+def on_simplex_pullback(A: Array, sums: Array, dA: Array) -> Array:
+    """Return the gradient with respect to `U` for the gradient `dA` with respect to `A`, what `on_simplex` made of it."""
+    return (dA - (dA * A).sum(0)) / sums
+
+
+def balanced(
+    factors: Sequence[Array], scaled: Callable[[Array], tuple[Array, Array]] = with_unit_columns
+) -> list[Array]:
+    """Return `[A_1, …, A_L]` with columns of unit norm (or sum), the norms passed on to the rows of the next factor.
 
     No product `A_1 … A_l` changes but by a scaling of its columns. The codes do: a level's problem weighs the components of
     its code by their scale, so this is for starting points, where components of equal norm weigh by their codes alone.
@@ -34,6 +48,6 @@ def balanced(factors: Sequence[Array]) -> list[Array]:
     for A in factors:
         if scale is not None:
             A = A * scale[:, None]  # noqa: PLW2901
-        unit, scale = with_unit_columns(A)
+        unit, scale = scaled(A)
         result.append(unit)
     return result

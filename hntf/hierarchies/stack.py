@@ -83,9 +83,7 @@ class Hierarchy(Model):
 
     def with_factors(self, factors: Sequence[Array]) -> Hierarchy:
         remaining = iter(factors)
-        return Hierarchy(
-            [NNLSLayer(layer.map.with_factors([next(remaining) for _ in layer.map.factors])) for layer in self.layers]
-        )
+        return Hierarchy([layer.with_factors([next(remaining) for _ in layer.map.factors]) for layer in self.layers])
 
     def forward(self, X: Any, *, supports: Sequence[Array] | None = None) -> tuple[list[Array], list[LayerTape]]:
         """Solve for the codes of all levels.
@@ -198,6 +196,23 @@ class Hierarchy(Model):
                 gradients.factors[i] = dlevel if sums is None else [a + b for a, b in zip(sums, dlevel, strict=True)]
         return total, gradients
 
+    def layer_errors(self, tape: Sequence[LayerTape], weights: Sequence[float]) -> tuple[float, Gradients]:
+        """Return `Σ_l w_l ‖S_{l−1} − M_l(S_l)‖²` and its gradients with respect to what the forward pass computed."""
+        total = 0.0
+        gradients = self.no_gradients(tape)
+        for level, (layer, record, weight) in enumerate(zip(self.layers, tape, weights, strict=True)):
+            error = squared_error(record, record.S, record.X.norm_squared(), weight)
+            total += error.value
+            gradients.codes[level] = add(gradients.codes[level], error.code)
+            if level == 0:
+                gradients.gram, gradients.adjoint = error.gram, error.adjoint
+                continue
+            gradients.factors[level] = layer.map.pullback(record.X, error.gram, error.adjoint, record.contracted)
+            below = tape[level - 1].S
+            model = layer.map.apply(record.S.reshape(layer.map.code_shape(record.X.shape))).reshape(below.shape)
+            gradients.codes[level - 1] = add(gradients.codes[level - 1], 2 * weight * (below - model))
+        return total, gradients
+
     def relative_errors(self, tape: Sequence[LayerTape]) -> list[float]:
         base = tape[0]
         norm_squared = base.X.norm_squared()
@@ -262,6 +277,6 @@ class Hierarchy(Model):
         return gradient, dfactors
 
 
-def dense_hierarchy(factors: Sequence[Array]) -> Hierarchy:
-    """Return the hierarchy of dense levels with these factors."""
-    return Hierarchy([NNLSLayer(Dense(A)) for A in factors])
+def dense_hierarchy(factors: Sequence[Array], *, l1: float = 0.0, l2: float = 0.0) -> Hierarchy:
+    """Return the hierarchy of dense levels with these factors and penalties of the codes."""
+    return Hierarchy([NNLSLayer(Dense(A), l1=l1, l2=l2) for A in factors])

@@ -18,6 +18,11 @@ class Loss(ABC):
     def evaluate(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, Any]:
         """Return the value and its gradient with respect to what the forward pass computed."""
 
+    def factor_gradients(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, list[Array]]:
+        """Return the value and its gradients with respect to the factors, in the order of `model.factors`."""
+        value, gradients = self.evaluate(model, tape, labels)
+        return value, model.pullback(tape, gradients)
+
     def value_and_grad(self, hierarchy: Model, X: Any, y: Any = None, mask: Any = None) -> tuple[float, list[Array]]:
         """Return the loss and its gradients: one epoch's work.
 
@@ -48,5 +53,4 @@ class Loss(ABC):
         hierarchy.check_input(data)
         tape = hierarchy.solve(data)
         labels = None if y is None else as_labels(y, data.shape[0], hierarchy.factors[0])
-        value, gradients = self.evaluate(hierarchy, tape, labels)
-        return value, hierarchy.pullback(tape, gradients)
+        return self.factor_gradients(hierarchy, tape, labels)

@@ -2,21 +2,72 @@
 
 from __future__ import annotations
 
+import math
+from abc import abstractmethod
 from typing import Any
 
 from hntf.arrays import Array
 from hntf.hierarchies import Model
 from hntf.least_squares.solver import solve
 from hntf.losses.base import Loss
+from hntf.losses.softmax import cross_entropy, softmax_classifier
 from hntf.losses.targets import Labels
 from hntf.validation import check_number
 
 
-class LabelL2(Loss):
+class LabelLoss(Loss):
+    """A loss of the labels that a classifier `B` `(k_l, p)` reads from the codes of a level, `S_l B`.
+
+    The classifier is solved for exactly at every evaluation, so that it is trained with the factors and needs no start; the
+    gradient with respect to the code is that at the best `B`.
+
+    Parameters
+    ----------
+    weight : float
+        The `λ`, at least 0.
+    level : int
+        Whose codes are used, from 0; -1 is the last.
+    """
+
+    def __init__(self, weight: float = 1.0, level: int = -1) -> None:
+        check_number(weight, "weight")
+        self.weight = float(weight)
+        self.level = level
+
+    @staticmethod
+    @abstractmethod
+    def classifier(S: Array, labels: Labels) -> Array:
+        """Return the best `B`, `(k, p)`."""
+
+    @staticmethod
+    @abstractmethod
+    def loss_of_scores(scores: Array, labels: Labels) -> tuple[float, Array]:
+        """Return the loss of `S B`, `(n, p)`, and its gradient."""
+
+    @staticmethod
+    @abstractmethod
+    def size(labels: Labels) -> float:
+        """Return what the loss is measured against: its value where nothing is known of the labels."""
+
+    def evaluate(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, Any]:
+        """Return the value and its gradient with respect to what the forward pass computed."""
+        if labels is None:
+            raise ValueError(f"y must be given: {type(self).__name__} is a loss of labels")
+        S = model.codes(tape)[self.level]
+        return self.evaluate_with(self.classifier(S, labels), model, tape, labels)
+
+    def evaluate_with(self, B: Array, model: Model, tape: Any, labels: Labels) -> tuple[float, Any]:
+        """Return the value for a given classifier, and its gradient with respect to what the forward pass computed."""
+        value, dscores = self.loss_of_scores(model.codes(tape)[self.level] @ B, labels)
+        gradients = model.no_gradients(tape)
+        gradients.codes[self.level] = self.weight * (dscores @ B.T)
+        return self.weight * value, gradients
+
+
+class LabelL2(LabelLoss):
     r"""The squared error of labels predicted from the codes of a level, `½λ min_{B ≥ 0} ‖L∘(Y − S_l B)‖²`.
 
-    The classifier `B` `(k_l, p)` is solved for exactly at every evaluation, so that it is trained with the factors and needs no
-    start; the gradient with respect to the code is that at the best `B`. `L` leaves out unknown samples.
+    `L` leaves out unknown labels.
 
     Parameters
     ----------
@@ -40,24 +91,62 @@ class LabelL2(Loss):
     0.0
     """
 
-    def __init__(self, weight: float = 1.0, level: int = -1) -> None:
-        check_number(weight, "weight")
-        self.weight = float(weight)
-        self.level = level
+    @staticmethod
+    def classifier(S: Array, labels: Labels) -> Array:
+        """Return `argmin_{B ≥ 0} ‖L∘(Y − S B)‖`, `(k, p)`."""
+        if labels.known.shape[1] == 1:
+            known = labels.known * S
+            return solve(known.T @ known, labels.Y.T @ known).S.T
+        # One Gram a column of labels.
+        grams = S.T @ (labels.known.T[:, :, None] * S)
+        return solve(grams, labels.Y.T @ S).S.T
 
-    def evaluate(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, Any]:
-        """Return the value and its gradient with respect to what the forward pass computed."""
-        if labels is None:
-            raise ValueError("y must be given: LabelL2 is a loss of labels")
-        S = model.codes(tape)[self.level]
-        B = classifier(S, labels)
-        residual = labels.known * (S @ B) - labels.Y
-        gradients = model.no_gradients(tape)
-        gradients.codes[self.level] = self.weight * (residual @ B.T)
-        return 0.5 * self.weight * float((residual * residual).sum()), gradients
+    @staticmethod
+    def loss_of_scores(scores: Array, labels: Labels) -> tuple[float, Array]:
+        """Return `½‖L∘(Y − S B)‖²` and its gradient."""
+        residual = labels.known * scores - labels.Y
+        return 0.5 * float((residual * residual).sum()), residual
+
+    @staticmethod
+    def size(labels: Labels) -> float:
+        """Return `½‖L∘Y‖²`."""
+        return 0.5 * float((labels.Y * labels.Y).sum())
 
 
-def classifier(S: Array, labels: Labels) -> Array:
-    """Return `argmin_{B ≥ 0} ‖L∘(Y − S B)‖`, `(k, p)`."""
-    known = labels.known * S
-    return solve(known.T @ known, labels.Y.T @ known).S.T
+class CrossEntropy(LabelLoss):
+    r"""The cross-entropy of labels with the softmax of what the codes of a level say, `λ min_B −Σ L∘Y∘log softmax(S_l B)`.
+
+    Where the codes tell all classes apart the best `B` would be infinite: `½ρ‖S_l B‖²`, summed over the known samples with `ρ` a
+    hundredth, is added, which does not depend on the scale of the codes. `L` leaves out unknown labels.
+
+    Parameters
+    ----------
+    weight : float
+        The `λ`, at least 0.
+    level : int
+        Whose codes are used, from 0; -1 is the last.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> hierarchy = hntf.Hierarchy([hntf.layers.NNLSLayer(hntf.maps.Dense(np.eye(2)))])
+    >>> loss = hntf.losses.CrossEntropy()
+    >>> value, _ = loss.value_and_grad(hierarchy, np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]]), y=[0, 1, -1])
+    >>> round(value, 3)
+    0.116
+    """
+
+    @staticmethod
+    def classifier(S: Array, labels: Labels) -> Array:
+        """Return the best `B`, `(k, p)`."""
+        return softmax_classifier(S, labels)
+
+    @staticmethod
+    def loss_of_scores(scores: Array, labels: Labels) -> tuple[float, Array]:
+        """Return the regularised cross-entropy of scores `(n, p)` and its gradient."""
+        return cross_entropy(scores, labels)
+
+    @staticmethod
+    def size(labels: Labels) -> float:
+        """Return `Σ L∘Y log p`, the cross-entropy of a guess."""
+        return float(labels.Y.sum()) * math.log(max(labels.Y.shape[1], 2))

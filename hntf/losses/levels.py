@@ -1,11 +1,11 @@
-"""Losses that sum the reconstruction error of levels: the last one only, or all with weights."""
+"""Losses that sum the errors of levels: of the data, the last one only or all with weights, or of every layer's own input."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from hntf.hierarchies import Model
+from hntf.hierarchies import Hierarchy, Model
 from hntf.losses.base import Loss
 from hntf.losses.targets import Labels
 from hntf.validation import check_number
@@ -14,7 +14,7 @@ from hntf.validation import check_number
 class Energy(Loss):
     r"""The weighted sum over levels of the reconstruction errors, `Σ_l w_l ‖X − M_1(S_l (A_2 … A_l)ᵀ)‖²`.
 
-    For matrices level l contributes `w_l ‖X − S_l (A_1 … A_l)ᵀ‖²`.
+    For matrices level l contributes `w_l ‖X − S_l (A_1 … A_l)ᵀ‖²`: the data-centric loss of deep matrix factorization.
 
     Parameters
     ----------
@@ -25,6 +25,7 @@ class Energy(Loss):
     ----------
     Will, Zhang, Sadovnik, Gao, Vendrow, Haddock, Molitor, Needell (2023), *Neural nonnegative matrix factorization for
     hierarchical multilayer topic modeling*, Sampl. Theory Signal Process. Data Anal.; there columns are samples.
+    De Handschutter, Gillis (2023), *A consistent and flexible framework for deep matrix factorizations*, Pattern Recognit.
 
     Examples
     --------
@@ -51,10 +52,14 @@ class Energy(Loss):
             raise ValueError(f"weights must have one entry a level, {levels}; got {len(self.weights)}")
         return self.weights
 
-    def evaluate(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, Any]:
-        """Return the value and its gradient with respect to what the forward pass computed."""
+    def check_no_labels(self, labels: Labels | None) -> None:
+        """Raise `ValueError` where there are labels."""
         if labels is not None:
             raise ValueError(f"y must be None: {type(self).__name__} is a loss without labels")
+
+    def evaluate(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, Any]:
+        """Return the value and its gradient with respect to what the forward pass computed."""
+        self.check_no_labels(labels)
         return model.squared_errors(tape, self.level_weights(model.n_levels))
 
 
@@ -80,3 +85,34 @@ class Reconstruction(Energy):
     def level_weights(self, levels: int) -> list[float]:
         """Return 0 for all levels but the last."""
         return [0.0] * (levels - 1) + [1.0]
+
+
+class LayerCentric(Energy):
+    r"""The weighted sum over layers of how well each gives its own input, `Σ_l w_l ‖S_{l−1} − M_l(S_l)‖²`, `S_0 = X`.
+
+    It depends on the scale of the codes between: hold the columns of the factors on the simplex, or penalise them, or the codes
+    shrink to nothing. For a `Hierarchy`.
+
+    Parameters
+    ----------
+    weights : sequence of float, one a level, optional
+        At least 0; all 1 if not given.
+
+    References
+    ----------
+    De Handschutter, Gillis (2023), *A consistent and flexible framework for deep matrix factorizations*, Pattern Recognit.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> layers = [hntf.layers.NNLSLayer(hntf.maps.Dense(A)) for A in (np.eye(2), np.ones((2, 1)))]
+    >>> hntf.losses.LayerCentric([5.0, 1.0]).value_and_grad(hntf.Hierarchy(layers), np.array([[1.0, 3.0]]))[0]
+    2.0
+    """
+
+    def evaluate(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, Any]:
+        """Return the value and its gradient with respect to what the forward pass computed."""
+        self.check_no_labels(labels)
+        if not isinstance(model, Hierarchy):
+            raise TypeError(f"LayerCentric is a loss of a hntf.Hierarchy, got {type(model).__name__}")
+        return model.layer_errors(tape, self.level_weights(model.n_levels))

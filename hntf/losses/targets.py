@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hntf.arrays import Array, as_float64, from_numpy, is_torch, to_numpy
-from hntf.validation import check_real_array
+from hntf.validation import check_boolean, check_real_array
 
 UNKNOWN = -1
 """The label of a sample whose class is not known, as in scikit-learn."""
@@ -20,8 +20,8 @@ class Labels(NamedTuple):
     ----------
     Y : array, `(n, p)`
         One-hot, or soft or multiple labels; rows of unknown samples are zero.
-    known : array, `(n, 1)`
-        1 where the labels of a sample are known, 0 elsewhere.
+    known : array, `(n, 1)` or `(n, p)`
+        1 where the labels of a sample, or its label of a class, are known, 0 elsewhere.
     classes : array, `(p,)`
         What the columns stand for.
     """
@@ -36,15 +36,30 @@ def is_unknown(label: Any) -> bool:
     return label is None or label == UNKNOWN or label != label  # noqa: PLR0124
 
 
-def as_labels(y: Any, n: int, reference: Array) -> Labels:
+def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: Any = None) -> Labels:
     """Return class labels `(n,)`, -1, NaN or None where unknown, or a nonnegative matrix `(n, p)`, in the backend of `reference`.
+
+    Parameters
+    ----------
+    y : array, `(n,)` or `(n, p)`
+    n : int
+    reference : array
+    mask : bool array, `(n,)` or, for a matrix `y`, `(n, p)`, optional
+        True where a label is known; those of -1 or NaN are unknown whatever it says.
+    classes : array, `(p,)`, optional
+        All classes there are, where `y` need not show all of them.
 
     Raises
     ------
     TypeError, ValueError
-        If `y` has another length or order, or no label is known; if a matrix has negative entries or NaN in part of a row. A row
-        of NaN is unknown.
+        If `y` or `mask` has another length or order, or no label is known; if a matrix has negative entries or NaN in part of a
+        row. A row of NaN is unknown.
     """
+    if mask is not None:
+        mask = to_numpy(mask) if is_torch(mask) else np.asarray(mask)
+        mask = check_boolean(mask, "label_mask", _mask_shape(mask, y, n), "one a sample, or that of a matrix y").astype(
+            bool
+        )
     if is_torch(y):
         y = to_numpy(y)
     elif not isinstance(y, np.ndarray):
@@ -57,16 +72,38 @@ def as_labels(y: Any, n: int, reference: Array) -> Labels:
     if y.ndim == 1:
         labels = y.tolist()
         known = np.array([not is_unknown(label) for label in labels], dtype=bool)
+        if mask is not None:
+            known &= mask
         names = np.array([label for label, is_known in zip(labels, known, strict=True) if is_known])
-        classes, index = np.unique(names, return_inverse=True)
+        if classes is None:
+            classes, index = np.unique(names, return_inverse=True)
+        else:
+            index = _index_in(names, classes)
         Y = np.zeros((n, len(classes)))
         Y[known, index] = 1.0
     else:
         y = as_float64(check_real_array(y, "y", entries=False))
         known = ~np.isnan(y).all(axis=1)
-        Y = np.where(known[:, None], y, 0.0)
+        if mask is not None:
+            known = known & mask if mask.ndim == 1 else known[:, None] & mask
+        Y = np.where(known if known.ndim == 2 else known[:, None], y, 0.0)
         check_real_array(Y, "y", nonnegative=True)
         classes = np.arange(y.shape[1])
     if not known.any():
         raise ValueError("y must hold at least one known label, got none (-1 stands for unknown)")
-    return Labels(from_numpy(Y, reference), from_numpy(known[:, None] * 1.0, reference), classes)
+    known = known if known.ndim == 2 else known[:, None]
+    return Labels(from_numpy(Y, reference), from_numpy(known * 1.0, reference), classes)
+
+
+def _mask_shape(mask: np.ndarray, y: Any, n: int) -> tuple[int, ...]:
+    """Return the shape that a label mask must have: that of a matrix of labels where it has order 2."""
+    return (n,) if mask.ndim != 2 or np.ndim(y) != 2 else tuple(np.shape(y))
+
+
+def _index_in(names: np.ndarray, classes: Any) -> np.ndarray:
+    """Return the index of every name among the classes, which are sorted."""
+    index = np.searchsorted(classes, names)
+    wrong = np.array(classes)[np.minimum(index, len(classes) - 1)] != names
+    if wrong.any():
+        raise ValueError(f"y must hold classes that were named before, {list(classes)}; got {names[wrong][0]!r}")
+    return index

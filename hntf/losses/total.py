@@ -7,17 +7,17 @@ from typing import Any
 from hntf.hierarchies import Model
 from hntf.hierarchies.base import add
 from hntf.losses.base import Loss
-from hntf.losses.labels import LabelL2
+from hntf.losses.labels import LabelLoss
 from hntf.losses.targets import Labels
 
 
 class Supervised(Loss):
-    """The sum of a loss of the data, such as `Energy`, and a loss of the labels, such as `LabelL2`.
+    """The sum of a loss of the data, such as `Energy`, and a loss of the labels, `LabelL2` or `CrossEntropy`.
 
     Parameters
     ----------
     data_loss : Loss
-    label_loss : LabelL2
+    label_loss : LabelLoss
 
     Examples
     --------
@@ -28,7 +28,7 @@ class Supervised(Loss):
     4.0
     """
 
-    def __init__(self, data_loss: Loss, label_loss: LabelL2) -> None:
+    def __init__(self, data_loss: Loss, label_loss: LabelLoss) -> None:
         self.data_loss = data_loss
         self.label_loss = label_loss
 

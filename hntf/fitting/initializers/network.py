@@ -60,8 +60,8 @@ class Architecture(NamedTuple):
             k = rank
         return shapes
 
-    def hierarchy(self, factors: Sequence[Array]) -> Hierarchy:
-        """Return the hierarchy with these factors, given in its order."""
+    def hierarchy(self, factors: Sequence[Array], *, l1: float = 0.0, l2: float = 0.0) -> Hierarchy:
+        """Return the hierarchy with these factors, given in its order, and penalties of the codes."""
         remaining = list(factors)
         maps: list[LinearMap] = []
         for ranks in self.tucker_ranks:
@@ -71,7 +71,7 @@ class Architecture(NamedTuple):
             first = len(remaining) - len(self.ranks) + 1
             maps.append(KhatriRao(remaining[:first]))
             remaining = remaining[first:]
-        return Hierarchy([NNLSLayer(M) for M in [*maps, *map(Dense, remaining)]])
+        return Hierarchy([NNLSLayer(M, l1=l1, l2=l2) for M in [*maps, *map(Dense, remaining)]])
 
 
 def network_levels(data: Data, network: Architecture, random_state: np.random.RandomState) -> list[Array]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from hntf.arrays import Array, as_float64, backend_of
-from hntf.data.protocol import Data, Factors, cp_dense, matricised
+from hntf.data.protocol import SMALLEST_MODEL, Data, Factors, cp_dense, matricised
 from hntf.threads import matmul, transposed_matmul
 
 SMALL = 2**17
@@ -90,6 +90,13 @@ class DenseData(Data):
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
         return cp_dense(dC, factors)
 
+    def take(self, rows: Array) -> DenseData:
+        return DenseData(self.array[rows])
+
+    def ratio(self, factors: Factors) -> tuple[DenseData, float]:
+        ratio, divergence = ratio_and_divergence(self.array, cp_dense(factors[0], factors))
+        return DenseData(ratio), divergence
+
     def unfolded(self, mode: int) -> DenseData:
         return DenseData(matricised(self.array, mode).T)
 
@@ -105,6 +112,14 @@ class DenseData(Data):
             residual = (self.array[rows] - model(rows)).reshape(-1)
             total += float(residual @ residual)
         return total
+
+
+def ratio_and_divergence(X: Array, model: Array, weights: Array | float = 1.0) -> tuple[Array, float]:
+    """Return `W∘X / X̂`, and `Σ W∘(X∘log(X / X̂) − X)` with `0 log 0 = 0`."""
+    tl = backend_of(X)
+    ratio = X / tl.where(model > SMALLEST_MODEL, model, 0 * model + SMALLEST_MODEL)
+    logs = tl.log(tl.where(ratio > 0, ratio, 0 * ratio + 1))
+    return weights * ratio, float((weights * X * (logs - 1)).sum())
 
 
 def _contract_columns(product: Array, factors: Factors, mode: int, first: int) -> Array:

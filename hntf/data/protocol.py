@@ -19,6 +19,10 @@ Factors = Sequence[Array | None]
 """One factor a mode, `(dimension, rank)`; the entry of the mode that is computed is ignored and may be None."""
 
 
+SMALLEST_MODEL = 1e-100
+"""What a model of zero counts as where data are divided by it."""
+
+
 class Data(ABC):
     """A tensor of order N, samples along mode 0, in float64.
 
@@ -81,6 +85,21 @@ class Data(ABC):
     @abstractmethod
     def extent(self) -> tuple[float, float]:
         """Return the smallest and the largest entry."""
+
+    @abstractmethod
+    def take(self, rows: Array) -> Data:
+        """Return some of the samples, given by their indices."""
+
+    @abstractmethod
+    def ratio(self, factors: Factors) -> tuple[Data, float]:
+        """Return the ratio of `X` to the model `[[U_1, …, U_N]]`, and `Σ X∘log(X / X̂) − X`, both with their weights.
+
+        Sparse data are divided at their stored entries. Where the model is zero, it counts as `SMALLEST_MODEL`.
+        """
+
+    def weights_mttkrp(self, factors: Factors, mode: int) -> Array:
+        """Return what `mttkrp` is for the weights, or for a tensor of ones without any: `(shape[mode], rank)` or `(1, rank)`."""
+        return reduce(mul, [U.sum(0) for i, U in enumerate(factors) if i != mode])[None]  # type: ignore[union-attr]
 
     def gram(self, factors: Factors, mode: int = 0) -> Array:
         """Return the Gram matrix of the Khatri–Rao product of the other modes' factors: `(k, k)`, or one a slice of the mode."""

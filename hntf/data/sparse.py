@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.arrays import Array
+from hntf.data.dense import ratio_and_divergence
 from hntf.data.protocol import Data, Factors
 
 
@@ -57,6 +58,16 @@ class SparseData(Data):
             here = slice(start, start + block)
             entries[here] = np.einsum("ek,ek->e", dC[rows[here]], factors[1][columns[here]])  # type: ignore[index]
         return scipy.sparse.csr_array((entries, (rows, columns)), shape=self.shape)
+
+    def take(self, rows: Array) -> SparseData:
+        return SparseData(self.matrix[rows])
+
+    def ratio(self, factors: Factors) -> tuple[SparseData, float]:
+        model = self.input_gradient(factors[0], factors)
+        ratio, divergence = ratio_and_divergence(self.matrix.data, model.data)
+        return SparseData(
+            scipy.sparse.csr_array((ratio, self.matrix.indices, self.matrix.indptr), shape=self.shape)
+        ), divergence
 
     def unfolded(self, mode: int) -> SparseData:
         return self if mode == 1 else SparseData(self.transposed)

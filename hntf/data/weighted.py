@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hntf.arrays import Array, as_float64, backend_of
-from hntf.data.dense import DenseData
+from hntf.data.dense import DenseData, ratio_and_divergence
 from hntf.data.protocol import Data, Factors, cp_dense, matricised, split
 from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import Gram, apply_gram
@@ -68,6 +68,16 @@ class WeightedData(Data):
 
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
         return self.weigh(cp_dense(dC, factors))
+
+    def take(self, rows: Array) -> WeightedData:
+        return WeightedData(self.array[rows], self.weights.array[rows])
+
+    def ratio(self, factors: Factors) -> tuple[DenseData, float]:
+        ratio, divergence = ratio_and_divergence(self.array, cp_dense(factors[0], factors), self.weights.array)
+        return DenseData(ratio), divergence
+
+    def weights_mttkrp(self, factors: Factors, mode: int) -> Array:
+        return self.weights.mttkrp(factors, mode)
 
     def unfolded(self, mode: int) -> WeightedData:
         return WeightedData(matricised(self.array, mode).T, matricised(self.weights.array, mode).T)

@@ -12,6 +12,19 @@ from hntf.estimators.ncpd import NCPD
 from hntf.estimators.neural_ncpd import NeuralNCPD
 from hntf.estimators.neural_nmf import NeuralNMF
 from hntf.estimators.neural_ntf import NeuralNTF
+from hntf.estimators.nmf import NMF
 from hntf.estimators.ntd import NTD
+from hntf.estimators.ssnmf import SSNMF
 
-__all__ = ["NCPD", "NTD", "HierarchicalNCPD", "MultiHNTF", "MultilayerNTF", "NeuralNCPD", "NeuralNMF", "NeuralNTF"]
+__all__ = [
+    "NCPD",
+    "NMF",
+    "NTD",
+    "SSNMF",
+    "HierarchicalNCPD",
+    "MultiHNTF",
+    "MultilayerNTF",
+    "NeuralNCPD",
+    "NeuralNMF",
+    "NeuralNTF",
+]

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from hntf.arrays import Array, cast_like, to_numpy
 from hntf.estimators.architecture import check_init
 from hntf.estimators.base import checked_loss
-from hntf.estimators.stack import StackEstimator
+from hntf.estimators.neural import NeuralEstimator
 from hntf.fitting.initializers import INITIALIZERS
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.scaling import balanced, on_simplex
@@ -22,7 +22,7 @@ from hntf.topics import TopicTree, topic_tree
 from hntf.validation import check_number, check_ranks
 
 
-class NeuralNMF(StackEstimator):
+class NeuralNMF(NeuralEstimator):
     r"""Hierarchical nonnegative matrix factorization trained end to end through exact NNLS layers.
 
     The codes are `S_0 = X`, `S_l = argmin_{S ≥ 0} ‖S_{l−1} − S A_lᵀ‖²`, and the factors `A_1, …, A_L ≥ 0` minimise

@@ -13,16 +13,16 @@ from tensorly.tucker_tensor import TuckerTensor
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, identity_like, to_numpy
 from hntf.estimators.architecture import check_architecture, check_init
 from hntf.estimators.base import checked_loss, level_index
+from hntf.estimators.neural import NeuralEstimator
 from hntf.estimators.results import cp_result
 from hntf.estimators.slices import core_slices, data_of_slice_codes, slice_codes
-from hntf.estimators.stack import StackEstimator
 from hntf.fitting.initializers.network import NETWORK_INITIALIZERS
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.hierarchies import Hierarchy
 from hntf.hierarchies.products import chain
 
 
-class NeuralNTF(StackEstimator):
+class NeuralNTF(NeuralEstimator):
     r"""Hierarchical nonnegative tensor factorization as a deep network of exact NNLS layers, trained end to end.
 
     The first layer is a CP decomposition over the modes but the first, `S_1 = argmin_{S ≥ 0} ‖X − [[S, U_2, …, U_N]]‖²`, or a

@@ -2,72 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
-from hntf.data import Data
 from hntf.estimators.base import Estimator, Input, checked_code, level_index
-from hntf.estimators.supervised import SupervisedMixin
-from hntf.fitting.fit import Settings, fit_model
-from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies import Hierarchy
-from hntf.losses import Loss, Penalised
-from hntf.losses.targets import Labels
-from hntf.validation import check_flag, check_number
 
 
-class StackEstimator(SupervisedMixin, Estimator):
-    """Base of the estimators whose model is a `Hierarchy`, with nonnegative factors, labels and penalties."""
+class StackEstimator(Estimator):
+    """Base of the estimators whose model is a `Hierarchy`; a subclass fits and calls `_keep_hierarchy`."""
 
-    simplex: bool
-    code_l1: float
-    code_l2: float
-    factor_l1: float
-    factor_l2: float
-    volume_weight: float
-    volume_delta: float
-
-    def _with_penalties(self, loss: Loss, data: Data) -> Loss:
-        """Return the loss with the penalties that the parameters name, and check these."""
-        check_flag(self.simplex, "simplex")
-        check_number(self.volume_weight, "volume_weight")
-        check_number(self.volume_delta, "volume_delta", strict=True)
-        penalised = Penalised(
-            loss,
-            code_l1=self.code_l1,
-            code_l2=self.code_l2,
-            factor_l1=self.factor_l1,
-            factor_l2=self.factor_l2,
-            volume=self.volume_weight * (data.norm_squared() or 1.0),
-            delta=self.volume_delta,
-        )
-        sizes = (self.code_l1, self.code_l2, self.factor_l1, self.factor_l2, self.volume_weight)
-        return penalised if any(sizes) else loss
-
-    def _fit_stack(
-        self,
-        start: Callable[[], Hierarchy],
-        loss: Loss,
-        settings: Settings,
-        given: Input,
-        labels: Labels | None,
-        rank: int,
-    ) -> None:
-        """Fit from starting points, set the fitted attributes and report how it went."""
-        fit = fit_model(given.data, start, loss, settings, rank=rank, labels=labels)
-        self._report(fit)
-        scale_is_free = not (settings.simplex or isinstance(loss, Penalised))
-        hierarchy: Any = fit.model
-        codes = self._keep_hierarchy(self._normalised(hierarchy) if scale_is_free else hierarchy, given)
-        self._keep_classifier(labels, codes, given.prototype)
-
-    def _keep_hierarchy(self, hierarchy: Hierarchy, given: Input) -> list[Array]:
-        """Set the fitted attributes from a hierarchy; return the codes, in the units of the data."""
+    def _keep_hierarchy(self, hierarchy: Hierarchy, given: Input, codes: Sequence[Array] | None = None) -> list[Array]:
+        """Set the fitted attributes from a hierarchy, and codes if not its own; return the codes, in the units of the data."""
         tape = hierarchy.solve(given.data)
+        if codes is not None:
+            tape = [record._replace(S=S) for record, S in zip(tape, codes, strict=True)]
         self._hierarchy = hierarchy
         self.factors_ = [cast_like(A, given.prototype) for A in hierarchy.factors]
         codes = [level.S / given.scale for level in tape]
@@ -82,16 +35,6 @@ class StackEstimator(SupervisedMixin, Estimator):
             name: np.array([float(np.mean(to_numpy(x) == 0)) for x in part])
             for name, part in (("codes", self.codes_), ("factors", self.factors_))
         }
-
-    def _normalised(self, hierarchy: Hierarchy) -> Hierarchy:
-        """Bring the columns of the last level's factors to unit norm.
-
-        A level's problem weighs the components of the code below by their scale: only that of the last level is free.
-        """
-        last = hierarchy.layers[-1]
-        return Hierarchy(
-            [*hierarchy.layers[:-1], last.with_factors([with_unit_columns(A)[0] for A in last.map.factors])]
-        )
 
     @property
     def _n_features_out(self) -> int:

@@ -20,19 +20,77 @@ from hntf.validation import check_choice, check_number
 LABEL_LOSSES: dict[str, type[LabelLoss]] = {"squared": LabelL2, "cross_entropy": CrossEntropy}
 
 
+def shares(scores: Array) -> Array:
+    """Return nonnegative scores `(n, p)` divided by the sum of their row; of a row of zeros, even ones."""
+    sums = scores.sum(1)[:, None]
+    empty = sums == 0
+    return (scores + empty) / (sums + empty * scores.shape[1])
+
+
+PROBABILITIES: dict[str, Callable[[Array], Array]] = {"cross_entropy": softmax, "kullback-leibler": shares}
+"""How the scores of the label losses that speak of probabilities give them."""
+
+
 def _has_probabilities(estimator: Any) -> bool:
-    if estimator.supervision_loss != "cross_entropy":
-        raise AttributeError("predict_proba needs supervision_loss='cross_entropy'")
+    if estimator.supervision_loss not in PROBABILITIES:
+        names = " or ".join(map(repr, PROBABILITIES))
+        raise AttributeError(f"predict_proba needs supervision_loss={names}, got {estimator.supervision_loss!r}")
     return True
 
 
-class SupervisedMixin:
-    """For estimators whose codes can be trained to tell labels; they call `_with_labels` and `_keep_classifier` in `fit`."""
+class ClassifierMixin:
+    """For estimators whose codes tell labels: they set `classifier_` and `classes_` in `fit`."""
 
-    supervision_weight: float
     supervision_level: int
     supervision_loss: str
     transform: Callable[..., Array]
+
+    def _set_classifier(self, B: Array | None, classes: Any, prototype: Any) -> None:
+        """Set the classifier and the classes, or forget those of an earlier fit."""
+        if B is None:
+            for name in ("classifier_", "classes_"):
+                self.__dict__.pop(name, None)
+            return
+        self.classifier_ = cast_like(B, prototype)
+        self.classes_ = classes
+
+    def decision_function(self, X: Any) -> Array:
+        """Return what the codes of samples say of each class, `S_l B`, `(n, p)`, from the features alone."""
+        check_is_fitted(self, "classifier_")
+        S = self.transform(X, level=self.supervision_level)
+        return cast_like(as_float64(S) @ from_numpy(to_numpy(as_float64(self.classifier_)), S), S)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class of each sample, `(n,)`, from the features alone; a class that `fit` never saw is never predicted."""
+        scores = self.decision_function(X)
+        return self.classes_[np.argmax(to_numpy(scores), axis=1)]
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, `(n, p)`: of `"cross_entropy"` `softmax(S_l B)`, of `"kullback-leibler"` shares."""
+        scores = self.decision_function(X)
+        return cast_like(PROBABILITIES[self.supervision_loss](as_float64(scores)), scores)
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return the accuracy of `predict` on the samples whose class in `y`, `(n,)`, is known.
+
+        A class that `fit` never saw counts as an error.
+        """
+        labels = (to_numpy(y) if is_torch(y) else np.asarray(y, dtype=object)).tolist()
+        predicted = self.predict(X)
+        if len(labels) != len(predicted) or any(isinstance(label, list) for label in labels):
+            raise ValueError(f"y must hold one class a sample, {len(predicted)}; got shape {np.shape(y)}")
+        known = np.array([not is_unknown(label) for label in labels], dtype=bool)
+        if not known.any():
+            raise ValueError("y must hold at least one known label, got none (-1 stands for unknown)")
+        correct = [guess == label for guess, label in zip(predicted.tolist(), labels, strict=True)]
+        return float(np.mean(np.array(correct, dtype=bool)[known]))
+
+
+class SupervisedMixin(ClassifierMixin):
+    """For estimators whose codes are trained to tell labels; they call `_with_labels` and `_keep_classifier` in `fit`."""
+
+    supervision_weight: float
 
     def _with_labels(
         self, loss: Loss, y: Any, data: Data, levels: int, label_mask: Any = None
@@ -51,44 +109,10 @@ class SupervisedMixin:
     def _keep_classifier(self, labels: Labels | None, codes: list[Array], prototype: Any) -> None:
         """Set the classifier and the classes, or forget those of an earlier fit."""
         if labels is None:
-            for name in ("classifier_", "classes_"):
-                self.__dict__.pop(name, None)
+            self._set_classifier(None, None, prototype)
             return
         S = as_float64(codes[level_index(self.supervision_level, len(codes))])
-        self.classifier_ = cast_like(LABEL_LOSSES[self.supervision_loss].classifier(S, labels), prototype)
-        self.classes_ = labels.classes
-
-    def decision_function(self, X: Any) -> Array:
-        """Return what the codes of samples say of each class, `S_l B`, `(n, p)`, from the features alone."""
-        check_is_fitted(self, "classifier_")
-        S = self.transform(X, level=self.supervision_level)
-        return cast_like(as_float64(S) @ from_numpy(to_numpy(as_float64(self.classifier_)), S), S)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the class of each sample, `(n,)`, from the features alone; a class that `fit` never saw is never predicted."""
-        scores = self.decision_function(X)
-        return self.classes_[np.argmax(to_numpy(scores), axis=1)]
-
-    @available_if(_has_probabilities)
-    def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class, `softmax(S_l B)`, `(n, p)`, where `supervision_loss="cross_entropy"`."""
-        scores = self.decision_function(X)
-        return cast_like(softmax(as_float64(scores)), scores)
-
-    def score(self, X: Any, y: Any) -> float:
-        """Return the accuracy of `predict` on the samples whose class in `y`, `(n,)`, is known.
-
-        A class that `fit` never saw counts as an error.
-        """
-        labels = (to_numpy(y) if is_torch(y) else np.asarray(y, dtype=object)).tolist()
-        predicted = self.predict(X)
-        if len(labels) != len(predicted) or any(isinstance(label, list) for label in labels):
-            raise ValueError(f"y must hold one class a sample, {len(predicted)}; got shape {np.shape(y)}")
-        known = np.array([not is_unknown(label) for label in labels], dtype=bool)
-        if not known.any():
-            raise ValueError("y must hold at least one known label, got none (-1 stands for unknown)")
-        correct = [guess == label for guess, label in zip(predicted.tolist(), labels, strict=True)]
-        return float(np.mean(np.array(correct, dtype=bool)[known]))
+        self._set_classifier(LABEL_LOSSES[self.supervision_loss].classifier(S, labels), labels.classes, prototype)
 
 
 def checked_labels(y: Any, label_mask: Any, data: Data) -> Labels | None:

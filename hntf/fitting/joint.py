@@ -1,0 +1,180 @@
+"""Matrices that share their code, `X_t ≈ S A_tᵀ`, fitted by updates of one factor after the other.
+
+One matrix is nonnegative matrix factorization; with labels as a second one it is semi-supervised. Every matrix is a term of
+the cost with a divergence of its own: half the squared error, or Kullback–Leibler. Multiplicative updates take any;
+exact least squares and HALS want squared errors, and take penalties too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from operator import add
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hntf.arrays import Array, backend_of, identity_like
+from hntf.fitting.alternating import UPDATES
+from hntf.fitting.blas import blas_threads_for
+from hntf.fitting.divergences import Frobenius, KullbackLeibler
+from hntf.fitting.progress import History
+from hntf.fitting.restarts import SweepSettings
+
+Term = Frobenius | KullbackLeibler
+
+
+class Penalties(NamedTuple):
+    """`l1 ΣU + ½ l2 ‖U‖²` of the code and of the factor of the first matrix."""
+
+    code_l1: float = 0.0
+    code_l2: float = 0.0
+    factor_l1: float = 0.0
+    factor_l2: float = 0.0
+
+    def of_mode(self, mode: int) -> tuple[float, float]:
+        """Return `l1` and `l2` of the code (0) or of the factor (1)."""
+        return (self.code_l1, self.code_l2) if mode == 0 else (self.factor_l1, self.factor_l2)
+
+    def value(self, S: Array, A: Array) -> float:
+        """Return the sum."""
+        total = 0.0
+        for mode, U in enumerate((S, A)):
+            l1, l2 = self.of_mode(mode)
+            total += l1 * float(U.sum()) + 0.5 * l2 * float((U * U).sum())
+        return total
+
+
+class Joint(NamedTuple):
+    """A fit: the code, the factor of every matrix, the cost, and how it went."""
+
+    S: Array
+    factors: list[Array]
+    cost: float
+    n_iter: int = 0
+    converged: bool = False
+
+
+NONE = Penalties()
+
+
+def multiplied(U: Array, negative: Array, positive: Array) -> Array:
+    """Return the multiplicative update `U∘negative/positive`; where the denominator is zero, `U` stays as it is."""
+    guarded = backend_of(U).where(positive > 0, positive, 0 * positive + 1)
+    return U * backend_of(U).where(positive > 0, negative / guarded, 0 * negative + 1)
+
+
+def multiplicative(terms: Sequence[Term], S: Array, factors: Sequence[Array], mode: int, l1: float, l2: float) -> Array:
+    """Return a factor after a multiplicative update on several terms."""
+    U = S if mode == 0 else factors[0]
+    parts = [term.split_gradient(S, A, mode) for term, A in zip(terms, factors, strict=True)]
+    negative, positive = (reduce(add, side) for side in zip(*parts, strict=True))
+    return multiplied(U, negative, positive + 0 * U + l1 + l2 * U)
+
+
+class LeastSquares:
+    """Updates by nonnegative least squares, which go on from the supports of the sweep before; `solver` names the update."""
+
+    def __init__(self, solver: str) -> None:
+        self.update = UPDATES[solver]
+        self.supports: dict[Any, Array | None] = {}
+
+    def __call__(
+        self, terms: Sequence[Any], S: Array, factors: Sequence[Array], mode: int, l1: float, l2: float
+    ) -> Array:
+        """Return a factor after an update on several terms."""
+        U = S if mode == 0 else factors[0]
+        parts = [term.normal_equations(S, A, mode) for term, A in zip(terms, factors, strict=True)]
+        G = reduce(add, [term.weight * G for term, (G, _) in zip(terms, parts, strict=True)])
+        C = reduce(add, [term.weight * C for term, (_, C) in zip(terms, parts, strict=True)])
+        if l2:
+            G = G + l2 * identity_like(G.shape[-1], G)
+        key = "code" if mode == 0 else terms[0]
+        U, self.supports[key] = self.update(G, C - l1 if l1 else C, U, self.supports.get(key))
+        return U
+
+
+SOLVERS = ("anls", "hals", "mu")
+
+
+def joint_factorization(
+    terms: Sequence[Term],
+    S: Array,
+    factors: Sequence[Array],
+    *,
+    solver: str,
+    penalties: Penalties = NONE,
+    max_iter: int,
+    tol: float,
+    callback: Callable[[int, float], None] | None = None,
+    train_factors: bool = True,
+) -> Joint:
+    """Update the code and the factor of every matrix in turn, until a sweep lowers the cost by less than `tol`, relatively.
+
+    Parameters
+    ----------
+    terms : sequence of Term
+    S : array, `(n, k)`
+    factors : sequence of arrays, `(m_t, k)`
+        Where to start; multiplicative updates want positive starts, as zeros stay zero.
+    solver : {"anls", "hals", "mu"}
+    penalties : Penalties
+    max_iter, tol, callback
+        The callback gets every sweep and its cost.
+    train_factors : bool
+        Whether the factors are updated too, or the code alone.
+
+    References
+    ----------
+    Lee, Seung (2001), *Algorithms for non-negative matrix factorization*, NIPS.
+    Kim, Park (2011), *Fast nonnegative matrix factorization: an active-set-like method and comparisons*, SIAM J. Sci. Comput.
+    Lee, Yoo, Choi (2010), *Semi-supervised nonnegative matrix factorization*, IEEE Signal Process. Lett.
+    """
+    factors = list(factors)
+    update = multiplicative if solver == "mu" else LeastSquares(solver)
+    cost = float("inf")
+    for sweep in range(1, max_iter + 1):
+        S = update(terms, S, factors, 0, *penalties.of_mode(0))
+        for i, (term, A) in enumerate(zip(terms, factors, strict=True) if train_factors else ()):
+            factors[i] = update([term], S, [A], 1, *(penalties if i == 0 else NONE).of_mode(1))
+        previous, cost = cost, _cost(terms, S, factors, penalties)
+        if callback is not None:
+            callback(sweep, cost)
+        if previous - cost <= tol * abs(cost):
+            return Joint(S, factors, cost, sweep, True)
+    return Joint(S, factors, cost, max_iter, False)
+
+
+def fit_joint(
+    terms: Sequence[Term],
+    start: Callable[[], tuple[Array, list[Array]]],
+    settings: SweepSettings,
+    penalties: Penalties = NONE,
+) -> tuple[Joint, np.ndarray]:
+    """Fit from `n_init` starts, each drawn by `start()`; return the best and its cost by sweep, relative to that of zero."""
+    fits = []
+    data = terms[0].X
+    for run in range(settings.n_init):
+        S, factors = start()
+        history = History(settings.max_iter, verbose=settings.verbose, title=f"fit {run + 1}/{settings.n_init}")
+        with blas_threads_for(data, S.shape[1]):
+            found = joint_factorization(
+                terms,
+                S,
+                factors,
+                solver=settings.solver,
+                penalties=penalties,
+                max_iter=settings.max_iter,
+                tol=settings.tol,
+                callback=partial(_note, history, terms[0].scale),
+            )
+        fits.append((found, history.close()["loss"]))
+    return min(fits, key=lambda fit: fit[0].cost)
+
+
+def _note(history: History, scale: float, sweep: int, cost: float) -> None:
+    history.sweep(sweep, cost / scale)
+
+
+def _cost(terms: Sequence[Term], S: Array, factors: Sequence[Array], penalties: Penalties) -> float:
+    return sum(term.value(S, A) for term, A in zip(terms, factors, strict=True)) + penalties.value(S, factors[0])

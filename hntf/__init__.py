@@ -18,6 +18,7 @@ _HOMES = {
     "NeuralNTF": "hntf.estimators",
     "Topic": "hntf.topics",
     "HierarchicalNCPD": "hntf.estimators",
+    "HierarchicalNMF": "hntf.estimators",
     "MultiHNTF": "hntf.estimators",
     "MultilayerNTF": "hntf.estimators",
     "NCPD": "hntf.estimators",

@@ -6,6 +6,7 @@ and modes; `results` hands out TensorLy objects; `slices` codes samples by the s
 """
 
 from hntf.estimators.hierarchical_ncpd import HierarchicalNCPD
+from hntf.estimators.hierarchical_nmf import HierarchicalNMF
 from hntf.estimators.multi_hntf import MultiHNTF
 from hntf.estimators.multilayer_ntf import MultilayerNTF
 from hntf.estimators.ncpd import NCPD
@@ -22,6 +23,7 @@ __all__ = [
     "NTD",
     "SSNMF",
     "HierarchicalNCPD",
+    "HierarchicalNMF",
     "MultiHNTF",
     "MultilayerNTF",
     "NeuralNCPD",

@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 
 _MODULES = ("data", "datasets", "estimators", "fitting", "hierarchies", "layers", "losses", "maps", "plot", "torch")
 _HOMES = {
+    "DeepNMF": "hntf.estimators",
+    "DeepSemiNMF": "hntf.estimators",
     "GradcheckReport": "hntf.gradient_check",
     "Hierarchy": "hntf.hierarchies",
     "NNLSInfo": "hntf.least_squares",
@@ -21,6 +23,8 @@ _HOMES = {
     "HierarchicalNMF": "hntf.estimators",
     "MultiHNTF": "hntf.estimators",
     "MultilayerNTF": "hntf.estimators",
+    "MultilayerSparseCoding": "hntf.estimators",
+    "UnfoldedNMF": "hntf.estimators",
     "NCPD": "hntf.estimators",
     "NMF": "hntf.estimators",
     "NTD": "hntf.estimators",

@@ -97,6 +97,9 @@ class DenseData(Data):
         ratio, divergence = ratio_and_divergence(self.array, cp_dense(factors[0], factors))
         return DenseData(ratio), divergence
 
+    def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> DenseData:
+        return dense_ratio_gradient(ratio.array, factors, dC)
+
     def unfolded(self, mode: int) -> DenseData:
         return DenseData(matricised(self.array, mode).T)
 
@@ -120,6 +123,13 @@ def ratio_and_divergence(X: Array, model: Array, weights: Array | float = 1.0) -
     ratio = X / tl.where(model > SMALLEST_MODEL, model, 0 * model + SMALLEST_MODEL)
     logs = tl.log(tl.where(ratio > 0, ratio, 0 * ratio + 1))
     return weights * ratio, float((weights * X * (logs - 1)).sum())
+
+
+def dense_ratio_gradient(ratio: Array, factors: Factors, dC: Array) -> DenseData:
+    """Return `−[[dC, U_2, …]] ∘ ratio / X̂` for the model of the factors."""
+    model = cp_dense(factors[0], factors)
+    guarded = backend_of(model).where(model > SMALLEST_MODEL, model, 0 * model + SMALLEST_MODEL)
+    return DenseData(-cp_dense(dC, factors) * ratio / guarded)
 
 
 def _contract_columns(product: Array, factors: Factors, mode: int, first: int) -> Array:

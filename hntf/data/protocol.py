@@ -97,6 +97,13 @@ class Data(ABC):
         Sparse data are divided at their stored entries. Where the model is zero, it counts as `SMALLEST_MODEL`.
         """
 
+    @abstractmethod
+    def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> Data:
+        """Return the gradient with respect to the model in `ratio` for the gradient `dC` of the ratio's `mttkrp` of mode 0.
+
+        `−[[dC, U_2, …]] ∘ W∘X / X̂²`, at the entries of the data.
+        """
+
     def weights_mttkrp(self, factors: Factors, mode: int) -> Array:
         """Return what `mttkrp` is for the weights, or for a tensor of ones without any: `(shape[mode], rank)` or `(1, rank)`."""
         return reduce(mul, [U.sum(0) for i, U in enumerate(factors) if i != mode])[None]  # type: ignore[union-attr]

@@ -10,7 +10,7 @@ import scipy.sparse
 
 from hntf.arrays import Array
 from hntf.data.dense import ratio_and_divergence
-from hntf.data.protocol import Data, Factors
+from hntf.data.protocol import SMALLEST_MODEL, Data, Factors
 
 
 class SparseData(Data):
@@ -65,9 +65,15 @@ class SparseData(Data):
     def ratio(self, factors: Factors) -> tuple[SparseData, float]:
         model = self.input_gradient(factors[0], factors)
         ratio, divergence = ratio_and_divergence(self.matrix.data, model.data)
-        return SparseData(
-            scipy.sparse.csr_array((ratio, self.matrix.indices, self.matrix.indptr), shape=self.shape)
-        ), divergence
+        return SparseData(self._with_entries(ratio)), divergence
+
+    def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> SparseData:
+        model = np.maximum(self.input_gradient(factors[0], factors).data, SMALLEST_MODEL)
+        entries = -self.input_gradient(dC, factors).data * ratio.matrix.data / model
+        return SparseData(self._with_entries(entries))
+
+    def _with_entries(self, entries: np.ndarray) -> Any:
+        return scipy.sparse.csr_array((entries, self.matrix.indices, self.matrix.indptr), shape=self.shape)
 
     def unfolded(self, mode: int) -> SparseData:
         return self if mode == 1 else SparseData(self.transposed)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hntf.arrays import Array, as_float64, backend_of
-from hntf.data.dense import DenseData, ratio_and_divergence
+from hntf.data.dense import DenseData, dense_ratio_gradient, ratio_and_divergence
 from hntf.data.protocol import Data, Factors, cp_dense, matricised, split
 from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import Gram, apply_gram
@@ -78,6 +78,9 @@ class WeightedData(Data):
 
     def weights_mttkrp(self, factors: Factors, mode: int) -> Array:
         return self.weights.mttkrp(factors, mode)
+
+    def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> DenseData:
+        return dense_ratio_gradient(ratio.array, factors, dC)
 
     def unfolded(self, mode: int) -> WeightedData:
         return WeightedData(matricised(self.array, mode).T, matricised(self.weights.array, mode).T)

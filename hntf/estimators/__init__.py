@@ -5,10 +5,13 @@ with a stack of layers on the data share, `cp_levels` those with a CP decomposit
 and modes; `results` hands out TensorLy objects; `slices` codes samples by the slices of a core.
 """
 
+from hntf.estimators.deep_nmf import DeepNMF
+from hntf.estimators.deep_semi_nmf import DeepSemiNMF
 from hntf.estimators.hierarchical_ncpd import HierarchicalNCPD
 from hntf.estimators.hierarchical_nmf import HierarchicalNMF
 from hntf.estimators.multi_hntf import MultiHNTF
 from hntf.estimators.multilayer_ntf import MultilayerNTF
+from hntf.estimators.multilayer_sparse_coding import MultilayerSparseCoding
 from hntf.estimators.ncpd import NCPD
 from hntf.estimators.neural_ncpd import NeuralNCPD
 from hntf.estimators.neural_nmf import NeuralNMF
@@ -16,17 +19,22 @@ from hntf.estimators.neural_ntf import NeuralNTF
 from hntf.estimators.nmf import NMF
 from hntf.estimators.ntd import NTD
 from hntf.estimators.ssnmf import SSNMF
+from hntf.estimators.unfolded_nmf import UnfoldedNMF
 
 __all__ = [
     "NCPD",
     "NMF",
     "NTD",
     "SSNMF",
+    "DeepNMF",
+    "DeepSemiNMF",
     "HierarchicalNCPD",
     "HierarchicalNMF",
     "MultiHNTF",
     "MultilayerNTF",
+    "MultilayerSparseCoding",
     "NeuralNCPD",
     "NeuralNMF",
     "NeuralNTF",
+    "UnfoldedNMF",
 ]

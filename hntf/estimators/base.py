@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
-from hntf.arrays import Array, as_float64, host_view, is_torch
+from hntf.arrays import Array, as_float64, host_view, is_torch, to_numpy
 from hntf.data import Data, as_data
 from hntf.fitting.fit import Fit, Settings
 from hntf.losses import Energy, LayerCentric, Loss, Reconstruction
@@ -71,6 +71,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     solver: str
     learning_rate: float | None
 
+    _takes_signs = False
+    """Whether data may be negative."""
+
     def _check_order(self, order: int) -> None:
         """Raise `ValueError` if the method does not take data of this order."""
 
@@ -88,9 +91,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         )
         prototype = array[:0]
         array, mask, weights = (_on_host(x) for x in (array, mask, weights))
-        as_checked = as_data(array, mask=mask, weights=weights, nonnegative=True)
+        as_checked = as_data(array, mask=mask, weights=weights, nonnegative=not self._takes_signs)
         self._check_shape(X, as_checked, reset=reset)
-        _, largest = as_checked.extent()
+        largest = max(map(abs, as_checked.extent()))
         if largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
             return Input(as_checked, prototype, 1.0)
         scale = float(np.ldexp(1.0, min(-int(np.frexp(largest)[1]), LARGEST_EXPONENT)))
@@ -100,7 +103,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def _validated_data(self, data: Data, *, reset: bool) -> Input:
         """Return a data object as the input that it is, once it is known to be nonnegative and of the right shape."""
         smallest, _ = data.extent()
-        if smallest < 0:
+        if smallest < 0 and not self._takes_signs:
             raise ValueError(f"Negative values in data: X contains entries down to {smallest:g}")
         # What scikit-learn asks of X here is its shape.
         self._check_shape(np.broadcast_to(0.0, data.shape), data, reset=reset)
@@ -151,9 +154,15 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = True
+        tags.input_tags.positive_only = not self._takes_signs
         tags.input_tags.sparse = True
         return tags
+
+
+def sparsity(codes: Sequence[Array], factors: Sequence[Array]) -> dict[str, np.ndarray]:
+    """Return the share of zeros in every code, `"codes"`, and in every factor, `"factors"`."""
+    parts = {"codes": codes, "factors": factors}
+    return {name: np.array([float(np.mean(to_numpy(x) == 0)) for x in part]) for name, part in parts.items()}
 
 
 CP_LOSSES = ("energy", "data-centric", "reconstruction")

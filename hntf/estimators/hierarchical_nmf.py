@@ -44,7 +44,7 @@ class HierarchicalNMF(ClassifierMixin, StackEstimator):
     max_iter, tol, n_init
         As in `NMF`, of every level.
     supervision_weight : float
-        As in `SSNMF`, of the level with labels.
+        As in `SSNMF`, of the level with labels; larger by default, as the codes below have lost what tells some classes apart.
     supervision_level : int
         The level, from 0, whose codes are factorized with the labels; -1 is the last.
     supervision_loss : {"squared", "kullback-leibler"}
@@ -97,7 +97,7 @@ class HierarchicalNMF(ClassifierMixin, StackEstimator):
         max_iter: int = 500,
         tol: float = 1e-5,
         n_init: int = 1,
-        supervision_weight: float = 0.1,
+        supervision_weight: float = 3.0,
         supervision_level: int = -1,
         supervision_loss: str = "squared",
         random_state: Any = None,

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
-from hntf.estimators.base import Estimator, Input, checked_code, level_index
+from hntf.estimators.base import Estimator, Input, checked_code, level_index, sparsity
 from hntf.hierarchies import Hierarchy
 
 
@@ -31,10 +31,7 @@ class StackEstimator(Estimator):
     @property
     def sparsity_(self) -> dict[str, np.ndarray]:
         """The share of zeros in the codes of every level and in every factor: `"codes"` and `"factors"`."""
-        return {
-            name: np.array([float(np.mean(to_numpy(x) == 0)) for x in part])
-            for name, part in (("codes", self.codes_), ("factors", self.factors_))
-        }
+        return sparsity(self.codes_, self.factors_)
 
     @property
     def _n_features_out(self) -> int:

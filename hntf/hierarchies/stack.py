@@ -230,15 +230,21 @@ class Hierarchy(Model):
         return self.adjoint_and_factor_gradients(tape, gradients)[1]
 
     def adjoint_and_factor_gradients(
-        self, tape: Sequence[LayerTape], gradients: Gradients
+        self, tape: Sequence[LayerTape], gradients: Gradients, penalties: list[tuple[float, float]] | None = None
     ) -> tuple[Array, list[Array]]:
-        """Return the gradients with respect to the first level's adjoint `C`, and to all factors."""
+        """Return the gradients with respect to the first level's adjoint `C`, and to all factors.
+
+        To `penalties` are appended the derivatives with respect to the penalties of every layer, the last one first.
+        """
         dfactors: list[list[Array]] = []
         dS: Array | None = None
         for level in reversed(range(len(self.layers))):
             layer, record = self.layers[level], tape[level]
             dS = add(gradients.codes[level], dS)
             dG, dC = layer.solution_pullback(record, 0 * record.S if dS is None else dS)
+            if penalties is not None:
+                # They enter as C − λ₁ and G + λ₂I.
+                penalties.append((-float(dC.sum()), -float((dC * record.S).sum())))
             if level == 0:
                 dG, dC = add(dG, gradients.gram), add(dC, gradients.adjoint)
             dlevel = layer.map.pullback(record.X, dG, dC, record.contracted)

@@ -52,7 +52,7 @@ def _level_by_level(data: Data, ranks: Sequence[int], random_state: np.random.Ra
 
 def _nonnegative_double_svd(data: Data, rank: int, random_state: np.random.RandomState) -> np.ndarray:
     """Return the feature factor `(m, rank)`: of each singular pair the heavier of its positive and negative parts."""
-    U, sigma, V = _truncated_svd(data, rank, random_state)
+    U, sigma, V = truncated_svd(data, rank, random_state)
     A = np.zeros((data.shape[1], rank))
     for j in range(len(sigma)):
         u, v = U[:, j], V[:, j]
@@ -68,7 +68,7 @@ def _nonnegative_double_svd(data: Data, rank: int, random_state: np.random.Rando
     return A
 
 
-def _truncated_svd(
+def truncated_svd(
     data: Data, rank: int, random_state: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the leading singular triplets by randomized subspace iteration, which needs two products with the data only."""

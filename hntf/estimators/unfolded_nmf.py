@@ -1,0 +1,173 @@
+"""Unfolded NMF: multiplicative updates of the code as the layers of a network, with trained dictionaries."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from hntf.arrays import Array, as_float64, cast_like
+from hntf.estimators.base import checked_code, level_index
+from hntf.estimators.network import NetworkEstimator
+from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, matrix_start, positive
+from hntf.fitting.optimizers import OPTIMIZERS
+from hntf.fitting.scaling import with_unit_columns
+from hntf.hierarchies import Unfolded
+from hntf.losses import Reconstruction
+from hntf.validation import check_choice, check_number
+
+
+class UnfoldedNMF(NetworkEstimator):
+    r"""NMF whose code comes from `K` multiplicative updates, unrolled and trained end to end, `X ≈ S⁽ᴷ⁾ A⁽ᴷ⁾ᵀ`.
+
+    .. math:: S^{(t+1)} = S^{(t)} \circ \frac{(X \circ \hat X_t^{\beta-2}) A^{(t)}}{\hat X_t^{\beta-1} A^{(t)} + \mu},
+              \qquad \hat X_t = S^{(t)} A^{(t)T}
+
+    The dictionaries of the last `C` updates are untied from the first one, which the others share, and the last one decodes. All
+    minimise the squared error `‖X − S⁽ᴷ⁾ A⁽ᴷ⁾ᵀ‖²`, with labels that of the labels too. There is no hierarchy: every layer has as
+    many components. The paper writes the transpose, samples in columns.
+
+    Parameters
+    ----------
+    n_components : int
+        The number of components.
+    n_steps : int
+        The `K` updates.
+    n_untied : int
+        The `C` last updates with a dictionary of their own, at most `K`.
+    beta : {2, 1}
+        The updates are those of the squared error, or of the Kullback–Leibler divergence.
+    sparsity : float
+        The `μ`, at least 0.
+    init : {"screened", "random", "nndsvd", "nndsvda", "nndsvdar"}
+        The NMF whose factor all dictionaries start from, zeros filled with a hundredth of the mean.
+    solver, max_iter, tol, n_init, learning_rate
+        As in `NeuralNMF`.
+    supervision_weight, supervision_loss
+        As in `NeuralNMF`.
+    random_state : int, RandomState or None
+    verbose : bool or int
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    factors_ : list of arrays, `(m, k)`
+        The first dictionary and those of the last `C` updates; the last one decodes.
+    codes_ : list with one array, `(n, k)`
+        `S⁽ᴷ⁾` of the training samples.
+    components_ : list with one array, `(k, m)`
+        `A⁽ᴷ⁾ᵀ`.
+    reconstruction_err_ : array, `(1,)`
+        Relative Frobenius error.
+    sparsity_, n_iter_, history_, classifier_, classes_
+        As in `NeuralNMF`.
+
+    References
+    ----------
+    Le Roux, Hershey, Weninger (2015), *Deep NMF for speech separation*, ICASSP.
+
+    Examples
+    --------
+    >>> from hntf import UnfoldedNMF
+    >>> from hntf.datasets import make_hierarchical_blocks
+    >>> X = make_hierarchical_blocks(random_state=0).X
+    >>> model = UnfoldedNMF(4, n_steps=10, n_untied=2, random_state=0).fit(X)
+    >>> len(model.factors_), model.transform(X[:5]).shape
+    (3, (5, 4))
+    """
+
+    supervision_level = -1
+
+    def __init__(
+        self,
+        n_components: int = 8,
+        *,
+        n_steps: int = 15,
+        n_untied: int = 3,
+        beta: int = 2,
+        sparsity: float = 0.0,
+        init: str = "screened",
+        solver: str = "lbfgs",
+        max_iter: int = 500,
+        tol: float = 1e-3,
+        n_init: int = 1,
+        learning_rate: float | None = None,
+        supervision_weight: float = 0.1,
+        supervision_loss: str = "squared",
+        random_state: Any = None,
+        verbose: bool | int = False,
+    ) -> None:
+        self.n_components = n_components
+        self.n_steps = n_steps
+        self.n_untied = n_untied
+        self.beta = beta
+        self.sparsity = sparsity
+        self.init = init
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.learning_rate = learning_rate
+        self.supervision_weight = supervision_weight
+        self.supervision_loss = supervision_loss
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array, tensor or scipy.sparse matrix, `(n, m)`
+            Nonnegative. A sparse matrix is never made dense.
+        y : array, `(n,)` or `(n, p)`, optional
+            Class labels, -1 where unknown, or a nonnegative matrix of soft or multiple labels, a row of NaN where unknown.
+        mask : bool array, shape of `X`, or "nan", optional
+            True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
+        weights : array, shape of `X`, optional
+            Nonnegative weights of the residuals.
+        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
+            True where a label is known, besides those that are -1 or NaN.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter, `X` or `y` is not as described; the message names it.
+        """
+        check_number(self.n_components, "n_components", low=1, integer=True)
+        check_number(self.n_steps, "n_steps", low=1, integer=True)
+        check_number(self.n_untied, "n_untied", integer=True)
+        if self.n_untied > self.n_steps:
+            raise ValueError(f"n_untied must be at most n_steps={self.n_steps}, got {self.n_untied}")
+        if self.beta not in (1, 2):
+            raise ValueError(f"beta must be 1 or 2, got {self.beta!r}")
+        check_number(self.sparsity, "sparsity")
+        check_choice(self.init, "init", MATRIX_STARTS)
+        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        loss, labels = self._with_labels(Reconstruction(), y, given.data, 1, label_mask)
+        settings = self._checked_settings(tuple(OPTIMIZERS))
+        random_state = check_random_state(self.random_state)
+        # Where all updates are untied the first dictionary would not be used.
+        count = min(self.n_untied + 1, self.n_steps)
+
+        def start() -> Unfolded:
+            _, A = matrix_start(given.data, int(self.n_components), self.init, random_state)
+            A = positive(with_unit_columns(A)[0])
+            return Unfolded([1 * A for _ in range(count)], n_steps=self.n_steps, beta=self.beta, sparsity=self.sparsity)
+
+        model = self._fit_network(start, loss, settings, given, labels, int(self.n_components))
+        self.factors_ = [cast_like(A, given.prototype) for A in model.factors]
+        self.components_ = [self.factors_[-1].T]
+        return self
+
+    def inverse_transform(self, S: Array, level: int = -1) -> Array:
+        """Return the data that codes stand for, `(n, m)`."""
+        check_is_fitted(self, "factors_")
+        level_index(level, 1)
+        S = checked_code(S, self.factors_[-1].shape[1], 0)
+        return cast_like(as_float64(S) @ self._model_like(S).factors[-1].T, S)

@@ -115,7 +115,8 @@ def main() -> None:
         for i, share in enumerate(KNOWN):
             cells = [cell(METHODS[name], X, RANKS[: depth + 1], labels[depth], share) for depth in range(len(RANKS))]
             seconds = np.mean([rows[:, 2].mean() for rows in cells])
-            line([name, f"{share:.0%}", *(shown(rows, bound) for rows, bound in zip(cells, bounds, strict=True)), f"{seconds:.2f}"])  # fmt: skip
+            shown_cells = [shown(rows, bound) for rows, bound in zip(cells, bounds, strict=True)]
+            line([name, f"{share:.0%}", *shown_cells, f"{seconds:.2f}"])
             if name in PUBLISHED:
                 line(["  published", "", *PUBLISHED[name][i].split(), ""])
 

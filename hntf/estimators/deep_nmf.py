@@ -40,7 +40,8 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
     .. math:: \tfrac12 \| W \circ (X - \hat X) \|_F^2 + \tfrac12 \lambda \| L \circ (Y - S_L B) \|_F^2
 
     falls by multiplicative updates of `S_L`, every `A_l` and `B`, made from the chain rule. With `ρ` the identity it is
-    multiplicative up-propagation, whose cost never rises. The papers write the transpose, samples in columns.
+    multiplicative up-propagation, whose cost never rises; through another activation the updates take roots of their ratios
+    until it does not either. The papers write the transpose, samples in columns.
 
     Parameters
     ----------
@@ -182,7 +183,8 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
         self, data: Data, ranks: Sequence[int], labels: Labels | None, random_state: np.random.RandomState
     ) -> tuple[Propagated, np.ndarray]:
         """Fit level by level, then all factors together."""
-        level, factors, codes, shares = data, [], [], []
+        level, codes = data, []  # type: ignore[var-annotated]
+        factors, shares = [], []
         for rank in ranks:
             if codes:
                 pooled, share = self._pooling.pooled(codes[-1])
@@ -217,11 +219,11 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
         """Set the fitted attributes."""
         warn_of_iterations(found.converged, found.n_iter, self.tol)
         self.n_iter_, self.history_ = found.n_iter, {"loss": losses}
-        self._keep_levels(found.factors, given)
-        if found.label_factor is None or labels is None:
+        self._keep_levels(found.parts.factors, given)
+        if found.parts.label_factor is None or labels is None:
             self._set_classifier(None, None, given.prototype)
         else:
-            self._set_classifier(found.label_factor.T * given.scale, labels.classes, given.prototype)
+            self._set_classifier(found.parts.label_factor.T * given.scale, labels.classes, given.prototype)
 
     def _data_of(self, S: Array, factors: Sequence[Array]) -> Array:
         # Components of a pooled group share alike.
@@ -240,5 +242,5 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
         network = Network(Frobenius(data), None, self._pooling, shares)
         S = up_propagation(
             network, factors, positive(S), None, max_iter=CODE_SWEEPS, tol=CODE_TOL, train_factors=False
-        ).S
+        ).parts.S
         return S, decoded(factors, S, self._pooling, shares)[0]

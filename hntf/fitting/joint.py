@@ -58,10 +58,11 @@ class Joint(NamedTuple):
 NONE = Penalties()
 
 
-def multiplied(U: Array, negative: Array, positive: Array) -> Array:
-    """Return the multiplicative update `U∘negative/positive`; where the denominator is zero, `U` stays as it is."""
+def multiplied(U: Array, negative: Array, positive: Array, exponent: float = 1.0) -> Array:
+    """Return the multiplicative update `U∘(negative/positive)^exponent`; where the denominator is zero, `U` stays as it is."""
     guarded = backend_of(U).where(positive > 0, positive, 0 * positive + 1)
-    return U * backend_of(U).where(positive > 0, negative / guarded, 0 * negative + 1)
+    ratio = backend_of(U).where(positive > 0, negative / guarded, 0 * negative + 1)
+    return U * (ratio if exponent == 1.0 else ratio**exponent)
 
 
 def multiplicative(terms: Sequence[Term], S: Array, factors: Sequence[Array], mode: int, l1: float, l2: float) -> Array:

@@ -19,13 +19,22 @@ from hntf.fitting.divergences import Frobenius
 from hntf.fitting.joint import multiplied
 from hntf.hierarchies.pooled import Pooling, carried_up, decoded
 
+SMALLEST_EXPONENT = 1e-3
+"""Root of a multiplicative step below which a factor stays as it is for a sweep."""
 
-class Propagated(NamedTuple):
-    """A fit: factors, the code of the top, the factor of the labels, and how it went."""
+
+class Parts(NamedTuple):
+    """What is trained: the factors, the code of the top and the factor of the labels."""
 
     factors: list[Array]
     S: Array
     label_factor: Array | None
+
+
+class Propagated(NamedTuple):
+    """A fit, and how it went."""
+
+    parts: Parts
     cost: float
     n_iter: int
     converged: bool
@@ -63,44 +72,70 @@ def up_propagation(
     train_factors: bool = True,
 ) -> Propagated:
     """Update the code of the top, then every factor and that of the labels, until a sweep lowers the cost by less than `tol`."""
-    factors = list(factors)
+    at = Parts(list(factors), S, label_factor)
     cost = float("inf")
     for sweep in range(1, max_iter + 1):
-        S = _updated_code(network, factors, S, label_factor)
+        at = _with_new_code(network, at)
         for level in range(len(factors), 0, -1) if train_factors else ():
-            factors[level - 1] = _updated_factor(network, factors, S, level)
+            at = _with_new_factor(network, at, level)
         if network.labels is not None and train_factors:
-            label_factor = multiplied(label_factor, *network.labels.split_gradient(S, label_factor, 1))
-        first = decoded(factors, S, network.pooling, network.shares)[0]
-        previous, cost = cost, network.data.value(first, factors[0])
-        if network.labels is not None:
-            cost += network.labels.value(S, label_factor)
+            at = at._replace(
+                label_factor=multiplied(at.label_factor, *network.labels.split_gradient(at.S, at.label_factor, 1))
+            )
+        previous, cost = cost, _cost(network, at)
         if callback is not None:
             callback(sweep, cost)
         if previous - cost <= tol * abs(cost):
-            return Propagated(factors, S, label_factor, cost, sweep, True)
-    return Propagated(factors, S, label_factor, cost, max_iter, False)
+            return Propagated(at, cost, sweep, True)
+    return Propagated(at, cost, max_iter, False)
 
 
-def _updated_code(network: Network, factors: Sequence[Array], S: Array, label_factor: Array | None) -> Array:
-    codes = decoded(factors, S, network.pooling, network.shares)
-    parts = network.data.split_gradient(codes[0], factors[0], 0)
-    if len(factors) > 1:
+def _cost(network: Network, at: Parts) -> float:
+    first = decoded(at.factors, at.S, network.pooling, network.shares)[0]
+    cost = network.data.value(first, at.factors[0])
+    return cost if network.labels is None else cost + network.labels.value(at.S, at.label_factor)
+
+
+def _with_new_code(network: Network, at: Parts) -> Parts:
+    codes = decoded(at.factors, at.S, network.pooling, network.shares)
+    parts = network.data.split_gradient(codes[0], at.factors[0], 0)
+    if len(at.factors) > 1:
         parts = tuple(
-            carried_up(factors, codes, network.pooling, network.shares, part, len(factors))[1] for part in parts
+            carried_up(at.factors, codes, network.pooling, network.shares, part, len(at.factors))[1] for part in parts
         )
     if network.labels is not None:
-        of_labels = network.labels.split_gradient(S, label_factor, 0)
+        of_labels = network.labels.split_gradient(at.S, at.label_factor, 0)
         parts = tuple(a + b for a, b in zip(parts, of_labels, strict=True))
-    return multiplied(S, *parts)
+    return _stepped(network, at, at.S, parts, lambda S: at._replace(S=S))
 
 
-def _updated_factor(network: Network, factors: Sequence[Array], S: Array, level: int) -> Array:
-    codes = decoded(factors, S, network.pooling, network.shares)
+def _with_new_factor(network: Network, at: Parts, level: int) -> Parts:
+    factors = at.factors
+    codes = decoded(factors, at.S, network.pooling, network.shares)
     if level == 1:
-        return multiplied(factors[0], *network.data.split_gradient(codes[0], factors[0], 1))
-    parts = network.data.split_gradient(codes[0], factors[0], 0)
-    return multiplied(
+        parts = network.data.split_gradient(codes[0], factors[0], 1)
+    else:
+        parts = network.data.split_gradient(codes[0], factors[0], 0)
+        parts = tuple(carried_up(factors, codes, network.pooling, network.shares, part, level)[0] for part in parts)
+    return _stepped(
+        network,
+        at,
         factors[level - 1],
-        *(carried_up(factors, codes, network.pooling, network.shares, part, level)[0] for part in parts),
+        parts,
+        lambda A: at._replace(factors=[*factors[: level - 1], A, *factors[level:]]),
     )
+
+
+def _stepped(
+    network: Network, at: Parts, U: Array, parts: tuple[Array, Array], replaced: Callable[[Array], Parts]
+) -> Parts:
+    """Return the parts with `U` multiplied; through a nonlinear activation by a root of the ratio that lowers the cost."""
+    if network.pooling.activation == "identity":
+        return replaced(multiplied(U, *parts))
+    before, exponent = _cost(network, at), 1.0
+    while exponent > SMALLEST_EXPONENT:
+        moved = replaced(multiplied(U, *parts, exponent))
+        if _cost(network, moved) <= before:
+            return moved
+        exponent *= 0.5
+    return at

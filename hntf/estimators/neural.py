@@ -1,20 +1,34 @@
-"""What the estimators that train a stack of layers end to end share: the fit, its labels and its penalties."""
+"""What the estimators that train a stack of layers end to end share: the fit, on all samples or on batches, and its parts."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from sklearn.utils import check_random_state
 
 from hntf.data import Data
 from hntf.estimators.base import Input
 from hntf.estimators.stack import StackEstimator
-from hntf.estimators.supervised import SupervisedMixin
+from hntf.estimators.supervised import SupervisedMixin, checked_labels
 from hntf.fitting.fit import Settings, fit_model
+from hntf.fitting.minibatch import BatchTrainer, fit_minibatch
+from hntf.fitting.optimizers import OPTIMIZERS, STEPS
 from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies import Hierarchy
-from hntf.losses import Loss, Penalised
-from hntf.losses.targets import Labels
-from hntf.validation import check_flag, check_number
+from hntf.losses import Loss, Penalised, RunningLabels
+from hntf.validation import check_choice, check_flag, check_number
+
+
+class Plan(NamedTuple):
+    """What a fit needs to know of a network: the loss of the data, what draws a start for data, levels and the largest rank."""
+
+    loss: Loss
+    start: Callable[[Data], Hierarchy]
+    n_levels: int
+    rank: int
 
 
 class NeuralEstimator(SupervisedMixin, StackEstimator):
@@ -27,6 +41,46 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
     factor_l2: float
     volume_weight: float
     volume_delta: float
+    batch_size: int | None
+    random_state: Any
+    _trainer: BatchTrainer | None = None
+
+    @abstractmethod
+    def _plan(self, given: Input, y: Any, random_state: np.random.RandomState) -> Plan:
+        """Return the network that the parameters describe for the data, checked."""
+
+    def _fit(self, X: Any, y: Any, mask: Any, weights: Any, label_mask: Any) -> None:
+        """Fit from starting points, set the fitted attributes and report how it went."""
+        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        settings = self._checked_neural_settings()
+        random_state = check_random_state(self.random_state)
+        plan = self._plan(given, y, random_state)
+        loss, labels = self._with_labels(
+            plan.loss, y, given.data, plan.n_levels, label_mask, running=settings.batch_size is not None
+        )
+        loss = self._with_penalties(loss, given.data)
+        if settings.batch_size is None:
+            fit = fit_model(given.data, lambda: plan.start(given.data), loss, settings, rank=plan.rank, labels=labels)
+        else:
+            fit = fit_minibatch(
+                given.data, plan.start, loss, settings, rank=plan.rank, random_state=random_state, labels=labels
+            )
+        self._report(fit)
+        codes = self._keep_hierarchy(self._normalised(fit.model, loss), given)
+        self._keep_classifier(labels, codes, given.prototype)
+        self._trainer = None
+
+    def _checked_neural_settings(self) -> Settings:
+        """Return the parameters of the optimizer, checked; the solver by its name."""
+        settings = self._checked_settings(("auto", *OPTIMIZERS))._replace(simplex=self.simplex)
+        if self.batch_size is None:
+            return settings._replace(solver="lbfgs" if self.solver == "auto" else self.solver)
+        check_number(self.batch_size, "batch_size", low=1, integer=True)
+        return settings._replace(solver=self._solver_of_batches(), batch_size=int(self.batch_size))
+
+    def _solver_of_batches(self) -> str:
+        check_choice(self.solver, "solver, for batches,", ("auto", *STEPS))
+        return "adam" if self.solver == "auto" else self.solver
 
     def _with_penalties(self, loss: Loss, data: Data) -> Loss:
         """Return the loss with the penalties that the parameters name, and check these."""
@@ -45,29 +99,77 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
         sizes = (self.code_l1, self.code_l2, self.factor_l1, self.factor_l2, self.volume_weight)
         return penalised if any(sizes) else loss
 
-    def _fit_stack(
-        self,
-        start: Callable[[], Hierarchy],
-        loss: Loss,
-        settings: Settings,
-        given: Input,
-        labels: Labels | None,
-        rank: int,
-    ) -> None:
-        """Fit from starting points, set the fitted attributes and report how it went."""
-        fit = fit_model(given.data, start, loss, settings, rank=rank, labels=labels)
-        self._report(fit)
-        scale_is_free = not (settings.simplex or isinstance(loss, Penalised))
-        hierarchy: Any = fit.model
-        codes = self._keep_hierarchy(self._normalised(hierarchy) if scale_is_free else hierarchy, given)
-        self._keep_classifier(labels, codes, given.prototype)
-
-    def _normalised(self, hierarchy: Hierarchy) -> Hierarchy:
-        """Bring the columns of the last level's factors to unit norm.
+    def _normalised(self, hierarchy: Any, loss: Loss) -> Hierarchy:
+        """Bring the columns of the last level's factors to unit norm, where nothing fixes their scale.
 
         A level's problem weighs the components of the code below by their scale: only that of the last level is free.
         """
+        if self.simplex or isinstance(loss, Penalised):
+            return hierarchy
         last = hierarchy.layers[-1]
-        return Hierarchy(
-            [*hierarchy.layers[:-1], last.with_factors([with_unit_columns(A)[0] for A in last.map.factors])]
-        )
+        unit = last.with_factors([with_unit_columns(A)[0] for A in last.map.factors])
+        return Hierarchy([*hierarchy.layers[:-1], unit])
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        classes: Any = None,
+        mask: Any = None,
+        weights: Any = None,
+        label_mask: Any = None,
+    ) -> Self:
+        """Take one projected step of SGD or Adam on a batch of samples; the first call starts from its batch.
+
+        Parameters
+        ----------
+        X, mask, weights, label_mask
+            As in `fit`, of one batch, which counts as the whole for the penalties.
+        y : array, `(n,)` or `(n, p)`, optional
+            As in `fit`, -1 where unknown. Labels are trained where the first call has some.
+        classes : array, `(p,)`, optional
+            All classes there are: needed in the first call where its `y` does not show all.
+
+        Returns
+        -------
+        self
+            `codes_` and `reconstruction_err_` are those of this batch after the step; the factors keep the scale of the training.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described; the message names it.
+        """
+        trainer: Any = self._trainer
+        first = trainer is None
+        self._checked_settings(("auto", *OPTIMIZERS))
+        given = self._validated(X, mask=mask, weights=weights, reset=first)
+        if given.scale != 1.0:
+            raise ValueError("X must hold entries between 1e-50 and 1e50 for training on batches")
+        if first:
+            plan = self._plan(given, y, check_random_state(self.random_state))
+            self._batch_loss, labels = self._with_labels(
+                plan.loss, y, given.data, plan.n_levels, label_mask, classes=classes, running=True
+            )
+            self._batch_classes = None if labels is None else labels.classes
+            trainer = BatchTrainer(
+                plan.start(given.data), self._solver_of_batches(), self.learning_rate, simplex=self.simplex
+            )
+            self._batch_values: list[float] = []
+        else:
+            labels = None
+            if self._batch_classes is not None and y is not None:
+                labels = checked_labels(y, label_mask, given.data, classes=self._batch_classes, some=False)
+        at = trainer.step(self._with_penalties(self._batch_loss, given.data), given.data, labels)
+        self._trainer = trainer
+        self._batch_values.append(at.value)
+        self.n_iter_, self.history_ = len(self._batch_values), {"loss": np.array(self._batch_values)}
+        self._keep_hierarchy(trainer.model, given)
+        self._set_classifier(self._running_classifier(), self._batch_classes, given.prototype)
+        return self
+
+    def _running_classifier(self) -> Any:
+        """Return the classifier that the training on batches has, None without labels."""
+        label_loss = getattr(self._batch_loss, "label_loss", None)
+        return label_loss.classifier if isinstance(label_loss, RunningLabels) else None

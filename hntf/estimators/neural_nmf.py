@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
-from sklearn.utils import check_random_state
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import Array, cast_like, to_numpy
+from hntf.data import Data
 from hntf.estimators.architecture import check_init
-from hntf.estimators.base import checked_loss
-from hntf.estimators.neural import NeuralEstimator
+from hntf.estimators.base import Input, checked_loss
+from hntf.estimators.neural import NeuralEstimator, Plan
 from hntf.fitting.initializers import INITIALIZERS
-from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.scaling import balanced, on_simplex
 from hntf.hierarchies import Hierarchy
 from hntf.hierarchies.products import chain
@@ -46,14 +46,19 @@ class NeuralNMF(NeuralEstimator):
         Where the fit starts. `"levels"` fits each rank by itself and finds the factors between; `"sequential"` factorizes the
         codes level by level; the others are the nonnegative double SVD with zeros kept, filled with the mean or with small
         random numbers, and random numbers. Or the factors `[A_1, …, A_L]` themselves.
-    solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
-        The bounded quasi-Newton method needs no learning rate; projected gradient finds its steps too.
+    solver : {"auto", "lbfgs", "projected_gradient", "sgd", "adam"}
+        The bounded quasi-Newton method `"lbfgs"` needs no learning rate; projected gradient finds its steps too. `"auto"` is
+        `"lbfgs"`, and `"adam"` for training on batches, which can be `"sgd"` too.
+    batch_size : int, optional
+        Samples of a batch: then an iteration is an epoch of projected steps on shuffled batches. By default every iteration takes
+        all samples.
     max_iter : int
         Most iterations of the solver.
     tol : float
         Where to stop: relative projected gradient `‖A‖ ‖∇⁺‖ / ‖X‖²` of the loss. A minimum may lie at a kink, so a fit ends
         too where the loss fell by less than `tol²`, relatively, in 20 iterations (200 for SGD and Adam), or where no step
-        lowers it.
+        lowers it. On batches, an epoch that lowers the mean loss by less than `tol`, relatively, halves the learning rate, and the
+        fifth such epoch ends the fit.
     n_init : int
         Number of starts, of which the best fit is kept.
     learning_rate : float, optional
@@ -129,7 +134,8 @@ class NeuralNMF(NeuralEstimator):
         loss: str = "energy",
         level_weights: Sequence[float] | None = None,
         init: str | Sequence[Array] = "levels",
-        solver: str = "lbfgs",
+        solver: str = "auto",
+        batch_size: int | None = None,
         max_iter: int = 500,
         tol: float = 1e-3,
         n_init: int = 1,
@@ -152,6 +158,7 @@ class NeuralNMF(NeuralEstimator):
         self.level_weights = level_weights
         self.init = init
         self.solver = solver
+        self.batch_size = batch_size
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
@@ -194,26 +201,27 @@ class NeuralNMF(NeuralEstimator):
         TypeError, ValueError
             If a parameter or `X` is not as described; the message names it.
         """
+        self._fit(X, y, mask, weights, label_mask)
+        return self
+
+    def _plan(self, given: Input, y: Any, random_state: np.random.RandomState) -> Plan:
         ranks = check_ranks(self.n_components)
-        data_loss = checked_loss(self.loss, self.level_weights, len(ranks))
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
-        loss, labels = self._with_labels(data_loss, y, given.data, len(ranks), label_mask)
-        loss = self._with_penalties(loss, given.data)
-        settings = self._checked_settings(tuple(OPTIMIZERS))._replace(simplex=self.simplex)
-        random_state = check_random_state(self.random_state)
+        loss = checked_loss(self.loss, self.level_weights, len(ranks))
         init: Any = self.init
         shapes = list(zip([given.data.shape[1], *ranks], ranks, strict=False))
         factors = check_init(init, tuple(INITIALIZERS), shapes, given)
 
-        def start() -> Hierarchy:
-            found = factors or INITIALIZERS[init](given.data, ranks, random_state)
+        def start(data: Data) -> Hierarchy:
+            found = factors or INITIALIZERS[init](data, ranks, random_state)
             found = balanced(found, on_simplex) if self.simplex else found
             return dense_hierarchy(found, l1=self.code_l1, l2=self.code_l2)
 
-        self._fit_stack(start, loss, settings, given, labels, max(ranks))
-        products = chain(self._hierarchy.factors)
-        self.components_ = [cast_like(product.T, given.prototype) for product in products]
-        return self
+        return Plan(loss, start, len(ranks), max(ranks))
+
+    @property
+    def components_(self) -> list[Array]:
+        """The topics of every level over the features."""
+        return [cast_like(product.T, self.codes_[0]) for product in chain(self._hierarchy.factors)]
 
     def _check_order(self, order: int) -> None:
         if order != 2:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
-from sklearn.utils import check_random_state
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 from tensorly.cp_tensor import CPTensor
 from tensorly.tucker_tensor import TuckerTensor
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, identity_like, to_numpy
+from hntf.data import Data
 from hntf.estimators.architecture import check_architecture, check_init
-from hntf.estimators.base import checked_loss, level_index
-from hntf.estimators.neural import NeuralEstimator
+from hntf.estimators.base import Input, checked_loss, level_index
+from hntf.estimators.neural import NeuralEstimator, Plan
 from hntf.estimators.results import cp_result
 from hntf.estimators.slices import core_slices, data_of_slice_codes, slice_codes
 from hntf.fitting.initializers.network import NETWORK_INITIALIZERS
-from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.hierarchies import Hierarchy
 from hntf.hierarchies.products import chain
 
@@ -45,7 +45,7 @@ class NeuralNTF(NeuralEstimator):
         Weights of the levels in the energy, all 1 by default.
     init : {"levels", "random"} or list of arrays
         `"levels"` fits each rank by itself and finds the factors between. Or all factors, in the order of `factors_`.
-    solver, max_iter, tol, n_init, learning_rate, random_state, verbose
+    solver, batch_size, max_iter, tol, n_init, learning_rate, random_state, verbose
         As in `NeuralNMF`.
     supervision_weight, supervision_level, supervision_loss
         As in `NeuralNMF`; labels need samples, so mode 0 must not be compressed.
@@ -99,7 +99,8 @@ class NeuralNTF(NeuralEstimator):
         loss: str = "energy",
         level_weights: Sequence[float] | None = None,
         init: str | Sequence[Array] = "levels",
-        solver: str = "lbfgs",
+        solver: str = "auto",
+        batch_size: int | None = None,
         max_iter: int = 500,
         tol: float = 1e-3,
         n_init: int = 1,
@@ -123,6 +124,7 @@ class NeuralNTF(NeuralEstimator):
         self.level_weights = level_weights
         self.init = init
         self.solver = solver
+        self.batch_size = batch_size
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
@@ -165,27 +167,26 @@ class NeuralNTF(NeuralEstimator):
         TypeError, ValueError
             If a parameter or `X` is not as described; the message names it.
         """
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        self._fit(X, y, mask, weights, label_mask)
+        return self
+
+    def _plan(self, given: Input, y: Any, random_state: np.random.RandomState) -> Plan:
         network = check_architecture(self.n_components, self.modes, len(given.data.shape))
         if y is not None and 0 in network.modes:
             raise ValueError("y must be None where mode 0 is compressed: the code has no samples")
-        data_loss = checked_loss(self.loss, self.level_weights, network.n_levels)
-        loss, labels = self._with_labels(data_loss, y, given.data, network.n_levels, label_mask)
-        loss = self._with_penalties(loss, given.data)
-        settings = self._checked_settings(tuple(OPTIMIZERS))._replace(simplex=self.simplex)
-        random_state = check_random_state(self.random_state)
+        loss = checked_loss(self.loss, self.level_weights, network.n_levels)
         init: Any = self.init
         factors = check_init(init, tuple(NETWORK_INITIALIZERS), network.shapes(given.data.shape), given)
-
-        def start() -> Hierarchy:
-            found = factors or NETWORK_INITIALIZERS[init](given.data, network, random_state)
-            return network.hierarchy(found, l1=self.code_l1, l2=self.code_l2)
-
         self._network = network
         self.modes_ = network.modes
-        largest = max(network.ranks, default=1)
-        self._fit_stack(start, loss, settings, given, labels, largest)
-        return self
+
+        def start(data: Data) -> Hierarchy:
+            if 0 in network.modes and data.shape != given.data.shape:
+                raise ValueError("batch_size must be None where mode 0 is compressed: its factor has a row a sample")
+            found = factors or NETWORK_INITIALIZERS[init](data, network, random_state)
+            return network.hierarchy(found, l1=self.code_l1, l2=self.code_l2)
+
+        return Plan(loss, start, network.n_levels, max(network.ranks, default=1))
 
     @property
     def components_(self) -> list[Any]:

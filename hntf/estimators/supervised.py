@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
 from hntf.data import Data
 from hntf.estimators.base import level_index
-from hntf.losses import CrossEntropy, LabelL2, LabelLoss, Loss, Supervised
+from hntf.losses import CrossEntropy, LabelL2, LabelLoss, Loss, RunningLabels, Supervised
 from hntf.losses.softmax import softmax
 from hntf.losses.targets import Labels, as_labels, is_unknown
 from hntf.validation import check_choice, check_number
@@ -93,18 +93,27 @@ class SupervisedMixin(ClassifierMixin):
     supervision_weight: float
 
     def _with_labels(
-        self, loss: Loss, y: Any, data: Data, levels: int, label_mask: Any = None
+        self,
+        loss: Loss,
+        y: Any,
+        data: Data,
+        levels: int,
+        label_mask: Any = None,
+        *,
+        classes: Any = None,
+        running: bool = False,
     ) -> tuple[Loss, Labels | None]:
-        """Return the loss with supervision, and the labels; without labels, the loss itself and None."""
+        """Return the loss with supervision, on batches `running`, and the labels; without labels, the loss itself and None."""
         check_number(self.supervision_weight, "supervision_weight")
         check_choice(self.supervision_loss, "supervision_loss", tuple(LABEL_LOSSES))
         level = level_index(self.supervision_level, levels, name="supervision_level")
-        labels = checked_labels(y, label_mask, data)
+        labels = checked_labels(y, label_mask, data, classes=classes)
         if labels is None:
             return loss, None
-        label_loss = LABEL_LOSSES[self.supervision_loss]
-        weight = self.supervision_weight * (data.norm_squared() or 1.0) / (label_loss.size(labels) or 1.0)
-        return Supervised(loss, label_loss(weight, level)), labels
+        kind = LABEL_LOSSES[self.supervision_loss]
+        weight = self.supervision_weight * (data.norm_squared() or 1.0) / (kind.size(labels) or 1.0)
+        label_loss = kind(weight, level)
+        return Supervised(loss, RunningLabels(label_loss) if running else label_loss), labels
 
     def _keep_classifier(self, labels: Labels | None, codes: list[Array], prototype: Any) -> None:
         """Set the classifier and the classes, or forget those of an earlier fit."""
@@ -115,10 +124,12 @@ class SupervisedMixin(ClassifierMixin):
         self._set_classifier(LABEL_LOSSES[self.supervision_loss].classifier(S, labels), labels.classes, prototype)
 
 
-def checked_labels(y: Any, label_mask: Any, data: Data) -> Labels | None:
-    """Return the labels of the samples of `data`, None where there are none."""
+def checked_labels(y: Any, label_mask: Any, data: Data, *, classes: Any = None, some: bool = True) -> Labels | None:
+    """Return the labels of the samples of `data`, None where there are none; `some` must be known."""
     if y is None:
         if label_mask is not None:
             raise ValueError("label_mask must be None where there is no y")
         return None
-    return as_labels(y, data.shape[0], from_numpy(np.empty(0), data.prototype), mask=label_mask)
+    classes = None if classes is None else np.unique(np.asarray(classes))
+    reference = from_numpy(np.empty(0), data.prototype)
+    return as_labels(y, data.shape[0], reference, mask=label_mask, classes=classes, some=some)

@@ -6,7 +6,7 @@ samples say of their labels, which `targets` holds, with `softmax` for the cross
 """
 
 from hntf.losses.base import Loss
-from hntf.losses.labels import CrossEntropy, LabelL2, LabelLoss
+from hntf.losses.labels import CrossEntropy, LabelL2, LabelLoss, RunningLabels
 from hntf.losses.levels import Energy, LayerCentric, Reconstruction
 from hntf.losses.penalties import Penalised
 from hntf.losses.total import Supervised
@@ -20,5 +20,6 @@ __all__ = [
     "Loss",
     "Penalised",
     "Reconstruction",
+    "RunningLabels",
     "Supervised",
 ]

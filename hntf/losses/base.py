@@ -23,6 +23,10 @@ class Loss(ABC):
         value, gradients = self.evaluate(model, tape, labels)
         return value, model.pullback(tape, gradients)
 
+    def for_share(self, share: float) -> Loss:
+        """Return the loss of a batch that is this share of the samples: what depends on the factors alone counts by the share."""
+        return self
+
     def value_and_grad(self, hierarchy: Model, X: Any, y: Any = None, mask: Any = None) -> tuple[float, list[Array]]:
         """Return the loss and its gradients: one epoch's work.
 

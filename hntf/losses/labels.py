@@ -14,6 +14,9 @@ from hntf.losses.softmax import cross_entropy, softmax_classifier
 from hntf.losses.targets import Labels
 from hntf.validation import check_number
 
+NEWEST_SHARE = 0.05
+"""Least weight of the newest batch in a running classifier."""
+
 
 class LabelLoss(Loss):
     """A loss of the labels that a classifier `B` `(k_l, p)` reads from the codes of a level, `S_l B`.
@@ -150,3 +153,28 @@ class CrossEntropy(LabelLoss):
     def size(labels: Labels) -> float:
         """Return `Σ L∘Y log p`, the cross-entropy of a guess."""
         return float(labels.Y.sum()) * math.log(max(labels.Y.shape[1], 2))
+
+
+class RunningLabels(Loss):
+    """A loss of labels on batch after batch: its classifier is an average of the best ones of the batches so far.
+
+    Parameters
+    ----------
+    loss : LabelLoss
+    """
+
+    def __init__(self, loss: LabelLoss) -> None:
+        self.loss = loss
+        self.classifier: Array | None = None
+        self.n_batches = 0
+
+    def evaluate(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, Any]:
+        """Return the value on a batch and its gradient, for the classifier after this batch; without known labels, zero."""
+        if labels is not None and float(labels.known.sum()) > 0:
+            best = self.loss.classifier(model.codes(tape)[self.loss.level], labels)
+            self.n_batches += 1
+            share = max(1.0 / self.n_batches, NEWEST_SHARE)
+            self.classifier = best if self.classifier is None else self.classifier + share * (best - self.classifier)
+        if labels is None or self.classifier is None:
+            return 0.0, model.no_gradients(tape)
+        return self.loss.evaluate_with(self.classifier, model, tape, labels)

@@ -65,6 +65,18 @@ class Penalised(Loss):
         self.factor_l1, self.factor_l2 = factor_l1, factor_l2
         self.volume, self.delta = volume, delta
 
+    def for_share(self, share: float) -> Penalised:
+        """Return the loss of a batch that is this share of the samples."""
+        return Penalised(
+            self.loss,
+            code_l1=self.code_l1,
+            code_l2=self.code_l2,
+            factor_l1=share * self.factor_l1,
+            factor_l2=share * self.factor_l2,
+            volume=share * self.volume,
+            delta=self.delta,
+        )
+
     def evaluate(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, Any]:
         """Return the value but for what depends on the factors alone, and its gradient."""
         value, gradients = self.loss.evaluate(model, tape, labels)

@@ -30,13 +30,17 @@ class Labels(NamedTuple):
     known: Array
     classes: np.ndarray
 
+    def take(self, rows: Array) -> Labels:
+        """Return those of some samples, given by their indices."""
+        return Labels(self.Y[rows], self.known[rows], self.classes)
+
 
 def is_unknown(label: Any) -> bool:
     """Tell whether a class label stands for unknown: -1, NaN or None."""
     return label is None or label == UNKNOWN or label != label  # noqa: PLR0124
 
 
-def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: Any = None) -> Labels:
+def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: Any = None, some: bool = True) -> Labels:
     """Return class labels `(n,)`, -1, NaN or None where unknown, or a nonnegative matrix `(n, p)`, in the backend of `reference`.
 
     Parameters
@@ -47,7 +51,9 @@ def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: An
     mask : bool array, `(n,)` or, for a matrix `y`, `(n, p)`, optional
         True where a label is known; those of -1 or NaN are unknown whatever it says.
     classes : array, `(p,)`, optional
-        All classes there are, where `y` need not show all of them.
+        All classes there are, sorted, where `y` need not show all of them.
+    some : bool
+        Whether at least one label must be known.
 
     Raises
     ------
@@ -89,7 +95,7 @@ def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: An
         Y = np.where(known if known.ndim == 2 else known[:, None], y, 0.0)
         check_real_array(Y, "y", nonnegative=True)
         classes = np.arange(y.shape[1])
-    if not known.any():
+    if some and not known.any():
         raise ValueError("y must hold at least one known label, got none (-1 stands for unknown)")
     known = known if known.ndim == 2 else known[:, None]
     return Labels(from_numpy(Y, reference), from_numpy(known * 1.0, reference), classes)

@@ -7,7 +7,7 @@ from typing import Any
 from hntf.hierarchies import Model
 from hntf.hierarchies.base import add
 from hntf.losses.base import Loss
-from hntf.losses.labels import LabelLoss
+from hntf.losses.labels import LabelLoss, RunningLabels
 from hntf.losses.targets import Labels
 
 
@@ -17,7 +17,7 @@ class Supervised(Loss):
     Parameters
     ----------
     data_loss : Loss
-    label_loss : LabelLoss
+    label_loss : LabelLoss or RunningLabels
 
     Examples
     --------
@@ -28,7 +28,7 @@ class Supervised(Loss):
     4.0
     """
 
-    def __init__(self, data_loss: Loss, label_loss: LabelLoss) -> None:
+    def __init__(self, data_loss: Loss, label_loss: LabelLoss | RunningLabels) -> None:
         self.data_loss = data_loss
         self.label_loss = label_loss
 

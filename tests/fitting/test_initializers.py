@@ -8,7 +8,7 @@ from sklearn.decomposition import NMF
 import hntf
 from hntf.fitting.alternating import alternating_nnls, start_from
 from hntf.fitting.initializers import INITIALIZERS
-from hntf.fitting.initializers.nndsvd import _nonnegative_double_svd, _truncated_svd
+from hntf.fitting.initializers.nndsvd import _nonnegative_double_svd, truncated_svd
 from hntf.fitting.scaling import balanced
 from tests.problems import few, seeds
 
@@ -39,9 +39,9 @@ def test_one_seed_gives_one_start_and_sparse_data_the_dense_one(name):
         np.testing.assert_allclose(a, c, atol=1e-6)
 
 
-def test_truncated_svd(rng):
+def testtruncated_svd(rng):
     X = rng.random((40, 30))
-    U, sigma, V = _truncated_svd(hntf.as_data(X), 5, np.random.RandomState(0))
+    U, sigma, V = truncated_svd(hntf.as_data(X), 5, np.random.RandomState(0))
     np.testing.assert_allclose(sigma, np.linalg.svd(X, compute_uv=False)[:5], rtol=1e-2)
     assert U.shape == (40, 5)
     np.testing.assert_allclose(V.T @ V, np.eye(5), atol=1e-10)

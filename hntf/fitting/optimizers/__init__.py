@@ -6,10 +6,10 @@ Each takes `(objective, start, *, max_iter, tol, learning_rate, callback)` and r
 
 from collections.abc import Callable
 
-from hntf.fitting.optimizers.adam import adam
+from hntf.fitting.optimizers.adam import AdamStep, adam
 from hntf.fitting.optimizers.projected_gradient import projected_gradient
 from hntf.fitting.optimizers.projected_lbfgs import projected_lbfgs
-from hntf.fitting.optimizers.sgd import sgd
+from hntf.fitting.optimizers.sgd import SGDStep, sgd
 from hntf.fitting.stopping import Minimum
 
 OPTIMIZERS: dict[str, Callable[..., Minimum]] = {
@@ -19,4 +19,7 @@ OPTIMIZERS: dict[str, Callable[..., Minimum]] = {
     "adam": adam,
 }
 
-__all__ = ["OPTIMIZERS"]
+STEPS: dict[str, type[AdamStep] | type[SGDStep]] = {"adam": AdamStep, "sgd": SGDStep}
+"""The methods that can be trained on batches."""
+
+__all__ = ["OPTIMIZERS", "STEPS"]

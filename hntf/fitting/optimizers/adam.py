@@ -12,6 +12,24 @@ FIRST_DECAY, SECOND_DECAY = 0.9, 0.999
 LEARNING_RATE = 0.02
 
 
+class AdamStep:
+    """The steps of Adam (Kingma & Ba 2015); the rate is relative to the root mean square of the starting point."""
+
+    def __init__(self, start: Array, learning_rate: float | None = None) -> None:
+        rate = LEARNING_RATE if learning_rate is None else learning_rate
+        self.length = rate * (float(start @ start) / start.shape[0]) ** 0.5
+        self.mean, self.square = 0 * start, 0 * start
+
+    def __call__(self, n_iter: int, gradient: Array) -> Array:
+        """Return the step of an iteration, counted from 0."""
+        tl = backend_of(gradient)
+        self.mean = FIRST_DECAY * self.mean + (1 - FIRST_DECAY) * gradient
+        self.square = SECOND_DECAY * self.square + (1 - SECOND_DECAY) * gradient**2
+        root = tl.sqrt(self.square / (1 - SECOND_DECAY ** (n_iter + 1)))
+        root = tl.where(root > 0, root, 0 * root + 1)  # a gradient of zero takes no step
+        return -self.length / (1 - FIRST_DECAY ** (n_iter + 1)) * self.mean / root
+
+
 def adam(
     objective: Callable[[Array], Evaluation],
     start: Array,
@@ -21,21 +39,5 @@ def adam(
     learning_rate: float | None = None,
     callback: Callback,
 ) -> Minimum:
-    """Minimise by projected Adam steps (Kingma & Ba 2015).
-
-    The rate, 0.02 by default, is relative to the root mean square of the starting point.
-    """
-    tl = backend_of(start)
-    rate = LEARNING_RATE if learning_rate is None else learning_rate
-    length = rate * (float(start @ start) / start.shape[0]) ** 0.5
-    mean, square = 0 * start, 0 * start
-
-    def step(n_iter: int, gradient: Array) -> Array:
-        nonlocal mean, square
-        mean = FIRST_DECAY * mean + (1 - FIRST_DECAY) * gradient
-        square = SECOND_DECAY * square + (1 - SECOND_DECAY) * gradient**2
-        root = tl.sqrt(square / (1 - SECOND_DECAY ** (n_iter + 1)))
-        root = tl.where(root > 0, root, 0 * root + 1)  # a gradient of zero takes no step
-        return -length / (1 - FIRST_DECAY ** (n_iter + 1)) * mean / root
-
-    return first_order(objective, start, step, max_iter=max_iter, tol=tol, callback=callback)
+    """Minimise by projected Adam steps, at a rate of 0.02 by default."""
+    return first_order(objective, start, AdamStep(start, learning_rate), max_iter=max_iter, tol=tol, callback=callback)

@@ -12,6 +12,27 @@ MOMENTUM = 0.9
 LEARNING_RATE = 0.01
 
 
+class SGDStep:
+    """Steps with heavy-ball momentum (Polyak 1964).
+
+    The first one has the length `learning_rate ‖start‖`, so that one rate fits data of any scale.
+    """
+
+    def __init__(self, start: Array, learning_rate: float | None = None) -> None:
+        self.length = LEARNING_RATE if learning_rate is None else learning_rate
+        self.size = float(start @ start) ** 0.5
+        self.velocity = 0 * start
+        self._scale: float | None = None
+
+    def __call__(self, n_iter: int, gradient: Array) -> Array:
+        """Return the step of an iteration."""
+        if self._scale is None:
+            norm = float(gradient @ gradient) ** 0.5
+            self._scale = self.size / norm if norm > 0 else 0.0
+        self.velocity = MOMENTUM * self.velocity - self.length * self._scale * gradient
+        return self.velocity
+
+
 def sgd(
     objective: Callable[[Array], Evaluation],
     start: Array,
@@ -21,20 +42,5 @@ def sgd(
     learning_rate: float | None = None,
     callback: Callback,
 ) -> Minimum:
-    """Minimise by projected gradient steps with heavy-ball momentum (Polyak 1964).
-
-    The first step has the length `learning_rate ‖start‖`, so that one rate, 0.01 by default, fits data of any scale.
-    """
-    rate = LEARNING_RATE if learning_rate is None else learning_rate
-    velocity = 0 * start
-    scale: float | None = None
-
-    def step(_: int, gradient: Array) -> Array:
-        nonlocal velocity, scale
-        if scale is None:
-            squared = float(gradient @ gradient)
-            scale = rate * (float(start @ start) / squared) ** 0.5 if squared > 0 else 0.0
-        velocity = MOMENTUM * velocity - scale * gradient
-        return velocity
-
-    return first_order(objective, start, step, max_iter=max_iter, tol=tol, callback=callback)
+    """Minimise by projected gradient steps with momentum, at a rate of 0.01 by default."""
+    return first_order(objective, start, SGDStep(start, learning_rate), max_iter=max_iter, tol=tol, callback=callback)

@@ -137,5 +137,5 @@ class NNLSLayer:
         if self.l2 == 0.0:
             return G
         if isinstance(G, StructuredGram):
-            raise ValueError(f"l2 must be 0 over a map whose Gram matrix is a Kronecker product, got {self.l2}")
+            raise ValueError(f"l2 must be 0 in Tucker layers, got {self.l2}")
         return G + self.l2 * identity_like(G.shape[-1], G)

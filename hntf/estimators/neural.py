@@ -23,12 +23,31 @@ from hntf.validation import check_choice, check_flag, check_number
 
 
 class Plan(NamedTuple):
-    """What a fit needs to know of a network: the loss of the data, what draws a start for data, levels and the largest rank."""
+    """What a fit needs to know of a network.
+
+    Attributes
+    ----------
+    loss : Loss
+        That of the data.
+    start : callable
+        Draws a start for data.
+    n_levels : int
+    rank : int
+        The largest.
+    takes_batches : bool
+        Whether the factors are the same for other samples.
+    """
 
     loss: Loss
     start: Callable[[Data], Hierarchy]
     n_levels: int
     rank: int
+    takes_batches: bool = True
+
+    def check_batches(self) -> None:
+        """Raise `ValueError` if the factors have rows for the samples."""
+        if not self.takes_batches:
+            raise ValueError("modes must not hold 0 for training on batches: its factor has a row for every sample")
 
 
 class NeuralEstimator(SupervisedMixin, StackEstimator):
@@ -62,6 +81,7 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
         if settings.batch_size is None:
             fit = fit_model(given.data, lambda: plan.start(given.data), loss, settings, rank=plan.rank, labels=labels)
         else:
+            plan.check_batches()
             fit = fit_minibatch(
                 given.data, plan.start, loss, settings, rank=plan.rank, random_state=random_state, labels=labels
             )
@@ -149,6 +169,7 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
             raise ValueError("X must hold entries between 1e-50 and 1e50 for training on batches")
         if first:
             plan = self._plan(given, y, check_random_state(self.random_state))
+            plan.check_batches()
             self._batch_loss, labels = self._with_labels(
                 plan.loss, y, given.data, plan.n_levels, label_mask, classes=classes, running=True
             )

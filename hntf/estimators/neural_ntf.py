@@ -50,7 +50,7 @@ class NeuralNTF(NeuralEstimator):
     supervision_weight, supervision_level, supervision_loss
         As in `NeuralNMF`; labels need samples, so mode 0 must not be compressed.
     code_l1, code_l2, factor_l1, factor_l2, simplex, volume_weight, volume_delta
-        As in `NeuralNMF`; `code_l2` must be 0 with Tucker layers on data without mask and weights.
+        As in `NeuralNMF`; `code_l2` must be 0 with Tucker layers.
 
     Attributes
     ----------
@@ -181,12 +181,10 @@ class NeuralNTF(NeuralEstimator):
         self.modes_ = network.modes
 
         def start(data: Data) -> Hierarchy:
-            if 0 in network.modes and data.shape != given.data.shape:
-                raise ValueError("batch_size must be None where mode 0 is compressed: its factor has a row a sample")
             found = factors or NETWORK_INITIALIZERS[init](data, network, random_state)
             return network.hierarchy(found, l1=self.code_l1, l2=self.code_l2)
 
-        return Plan(loss, start, network.n_levels, max(network.ranks, default=1))
+        return Plan(loss, start, network.n_levels, max(network.ranks, default=1), 0 not in network.modes)
 
     @property
     def components_(self) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.utils import ClassifierTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -53,6 +54,12 @@ class ClassifierMixin:
             return
         self.classifier_ = cast_like(B, prototype)
         self.classes_ = classes
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        # Transformers first; scikit-learn asks all that have probabilities for these.
+        tags.classifier_tags = ClassifierTags()
+        return tags
 
     def decision_function(self, X: Any) -> Array:
         """Return what the codes of samples say of each class, `S_l B`, `(n, p)`, from the features alone."""

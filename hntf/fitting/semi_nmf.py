@@ -21,6 +21,7 @@ from hntf.arrays import Array, from_numpy, to_numpy
 from hntf.data import Data, DenseData
 from hntf.fitting.divergences import Frobenius
 from hntf.fitting.initializers.nndsvd import truncated_svd
+from hntf.least_squares.gram import apply_gram
 
 OFFSET = 0.2
 """What is added to the indicators of clusters, with which a fit starts (Ding, Li, Jordan)."""
@@ -74,8 +75,8 @@ def deep_semi_nmf(
 
 def semi_update(G: Array, C: Array, S: Array) -> Array:
     """Return `S∘√(([C]⁺ + S[G]⁻) / ([C]⁻ + S[G]⁺))`, with zero for a denominator of zero."""
-    numerator = _positive(C) + S @ _positive(-G)
-    denominator = _positive(-C) + S @ _positive(G)
+    numerator = _positive(C) + apply_gram(_positive(-G), S)
+    denominator = _positive(-C) + apply_gram(_positive(G), S)
     return S * (numerator / (denominator + (denominator == 0))) ** 0.5
 
 

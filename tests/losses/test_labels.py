@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 
 import hntf
 from hntf.layers import NNLSLayer
-from hntf.losses import Energy, LabelL2, Supervised
+from hntf.losses import CrossEntropy, Energy, LabelL2, RunningLabels, Supervised
 from hntf.losses.targets import as_labels
 from hntf.maps import Dense, KhatriRao, ModeProduct
 from tests.problems import few, hierarchy, seeds
@@ -56,11 +57,7 @@ def test_labels_on_the_samples_of_a_tensor(backend, rng, kind):
 
 
 def test_class_names_of_any_kind():
-    labels = (
-        as_labels(["spam", "ham", -1, "spam"], 4, np.empty(0))
-        if False
-        else as_labels(np.array(["spam", "ham", -1, "spam"], dtype=object), 4, np.empty(0))
-    )
+    labels = as_labels(["spam", "ham", -1, "spam"], 4, np.empty(0))
     assert labels.classes.tolist() == ["ham", "spam"]
     np.testing.assert_array_equal(labels.Y, [[0, 1], [1, 0], [0, 0], [0, 1]])
     np.testing.assert_array_equal(labels.known[:, 0], [1, 1, 0, 1])
@@ -79,3 +76,97 @@ def test_class_names_of_any_kind():
 def test_bad_labels_are_named(rng, y, words):
     with pytest.raises(ValueError, match=words):
         LabelL2().value_and_grad(hierarchy(rng, 6, (3, 2)), rng.random((5, 6)), y=y)
+
+
+@few
+@given(seed=seeds, level=st.integers(0, 1))
+def test_cross_entropy_gradient(backend, seed, level):
+    rng = np.random.default_rng(seed)
+    stack, X = hierarchy(rng, 5, (3, 2), backend), rng.random((8, 5))
+    y = np.concatenate([[0, 1, 2], rng.integers(-1, 3, 5)])
+    report = hntf.gradcheck(CrossEntropy(0.7, level), [stack, backend(X), y], rtol=1e-5)
+    assume(report.margin > 1e-4)
+    assert report.ok, str(report)
+
+
+def test_the_softmax_classifier_is_the_best(backend, rng):
+    S, Y = rng.random((12, 3)), rng.random((12, 4))
+    Y[2] = 0.0
+    labels = as_labels(Y, 12, backend(S))
+
+    def value(B):
+        Z = S @ B.reshape(3, 4)
+        logs = Z - np.log(np.exp(Z).sum(axis=1, keepdims=True))
+        return -np.sum(Y * logs) + 0.005 * np.sum(Y.sum(axis=1, keepdims=True) * Z**2)
+
+    B = CrossEntropy.classifier(backend(S), labels)
+    reference = minimize(value, np.zeros(12), tol=1e-12)
+    np.testing.assert_allclose(np.asarray(B).reshape(-1), reference.x, atol=1e-4)
+    loss, _ = CrossEntropy.loss_of_scores(backend(S) @ B, labels)
+    np.testing.assert_allclose(loss, reference.fun, rtol=1e-8)
+    # The loss is one of the scores: it does not see how the codes are scaled.
+    scaled = backend(1e6 * S * [1.0, 1e-3, 1e3])
+    np.testing.assert_allclose(
+        np.asarray(scaled @ CrossEntropy.classifier(scaled, labels)), np.asarray(backend(S) @ B), atol=1e-6
+    )
+
+
+def test_codes_that_tell_nothing(backend):
+    labels = as_labels([0, 1, 2, -1], 4, backend(np.empty(0)))
+    S = backend(np.zeros((4, 2)))
+    for loss in (CrossEntropy, LabelL2):
+        B = loss.classifier(S, labels)
+        np.testing.assert_array_equal(np.asarray(B), 0.0)
+        np.testing.assert_allclose(loss.loss_of_scores(S @ B, labels)[0], loss.size(labels))
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_label_masks(backend, rng, order):
+    S, Y = rng.random((10, 3)), rng.random((10, 4))
+    mask = rng.random((10, 4)[:order]) < 0.6
+    labels = as_labels(Y, 10, backend(np.empty(0)), mask=mask)
+    known = mask if order == 2 else np.repeat(mask[:, None], 4, axis=1)
+    B = np.asarray(LabelL2.classifier(backend(S), labels))
+    np.testing.assert_allclose(B, hntf.nnls(S, Y, weights=known * 1.0), atol=1e-10)
+    value, gradient = LabelL2.loss_of_scores(backend(S @ B), labels)
+    np.testing.assert_allclose(value, 0.5 * np.sum(known * (Y - S @ B) ** 2))
+    np.testing.assert_allclose(np.asarray(gradient), known * (S @ B - Y))
+
+
+def test_a_label_mask_hides_classes():
+    labels = as_labels([3, 5, 3, 7], 4, np.empty(0), mask=[True, True, False, False])
+    assert labels.classes.tolist() == [3, 5]
+    np.testing.assert_array_equal(labels.Y, [[1, 0], [0, 1], [0, 0], [0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        ([True, False], "label_mask must have shape"),
+        (np.ones((4, 2), bool), "label_mask must have shape"),
+        ([2, 1, 0, 1], "label_mask must hold only True and False"),
+        ([False] * 4, "at least one known label"),
+    ],
+)
+def test_bad_label_masks_are_named(mask, words):
+    with pytest.raises(ValueError, match=words):
+        as_labels([0, 1, 0, 1], 4, np.empty(0), mask=mask)
+
+
+def test_a_class_that_was_not_named():
+    assert as_labels(["b", -1], 2, np.empty(0), classes=np.array(["a", "b"])).Y.tolist() == [[0.0, 1.0], [0.0, 0.0]]
+    with pytest.raises(ValueError, match="classes that were named before"):
+        as_labels(["c", "a"], 2, np.empty(0), classes=np.array(["a", "b"]))
+
+
+def test_running_labels_average_the_classifiers(rng):
+    stack, X, y = hierarchy(rng, 6, (3,)), rng.random((40, 6)), rng.integers(0, 2, 40)
+    loss = RunningLabels(LabelL2())
+    best = []
+    for rows in (slice(0, 20), slice(20, 40)):
+        data, labels = hntf.as_data(X[rows]), as_labels(y[rows], 20, X)
+        tape = stack.solve(data)
+        best.append(LabelL2.classifier(stack.codes(tape)[-1], labels))
+        loss.evaluate(stack, tape, labels)
+    np.testing.assert_allclose(loss.classifier, (best[0] + best[1]) / 2)
+    assert RunningLabels(LabelL2()).evaluate(stack, tape, None)[0] == 0.0

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+
+import hntf
+from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
+from hntf.fitting.objective import Objective
+from hntf.fitting.scaling import on_simplex, on_simplex_pullback
+from hntf.hierarchies.stack import dense_hierarchy
+from hntf.losses import Energy
+
+
+@pytest.fixture(scope="module")
+def blocks():
+    return make_hierarchical_blocks(random_state=0)
+
+
+@pytest.mark.parametrize("solver", ["auto", "adam", "sgd"])
+def test_batches_come_near_all_samples(blocks, solver):
+    options = {"init": "nndsvdar", "random_state": 0, "tol": 1e-4}
+    whole = hntf.NeuralNMF((6, 3), **options).fit(blocks.X)
+    parts, again = (hntf.NeuralNMF((6, 3), batch_size=30, solver=solver, **options).fit(blocks.X) for _ in range(2))
+    assert np.sum(parts.reconstruction_err_**2) < 1.06 * np.sum(whole.reconstruction_err_**2)
+    np.testing.assert_array_equal(again.factors_[0], parts.factors_[0])
+
+
+@pytest.mark.parametrize("kind", ["sparse", "torch", "weights", "nan"])
+def test_batches_of_any_data(blocks, kind):
+    X, options = blocks.X.copy(), {}
+    if kind == "sparse":
+        X = scipy.sparse.csr_matrix(X)
+    elif kind == "torch":
+        X = torch.tensor(X, dtype=torch.float32)
+    elif kind == "weights":
+        options["weights"] = np.random.default_rng(0).uniform(0.5, 1.5, X.shape)
+    else:
+        X[::7, ::5] = np.nan
+        options["mask"] = "nan"
+    model = hntf.NeuralNMF((4, 2), batch_size=20, max_iter=20, tol=1e-2, random_state=0).fit(
+        X, blocks.supergroups, **options
+    )
+    assert model.reconstruction_err_[0] < 0.32
+    assert model.codes_[0].shape == (90, 4)
+    assert np.mean(model.predict(blocks.X) == blocks.supergroups) == 1.0
+
+
+def test_batches_of_a_tensor():
+    X = make_hierarchical_tensor(noise=0.1, random_state=0).X
+    whole, parts = (
+        hntf.NeuralNTF((7, 4), batch_size=size, random_state=0).fit(X).reconstruction_err_ for size in (None, 10)
+    )
+    assert np.sum(parts**2) < 1.05 * np.sum(whole**2)
+    with pytest.raises(ValueError, match="modes must not hold 0"):
+        hntf.NeuralNTF(((3, 3, 3),), batch_size=10).fit(X)
+
+
+@pytest.mark.parametrize("supervision_loss", ["squared", "cross_entropy"])
+def test_partial_fit_learns_from_a_loader(blocks, supervision_loss):
+    torch.manual_seed(0)
+    dataset = torch.utils.data.TensorDataset(torch.tensor(blocks.X), torch.tensor(blocks.groups))
+    loader = torch.utils.data.DataLoader(dataset, batch_size=30, shuffle=True)
+    model = hntf.NeuralNMF((9, 4), init="random", supervision_loss=supervision_loss, random_state=0)
+    for _ in range(150):
+        for X, y in loader:
+            model.partial_fit(X, y, classes=range(4))
+    assert model.n_iter_ == 450
+    assert model.history_["loss"][-30:].mean() < 0.5 * model.history_["loss"][:3].mean()
+    assert model.score(torch.tensor(blocks.X), blocks.groups) > 0.95
+    assert isinstance(model.factors_[0], torch.Tensor)
+
+
+def test_partial_fit_takes_batches_without_labels(blocks):
+    model = hntf.NeuralNMF((9, 4), random_state=0)
+    model.partial_fit(blocks.X, blocks.groups)
+    before = model.classifier_.copy()
+    model.partial_fit(blocks.X[:10]).partial_fit(blocks.X[10:20], [-1] * 10)
+    np.testing.assert_array_equal(model.classifier_, before)
+    with pytest.raises(ValueError, match="classes that were named before"):
+        model.partial_fit(blocks.X[:2], [0, 9])
+    with pytest.raises(ValueError, match="features"):
+        model.partial_fit(blocks.X[:, :5])
+    # A fit begins anew, and so does the training after it.
+    assert model.fit(blocks.X).n_iter_ > 3
+    assert not hasattr(model, "classifier_")
+    assert model.partial_fit(blocks.X).n_iter_ == 1
+
+
+def test_bad_batches_are_named(blocks):
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        hntf.NeuralNMF((4, 2), batch_size=0).fit(blocks.X)
+    with pytest.raises(ValueError, match="solver, for batches, must be one of"):
+        hntf.NeuralNMF((4, 2), batch_size=10, solver="lbfgs").fit(blocks.X)
+    with pytest.raises(ValueError, match="entries between"):
+        hntf.NeuralNMF((4, 2)).partial_fit(blocks.X * 1e200)
+
+
+def test_the_simplex_is_differentiated(backend, rng):
+    factors = [backend(rng.random(shape)) for shape in ((6, 3), (3, 2))]
+    X = hntf.as_data(backend(rng.random((7, 6))))
+    objective = Objective(Energy(), dense_hierarchy(factors), X, simplex=True)
+    x = objective.start
+    gradient, step = objective(x).gradient, backend(1e-6 * rng.standard_normal(len(x)))
+    difference = objective(x + step).value - objective(x - step).value
+    np.testing.assert_allclose(difference, 2 * float(gradient @ step), rtol=1e-5)
+    for A in objective.model_at(x).factors:
+        np.testing.assert_allclose(np.asarray(A.sum(0)), 1.0)
+    U = backend(np.zeros((2, 1)))
+    A, sums = on_simplex(U)
+    assert float(A.sum()) == 0.0
+    assert np.isfinite(np.asarray(on_simplex_pullback(A, sums, U + 1))).all()

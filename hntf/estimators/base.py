@@ -100,6 +100,13 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         wide = array.astype(np.float64) if scipy.sparse.issparse(array) else as_float64(array)
         return Input(as_data(wide * scale, mask=mask, weights=weights), prototype, scale)
 
+    def _check_moderate(self, given: Input, why: str) -> None:
+        """Raise `ValueError` where the data are so extreme that they were scaled."""
+        if given.scale != 1.0:
+            raise ValueError(
+                f"X must have its largest entry between {MODERATE[0]:g} and {MODERATE[1]:g} {why}; scale it"
+            )
+
     def _validated_data(self, data: Data, *, reset: bool) -> Input:
         """Return a data object as the input that it is, once it is known to be nonnegative and of the right shape."""
         smallest, _ = data.extent()

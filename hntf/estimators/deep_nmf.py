@@ -17,17 +17,14 @@ from hntf.estimators.supervised import ClassifierMixin, checked_labels
 from hntf.fitting.blas import blas_threads_for
 from hntf.fitting.divergences import Frobenius
 from hntf.fitting.initializers.single_level import best_single_level
-from hntf.fitting.initializers.single_matrix import FACTOR_STARTS, MATRIX_STARTS, code_of, positive
+from hntf.fitting.initializers.single_matrix import FACTOR_STARTS, FILL, MATRIX_STARTS, code_of, positive
 from hntf.fitting.progress import History, warn_of_iterations
 from hntf.fitting.scaling import with_unit_columns
-from hntf.fitting.up_propagation import Network, Propagated, up_propagation
+from hntf.fitting.up_propagation import Network, Propagated, propagated_code, up_propagation
 from hntf.hierarchies.pooled import ACTIVATIONS, POOLINGS, Pooling, decoded
 from hntf.hierarchies.products import chain
 from hntf.losses.targets import Labels
 from hntf.validation import check_choice, check_number, check_ranks
-
-CODE_SWEEPS, CODE_TOL = 500, 1e-7
-"""Of the code of a nonlinear network with its factors held."""
 
 
 class DeepNMF(ClassifierMixin, DecodedEstimator):
@@ -76,7 +73,8 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
     components_ : list of arrays, `(k_l, m)`
         What a unit code of each level stands for; with no pooling `(A_1 … A_l)ᵀ`.
     reconstruction_err_ : array, `(L,)`
-        Relative Frobenius error of what the code of each level stands for.
+        Relative Frobenius error of what the code of each level stands for, with the shares that components have in their pooled
+        groups in the codes below: with even shares, as in `inverse_transform`, it is larger.
     n_iter_ : int
     history_ : dict of arrays
         `"loss"`: the cost by sweep of the second stage, relative to that of a model of zero.
@@ -240,7 +238,7 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
             shares.append(share)
             S = code_of(DenseData(pooled), A)
         network = Network(Frobenius(data), None, self._pooling, shares)
-        S = up_propagation(
-            network, factors, positive(S), None, max_iter=CODE_SWEEPS, tol=CODE_TOL, train_factors=False
-        ).parts.S
+        # Zeros are filled sample by sample: a code must not depend on what else is coded.
+        means = S.mean(1)[:, None]
+        S = propagated_code(network, factors, S + (S == 0) * FILL * means)
         return S, decoded(factors, S, self._pooling, shares)[0]

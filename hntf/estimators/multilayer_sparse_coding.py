@@ -167,9 +167,12 @@ class MultilayerSparseCoding(NetworkEstimator):
 
         model = self._fit_network(start, loss, settings, given, labels, max(ranks))
         self.factors_ = [cast_like(D, given.prototype) for D in model.dictionaries]
-        self.penalties_ = to_numpy(model.penalties) / [given.scale, 1.0]
+        self.penalties_ = to_numpy(self._model.penalties)
         self.components_ = [cast_like(product.T, given.prototype) for product in chain(model.dictionaries)]
         return self
+
+    def _in_units(self, model: Any, c: float) -> Any:
+        return model.in_units(c)
 
     def _checked_ranks(self) -> tuple[int, ...]:
         ranks = (self.n_components,) if isinstance(self.n_components, numbers.Integral) else self.n_components

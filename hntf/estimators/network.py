@@ -34,13 +34,17 @@ class NetworkEstimator(SupervisedMixin, Estimator):
         """Fit from starting points, set what all such estimators have and report how it went; return the model."""
         fit = fit_model(given.data, start, loss, settings, rank=rank, labels=labels)
         self._report(fit)
-        self._model = fit.model
+        self._model = self._in_units(fit.model, 1.0 / given.scale)
         tape = fit.model.solve(given.data)
         codes = [S / given.scale for S in fit.model.codes(tape)]
         self.codes_ = [cast_like(S, given.prototype) for S in codes]
         self.reconstruction_err_ = np.array(fit.model.relative_errors(tape))
         self._keep_classifier(labels, codes, given.prototype)
         return fit.model
+
+    def _in_units(self, model: Any, c: float) -> Any:
+        """Return the model for data that are `c` times as large."""
+        return model
 
     @property
     def sparsity_(self) -> dict[str, np.ndarray]:
@@ -63,7 +67,7 @@ class NetworkEstimator(SupervisedMixin, Estimator):
         check_is_fitted(self, "factors_")
         level = level_index(level, len(self.codes_))
         given = self._validated(X, mask=mask, weights=weights)
-        model = self._model_like(given.data.prototype)
+        model = self._in_units(self._model_like(given.data.prototype), given.scale)
         return cast_like(model.codes(model.solve(given.data))[level] / given.scale, given.prototype)
 
     def _check_order(self, order: int) -> None:

@@ -18,7 +18,7 @@ from hntf.fitting.minibatch import BatchTrainer, fit_minibatch
 from hntf.fitting.optimizers import OPTIMIZERS, STEPS
 from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies import Hierarchy
-from hntf.losses import Loss, Penalised, RunningLabels
+from hntf.losses import Loss, Penalised, RunningLabels, Supervised
 from hntf.validation import check_choice, check_flag, check_number
 
 
@@ -77,7 +77,7 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
         loss, labels = self._with_labels(
             plan.loss, y, given.data, plan.n_levels, label_mask, running=settings.batch_size is not None
         )
-        loss = self._with_penalties(loss, given.data)
+        loss = self._with_penalties(loss, given)
         if settings.batch_size is None:
             fit = fit_model(given.data, lambda: plan.start(given.data), loss, settings, rank=plan.rank, labels=labels)
         else:
@@ -102,7 +102,7 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
         check_choice(self.solver, "solver, for batches,", ("auto", *STEPS))
         return "adam" if self.solver == "auto" else self.solver
 
-    def _with_penalties(self, loss: Loss, data: Data) -> Loss:
+    def _with_penalties(self, loss: Loss, given: Input) -> Loss:
         """Return the loss with the penalties that the parameters name, and check these."""
         check_flag(self.simplex, "simplex")
         check_number(self.volume_weight, "volume_weight")
@@ -113,11 +113,13 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
             code_l2=self.code_l2,
             factor_l1=self.factor_l1,
             factor_l2=self.factor_l2,
-            volume=self.volume_weight * (data.norm_squared() or 1.0),
+            volume=self.volume_weight * (given.data.norm_squared() or 1.0),
             delta=self.volume_delta,
         )
-        sizes = (self.code_l1, self.code_l2, self.factor_l1, self.factor_l2, self.volume_weight)
-        return penalised if any(sizes) else loss
+        sizes = (self.code_l1, self.code_l2, self.factor_l1, self.factor_l2)
+        if any(sizes):
+            self._check_moderate(given, "with penalties")
+        return penalised if any(sizes) or self.volume_weight else loss
 
     def _normalised(self, hierarchy: Any, loss: Loss) -> Hierarchy:
         """Bring the columns of the last level's factors to unit norm, where nothing fixes their scale.
@@ -165,14 +167,15 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
         first = trainer is None
         self._checked_settings(("auto", *OPTIMIZERS))
         given = self._validated(X, mask=mask, weights=weights, reset=first)
-        if given.scale != 1.0:
-            raise ValueError("X must hold entries between 1e-50 and 1e50 for training on batches")
+        self._check_moderate(given, "for training on batches one by one")
         if first:
             plan = self._plan(given, y, check_random_state(self.random_state))
             plan.check_batches()
-            self._batch_loss, labels = self._with_labels(
+            loss, labels = self._with_labels(
                 plan.loss, y, given.data, plan.n_levels, label_mask, classes=classes, running=True
             )
+            self._batch_loss = self._with_penalties(loss, given)
+            self._batch_labels = loss.label_loss if isinstance(loss, Supervised) else None
             self._batch_classes = None if labels is None else labels.classes
             trainer = BatchTrainer(
                 plan.start(given.data), self._solver_of_batches(), self.learning_rate, simplex=self.simplex
@@ -182,15 +185,11 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
             labels = None
             if self._batch_classes is not None and y is not None:
                 labels = checked_labels(y, label_mask, given.data, classes=self._batch_classes, some=False)
-        at = trainer.step(self._with_penalties(self._batch_loss, given.data), given.data, labels)
+        at = trainer.step(self._batch_loss, given.data, labels)
         self._trainer = trainer
         self._batch_values.append(at.value)
         self.n_iter_, self.history_ = len(self._batch_values), {"loss": np.array(self._batch_values)}
         self._keep_hierarchy(trainer.model, given)
-        self._set_classifier(self._running_classifier(), self._batch_classes, given.prototype)
+        B = self._batch_labels.classifier if isinstance(self._batch_labels, RunningLabels) else None
+        self._set_classifier(B, self._batch_classes, given.prototype)
         return self
-
-    def _running_classifier(self) -> Any:
-        """Return the classifier that the training on batches has, None without labels."""
-        label_loss = getattr(self._batch_loss, "label_loss", None)
-        return label_loss.classifier if isinstance(label_loss, RunningLabels) else None

@@ -149,12 +149,19 @@ class NMF(StackEstimator):
             If a parameter or `X` is not as described; the message names it.
         """
         self._check_parameters()
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        given = self._validated_moderately(X, mask, weights)
         start = self._starts(given, check_random_state(self.random_state))
         term = DIVERGENCES[self.loss](given.data)
         found, losses = fit_joint([term], start, self._settings(), self._penalties())
         self._keep(found, losses, given, exact_codes=self.loss == "frobenius")
         return self
+
+    def _validated_moderately(self, X: Any, mask: Any, weights: Any) -> Input:
+        """Return the checked data to fit, of moderate scale where there are penalties, which have their units."""
+        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        if any(self._penalties()):
+            self._check_moderate(given, "with penalties")
+        return given
 
     def _check_parameters(self) -> None:
         check_number(self.n_components, "n_components", low=1, integer=True)
@@ -182,6 +189,7 @@ class NMF(StackEstimator):
                 S, A = code_of(given.data, factors[0]), factors[0]
             else:
                 S, A = matrix_start(given.data, rank, self.init, random_state)
+            S, A = self._penalties().balanced(S, A)
             return (positive(S), [positive(A)]) if self.solver == "mu" else (S, [A])
 
         return start

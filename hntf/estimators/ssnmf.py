@@ -141,7 +141,7 @@ class SSNMF(ClassifierMixin, NMF):
             raise ValueError(
                 f"solver must be 'mu' with supervision_loss={self.supervision_loss!r}, got {self.solver!r}"
             )
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        given = self._validated_moderately(X, mask, weights)
         labels = checked_labels(y, label_mask, given.data)
         terms = [DIVERGENCES[self.loss](given.data)]
         if labels is not None:

@@ -58,6 +58,8 @@ class StackEstimator(Estimator):
         level = level_index(level, len(self.codes_))
         given = self._validated(X, mask=mask, weights=weights)
         hierarchy = self._hierarchy_like(given.data.prototype)
+        if any(layer.l1 for layer in hierarchy.layers):
+            self._check_moderate(given, "with penalties")
         tape = Hierarchy(hierarchy.layers[: level + 1]).solve(given.data)
         return cast_like(tape[level].S / given.scale, given.prototype)
 

@@ -61,30 +61,34 @@ class ClassifierMixin:
         tags.classifier_tags = ClassifierTags()
         return tags
 
-    def decision_function(self, X: Any) -> Array:
-        """Return what the codes of samples say of each class, `S_l B`, `(n, p)`, from the features alone."""
+    def decision_function(self, X: Any, *, mask: Any = None, weights: Any = None) -> Array:
+        """Return what the codes of samples say of each class, `S_l B`, `(n, p)`, from the features alone.
+
+        `mask` and `weights` here and below are as in `fit`.
+        """
         check_is_fitted(self, "classifier_")
-        S = self.transform(X, level=self.supervision_level)
+        S = self.transform(X, level=self.supervision_level, mask=mask, weights=weights)
         return cast_like(as_float64(S) @ from_numpy(to_numpy(as_float64(self.classifier_)), S), S)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, *, mask: Any = None, weights: Any = None) -> np.ndarray:
         """Return the class of each sample, `(n,)`, from the features alone; a class that `fit` never saw is never predicted."""
-        scores = self.decision_function(X)
+        scores = self.decision_function(X, mask=mask, weights=weights)
         return self.classes_[np.argmax(to_numpy(scores), axis=1)]
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any, *, mask: Any = None, weights: Any = None) -> Array:
         """Return the probability of each class, `(n, p)`: of `"cross_entropy"` `softmax(S_l B)`, of `"kullback-leibler"` shares."""
-        scores = self.decision_function(X)
+        scores = self.decision_function(X, mask=mask, weights=weights)
         return cast_like(PROBABILITIES[self.supervision_loss](as_float64(scores)), scores)
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: Any, y: Any, *, mask: Any = None, weights: Any = None) -> float:
         """Return the accuracy of `predict` on the samples whose class in `y`, `(n,)`, is known.
 
         A class that `fit` never saw counts as an error.
         """
-        labels = (to_numpy(y) if is_torch(y) else np.asarray(y, dtype=object)).tolist()
-        predicted = self.predict(X)
+        given = to_numpy(y) if is_torch(y) else np.asarray(y, dtype=object)
+        labels = (given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given).tolist()
+        predicted = self.predict(X, mask=mask, weights=weights)
         if len(labels) != len(predicted) or any(isinstance(label, list) for label in labels):
             raise ValueError(f"y must hold one class a sample, {len(predicted)}; got shape {np.shape(y)}")
         known = np.array([not is_unknown(label) for label in labels], dtype=bool)
@@ -114,11 +118,16 @@ class SupervisedMixin(ClassifierMixin):
         check_number(self.supervision_weight, "supervision_weight")
         check_choice(self.supervision_loss, "supervision_loss", tuple(LABEL_LOSSES))
         level = level_index(self.supervision_level, levels, name="supervision_level")
-        labels = checked_labels(y, label_mask, data, classes=classes)
+        if classes is not None:
+            classes = checked_classes(classes)
+            y = np.full(data.shape[0], -1) if y is None else y
+        labels = checked_labels(y, label_mask, data, classes=classes, some=classes is None)
         if labels is None:
             return loss, None
         kind = LABEL_LOSSES[self.supervision_loss]
-        weight = self.supervision_weight * (data.norm_squared() or 1.0) / (kind.size(labels) or 1.0)
+        # Where no label is known yet, as if all samples had one.
+        size = kind.size(labels) or kind.size(one_hot(labels)) or 1.0
+        weight = self.supervision_weight * (data.norm_squared() or 1.0) / size
         label_loss = kind(weight, level)
         return Supervised(loss, RunningLabels(label_loss) if running else label_loss), labels
 
@@ -137,6 +146,20 @@ def checked_labels(y: Any, label_mask: Any, data: Data, *, classes: Any = None, 
         if label_mask is not None:
             raise ValueError("label_mask must be None where there is no y")
         return None
-    classes = None if classes is None else np.unique(np.asarray(classes))
     reference = from_numpy(np.empty(0), data.prototype)
     return as_labels(y, data.shape[0], reference, mask=label_mask, classes=classes, some=some)
+
+
+def checked_classes(classes: Any) -> np.ndarray:
+    """Return the classes that a user named, sorted."""
+    array = np.unique(np.asarray(classes))
+    if array.size == 0 or any(map(is_unknown, array.tolist())):
+        raise ValueError(f"classes must name at least one class, and not -1, which stands for unknown; got {classes!r}")
+    return array
+
+
+def one_hot(labels: Labels) -> Labels:
+    """Return labels as if every sample had the first class."""
+    Y = 0 * labels.Y
+    Y[:, 0] = 1.0
+    return labels._replace(Y=Y)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,7 +40,8 @@ class UnfoldedNMF(NetworkEstimator):
     beta : {2, 1}
         The updates are those of the squared error, or of the Kullback–Leibler divergence.
     sparsity : float
-        The `μ`, at least 0.
+        The `μ`, at least 0; with `beta=2` relative to the root mean square of the data. Where it is positive, the columns of the
+        dictionaries are held at sum one: else they grow until it has no effect.
     init : {"screened", "random", "nndsvd", "nndsvda", "nndsvdar"}
         The NMF whose factor all dictionaries start from, zeros filled with a hundredth of the mean.
     solver, max_iter, tol, n_init, learning_rate
@@ -150,20 +152,26 @@ class UnfoldedNMF(NetworkEstimator):
         check_choice(self.init, "init", MATRIX_STARTS)
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         loss, labels = self._with_labels(Reconstruction(), y, given.data, 1, label_mask)
-        settings = self._checked_settings(tuple(OPTIMIZERS))
+        settings = self._checked_settings(tuple(OPTIMIZERS))._replace(simplex=self.sparsity > 0)
         random_state = check_random_state(self.random_state)
         # Where all updates are untied the first dictionary would not be used.
+        size = (given.data.norm_squared() / np.prod(given.data.shape)) ** 0.5
+        sparsity = self.sparsity * (size if self.beta == 2 else 1.0)
         count = min(self.n_untied + 1, self.n_steps)
 
         def start() -> Unfolded:
             _, A = matrix_start(given.data, int(self.n_components), self.init, random_state)
             A = positive(with_unit_columns(A)[0])
-            return Unfolded([1 * A for _ in range(count)], n_steps=self.n_steps, beta=self.beta, sparsity=self.sparsity)
+            return Unfolded([1 * A for _ in range(count)], n_steps=self.n_steps, beta=self.beta, sparsity=sparsity)
 
         model = self._fit_network(start, loss, settings, given, labels, int(self.n_components))
         self.factors_ = [cast_like(A, given.prototype) for A in model.factors]
         self.components_ = [self.factors_[-1].T]
         return self
+
+    def _in_units(self, model: Any, c: float) -> Any:
+        sparsity = model.sparsity * (c if model.beta == 2 else 1.0)
+        return Unfolded(model.factors, n_steps=model.n_steps, beta=model.beta, sparsity=sparsity)
 
     def inverse_transform(self, S: Array, level: int = -1) -> Array:
         """Return the data that codes stand for, `(n, m)`."""

@@ -24,6 +24,10 @@ from hntf.fitting.restarts import SweepSettings
 Term = Frobenius | KullbackLeibler
 
 
+LARGEST_LOG, BISECTIONS = 100.0, 60
+"""How far, in logarithms, and how finely the scale between code and factor is sought."""
+
+
 class Penalties(NamedTuple):
     """`l1 ΣU + ½ l2 ‖U‖²` of the code and of the factor of the first matrix."""
 
@@ -35,6 +39,24 @@ class Penalties(NamedTuple):
     def of_mode(self, mode: int) -> tuple[float, float]:
         """Return `l1` and `l2` of the code (0) or of the factor (1)."""
         return (self.code_l1, self.code_l2) if mode == 0 else (self.factor_l1, self.factor_l2)
+
+    def balanced(self, S: Array, A: Array) -> tuple[Array, Array]:
+        """Return `S` and `A` with the scale of each component between them such that the penalties are least.
+
+        As they are where only one of them has a penalty: the other one could grow without end.
+        """
+        if not (self.code_l1 or self.code_l2) or not (self.factor_l1 or self.factor_l2):
+            return S, A
+        code_sum, factor_sum = self.code_l1 * S.sum(0), self.factor_l1 * A.sum(0)
+        code_square, factor_square = self.code_l2 * (S * S).sum(0), self.factor_l2 * (A * A).sum(0)
+        low, high = 0 * code_sum - LARGEST_LOG, 0 * code_sum + LARGEST_LOG
+        tl = backend_of(S)
+        for _ in range(BISECTIONS):
+            middle = 0.5 * (low + high)
+            c = tl.exp(middle)
+            rises = code_sum * c + code_square * c * c > factor_sum / c + factor_square / (c * c)
+            low, high = tl.where(rises, low, middle), tl.where(rises, middle, high)
+        return S * c, A / c
 
     def value(self, S: Array, A: Array) -> float:
         """Return the sum."""
@@ -58,11 +80,11 @@ class Joint(NamedTuple):
 NONE = Penalties()
 
 
-def multiplied(U: Array, negative: Array, positive: Array, exponent: float = 1.0) -> Array:
+def multiplied(U: Array, negative: Array, positive: Array, exponent: Any = 1.0) -> Array:
     """Return the multiplicative update `U∘(negative/positive)^exponent`; where the denominator is zero, `U` stays as it is."""
     guarded = backend_of(U).where(positive > 0, positive, 0 * positive + 1)
     ratio = backend_of(U).where(positive > 0, negative / guarded, 0 * negative + 1)
-    return U * (ratio if exponent == 1.0 else ratio**exponent)
+    return U * (ratio if isinstance(exponent, float) and exponent == 1.0 else ratio**exponent)
 
 
 def multiplicative(terms: Sequence[Term], S: Array, factors: Sequence[Array], mode: int, l1: float, l2: float) -> Array:
@@ -86,8 +108,10 @@ class LeastSquares:
         """Return a factor after an update on several terms."""
         U = S if mode == 0 else factors[0]
         parts = [term.normal_equations(S, A, mode) for term, A in zip(terms, factors, strict=True)]
-        G = reduce(add, [term.weight * G for term, (G, _) in zip(terms, parts, strict=True)])
-        C = reduce(add, [term.weight * C for term, (_, C) in zip(terms, parts, strict=True)])
+        # A factor is part of one term alone, whose weight, which may be zero, has no say in it.
+        weights = [term.weight for term in terms] if mode == 0 else [1.0]
+        G = reduce(add, [weight * G for weight, (G, _) in zip(weights, parts, strict=True)])
+        C = reduce(add, [weight * C for weight, (_, C) in zip(weights, parts, strict=True)])
         if l2:
             G = G + l2 * identity_like(G.shape[-1], G)
         key = "code" if mode == 0 else terms[0]

@@ -76,7 +76,6 @@ def fit_minibatch(
     the rate; after some halvings the fit has converged.
     """
     n, size = data.shape[0], settings.batch_size or data.shape[0]
-    loss = loss.for_share(min(1.0, size / n))
     history = History(settings.max_iter, verbose=settings.verbose, title="fit")
     with blas_threads_for(data, rank):
 
@@ -85,7 +84,8 @@ def fit_minibatch(
             order = random_state.permutation(n)
             for first in range(0, n, size):
                 rows = order[first : first + size]
-                at = trainer.step(loss, data.take(rows), None if labels is None else labels.take(rows))
+                of_batch = loss.for_share(len(rows) / n)
+                at = trainer.step(of_batch, data.take(rows), None if labels is None else labels.take(rows))
                 values.append(at.value * len(rows) / n)
                 gradients.append(relative_projected_gradient(at))
             return sum(values), float(np.mean(gradients))

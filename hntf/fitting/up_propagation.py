@@ -14,10 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from hntf.arrays import Array
+from hntf.arrays import Array, backend_of
 from hntf.fitting.divergences import Frobenius
 from hntf.fitting.joint import multiplied
 from hntf.hierarchies.pooled import Pooling, carried_up, decoded
+
+CODE_SWEEPS = 300
+"""Updates of the code of new samples."""
 
 SMALLEST_EXPONENT = 1e-3
 """Root of a multiplicative step below which a factor stays as it is for a sweep."""
@@ -69,16 +72,15 @@ def up_propagation(
     max_iter: int,
     tol: float,
     callback: Callable[[int, float], None] | None = None,
-    train_factors: bool = True,
 ) -> Propagated:
     """Update the code of the top, then every factor and that of the labels, until a sweep lowers the cost by less than `tol`."""
     at = Parts(list(factors), S, label_factor)
     cost = float("inf")
     for sweep in range(1, max_iter + 1):
         at = _with_new_code(network, at)
-        for level in range(len(factors), 0, -1) if train_factors else ():
+        for level in range(len(factors), 0, -1):
             at = _with_new_factor(network, at, level)
-        if network.labels is not None and train_factors:
+        if network.labels is not None:
             at = at._replace(
                 label_factor=multiplied(at.label_factor, *network.labels.split_gradient(at.S, at.label_factor, 1))
             )
@@ -90,6 +92,29 @@ def up_propagation(
     return Propagated(at, cost, max_iter, False)
 
 
+def propagated_code(network: Network, factors: Sequence[Array], S: Array) -> Array:
+    """Return the code of the top for held factors, after many updates; each sample takes its own roots, and no note of others."""
+    at = Parts(list(factors), S, None)
+    costs = _costs_of_samples(network, at)
+    exponents = 0 * costs + 1.0
+    for _ in range(CODE_SWEEPS):
+        moved = at._replace(S=multiplied(at.S, *_parts_of_code(network, at), exponents[:, None]))
+        after = _costs_of_samples(network, moved)
+        falls = after <= costs
+        tl = backend_of(S)
+        at = at._replace(S=tl.where(falls[:, None], moved.S, at.S))
+        costs = tl.where(falls, after, costs)
+        exponents = tl.where(falls, exponents, 0.5 * exponents)
+    return at.S
+
+
+def _costs_of_samples(network: Network, at: Parts) -> Array:
+    """Return the cost of every sample, less what does not depend on its code."""
+    first = decoded(at.factors, at.S, network.pooling, network.shares)[0]
+    negative, positive = network.data.split_gradient(first, at.factors[0], 0)
+    return ((0.5 * positive - negative) * first).sum(1)
+
+
 def _cost(network: Network, at: Parts) -> float:
     first = decoded(at.factors, at.S, network.pooling, network.shares)[0]
     cost = network.data.value(first, at.factors[0])
@@ -97,6 +122,11 @@ def _cost(network: Network, at: Parts) -> float:
 
 
 def _with_new_code(network: Network, at: Parts) -> Parts:
+    return _stepped(network, at, at.S, _parts_of_code(network, at), lambda S: at._replace(S=S))
+
+
+def _parts_of_code(network: Network, at: Parts) -> tuple[Array, Array]:
+    """Return the negative and the positive part of the gradient with respect to the code of the top."""
     codes = decoded(at.factors, at.S, network.pooling, network.shares)
     parts = network.data.split_gradient(codes[0], at.factors[0], 0)
     if len(at.factors) > 1:
@@ -106,7 +136,7 @@ def _with_new_code(network: Network, at: Parts) -> Parts:
     if network.labels is not None:
         of_labels = network.labels.split_gradient(at.S, at.label_factor, 0)
         parts = tuple(a + b for a, b in zip(parts, of_labels, strict=True))
-    return _stepped(network, at, at.S, parts, lambda S: at._replace(S=S))
+    return parts
 
 
 def _with_new_factor(network: Network, at: Parts, level: int) -> Parts:

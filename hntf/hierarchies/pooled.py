@@ -13,6 +13,14 @@ from typing import NamedTuple
 from hntf.arrays import Array, backend_of
 
 
+LARGEST_EXPONENT = 200.0
+"""Beyond it the exponential of a step that is too long would overflow in the products that follow, before it is found to be so."""
+
+
+def _capped_exponential(y: Array) -> Array:
+    return backend_of(y).exp(backend_of(y).where(y < LARGEST_EXPONENT, y, 0 * y + LARGEST_EXPONENT))
+
+
 class Activation(NamedTuple):
     """A pointwise `f` on the nonnegative numbers, with its inverse and the derivative of that."""
 
@@ -25,7 +33,7 @@ ACTIVATIONS = {
     "identity": Activation(lambda x: x, lambda y: y, lambda y: 0 * y + 1),
     "sqrt": Activation(lambda x: x**0.5, lambda y: y * y, lambda y: 2 * y),
     "log1p": Activation(
-        lambda x: backend_of(x).log(1 + x), lambda y: backend_of(y).exp(y) - 1, lambda y: backend_of(y).exp(y)
+        lambda x: backend_of(x).log(1 + x), lambda y: _capped_exponential(y) - 1, lambda y: _capped_exponential(y)
     ),
 }
 POOLINGS = ("none", "mean", "max")

@@ -78,6 +78,11 @@ class SparseCoding(Model):
         penalties = factors[-1] if self.train_penalties else self.penalties
         return SparseCoding(pairs, penalties, train_penalties=self.train_penalties)
 
+    def in_units(self, c: float) -> SparseCoding:
+        """Return the model for data, and so codes, that are `c` times as large."""
+        penalties = self.penalties * from_numpy(np.array([c, 1.0]), self.penalties)
+        return SparseCoding(self.pairs, penalties, train_penalties=self.train_penalties)
+
     @property
     def n_levels(self) -> int:
         return len(self.pairs)

@@ -6,7 +6,9 @@ import math
 from abc import abstractmethod
 from typing import Any
 
-from hntf.arrays import Array
+import numpy as np
+
+from hntf.arrays import Array, backend_of, to_numpy
 from hntf.hierarchies import Model
 from hntf.least_squares.solver import solve
 from hntf.losses.base import Loss
@@ -14,8 +16,8 @@ from hntf.losses.softmax import cross_entropy, softmax_classifier
 from hntf.losses.targets import Labels
 from hntf.validation import check_number
 
-NEWEST_SHARE = 0.05
-"""Least weight of the newest batch in a running classifier."""
+MEMORY = 1000
+"""Known samples, at least those of the newest batch, whose codes a running classifier is fitted to."""
 
 
 class LabelLoss(Loss):
@@ -37,10 +39,17 @@ class LabelLoss(Loss):
         self.weight = float(weight)
         self.level = level
 
+    @classmethod
+    def classifier(cls, S: Array, labels: Labels) -> Array:
+        """Return the best `B`, `(k, p)`, for codes of any scale."""
+        largest = backend_of(S).max(S, axis=0)
+        largest = largest + (largest == 0)
+        return cls.classifier_of_scaled(S / largest, labels) / largest[:, None]
+
     @staticmethod
     @abstractmethod
-    def classifier(S: Array, labels: Labels) -> Array:
-        """Return the best `B`, `(k, p)`."""
+    def classifier_of_scaled(S: Array, labels: Labels) -> Array:
+        """Return the best `B`, `(k, p)`, for codes whose columns have the largest entry one."""
 
     @staticmethod
     @abstractmethod
@@ -56,12 +65,17 @@ class LabelLoss(Loss):
         """Return the value and its gradient with respect to what the forward pass computed."""
         if labels is None:
             raise ValueError(f"y must be given: {type(self).__name__} is a loss of labels")
-        S = model.codes(tape)[self.level]
-        return self.evaluate_with(self.classifier(S, labels), model, tape, labels)
+        return self.evaluate_with(self.classifier(self.code(model, tape), labels), model, tape, labels)
+
+    def code(self, model: Model, tape: Any) -> Array:
+        """Return the code of the level."""
+        if not -model.n_levels <= self.level < model.n_levels:
+            raise ValueError(f"level must be from {-model.n_levels} to {model.n_levels - 1}, got {self.level}")
+        return model.codes(tape)[self.level]
 
     def evaluate_with(self, B: Array, model: Model, tape: Any, labels: Labels) -> tuple[float, Any]:
         """Return the value for a given classifier, and its gradient with respect to what the forward pass computed."""
-        value, dscores = self.loss_of_scores(model.codes(tape)[self.level] @ B, labels)
+        value, dscores = self.loss_of_scores(self.code(model, tape) @ B, labels)
         gradients = model.no_gradients(tape)
         gradients.codes[self.level] = self.weight * (dscores @ B.T)
         return self.weight * value, gradients
@@ -95,7 +109,7 @@ class LabelL2(LabelLoss):
     """
 
     @staticmethod
-    def classifier(S: Array, labels: Labels) -> Array:
+    def classifier_of_scaled(S: Array, labels: Labels) -> Array:
         """Return `argmin_{B ≥ 0} ‖L∘(Y − S B)‖`, `(k, p)`."""
         if labels.known.shape[1] == 1:
             known = labels.known * S
@@ -140,7 +154,7 @@ class CrossEntropy(LabelLoss):
     """
 
     @staticmethod
-    def classifier(S: Array, labels: Labels) -> Array:
+    def classifier_of_scaled(S: Array, labels: Labels) -> Array:
         """Return the best `B`, `(k, p)`."""
         return softmax_classifier(S, labels)
 
@@ -156,7 +170,7 @@ class CrossEntropy(LabelLoss):
 
 
 class RunningLabels(Loss):
-    """A loss of labels on batch after batch: its classifier is an average of the best ones of the batches so far.
+    """A loss of labels on batch after batch: its classifier is the best one for the codes of the last known samples.
 
     Parameters
     ----------
@@ -166,15 +180,26 @@ class RunningLabels(Loss):
     def __init__(self, loss: LabelLoss) -> None:
         self.loss = loss
         self.classifier: Array | None = None
-        self.n_batches = 0
+        self._memory: tuple[Array, Labels] | None = None
 
     def evaluate(self, model: Model, tape: Any, labels: Labels | None = None) -> tuple[float, Any]:
         """Return the value on a batch and its gradient, for the classifier after this batch; without known labels, zero."""
         if labels is not None and float(labels.known.sum()) > 0:
-            best = self.loss.classifier(model.codes(tape)[self.loss.level], labels)
-            self.n_batches += 1
-            share = max(1.0 / self.n_batches, NEWEST_SHARE)
-            self.classifier = best if self.classifier is None else self.classifier + share * (best - self.classifier)
+            self.classifier = self.loss.classifier(*self._remembered(self.loss.code(model, tape), labels))
         if labels is None or self.classifier is None:
             return 0.0, model.no_gradients(tape)
         return self.loss.evaluate_with(self.classifier, model, tape, labels)
+
+    def _remembered(self, S: Array, labels: Labels) -> tuple[Array, Labels]:
+        """Add the known samples of a batch to the memory, and forget the oldest; return it."""
+        rows = np.flatnonzero((to_numpy(labels.known) > 0).any(axis=1))
+        S, labels = S[rows], labels.take(rows)
+        if self._memory is not None:
+            tl = backend_of(S)
+            codes, old = self._memory
+            S = tl.concatenate([codes, S])
+            Y, known = (tl.concatenate(pair) for pair in zip(old[:2], labels[:2], strict=True))
+            labels = Labels(Y, known, labels.classes)
+        size = max(MEMORY, len(rows))
+        self._memory = S[-size:], Labels(labels.Y[-size:], labels.known[-size:], labels.classes)
+        return self._memory

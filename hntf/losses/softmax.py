@@ -48,9 +48,6 @@ def softmax_classifier(S: Array, labels: Labels) -> Array:
     rows = mass > 0
     Y, mass = Y[rows], mass[rows, None]
     codes = to_numpy(S)[rows]
-    norms = np.sqrt((mass * codes**2).sum(axis=0))
-    norms = np.where(norms > 0, norms, 1.0)
-    codes = codes / norms
     values, vectors = np.linalg.eigh((mass * codes).T @ codes)
     kept = values > DIRECTIONS * max(values[-1], 0.0)
     to_codes = vectors[:, kept] / np.sqrt(values[kept])
@@ -71,7 +68,7 @@ def softmax_classifier(S: Array, labels: Labels) -> Array:
             length *= 0.5
         V = V + length * step
         at, gradient = moved, moved_gradient
-    return from_numpy(to_codes @ V / norms[:, None], S)
+    return from_numpy(to_codes @ V, S)
 
 
 def _objective(Q: np.ndarray, V: np.ndarray, labels: Labels) -> tuple[float, np.ndarray]:

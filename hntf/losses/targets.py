@@ -36,8 +36,8 @@ class Labels(NamedTuple):
 
 
 def is_unknown(label: Any) -> bool:
-    """Tell whether a class label stands for unknown: -1, NaN or None."""
-    return label is None or label == UNKNOWN or label != label  # noqa: PLR0124
+    """Tell whether a class label stands for unknown: -1 (which NumPy makes `"-1"` among strings), NaN or None."""
+    return label is None or label == UNKNOWN or label == str(UNKNOWN) or label != label  # noqa: PLR0124
 
 
 def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: Any = None, some: bool = True) -> Labels:
@@ -63,6 +63,7 @@ def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: An
     """
     if mask is not None:
         mask = to_numpy(mask) if is_torch(mask) else np.asarray(mask)
+        mask = mask[:, 0] if mask.ndim == 2 and mask.shape[1] == 1 else mask
         mask = check_boolean(mask, "label_mask", _mask_shape(mask, y, n), "one a sample, or that of a matrix y").astype(
             bool
         )
@@ -75,30 +76,41 @@ def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: An
         y = y[:, 0]
     if y.ndim not in (1, 2) or len(y) != n:
         raise ValueError(f"y must have shape ({n},) or ({n}, p), one row a sample of X; got {y.shape}")
-    if y.ndim == 1:
-        labels = y.tolist()
-        known = np.array([not is_unknown(label) for label in labels], dtype=bool)
-        if mask is not None:
-            known &= mask
-        names = np.array([label for label, is_known in zip(labels, known, strict=True) if is_known])
-        if classes is None:
-            classes, index = np.unique(names, return_inverse=True)
-        else:
-            index = _index_in(names, classes)
-        Y = np.zeros((n, len(classes)))
-        Y[known, index] = 1.0
-    else:
-        y = as_float64(check_real_array(y, "y", entries=False))
-        known = ~np.isnan(y).all(axis=1)
-        if mask is not None:
-            known = known & mask if mask.ndim == 1 else known[:, None] & mask
-        Y = np.where(known if known.ndim == 2 else known[:, None], y, 0.0)
-        check_real_array(Y, "y", nonnegative=True)
-        classes = np.arange(y.shape[1])
+    of_kind = _one_hot if y.ndim == 1 else _soft
+    Y, known, classes = of_kind(y, mask, classes)
     if some and not known.any():
         raise ValueError("y must hold at least one known label, got none (-1 stands for unknown)")
-    known = known if known.ndim == 2 else known[:, None]
     return Labels(from_numpy(Y, reference), from_numpy(known * 1.0, reference), classes)
+
+
+def _one_hot(y: np.ndarray, mask: np.ndarray | None, classes: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return class labels as a matrix, which samples are known, `(n, 1)`, and the classes."""
+    labels = y.tolist()
+    known = np.array([not is_unknown(label) for label in labels], dtype=bool)
+    if mask is not None:
+        known &= mask
+    names = np.array([label for label, is_known in zip(labels, known, strict=True) if is_known])
+    if classes is None:
+        classes, index = np.unique(names, return_inverse=True)
+    else:
+        index = _index_in(names, classes)
+    Y = np.zeros((len(labels), len(classes)))
+    Y[known, index] = 1.0
+    return Y, known[:, None], classes
+
+
+def _soft(y: np.ndarray, mask: np.ndarray | None, classes: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a matrix of labels with unknown ones zero, which are known, `(n, 1)` or `(n, p)`, and the classes."""
+    y = as_float64(check_real_array(y, "y", entries=False))
+    known = ~np.isnan(y).all(axis=1, keepdims=True)
+    if mask is not None:
+        known = known & (mask[:, None] if mask.ndim == 1 else mask)
+    Y = np.where(known, y, 0.0)
+    check_real_array(Y, "y", nonnegative=True)
+    classes = np.arange(y.shape[1]) if classes is None else classes
+    if len(classes) != y.shape[1]:
+        raise ValueError(f"y must have a column for each of {len(classes)} classes, got {y.shape[1]}")
+    return Y, known, classes
 
 
 def _mask_shape(mask: np.ndarray, y: Any, n: int) -> tuple[int, ...]:
@@ -108,6 +120,8 @@ def _mask_shape(mask: np.ndarray, y: Any, n: int) -> tuple[int, ...]:
 
 def _index_in(names: np.ndarray, classes: Any) -> np.ndarray:
     """Return the index of every name among the classes, which are sorted."""
+    if len(names) == 0:
+        return np.empty(0, int)
     index = np.searchsorted(classes, names)
     wrong = np.array(classes)[np.minimum(index, len(classes) - 1)] != names
     if wrong.any():

@@ -325,3 +325,71 @@ def test_table_1():
             ]
             assert np.median([fit.reconstruction_err_[-1] for fit in fits]) < 1.02 * bound
             assert not share or np.median([fit.score(X, y) for fit in fits]) == 1.0
+
+
+def test_small_batches_keep_the_classifier(rng):
+    """Batches without some of the classes, smaller than the number of components, do not spoil what was learned."""
+    y = rng.integers(0, 5, 200)
+    topics = rng.random((5, 20)) * (rng.random((5, 20)) < 0.4)
+    X = (np.eye(5)[y] * (1 + rng.random((200, 1))) + 0.1 * rng.random((200, 5))) @ topics
+    for loss in ("squared", "cross_entropy"):
+        model = hntf.NeuralNMF(5, supervision_loss=loss, random_state=0).partial_fit(X, y)
+        for start in range(0, 200, 4):
+            model.partial_fit(X[start : start + 4], y[start : start + 4])
+        assert model.score(X, y) > 0.95
+
+
+def test_a_stream_may_start_without_labels():
+    X, y = small(), np.arange(25) % 3
+    model = hntf.NeuralNMF((3, 2), random_state=0).partial_fit(X[:10], classes=[0, 1, 2])
+    assert not hasattr(model, "classifier_")
+    assert model.partial_fit(X[10:], y[10:]).classifier_.shape == (2, 3)
+    for classes in ([], [0, -1]):
+        with pytest.raises(ValueError, match="classes must name"):
+            hntf.NeuralNMF((3, 2)).partial_fit(X, y, classes=classes)
+
+
+def test_penalised_starts_have_the_scale_of_the_penalties():
+    X = small()
+    expected = hntf.NMF(3, code_l1=0.1, factor_l2=0.1, random_state=0).fit(X).reconstruction_err_
+    for c in (0.01, 100.0):
+        model = hntf.NMF(3, code_l1=0.1 * c, factor_l2=0.1 * c * c, random_state=0).fit(c * X)
+        np.testing.assert_allclose(model.reconstruction_err_, expected, rtol=1e-2)
+    for model in (hntf.NMF(3, code_l1=0.1), hntf.NeuralNMF((3,), code_l2=0.1)):
+        with pytest.raises(ValueError, match="with penalties"):
+            model.fit(X * 1e60)
+
+
+def test_no_weight_still_tells_classes(blocks):
+    for model in (hntf.SSNMF(9, supervision_weight=0.0), hntf.HierarchicalNMF((9, 4), supervision_weight=0.0)):
+        assert model.set_params(random_state=0).fit(blocks.X, blocks.groups).score(blocks.X, blocks.groups) > 0.9
+
+
+def test_the_code_of_a_sample_does_not_depend_on_others():
+    X = small()
+    model = hntf.DeepNMF((4, 2), activation="log1p", max_iter=100, random_state=0).fit(X)
+    together = model.transform(np.concatenate([X, 1e3 * X]))[:25]
+    np.testing.assert_allclose(model.transform(X), together, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [2.0**-540, 2.0**540])
+@pytest.mark.parametrize("name", ["SSNMF", "HierarchicalNMF", "UnfoldedNMF", "MultilayerSparseCoding"])
+def test_labels_of_extreme_data(blocks, name, scale):
+    model = clone(MATRIX_METHODS[name]).fit(blocks.X * scale, blocks.supergroups)
+    assert model.score(blocks.X * scale, blocks.supergroups) == 1.0
+
+
+def test_prediction_with_missing_entries(blocks):
+    X = blocks.X.copy()
+    X[::7, ::5] = np.nan
+    for model in (hntf.SSNMF(9), hntf.NeuralNMF((9, 4))):
+        model.set_params(random_state=0).fit(X, blocks.groups, mask="nan")
+        assert model.score(X, blocks.groups, mask="nan") == 1.0
+        assert model.score(X, blocks.groups[:, None], mask="nan") == 1.0
+
+
+def test_sparsity_of_unfolded_updates_holds_the_dictionaries():
+    model = hntf.UnfoldedNMF(3, n_steps=5, n_untied=2, sparsity=0.1, random_state=0).fit(small())
+    for A in model.factors_:
+        np.testing.assert_allclose(A.sum(axis=0), 1.0)
+    assert model.reconstruction_err_[0] < 0.5

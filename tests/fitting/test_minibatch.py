@@ -91,7 +91,7 @@ def test_bad_batches_are_named(blocks):
         hntf.NeuralNMF((4, 2), batch_size=0).fit(blocks.X)
     with pytest.raises(ValueError, match="solver, for batches, must be one of"):
         hntf.NeuralNMF((4, 2), batch_size=10, solver="lbfgs").fit(blocks.X)
-    with pytest.raises(ValueError, match="entries between"):
+    with pytest.raises(ValueError, match="largest entry between"):
         hntf.NeuralNMF((4, 2)).partial_fit(blocks.X * 1e200)
 
 

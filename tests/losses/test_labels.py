@@ -159,14 +159,20 @@ def test_a_class_that_was_not_named():
         as_labels(["c", "a"], 2, np.empty(0), classes=np.array(["a", "b"]))
 
 
-def test_running_labels_average_the_classifiers(rng):
-    stack, X, y = hierarchy(rng, 6, (3,)), rng.random((40, 6)), rng.integers(0, 2, 40)
+def test_running_labels_remember(rng):
+    stack, X, y = hierarchy(rng, 6, (3,)), rng.random((40, 6)), np.arange(40) // 20
     loss = RunningLabels(LabelL2())
-    best = []
-    for rows in (slice(0, 20), slice(20, 40)):
-        data, labels = hntf.as_data(X[rows]), as_labels(y[rows], 20, X)
-        tape = stack.solve(data)
-        best.append(LabelL2.classifier(stack.codes(tape)[-1], labels))
+    # Batch by batch, in the order of the classes: as good as all at once.
+    for start in range(0, 40, 4):
+        rows = slice(start, start + 4)
+        labels = as_labels(y[rows], 4, X, classes=np.array([0, 1]))
+        tape = stack.solve(hntf.as_data(X[rows]))
         loss.evaluate(stack, tape, labels)
-    np.testing.assert_allclose(loss.classifier, (best[0] + best[1]) / 2)
+    S = stack.codes(stack.solve(hntf.as_data(X)))[-1]
+    np.testing.assert_allclose(loss.classifier, LabelL2.classifier(S, as_labels(y, 40, X)))
     assert RunningLabels(LabelL2()).evaluate(stack, tape, None)[0] == 0.0
+
+
+def test_a_level_that_is_not_there(rng):
+    with pytest.raises(ValueError, match="level must be from -2 to 1"):
+        CrossEntropy(level=2).value_and_grad(hierarchy(rng, 6, (3, 2)), rng.random((4, 6)), y=[0, 1, 0, 1])

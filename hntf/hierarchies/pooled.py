@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from hntf.arrays import Array, backend_of
 
-
 LARGEST_EXPONENT = 200.0
 """Beyond it the exponential of a step that is too long would overflow in the products that follow, before it is found to be so."""
 
@@ -32,9 +31,7 @@ class Activation(NamedTuple):
 ACTIVATIONS = {
     "identity": Activation(lambda x: x, lambda y: y, lambda y: 0 * y + 1),
     "sqrt": Activation(lambda x: x**0.5, lambda y: y * y, lambda y: 2 * y),
-    "log1p": Activation(
-        lambda x: backend_of(x).log(1 + x), lambda y: _capped_exponential(y) - 1, lambda y: _capped_exponential(y)
-    ),
+    "log1p": Activation(lambda x: backend_of(x).log(1 + x), lambda y: _capped_exponential(y) - 1, _capped_exponential),
 }
 POOLINGS = ("none", "mean", "max")
 

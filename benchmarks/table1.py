@@ -81,7 +81,7 @@ def shown(rows: np.ndarray, bound: float) -> str:
     """Return a cell of the table."""
     errors, accuracies, _ = rows.T
     error = f"{errors.mean():.4f} ({errors.min():.4f}, {np.median(errors) / bound:.3f}×)"
-    return error if np.isnan(accuracies[0]) else f"{error} {accuracies.mean():.3f} ({np.median(accuracies):.2f})"
+    return error if np.isnan(accuracies[0]) else f"{error}, {accuracies.mean():.3f} ({np.median(accuracies):.2f})"
 
 
 def main() -> None:
@@ -118,7 +118,8 @@ def main() -> None:
             shown_cells = [shown(rows, bound) for rows, bound in zip(cells, bounds, strict=True)]
             line([name, f"{share:.0%}", *shown_cells, f"{seconds:.2f}"])
             if name in PUBLISHED:
-                line(["  published", "", *PUBLISHED[name][i].split(), ""])
+                published = PUBLISHED[name][i].split()
+                line(["  published", "", *(text.replace("|", " ") for text in published), ""])
 
 
 if __name__ == "__main__":

@@ -36,14 +36,18 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/reference_tensor.py
 	$(BIN)/python benchmarks/ncpd.py
 	$(BIN)/python benchmarks/tensor_epoch.py
+	$(BIN)/python benchmarks/table1.py
+	$(BIN)/python benchmarks/minibatch.py
+	$(BIN)/python benchmarks/regimes.py
 
 $(VENV)-peers/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-peers
-	$(VENV)-peers/bin/python -m pip install --quiet --constraint constraints.txt NeuralNMF --editable .
+	$(VENV)-peers/bin/python -m pip install --quiet --constraint constraints.txt NeuralNMF ssnmf --editable .
 	touch $@
 
 bench-peers: $(VENV)-peers/installed
 	$(VENV)-peers/bin/python benchmarks/epoch.py
+	$(VENV)-peers/bin/python benchmarks/semi_supervised.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis output

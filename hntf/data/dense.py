@@ -93,9 +93,11 @@ class DenseData(Data):
     def take(self, rows: Array) -> DenseData:
         return DenseData(self.array[rows])
 
-    def ratio(self, factors: Factors) -> tuple[DenseData, float]:
-        ratio, divergence = ratio_and_divergence(self.array, cp_dense(factors[0], factors))
-        return DenseData(ratio), divergence
+    def ratio(self, factors: Factors) -> DenseData:
+        return DenseData(self.array / at_least_smallest(cp_dense(factors[0], factors)))
+
+    def divergence(self, ratio: Any) -> float:
+        return entries_divergence(self.array, ratio.array)
 
     def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> DenseData:
         return dense_ratio_gradient(ratio.array, factors, dC)
@@ -117,19 +119,22 @@ class DenseData(Data):
         return total
 
 
-def ratio_and_divergence(X: Array, model: Array, weights: Array | float = 1.0) -> tuple[Array, float]:
-    """Return `W∘X / X̂`, and `Σ W∘(X∘log(X / X̂) − X)` with `0 log 0 = 0`."""
-    tl = backend_of(X)
-    ratio = X / tl.where(model > SMALLEST_MODEL, model, 0 * model + SMALLEST_MODEL)
-    logs = tl.log(tl.where(ratio > 0, ratio, 0 * ratio + 1))
-    return weights * ratio, float((weights * X * (logs - 1)).sum())
+def at_least_smallest(model: Array) -> Array:
+    """Return a model that data may be divided by."""
+    if float(model.min()) > SMALLEST_MODEL:
+        return model
+    return backend_of(model).where(model > SMALLEST_MODEL, model, 0 * model + SMALLEST_MODEL)
+
+
+def entries_divergence(X: Array, ratio: Array) -> float:
+    """Return `Σ X∘(log R − 1)` over entries `X` and ratios `R`, with `0 log 0 = 0`."""
+    logs = backend_of(X).log(ratio + (ratio == 0))
+    return float(X.reshape(-1) @ logs.reshape(-1)) - float(X.sum())
 
 
 def dense_ratio_gradient(ratio: Array, factors: Factors, dC: Array) -> DenseData:
     """Return `−[[dC, U_2, …]] ∘ ratio / X̂` for the model of the factors."""
-    model = cp_dense(factors[0], factors)
-    guarded = backend_of(model).where(model > SMALLEST_MODEL, model, 0 * model + SMALLEST_MODEL)
-    return DenseData(-cp_dense(dC, factors) * ratio / guarded)
+    return DenseData(-cp_dense(dC, factors) * ratio / at_least_smallest(cp_dense(factors[0], factors)))
 
 
 def _contract_columns(product: Array, factors: Factors, mode: int, first: int) -> Array:

@@ -91,11 +91,15 @@ class Data(ABC):
         """Return some of the samples, given by their indices."""
 
     @abstractmethod
-    def ratio(self, factors: Factors) -> tuple[Data, float]:
-        """Return the ratio of `X` to the model `[[U_1, …, U_N]]`, and `Σ X∘log(X / X̂) − X`, both with their weights.
+    def ratio(self, factors: Factors) -> Data:
+        """Return the weighted ratio of `X` to the model `[[U_1, …, U_N]]`; of sparse data at their stored entries.
 
-        Sparse data are divided at their stored entries. Where the model is zero, it counts as `SMALLEST_MODEL`.
+        Where the model is zero, it counts as `SMALLEST_MODEL`.
         """
+
+    @abstractmethod
+    def divergence(self, ratio: Any) -> float:
+        """Return `Σ W∘(X∘log(X / X̂) − X)`, with `0 log 0 = 0`, for what `ratio` gave."""
 
     @abstractmethod
     def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> Data:

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.arrays import Array
-from hntf.data.dense import ratio_and_divergence
+from hntf.data.dense import entries_divergence
 from hntf.data.protocol import SMALLEST_MODEL, Data, Factors
 
 
@@ -62,10 +62,12 @@ class SparseData(Data):
     def take(self, rows: Array) -> SparseData:
         return SparseData(self.matrix[rows])
 
-    def ratio(self, factors: Factors) -> tuple[SparseData, float]:
+    def ratio(self, factors: Factors) -> SparseData:
         model = self.input_gradient(factors[0], factors)
-        ratio, divergence = ratio_and_divergence(self.matrix.data, model.data)
-        return SparseData(self._with_entries(ratio)), divergence
+        return SparseData(self._with_entries(self.matrix.data / np.maximum(model.data, SMALLEST_MODEL)))
+
+    def divergence(self, ratio: Any) -> float:
+        return entries_divergence(self.matrix.data, ratio.matrix.data)
 
     def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> SparseData:
         model = np.maximum(self.input_gradient(factors[0], factors).data, SMALLEST_MODEL)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hntf.arrays import Array, as_float64, backend_of
-from hntf.data.dense import DenseData, dense_ratio_gradient, ratio_and_divergence
+from hntf.data.dense import DenseData, at_least_smallest, dense_ratio_gradient, entries_divergence
 from hntf.data.protocol import Data, Factors, cp_dense, matricised, split
 from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import Gram, apply_gram
@@ -72,9 +72,12 @@ class WeightedData(Data):
     def take(self, rows: Array) -> WeightedData:
         return WeightedData(self.array[rows], self.weights.array[rows])
 
-    def ratio(self, factors: Factors) -> tuple[DenseData, float]:
-        ratio, divergence = ratio_and_divergence(self.array, cp_dense(factors[0], factors), self.weights.array)
-        return DenseData(ratio), divergence
+    def ratio(self, factors: Factors) -> DenseData:
+        return DenseData(self.product.array / at_least_smallest(cp_dense(factors[0], factors)))
+
+    def divergence(self, ratio: Any) -> float:
+        W = self.weights.array
+        return entries_divergence(self.product.array, ratio.array / (W + (W == 0)))
 
     def weights_mttkrp(self, factors: Factors, mode: int) -> Array:
         return self.weights.mttkrp(factors, mode)

@@ -60,19 +60,19 @@ class KullbackLeibler:
         ones = from_numpy(np.ones((self.X.shape[1], 1)), self.X.prototype)
         return float(self.X.mttkrp([None, ones], 0).sum()) or 1.0
 
-    def _ratio(self, S: Array, A: Array) -> tuple[Data, float]:
+    def _ratio(self, S: Array, A: Array) -> Data:
         if self._last[0] is not S or self._last[1] is not A:
             self._last = (S, A, self.X.ratio([S, A]))
         return self._last[2]
 
     def split_gradient(self, S: Array, A: Array, mode: int) -> tuple[Array, Array]:
         """Return the negative and the positive part of the gradient: of the code, `(W∘X/X̂) A` and `W A`."""
-        ratio, _ = self._ratio(S, A)
-        return self.weight * ratio.mttkrp([S, A], mode), self.weight * self.X.weights_mttkrp([S, A], mode)
+        return self.weight * self._ratio(S, A).mttkrp([S, A], mode), self.weight * self.X.weights_mttkrp([S, A], mode)
 
     def value(self, S: Array, A: Array) -> float:
         """Return the term."""
-        return self.weight * (self._ratio(S, A)[1] + float((S * self.X.weights_mttkrp([S, A], 0)).sum()))
+        total = float((S * self.X.weights_mttkrp([S, A], 0)).sum())
+        return self.weight * (self.X.divergence(self._ratio(S, A)) + total)
 
 
 DIVERGENCES: dict[str, type[Frobenius] | type[KullbackLeibler]] = {

@@ -111,7 +111,7 @@ class Unfolded(Model):
                 ratio = None
                 numerator, positive = X.mttkrp([None, A], 0), apply_gram(X.gram([None, A]), S)
             else:
-                ratio, _ = X.ratio([S, A])
+                ratio = X.ratio([S, A])
                 numerator, positive = ratio.mttkrp([None, A], 0), X.weights_mttkrp([S, A], 0) + 0 * S
             denominator = positive + self.sparsity
             denominator = denominator + (denominator == 0)

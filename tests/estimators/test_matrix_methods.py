@@ -127,6 +127,7 @@ def test_degenerate_data(method):
         assert np.isfinite(model.reconstruction_err_).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-150, 1e150])
 @pytest.mark.parametrize("name", SCALE_FREE)
 def test_extreme_data(name, scale):
@@ -372,6 +373,7 @@ def test_the_code_of_a_sample_does_not_depend_on_others():
     np.testing.assert_allclose(model.transform(X), together, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [2.0**-540, 2.0**540])
 @pytest.mark.parametrize("name", ["SSNMF", "HierarchicalNMF", "UnfoldedNMF", "MultilayerSparseCoding"])
 def test_labels_of_extreme_data(blocks, name, scale):

@@ -63,6 +63,7 @@ def test_tucker_is_as_good_as_tensorly(rng, solver):
     assert model.reconstruction_err_[0] <= 1.01 * np.linalg.norm(X - peer) / np.linalg.norm(X)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @few
 @given(seed=seeds, order=st.integers(2, 4), solver=st.sampled_from(list(UPDATES)), weighted=st.booleans())

@@ -150,6 +150,7 @@ def test_the_units_of_the_data_do_not_matter(name, X, model):
         )
 
 
+@pytest.mark.slow
 def test_missing_entries(name, X, model):
     observed = np.random.default_rng(1).random(SHAPE) < 0.9
     missing = np.where(observed, X, np.nan)
@@ -257,6 +258,7 @@ def test_bad_calls_are_named(X, model):
         model.inverse_transform(np.ones((2, 11)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SUPERVISED)
 def test_labels_of_samples(name):
     data = make_hierarchical_tensor(noise=0.1, random_state=0)

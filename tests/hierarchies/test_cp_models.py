@@ -53,6 +53,7 @@ def test_errors_are_those_of_the_dense_models(backend, seed, order, kind):
         np.testing.assert_allclose(Reconstruction().value_and_grad(model, data)[0], squares[-1], rtol=1e-9)
 
 
+@pytest.mark.slow
 @few
 @given(seed=seeds, order=st.integers(2, 3), train_base=st.booleans(), weighted=st.booleans(), labelled=st.booleans())
 def test_gradients_of_stacks(backend, seed, order, train_base, weighted, labelled):

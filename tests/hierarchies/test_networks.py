@@ -36,6 +36,7 @@ def test_unfolded_updates_are_those_of_the_paper(rng, beta):
     np.testing.assert_allclose(model.relative_errors(tape), [error])
 
 
+@pytest.mark.slow
 @few
 @given(seed=seeds, train=st.booleans())
 def test_gradients_of_sparse_coding(backend, seed, train):

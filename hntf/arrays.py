@@ -8,6 +8,7 @@ a TensorLy backend, which `backend_of` hands out without touching TensorLy's glo
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -61,6 +62,11 @@ def from_numpy(x: np.ndarray, reference: Array) -> Array:
     if not is_torch(reference):
         return x
     return sys.modules["torch"].from_numpy(x).to(reference.device)
+
+
+def in_backend_of(arrays: Sequence[Array], reference: Array) -> list[Array]:
+    """Return arrays in the backend of `reference`, as they are where they belong to it."""
+    return [x if is_torch(x) == is_torch(reference) else from_numpy(to_numpy(x), reference) for x in arrays]
 
 
 def as_bool(x: Array) -> Array:

@@ -165,7 +165,7 @@ def check_choice(value: Any, name: str, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
-def check_ranks(n_components: Any, name: str = "n_components") -> tuple[int, ...]:
+def check_ranks(n_components: Any, name: str = "n_components", *, may_grow: bool = False) -> tuple[int, ...]:
     """Return the ranks of the levels as a tuple of integers; one integer is one level.
 
     Raises
@@ -173,7 +173,7 @@ def check_ranks(n_components: Any, name: str = "n_components") -> tuple[int, ...
     TypeError
         If a rank is no integer.
     ValueError
-        If there is no level, a rank is below 1, or a level has more components than the one below it.
+        If there is no level, a rank is below 1, or (unless `may_grow`) a level has more components than the one below it.
     """
     ranks = (n_components,) if isinstance(n_components, numbers.Integral) else n_components
     if isinstance(ranks, str) or not isinstance(ranks, Sequence | np.ndarray):
@@ -182,6 +182,6 @@ def check_ranks(n_components: Any, name: str = "n_components") -> tuple[int, ...
         raise ValueError(f"{name} must name at least one level, got {n_components!r}")
     for rank in ranks:
         check_number(rank, f"each rank in {name}", low=1, integer=True)
-    if any(upper > lower for lower, upper in pairwise(ranks)):
+    if not may_grow and any(upper > lower for lower, upper in pairwise(ranks)):
         raise ValueError(f"{name} must not grow from one level to the next, got {n_components!r}")
     return tuple(int(rank) for rank in ranks)

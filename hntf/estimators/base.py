@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
-from hntf.arrays import Array, as_float64, host_view, is_torch, to_numpy
+from hntf.arrays import Array, as_float64, host_view, is_torch
 from hntf.data import Data, as_data
 from hntf.fitting.fit import Fit, Settings
 from hntf.losses import Energy, LayerCentric, Loss, Reconstruction
@@ -74,8 +74,15 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     _takes_signs = False
     """Whether data may be negative."""
 
+    _matrices_only = False
+    _for_tensors = ""
+    """Of a method for matrices, the name of the one to take for tensors."""
+
     def _check_order(self, order: int) -> None:
         """Raise `ValueError` if the method does not take data of this order."""
+        if self._matrices_only and order != 2:
+            instead = f"; {self._for_tensors} takes tensors" if self._for_tensors else ""
+            raise ValueError(f"X must have order 2, got order {order}{instead}")
 
     def _validated(self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False) -> Input:
         """Return the checked `X` as data to work on."""
@@ -166,14 +173,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return tags
 
 
-def sparsity(codes: Sequence[Array], factors: Sequence[Array]) -> dict[str, np.ndarray]:
-    """Return the share of zeros in every code, `"codes"`, and in every factor, `"factors"`."""
-    parts = {"codes": codes, "factors": factors}
-    return {name: np.array([float(np.mean(to_numpy(x) == 0)) for x in part]) for name, part in parts.items()}
-
-
-CP_LOSSES = ("energy", "data-centric", "reconstruction")
-"""Those of models with a CP decomposition at every level."""
+DATA_LOSSES = ("energy", "data-centric", "reconstruction")
+"""Those that are errors of the data: all that a model other than a `Hierarchy` has."""
 
 
 def level_index(level: Any, levels: int, *, name: str = "level") -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 from tensorly.cp_tensor import CPTensor
 
-from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
+from hntf.arrays import Array, as_float64, cast_like, in_backend_of, to_numpy
 from hntf.data.protocol import cp_dense
 from hntf.estimators.base import Estimator, Input, checked_code, level_index
 from hntf.estimators.results import cp_result
@@ -137,10 +137,8 @@ class CPLevelsEstimator(Estimator):
     def _level_like(self, level: Any, reference: Any) -> tuple[list[Array], Array | None]:
         """Return the factors and the gather of a level, in the backend of `reference`."""
         model = self._levels[level_index(level, len(self._levels))]
-        if is_torch(reference) == is_torch(model.factors[0]):
-            return model.factors, model.gather
-        factors = [from_numpy(to_numpy(U), reference) for U in model.factors]
-        return factors, None if model.gather is None else from_numpy(to_numpy(model.gather), reference)
+        factors = in_backend_of(model.factors, reference)
+        return factors, None if model.gather is None else in_backend_of([model.gather], reference)[0]
 
 
 def by_size(factors: Sequence[Array]) -> list[Array]:

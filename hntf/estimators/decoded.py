@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from hntf.arrays import Array, as_float64, cast_like, from_numpy, identity_like, is_torch, to_numpy
+from hntf.arrays import Array, cast_like, identity_like, in_backend_of
 from hntf.data import Data
-from hntf.estimators.base import Estimator, Input, checked_code, level_index, sparsity
+from hntf.estimators.base import Input
+from hntf.estimators.coded import CodedEstimator
 from hntf.hierarchies.cp_model import cp_relative_error
 
 
-class DecodedEstimator(Estimator):
+class DecodedEstimator(CodedEstimator):
     """Base of the estimators that find the code of a level from the data themselves; a subclass calls `_keep_levels` in `fit`."""
+
+    _matrices_only = True
 
     @abstractmethod
     def _code(self, data: Data, factors: Sequence[Array]) -> tuple[Array, Array]:
@@ -41,37 +43,12 @@ class DecodedEstimator(Estimator):
             self.components_.append(cast_like(self._data_of(units, factors[:level]), prototype))
         self.reconstruction_err_ = np.array(errors)
 
-    @property
-    def sparsity_(self) -> dict[str, np.ndarray]:
-        """The share of zeros in the codes of every level and in every factor: `"codes"` and `"factors"`."""
-        return sparsity(self.codes_, self.factors_)
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.factors_[-1].shape[1]
-
     def _factors_like(self, reference: Any, level: int) -> list[Array]:
         """Return the factors up to a level in the backend of `reference`."""
-        factors = self._factors[: level + 1]
-        if is_torch(reference) == is_torch(factors[0]):
-            return factors
-        return [from_numpy(to_numpy(A), reference) for A in factors]
+        return in_backend_of(self._factors[: level + 1], reference)
 
-    def transform(self, X: Any, level: int = -1, *, mask: Any = None, weights: Any = None) -> Array:
-        """Return the codes of samples at a level, `(n, k_l)`, from the features alone; `mask` and `weights` as in `fit`."""
-        check_is_fitted(self, "factors_")
-        level = level_index(level, len(self.factors_))
-        given = self._validated(X, mask=mask, weights=weights)
-        S, _ = self._code(given.data, self._factors_like(given.data.prototype, level))
-        return cast_like(S / given.scale, given.prototype)
+    def _encode(self, given: Input, level: int) -> Array:
+        return self._code(given.data, self._factors_like(given.data.prototype, level))[0]
 
-    def inverse_transform(self, S: Array, level: int = -1) -> Array:
-        """Return the data that codes of a level stand for, `(n, m)`."""
-        check_is_fitted(self, "factors_")
-        level = level_index(level, len(self.factors_))
-        S = checked_code(S, self.factors_[level].shape[1], level)
-        return cast_like(self._data_of(as_float64(S), self._factors_like(S, level)), S)
-
-    def _check_order(self, order: int) -> None:
-        if order != 2:
-            raise ValueError(f"X must have order 2, got order {order}")
+    def _decode(self, S: Array, level: int) -> Array:
+        return self._data_of(S, self._factors_like(S, level))

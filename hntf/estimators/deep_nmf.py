@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -17,12 +18,13 @@ from hntf.estimators.supervised import ClassifierMixin, checked_labels
 from hntf.fitting.blas import blas_threads_for
 from hntf.fitting.divergences import Frobenius
 from hntf.fitting.initializers.single_level import best_single_level
-from hntf.fitting.initializers.single_matrix import FACTOR_STARTS, FILL, MATRIX_STARTS, code_of, positive
-from hntf.fitting.progress import History, warn_of_iterations
+from hntf.fitting.initializers.single_matrix import FILL, MATRIX_STARTS, code_of, matrix_start, positive
+from hntf.fitting.progress import warn_of_iterations
 from hntf.fitting.scaling import with_unit_columns
+from hntf.fitting.sweeps import SweepCallback, best_of_starts
 from hntf.fitting.up_propagation import Network, Propagated, propagated_code, up_propagation
 from hntf.hierarchies.pooled import ACTIVATIONS, POOLINGS, Pooling, decoded
-from hntf.hierarchies.products import chain
+from hntf.hierarchies.products import chain, decoded_code
 from hntf.losses.targets import Labels
 from hntf.validation import check_choice, check_number, check_ranks
 
@@ -162,8 +164,15 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
         labels = checked_labels(y, label_mask, given.data)
         random_state = check_random_state(self.random_state)
         with blas_threads_for(given.data, max(ranks)):
-            fits = [self._fit_once(given.data, ranks, labels, random_state) for _ in range(self.n_init)]
-            found, losses = min(fits, key=lambda fit: fit[0].cost)
+            scale = Frobenius(given.data).scale
+            found, losses = best_of_starts(
+                partial(self._fit_once, given.data, ranks, labels, random_state),
+                n_init=self.n_init,
+                max_iter=self.max_iter,
+                verbose=bool(self.verbose),
+                cost=lambda fit: fit.cost,
+                loss=lambda cost: cost / scale,
+            )
             self._keep(found, losses, labels, given)
         return self
 
@@ -178,21 +187,22 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
         return Pooling(self.activation, self.pooling, int(self.pool_size))
 
     def _fit_once(
-        self, data: Data, ranks: Sequence[int], labels: Labels | None, random_state: np.random.RandomState
-    ) -> tuple[Propagated, np.ndarray]:
+        self,
+        data: Data,
+        ranks: Sequence[int],
+        labels: Labels | None,
+        random_state: np.random.RandomState,
+        callback: SweepCallback,
+    ) -> Propagated:
         """Fit level by level, then all factors together."""
-        level, codes = data, []  # type: ignore[var-annotated]
-        factors, shares = [], []
+        level, factors, shares = data, [], []
+        codes: list[Array] = []
         for rank in ranks:
             if codes:
                 pooled, share = self._pooling.pooled(codes[-1])
                 shares.append(share)
                 level = DenseData(pooled)
-            if self.init == "screened":
-                S, A = best_single_level(level, rank, random_state).factors
-            else:
-                (A,) = FACTOR_STARTS[self.init](level, [rank], random_state)
-                S = code_of(level, A)
+            S, A = matrix_start(level, rank, self.init, random_state, screened=best_single_level)
             A, norms = with_unit_columns(A)
             codes.append(positive(S * norms))
             factors.append(positive(A))
@@ -201,17 +211,15 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
         of_labels: Any = None
         if labels is not None:
             of_labels = label_term(labels, "squared", self.supervision_weight, term.scale)
-        history = History(self.max_iter, verbose=bool(self.verbose), title="fit")
-        found = up_propagation(
+        return up_propagation(
             Network(term, of_labels, self._pooling, shares),
             factors,
             codes[-1],
             label_factor,
             max_iter=self.max_iter,
             tol=self.tol,
-            callback=lambda sweep, cost: history.sweep(sweep, cost / term.scale),
+            callback=callback,
         )
-        return found, history.close()["loss"]
 
     def _keep(self, found: Propagated, losses: np.ndarray, labels: Labels | None, given: Input) -> None:
         """Set the fitted attributes."""
@@ -230,7 +238,7 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
     def _code(self, data: Data, factors: Sequence[Array]) -> tuple[Array, Array]:
         if self._pooling == Pooling():
             S = code_of(data, chain(factors)[-1])
-            return S, decoded(factors, S, self._pooling, [None] * (len(factors) - 1))[0]
+            return S, decoded_code(S, factors[1:])
         S = code_of(data, factors[0])
         shares = []
         for A in factors[1:]:

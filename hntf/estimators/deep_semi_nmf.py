@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 from typing import Any, Self
 
 from sklearn.utils import check_random_state
@@ -13,10 +12,12 @@ from hntf.data import Data
 from hntf.data.weighted import WeightedData
 from hntf.estimators.decoded import DecodedEstimator
 from hntf.fitting.blas import blas_threads_for
+from hntf.fitting.divergences import Frobenius
 from hntf.fitting.initializers.single_matrix import code_of
-from hntf.fitting.progress import History, warn_of_iterations
+from hntf.fitting.progress import warn_of_iterations
 from hntf.fitting.semi_nmf import SemiFit, deep_semi_nmf, semi_levels
-from hntf.hierarchies.products import chain
+from hntf.fitting.sweeps import SweepCallback, best_of_starts
+from hntf.hierarchies.products import chain, decoded_code
 from hntf.validation import check_ranks
 
 
@@ -124,22 +125,21 @@ class DeepSemiNMF(DecodedEstimator):
         if isinstance(given.data, WeightedData):
             raise ValueError("mask and weights must be None: DeepSemiNMF takes complete data without weights")
         random_state = check_random_state(self.random_state)
-        scale = 0.5 * given.data.norm_squared() or 1.0
-        fits: list[tuple[SemiFit, Any]] = []
+        scale = Frobenius(given.data).scale
+
+        def fit(callback: SweepCallback) -> SemiFit:
+            factors, S = semi_levels(given.data, ranks, random_state)
+            return deep_semi_nmf(given.data, factors, S, max_iter=self.max_iter, tol=self.tol, callback=callback)
+
         with blas_threads_for(given.data, max(ranks)):
-            for run in range(self.n_init):
-                history = History(self.max_iter, verbose=bool(self.verbose), title=f"fit {run + 1}/{self.n_init}")
-                factors, codes = semi_levels(given.data, ranks, random_state)
-                found = deep_semi_nmf(
-                    given.data,
-                    factors,
-                    codes,
-                    max_iter=self.max_iter,
-                    tol=self.tol,
-                    callback=lambda sweep, cost, history=history: history.sweep(sweep, cost / scale),  # type: ignore[misc]
-                )
-                fits.append((found, history.close()["loss"]))
-        found, losses = min(fits, key=lambda fit: fit[0].cost)
+            found, losses = best_of_starts(
+                fit,
+                n_init=self.n_init,
+                max_iter=self.max_iter,
+                verbose=bool(self.verbose),
+                cost=lambda fit: fit.cost,
+                loss=lambda cost: cost / scale,
+            )
         warn_of_iterations(found.converged, found.n_iter, self.tol)
         self.n_iter_, self.history_ = found.n_iter, {"loss": losses}
         self._keep_levels(found.factors, given)
@@ -147,7 +147,7 @@ class DeepSemiNMF(DecodedEstimator):
 
     def _code(self, data: Data, factors: Sequence[Array]) -> tuple[Array, Array]:
         S = code_of(data, chain(factors)[-1])
-        return S, reduce(lambda code, A: code @ A.T, reversed(factors[1:]), S)
+        return S, decoded_code(S, factors[1:])
 
     def _data_of(self, S: Array, factors: Sequence[Array]) -> Array:
         return S @ chain(factors)[-1].T

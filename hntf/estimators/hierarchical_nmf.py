@@ -12,7 +12,7 @@ from hntf.arrays import Array, cast_like
 from hntf.data import Data, DenseData
 from hntf.estimators.architecture import check_init
 from hntf.estimators.base import level_index
-from hntf.estimators.label_terms import LABEL_DIVERGENCES, first_classifier, label_term
+from hntf.estimators.label_terms import check_label_terms, first_classifier, label_term, last_classifier
 from hntf.estimators.stack import StackEstimator
 from hntf.estimators.supervised import ClassifierMixin, checked_labels
 from hntf.fitting.divergences import Frobenius
@@ -24,7 +24,7 @@ from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies.products import chain
 from hntf.hierarchies.stack import dense_hierarchy
 from hntf.losses.targets import Labels
-from hntf.validation import check_choice, check_number, check_ranks
+from hntf.validation import check_choice, check_ranks
 
 
 class HierarchicalNMF(ClassifierMixin, StackEstimator):
@@ -88,6 +88,9 @@ class HierarchicalNMF(ClassifierMixin, StackEstimator):
     (5, 4)
     """
 
+    _matrices_only = True
+    _for_tensors = "HierarchicalNCPD"
+
     def __init__(
         self,
         n_components: int | Sequence[int] = (8, 4, 2),
@@ -142,14 +145,9 @@ class HierarchicalNMF(ClassifierMixin, StackEstimator):
         """
         ranks = check_ranks(self.n_components)
         check_choice(self.solver, "solver", SOLVERS)
-        check_choice(self.supervision_loss, "supervision_loss", tuple(LABEL_DIVERGENCES))
-        check_number(self.supervision_weight, "supervision_weight")
+        check_label_terms(self.supervision_loss, self.supervision_weight, self.solver)
         self._check_iterations()
         labelled = level_index(self.supervision_level, len(ranks), name="supervision_level")
-        if self.supervision_loss != "squared" and self.solver != "mu":
-            raise ValueError(
-                f"solver must be 'mu' with supervision_loss={self.supervision_loss!r}, got {self.solver!r}"
-            )
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         labels = checked_labels(y, label_mask, given.data)
         random_state = check_random_state(self.random_state)
@@ -162,9 +160,7 @@ class HierarchicalNMF(ClassifierMixin, StackEstimator):
             found, history = self._fit_level(data, rank, init, of_level, random_state)
             A, norms = with_unit_columns(found.factors[0])
             if of_level is not None:
-                self._set_classifier(
-                    found.factors[1].T / norms[:, None] * given.scale, of_level.classes, given.prototype
-                )
+                self._set_classifier(last_classifier(found, norms, given.scale), of_level.classes, given.prototype)
             data = DenseData(found.S * norms)
             factors.append(A)
             fits.append(found)
@@ -194,8 +190,4 @@ class HierarchicalNMF(ClassifierMixin, StackEstimator):
             return (positive(S), list(map(positive, factors))) if self.solver == "mu" else (S, factors)
 
         settings = SweepSettings(self.solver, self.max_iter, self.tol, self.n_init, bool(self.verbose))
-        return fit_joint(terms, start, settings)
-
-    def _check_order(self, order: int) -> None:
-        if order != 2:
-            raise ValueError(f"X must have order 2, got order {order}; HierarchicalNCPD takes tensors")
+        return fit_joint(terms, start, settings, rank=rank)

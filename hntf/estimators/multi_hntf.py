@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from sklearn.utils import check_random_state
 
-from hntf.estimators.base import CP_LOSSES, checked_loss
+from hntf.estimators.base import DATA_LOSSES, checked_loss
 from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
 from hntf.estimators.supervised import SupervisedMixin
 from hntf.fitting.fit import fit_model
@@ -119,7 +119,7 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
         """Fit all levels to the data; the parameters are those of `NeuralNCPD.fit`."""
         ranks = check_ranks(self.n_components)
         shared, train_base = check_flag(self.shared, "shared"), check_flag(self.train_base, "train_base")
-        data_loss = checked_loss(self.loss, self.level_weights, len(ranks), CP_LOSSES)
+        data_loss = checked_loss(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))._replace(n_init=1)
         random_state = check_random_state(self.random_state)

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from hntf.arrays import Array, as_float64, cast_like, from_numpy, to_numpy
-from hntf.data import Data
-from hntf.estimators.base import checked_code, checked_loss, level_index
+from hntf.arrays import Array, cast_like, from_numpy, to_numpy
+from hntf.estimators.base import DATA_LOSSES, checked_loss
 from hntf.estimators.network import NetworkEstimator
 from hntf.fitting.optimizers import OPTIMIZERS
-from hntf.fitting.semi_nmf import semi_levels
+from hntf.fitting.semi_nmf import start_dictionaries
 from hntf.hierarchies import SparseCoding
 from hntf.hierarchies.products import chain
-from hntf.validation import check_number
-
-LOSSES = ("energy", "data-centric", "reconstruction")
-NOISE = 0.05
-"""Size of the random part of the dictionaries at the start, relative to their columns: it parts columns that are alike."""
+from hntf.validation import check_number, check_ranks
 
 
 class MultilayerSparseCoding(NetworkEstimator):
@@ -150,8 +143,8 @@ class MultilayerSparseCoding(NetworkEstimator):
         TypeError, ValueError
             If a parameter, `X` or `y` is not as described; the message names it.
         """
-        ranks = self._checked_ranks()
-        data_loss = checked_loss(self.loss, self.level_weights, len(ranks), LOSSES)
+        ranks = check_ranks(self.n_components, may_grow=True)
+        data_loss = checked_loss(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
         check_number(self.code_l1, "code_l1")
         check_number(self.code_l2, "code_l2")
         given = self._validated(X, mask=mask, weights=weights, reset=True)
@@ -174,31 +167,5 @@ class MultilayerSparseCoding(NetworkEstimator):
     def _in_units(self, model: Any, c: float) -> Any:
         return model.in_units(c)
 
-    def _checked_ranks(self) -> tuple[int, ...]:
-        ranks = (self.n_components,) if isinstance(self.n_components, numbers.Integral) else self.n_components
-        if isinstance(ranks, str) or not isinstance(ranks, Sequence | np.ndarray) or len(ranks) == 0:
-            raise TypeError(f"n_components must be an integer or a tuple with one a level, got {self.n_components!r}")
-        for rank in ranks:
-            check_number(rank, "each rank in n_components", low=1, integer=True)
-        return tuple(int(rank) for rank in ranks)
-
-    def inverse_transform(self, S: Array, level: int = -1) -> Array:
-        """Return the data that codes of a level stand for, `(n, m)`."""
-        check_is_fitted(self, "factors_")
-        level = level_index(level, len(self.factors_))
-        S = checked_code(S, self.factors_[level].shape[1], level)
-        return cast_like(as_float64(S) @ chain(self._model_like(S).dictionaries)[level].T, S)
-
-
-def start_dictionaries(
-    data: Data, ranks: Sequence[int], random_state: np.random.RandomState
-) -> list[tuple[Array, Array]]:
-    """Return the positive and negative parts of dictionaries from a semi-NMF of the data, of its codes, and so on."""
-    factors, _ = semi_levels(data, ranks, random_state)
-    pairs = []
-    for D in factors:
-        entries = to_numpy(D)
-        scale = np.sqrt((entries**2).mean(axis=0))
-        entries = entries / (scale + (scale == 0)) + NOISE * random_state.standard_normal(entries.shape)
-        pairs.append(tuple(from_numpy(np.maximum(sign * entries, 0.0), data.prototype) for sign in (1, -1)))
-    return pairs
+    def _decode(self, S: Array, level: int) -> Array:
+        return S @ chain(self._model_like(S).dictionaries)[level].T

@@ -19,6 +19,7 @@ from hntf.fitting.optimizers import OPTIMIZERS, STEPS
 from hntf.fitting.scaling import with_unit_columns
 from hntf.hierarchies import Hierarchy
 from hntf.losses import Loss, Penalised, RunningLabels, Supervised
+from hntf.losses.targets import Labels
 from hntf.validation import check_choice, check_flag, check_number
 
 
@@ -50,6 +51,25 @@ class Plan(NamedTuple):
             raise ValueError("modes must not hold 0 for training on batches: its factor has a row for every sample")
 
 
+class Stream(NamedTuple):
+    """What a training on batches, one call each, keeps between them.
+
+    Attributes
+    ----------
+    trainer : BatchTrainer
+    loss : Loss
+        Of a batch, penalties and labels included.
+    supervision : RunningLabels or None
+        The part of it that has the classifier.
+    classes : array or None
+    """
+
+    trainer: BatchTrainer
+    loss: Loss
+    supervision: RunningLabels | None
+    classes: np.ndarray | None
+
+
 class NeuralEstimator(SupervisedMixin, StackEstimator):
     """Base of the estimators that train a `Hierarchy`, with nonnegative factors, labels and penalties."""
 
@@ -62,7 +82,7 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
     volume_delta: float
     batch_size: int | None
     random_state: Any
-    _trainer: BatchTrainer | None = None
+    _stream: Any = None
 
     @abstractmethod
     def _plan(self, given: Input, y: Any, random_state: np.random.RandomState) -> Plan:
@@ -88,7 +108,7 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
         self._report(fit)
         codes = self._keep_hierarchy(self._normalised(fit.model, loss), given)
         self._keep_classifier(labels, codes, given.prototype)
-        self._trainer = None
+        self._stream = None
 
     def _checked_neural_settings(self) -> Settings:
         """Return the parameters of the optimizer, checked; the solver by its name."""
@@ -163,33 +183,38 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
         TypeError, ValueError
             If an argument is not as described; the message names it.
         """
-        trainer: Any = self._trainer
-        first = trainer is None
+        first = self._stream is None
         self._checked_settings(("auto", *OPTIMIZERS))
         given = self._validated(X, mask=mask, weights=weights, reset=first)
         self._check_moderate(given, "for training on batches one by one")
         if first:
-            plan = self._plan(given, y, check_random_state(self.random_state))
-            plan.check_batches()
-            loss, labels = self._with_labels(
-                plan.loss, y, given.data, plan.n_levels, label_mask, classes=classes, running=True
-            )
-            self._batch_loss = self._with_penalties(loss, given)
-            self._batch_labels = loss.label_loss if isinstance(loss, Supervised) else None
-            self._batch_classes = None if labels is None else labels.classes
-            trainer = BatchTrainer(
-                plan.start(given.data), self._solver_of_batches(), self.learning_rate, simplex=self.simplex
-            )
-            self._batch_values: list[float] = []
+            stream, labels = self._first_batch(given, y, classes, label_mask)
         else:
-            labels = None
-            if self._batch_classes is not None and y is not None:
-                labels = checked_labels(y, label_mask, given.data, classes=self._batch_classes, some=False)
-        at = trainer.step(self._batch_loss, given.data, labels)
-        self._trainer = trainer
-        self._batch_values.append(at.value)
-        self.n_iter_, self.history_ = len(self._batch_values), {"loss": np.array(self._batch_values)}
-        self._keep_hierarchy(trainer.model, given)
-        B = self._batch_labels.classifier if isinstance(self._batch_labels, RunningLabels) else None
-        self._set_classifier(B, self._batch_classes, given.prototype)
+            stream, labels = self._stream, None
+            if stream.classes is not None and y is not None:
+                labels = checked_labels(y, label_mask, given.data, classes=stream.classes, some=False)
+        stream.trainer.step(stream.loss, given.data, labels)
+        self._stream = stream
+        values = stream.trainer.values
+        self.n_iter_, self.history_ = len(values), {"loss": np.array(values)}
+        hierarchy: Any = stream.trainer.model
+        self._keep_hierarchy(hierarchy, given)
+        B = None if stream.supervision is None else stream.supervision.classifier
+        self._set_classifier(B, stream.classes, given.prototype)
         return self
+
+    def _first_batch(self, given: Input, y: Any, classes: Any, label_mask: Any) -> tuple[Stream, Labels | None]:
+        """Return what a training on batches keeps, from the first of them, and its labels."""
+        plan = self._plan(given, y, check_random_state(self.random_state))
+        plan.check_batches()
+        loss, labels = self._with_labels(
+            plan.loss, y, given.data, plan.n_levels, label_mask, classes=classes, running=True
+        )
+        trainer = BatchTrainer(
+            plan.start(given.data), self._solver_of_batches(), self.learning_rate, simplex=self.simplex
+        )
+        supervision: Any = loss.label_loss if isinstance(loss, Supervised) else None
+        stream = Stream(
+            trainer, self._with_penalties(loss, given), supervision, None if labels is None else labels.classes
+        )
+        return stream, labels

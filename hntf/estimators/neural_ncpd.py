@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from hntf.estimators.architecture import check_init
-from hntf.estimators.base import CP_LOSSES, Input, checked_loss
+from hntf.estimators.base import DATA_LOSSES, Input, checked_loss
 from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
 from hntf.estimators.supervised import SupervisedMixin
 from hntf.fitting.fit import fit_model
@@ -151,7 +151,7 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
         """
         ranks = check_ranks(self.n_components)
         train_base = check_flag(self.train_base, "train_base")
-        data_loss = checked_loss(self.loss, self.level_weights, len(ranks), CP_LOSSES)
+        data_loss = checked_loss(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         settings = self._checked_settings(tuple(OPTIMIZERS))
         random_state = check_random_state(self.random_state)

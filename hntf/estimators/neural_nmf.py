@@ -127,6 +127,9 @@ class NeuralNMF(NeuralEstimator):
     (5, 4)
     """
 
+    _matrices_only = True
+    _for_tensors = "NeuralNTF"
+
     def __init__(
         self,
         n_components: int | Sequence[int] = (8, 4, 2),
@@ -222,10 +225,6 @@ class NeuralNMF(NeuralEstimator):
     def components_(self) -> list[Array]:
         """The topics of every level over the features."""
         return [cast_like(product.T, self.codes_[0]) for product in chain(self._hierarchy.factors)]
-
-    def _check_order(self, order: int) -> None:
-        if order != 2:
-            raise ValueError(f"X must have order 2, got order {order}; NeuralNTF takes tensors")
 
     def tree(self, feature_names: Sequence[str] | None = None, *, n_words: int = 8) -> TopicTree:
         """Return the tree of topics and supertopics with their words and shares.

@@ -7,16 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from hntf.arrays import Array, cast_like
-from hntf.data import Data
+from hntf.arrays import Array
 from hntf.estimators.architecture import check_init
-from hntf.estimators.base import Input, level_index
+from hntf.estimators.base import Input
 from hntf.estimators.stack import StackEstimator
-from hntf.fitting.divergences import DIVERGENCES, KullbackLeibler
+from hntf.fitting.divergences import DIVERGENCES
 from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, code_of, matrix_start, positive
-from hntf.fitting.joint import SOLVERS, Joint, Penalties, fit_joint, joint_factorization
+from hntf.fitting.joint import SOLVERS, Joint, Penalties, fit_joint, kullback_leibler_code
 from hntf.fitting.progress import warn_of_iterations
 from hntf.fitting.restarts import SweepSettings
 from hntf.fitting.scaling import with_unit_columns
@@ -93,6 +91,9 @@ class NMF(StackEstimator):
     (5, 9)
     """
 
+    _matrices_only = True
+    _for_tensors = "NCPD"
+
     def __init__(
         self,
         n_components: int = 8,
@@ -152,7 +153,7 @@ class NMF(StackEstimator):
         given = self._validated_moderately(X, mask, weights)
         start = self._starts(given, check_random_state(self.random_state))
         term = DIVERGENCES[self.loss](given.data)
-        found, losses = fit_joint([term], start, self._settings(), self._penalties())
+        found, losses = fit_joint([term], start, self._settings(), self._penalties(), rank=int(self.n_components))
         self._keep(found, losses, given, exact_codes=self.loss == "frobenius")
         return self
 
@@ -206,42 +207,8 @@ class NMF(StackEstimator):
         self.components_ = [A.T for A in self.factors_]
         return norms
 
-    def _check_order(self, order: int) -> None:
-        if order != 2:
-            raise ValueError(f"X must have order 2, got order {order}; NCPD takes tensors")
-
-    def transform(self, X: Any, level: int = -1, *, mask: Any = None, weights: Any = None) -> Array:
-        """Return the codes of samples, `(n, k)`, from the features alone; the parameters are those of `fit`.
-
-        The exact solution for squared errors; for the Kullback–Leibler divergence, multiplicative updates of the code.
-        """
+    def _encode(self, given: Input, level: int) -> Array:
         if self.loss == "frobenius":
-            return super().transform(X, level, mask=mask, weights=weights)
-        check_is_fitted(self, "factors_")
-        level_index(level, 1)
-        given = self._validated(X, mask=mask, weights=weights)
+            return super()._encode(given, level)
         (A,) = self._hierarchy_like(given.data.prototype).factors
-        S = kullback_leibler_code(given.data, A, self.code_l1, self.code_l2)
-        return cast_like(S / given.scale, given.prototype)
-
-
-CODE_SWEEPS, CODE_TOL = 2000, 1e-9
-"""Multiplicative updates of the code of new samples, and the fall of the divergence below which they end."""
-
-
-def kullback_leibler_code(data: Data, A: Array, l1: float = 0.0, l2: float = 0.0) -> Array:
-    """Return the code `(n, k)` of least divergence for a factor, by multiplicative updates from even codes of the right sum."""
-    ones = 0 * A[:, :1] + 1
-    sums = data.mttkrp([None, ones], 0) / (float(A.sum()) or 1.0)
-    S = sums + 0 * A[:1]
-    term = KullbackLeibler(data)
-    return joint_factorization(
-        [term],
-        S,
-        [A],
-        solver="mu",
-        penalties=Penalties(l1, l2),
-        max_iter=CODE_SWEEPS,
-        tol=CODE_TOL,
-        train_factors=False,
-    ).S
+        return kullback_leibler_code(given.data, A, self.code_l1, self.code_l2)

@@ -7,13 +7,12 @@ from typing import Any, Self
 from sklearn.utils import check_random_state
 
 from hntf.arrays import Array
-from hntf.estimators.label_terms import LABEL_DIVERGENCES, first_classifier, label_term
+from hntf.estimators.label_terms import check_label_terms, first_classifier, label_term, last_classifier
 from hntf.estimators.nmf import NMF
 from hntf.estimators.supervised import ClassifierMixin, checked_labels
 from hntf.fitting.divergences import DIVERGENCES
 from hntf.fitting.initializers.single_matrix import positive
 from hntf.fitting.joint import fit_joint
-from hntf.validation import check_choice, check_number
 
 
 class SSNMF(ClassifierMixin, NMF):
@@ -135,12 +134,7 @@ class SSNMF(ClassifierMixin, NMF):
             If a parameter, `X` or `y` is not as described; the message names it.
         """
         self._check_parameters()
-        check_choice(self.supervision_loss, "supervision_loss", tuple(LABEL_DIVERGENCES))
-        check_number(self.supervision_weight, "supervision_weight")
-        if self.supervision_loss != "squared" and self.solver != "mu":
-            raise ValueError(
-                f"solver must be 'mu' with supervision_loss={self.supervision_loss!r}, got {self.solver!r}"
-            )
+        check_label_terms(self.supervision_loss, self.supervision_weight, self.solver)
         given = self._validated_moderately(X, mask, weights)
         labels = checked_labels(y, label_mask, given.data)
         terms = [DIVERGENCES[self.loss](given.data)]
@@ -155,12 +149,10 @@ class SSNMF(ClassifierMixin, NMF):
                 factors = [*factors, positive(B) if self.solver == "mu" else B]
             return S, factors
 
-        found, losses = fit_joint(terms, start, self._settings(), self._penalties())
+        found, losses = fit_joint(terms, start, self._settings(), self._penalties(), rank=int(self.n_components))
         norms = self._keep(found, losses, given, exact_codes=labels is None and self.loss == "frobenius")
         if labels is None:
             self._set_classifier(None, None, given.prototype)
         else:
-            # The codes carry the norms of the factor, and not the scale of extreme data.
-            B = found.factors[1].T / norms[:, None] * given.scale
-            self._set_classifier(B, labels.classes, given.prototype)
+            self._set_classifier(last_classifier(found, norms, given.scale), labels.classes, given.prototype)
         return self

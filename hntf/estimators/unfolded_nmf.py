@@ -6,10 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from hntf.arrays import Array, as_float64, cast_like
-from hntf.estimators.base import checked_code, level_index
+from hntf.arrays import Array, cast_like
 from hntf.estimators.network import NetworkEstimator
 from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, matrix_start, positive
 from hntf.fitting.optimizers import OPTIMIZERS
@@ -154,9 +152,9 @@ class UnfoldedNMF(NetworkEstimator):
         loss, labels = self._with_labels(Reconstruction(), y, given.data, 1, label_mask)
         settings = self._checked_settings(tuple(OPTIMIZERS))._replace(simplex=self.sparsity > 0)
         random_state = check_random_state(self.random_state)
-        # Where all updates are untied the first dictionary would not be used.
         size = (given.data.norm_squared() / np.prod(given.data.shape)) ** 0.5
         sparsity = self.sparsity * (size if self.beta == 2 else 1.0)
+        # Where all updates are untied the first dictionary would not be used.
         count = min(self.n_untied + 1, self.n_steps)
 
         def start() -> Unfolded:
@@ -173,9 +171,5 @@ class UnfoldedNMF(NetworkEstimator):
         sparsity = model.sparsity * (c if model.beta == 2 else 1.0)
         return Unfolded(model.factors, n_steps=model.n_steps, beta=model.beta, sparsity=sparsity)
 
-    def inverse_transform(self, S: Array, level: int = -1) -> Array:
-        """Return the data that codes stand for, `(n, m)`."""
-        check_is_fitted(self, "factors_")
-        level_index(level, 1)
-        S = checked_code(S, self.factors_[-1].shape[1], 0)
-        return cast_like(as_float64(S) @ self._model_like(S).factors[-1].T, S)
+    def _decode(self, S: Array, level: int) -> Array:
+        return S @ self._model_like(S).factors[-1].T

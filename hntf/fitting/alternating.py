@@ -8,12 +8,10 @@ from typing import NamedTuple
 from hntf.arrays import Array
 from hntf.data import Data
 from hntf.fitting.scaling import with_unit_columns
+from hntf.fitting.sweeps import SweepCallback
 from hntf.least_squares.gram import Gram, squared_error_in_gram_form
 from hntf.least_squares.hals import hals
 from hntf.least_squares.solver import solve
-
-ErrorCallback = Callable[[int, float], None]
-"""Called after every sweep with its number and the relative error."""
 
 
 class SingleLevel(NamedTuple):
@@ -58,7 +56,7 @@ def alternating_nnls(
     sweeps: int,
     tol: float = 0.0,
     update: Callable[..., tuple[Array, Array | None]] = exact_update,
-    callback: ErrorCallback | None = None,
+    callback: SweepCallback | None = None,
 ) -> SingleLevel:
     """Update the factor of each mode in turn, until a sweep improves the relative error by less than `tol`, relatively.
 

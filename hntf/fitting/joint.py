@@ -8,18 +8,19 @@ exact least squares and HALS want squared errors, and take penalties too.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from functools import reduce
 from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hntf.arrays import Array, backend_of, identity_like
+from hntf.data import Data
 from hntf.fitting.alternating import UPDATES
 from hntf.fitting.blas import blas_threads_for
 from hntf.fitting.divergences import Frobenius, KullbackLeibler
-from hntf.fitting.progress import History
 from hntf.fitting.restarts import SweepSettings
+from hntf.fitting.sweeps import SweepCallback, best_of_starts, sweep_until
 
 Term = Frobenius | KullbackLeibler
 
@@ -80,11 +81,11 @@ class Joint(NamedTuple):
 NONE = Penalties()
 
 
-def multiplied(U: Array, negative: Array, positive: Array, exponent: Any = 1.0) -> Array:
-    """Return the multiplicative update `U∘(negative/positive)^exponent`; where the denominator is zero, `U` stays as it is."""
-    guarded = backend_of(U).where(positive > 0, positive, 0 * positive + 1)
-    ratio = backend_of(U).where(positive > 0, negative / guarded, 0 * negative + 1)
-    return U * (ratio if isinstance(exponent, float) and exponent == 1.0 else ratio**exponent)
+def multiplier(negative: Array, positive: Array) -> Array:
+    """Return `negative/positive`, the factor of a multiplicative update, and one where the denominator is zero."""
+    tl = backend_of(negative)
+    guarded = tl.where(positive > 0, positive, 0 * positive + 1)
+    return tl.where(positive > 0, negative / guarded, 0 * negative + 1)
 
 
 def multiplicative(terms: Sequence[Term], S: Array, factors: Sequence[Array], mode: int, l1: float, l2: float) -> Array:
@@ -92,7 +93,7 @@ def multiplicative(terms: Sequence[Term], S: Array, factors: Sequence[Array], mo
     U = S if mode == 0 else factors[0]
     parts = [term.split_gradient(S, A, mode) for term, A in zip(terms, factors, strict=True)]
     negative, positive = (reduce(add, side) for side in zip(*parts, strict=True))
-    return multiplied(U, negative, positive + 0 * U + l1 + l2 * U)
+    return U * multiplier(negative, positive + 0 * U + l1 + l2 * U)
 
 
 class LeastSquares:
@@ -131,7 +132,7 @@ def joint_factorization(
     penalties: Penalties = NONE,
     max_iter: int,
     tol: float,
-    callback: Callable[[int, float], None] | None = None,
+    callback: SweepCallback | None = None,
     train_factors: bool = True,
 ) -> Joint:
     """Update the code and the factor of every matrix in turn, until a sweep lowers the cost by less than `tol`, relatively.
@@ -157,17 +158,17 @@ def joint_factorization(
     """
     factors = list(factors)
     update = multiplicative if solver == "mu" else LeastSquares(solver)
-    cost = float("inf")
-    for sweep in range(1, max_iter + 1):
+
+    def sweep() -> float:
+        nonlocal S
         S = update(terms, S, factors, 0, *penalties.of_mode(0))
         for i, (term, A) in enumerate(zip(terms, factors, strict=True) if train_factors else ()):
             factors[i] = update([term], S, [A], 1, *(penalties if i == 0 else NONE).of_mode(1))
-        previous, cost = cost, _cost(terms, S, factors, penalties)
-        if callback is not None:
-            callback(sweep, cost)
-        if previous - cost <= tol * abs(cost):
-            return Joint(S, factors, cost, sweep, True)
-    return Joint(S, factors, cost, max_iter, False)
+        cost = sum(term.value(S, A) for term, A in zip(terms, factors, strict=True))
+        return cost + penalties.value(S, factors[0])
+
+    ended = sweep_until(sweep, max_iter=max_iter, tol=tol, callback=callback)
+    return Joint(S, factors, *ended)
 
 
 def fit_joint(
@@ -175,31 +176,50 @@ def fit_joint(
     start: Callable[[], tuple[Array, list[Array]]],
     settings: SweepSettings,
     penalties: Penalties = NONE,
+    *,
+    rank: int,
 ) -> tuple[Joint, np.ndarray]:
     """Fit from `n_init` starts, each drawn by `start()`; return the best and its cost by sweep, relative to that of zero."""
-    fits = []
-    data = terms[0].X
-    for run in range(settings.n_init):
+
+    def fit(callback: SweepCallback) -> Joint:
         S, factors = start()
-        history = History(settings.max_iter, verbose=settings.verbose, title=f"fit {run + 1}/{settings.n_init}")
-        with blas_threads_for(data, S.shape[1]):
-            found = joint_factorization(
-                terms,
-                S,
-                factors,
-                solver=settings.solver,
-                penalties=penalties,
-                max_iter=settings.max_iter,
-                tol=settings.tol,
-                callback=partial(_note, history, terms[0].scale),
-            )
-        fits.append((found, history.close()["loss"]))
-    return min(fits, key=lambda fit: fit[0].cost)
+        return joint_factorization(
+            terms,
+            S,
+            factors,
+            solver=settings.solver,
+            penalties=penalties,
+            max_iter=settings.max_iter,
+            tol=settings.tol,
+            callback=callback,
+        )
+
+    scale = terms[0].scale
+    with blas_threads_for(terms[0].X, rank):
+        return best_of_starts(
+            fit,
+            n_init=settings.n_init,
+            max_iter=settings.max_iter,
+            verbose=settings.verbose,
+            cost=lambda found: found.cost,
+            loss=lambda cost: cost / scale,
+        )
 
 
-def _note(history: History, scale: float, sweep: int, cost: float) -> None:
-    history.sweep(sweep, cost / scale)
+CODE_SWEEPS, CODE_TOL = 2000, 1e-9
+"""Multiplicative updates of the code of new samples, and the fall of the divergence below which they end."""
 
 
-def _cost(terms: Sequence[Term], S: Array, factors: Sequence[Array], penalties: Penalties) -> float:
-    return sum(term.value(S, A) for term, A in zip(terms, factors, strict=True)) + penalties.value(S, factors[0])
+def kullback_leibler_code(X: Data, A: Array, l1: float = 0.0, l2: float = 0.0) -> Array:
+    """Return the code `(n, k)` of least divergence for a factor, by multiplicative updates from even codes of the right sum."""
+    sums = X.mttkrp([None, 0 * A[:, :1] + 1], 0) / (float(A.sum()) or 1.0)
+    return joint_factorization(
+        [KullbackLeibler(X)],
+        sums + 0 * A[:1],
+        [A],
+        solver="mu",
+        penalties=Penalties(l1, l2),
+        max_iter=CODE_SWEEPS,
+        tol=CODE_TOL,
+        train_factors=False,
+    ).S

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hntf.arrays import Array
 from hntf.data import Data
 from hntf.fitting.blas import blas_threads_for
 from hntf.fitting.fit import Fit, Settings
-from hntf.fitting.objective import Objective
+from hntf.fitting.objective import Objective, flattened
 from hntf.fitting.optimizers import STEPS
 from hntf.fitting.progress import History
 from hntf.fitting.stopping import Evaluation, Minimum, relative_projected_gradient
@@ -18,12 +17,15 @@ from hntf.hierarchies import Model
 from hntf.losses import Loss
 from hntf.losses.targets import Labels
 
+START_SAMPLES = 5000
+"""Samples, at least, that a start is drawn from."""
+
 HALVINGS = 5
 """How often the rate is halved, each time an epoch lowers the mean loss too little, before a fit ends."""
 
 
 class BatchTrainer:
-    """The state of a training: the point `x` and the method that moves it, one projected step a batch.
+    """The state of a training: the point `x`, the method that moves it one projected step a batch, and the losses so far.
 
     Parameters
     ----------
@@ -38,21 +40,18 @@ class BatchTrainer:
     def __init__(self, model: Model, solver: str, learning_rate: float | None, *, simplex: bool = False) -> None:
         self.model = model
         self.simplex = simplex
-        self.n_steps = 0
-        self.x: Array | None = None
-        self._solver, self._rate = solver, learning_rate
+        self.x = flattened(model.factors)
+        self.values: list[float] = []
+        self._method = STEPS[solver](self.x, learning_rate)
 
     def step(self, loss: Loss, data: Data, labels: Labels | None = None) -> Evaluation:
         """Take one step on a batch; return the evaluation before it."""
         objective = Objective(loss, self.model, data, labels, simplex=self.simplex)
-        if self.x is None:
-            self.x = objective.start
-            self._method = STEPS[self._solver](self.x, self._rate)
         at = objective(self.x)
-        x = self.x + self._method(self.n_steps, at.gradient)
+        x = self.x + self._method(len(self.values), at.gradient)
         self.x = x * (x > 0) + 0.0
         self.model = objective.model_at(self.x)
-        self.n_steps += 1
+        self.values.append(at.value)
         return at
 
     def halve_rate(self) -> None:
@@ -109,7 +108,3 @@ def fit_minibatch(
     converged = halvings == HALVINGS
     minimum = Minimum(trainer.x, n_epochs, converged, "loss no longer falls" if converged else "max_iter reached")
     return Fit(trainer.model, minimum, history.close())
-
-
-START_SAMPLES = 5000
-"""Samples, at least, that a start is drawn from."""

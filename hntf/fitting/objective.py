@@ -13,6 +13,11 @@ from hntf.losses import Loss
 from hntf.losses.targets import Labels
 
 
+def flattened(factors: list[Array]) -> Array:
+    """Return factors as one vector."""
+    return backend_of(factors[0]).concatenate([factor.reshape(-1) for factor in factors])
+
+
 class Objective:
     """`x ↦ loss(factors) / ‖X‖²` and its gradient; every evaluation starts its support searches from the last one's.
 
@@ -42,11 +47,7 @@ class Objective:
     @property
     def start(self) -> Array:
         """The starting point."""
-        return self.flatten(self.model.factors)
-
-    def flatten(self, factors: list[Array]) -> Array:
-        """Return the factors as one vector."""
-        return backend_of(factors[0]).concatenate([factor.reshape(-1) for factor in factors])
+        return flattened(self.model.factors)
 
     def split(self, x: Array) -> list[Array]:
         """Return the vector `x` as matrices of the shapes of the factors."""
@@ -71,4 +72,4 @@ class Objective:
             sums = [on_simplex(U)[1] for U in self.split(x)]
             dfactors = list(map(on_simplex_pullback, model.factors, sums, dfactors))
         self.n_evaluations += 1
-        return Evaluation(x, self.scale * value, self.scale * self.flatten(dfactors))
+        return Evaluation(x, self.scale * value, self.scale * flattened(dfactors))

@@ -11,7 +11,7 @@ from hntf.data import Data
 from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls
 from hntf.fitting.blas import blas_threads_for
 from hntf.fitting.initializers.single_level import screened_start
-from hntf.fitting.progress import History
+from hntf.fitting.sweeps import SweepCallback, best_of_starts
 
 
 class SweepSettings(NamedTuple):
@@ -31,20 +31,20 @@ def fit_alternating(
 
     `alternate` is `alternating_nnls` or `alternating_tucker`, and `rank` the largest.
     """
-    fits = []
+
+    def fit(callback: SweepCallback) -> Any:
+        update = UPDATES[settings.solver]
+        return alternate(data, start(), sweeps=settings.max_iter, tol=settings.tol, update=update, callback=callback)
+
     with blas_threads_for(data, rank):
-        for run in range(settings.n_init):
-            history = History(settings.max_iter, verbose=settings.verbose, title=f"fit {run + 1}/{settings.n_init}")
-            found = alternate(
-                data,
-                start(),
-                sweeps=settings.max_iter,
-                tol=settings.tol,
-                update=UPDATES[settings.solver],
-                callback=lambda sweep, error, history=history: history.sweep(sweep, error**2),
-            )
-            fits.append((found, history.close()["loss"]))
-    return min(fits, key=lambda fit: fit[0].error)
+        return best_of_starts(
+            fit,
+            n_init=settings.n_init,
+            max_iter=settings.max_iter,
+            verbose=settings.verbose,
+            cost=lambda found: found.error,
+            loss=lambda error: error**2,
+        )
 
 
 def fit_screened_cp(data: Data, rank: int, settings: SweepSettings, random_state: np.random.RandomState) -> SingleLevel:

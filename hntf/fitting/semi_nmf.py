@@ -10,8 +10,6 @@ IEEE Trans. Pattern Anal. Mach. Intell.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
-from operator import matmul
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +19,15 @@ from hntf.arrays import Array, from_numpy, to_numpy
 from hntf.data import Data, DenseData
 from hntf.fitting.divergences import Frobenius
 from hntf.fitting.initializers.nndsvd import truncated_svd
+from hntf.fitting.sweeps import sweep_until
+from hntf.hierarchies.products import chain, decoded_code
 from hntf.least_squares.gram import apply_gram
 
 OFFSET = 0.2
 """What is added to the indicators of clusters, with which a fit starts (Ding, Li, Jordan)."""
+
+NOISE = 0.05
+"""Size of the random part of dictionaries at a start, relative to their columns: it parts columns that are alike."""
 
 LEVEL_SWEEPS, LEVEL_TOL = 200, 1e-5
 """Of a level by itself, where all start."""
@@ -43,34 +46,32 @@ class SemiFit(NamedTuple):
 def deep_semi_nmf(
     data: Data,
     factors: Sequence[Array],
-    codes: Sequence[Array],
+    S: Array,
     *,
     max_iter: int,
     tol: float,
     callback: Callable[[int, float], None] | None = None,
 ) -> SemiFit:
-    """Update every factor and code in turn on `½‖X − S_L (A_1 … A_L)ᵀ‖²`, until a sweep lowers it by less than `tol`, relatively.
+    """Update factors and top code in turn on `½‖X − S_L (A_1 … A_L)ᵀ‖²`, until a sweep lowers it by less than `tol`, relatively.
 
-    `A_l` is the exact minimiser for the code of level l rebuilt from above, `S_l` takes a multiplicative step for the factors up to
-    its level; only the code of the top is part of the cost.
+    `A_l` is the exact minimiser for the code of level l rebuilt from above, then `S_L` takes a multiplicative step. Codes of
+    levels below are no part of the cost.
     """
-    factors, S = list(factors), codes[-1]
+    factors = list(factors)
     term = Frobenius(data)
-    cost = float("inf")
-    for sweep in range(1, max_iter + 1):
+
+    def sweep() -> float:
+        nonlocal S
         for level in range(len(factors)):
-            rebuilt = reduce(lambda code, A: code @ A.T, reversed(factors[level + 1 :]), S)
+            rebuilt = decoded_code(S, factors[level + 1 :])
             target = data.mttkrp([rebuilt, None], 1) @ pseudo_inverse(rebuilt.T @ rebuilt)
-            below = reduce(matmul, factors[:level]) if level else None
-            factors[level] = target if below is None else pseudo_inverse(below) @ target
-        product = reduce(matmul, factors)
+            factors[level] = pseudo_inverse(chain(factors[:level])[-1]) @ target if level else target
+        product = chain(factors)[-1]
         S = semi_update(*term.normal_equations(S, product, 0), S)
-        previous, cost = cost, term.value(S, product)
-        if callback is not None:
-            callback(sweep, cost)
-        if previous - cost <= tol * abs(cost):
-            return SemiFit(factors, S, cost, sweep, True)
-    return SemiFit(factors, S, cost, max_iter, False)
+        return term.value(S, product)
+
+    ended = sweep_until(sweep, max_iter=max_iter, tol=tol, callback=callback)
+    return SemiFit(factors, S, *ended)
 
 
 def semi_update(G: Array, C: Array, S: Array) -> Array:
@@ -84,20 +85,31 @@ def _positive(Z: Array) -> Array:
     return Z * (Z > 0) + 0.0
 
 
-def semi_levels(
-    data: Data, ranks: Sequence[int], random_state: np.random.RandomState
-) -> tuple[list[Array], list[Array]]:
-    """Return factors and codes of a semi-NMF of the data, of its codes, and so on."""
-    factors, codes = [], []
+def semi_levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> tuple[list[Array], Array]:
+    """Return the factors of a semi-NMF of the data, of its codes, and so on, and the last code."""
+    factors = []
     level = data
     for rank in ranks:
-        start = clustered_code(level, rank, random_state)
-        A = 0 * level.mttkrp([start, None], 1)
-        fit = deep_semi_nmf(level, [A], [start], max_iter=LEVEL_SWEEPS, tol=LEVEL_TOL)
+        S = clustered_code(level, rank, random_state)
+        A = 0 * level.mttkrp([S, None], 1)
+        fit = deep_semi_nmf(level, [A], S, max_iter=LEVEL_SWEEPS, tol=LEVEL_TOL)
         factors.append(fit.factors[0])
-        codes.append(fit.S)
         level = DenseData(fit.S)
-    return factors, codes
+    return factors, fit.S
+
+
+def start_dictionaries(
+    data: Data, ranks: Sequence[int], random_state: np.random.RandomState
+) -> list[tuple[Array, Array]]:
+    """Return the positive and negative parts of dictionaries from a semi-NMF of the data, of its codes, and so on."""
+    factors, _ = semi_levels(data, ranks, random_state)
+    pairs = []
+    for D in factors:
+        entries = to_numpy(D)
+        scale = np.sqrt((entries**2).mean(axis=0))
+        entries = entries / (scale + (scale == 0)) + NOISE * random_state.standard_normal(entries.shape)
+        pairs.append(tuple(from_numpy(np.maximum(sign * entries, 0.0), data.prototype) for sign in (1, -1)))
+    return pairs
 
 
 def clustered_code(data: Data, rank: int, random_state: np.random.RandomState) -> Array:

@@ -10,10 +10,11 @@ import numpy as np
 from hntf.arrays import Array
 from hntf.data import Data
 from hntf.data.protocol import matricised
-from hntf.fitting.alternating import ErrorCallback, exact_update
+from hntf.fitting.alternating import exact_update
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.single_level import best_single_level
 from hntf.fitting.scaling import with_unit_columns
+from hntf.fitting.sweeps import SweepCallback
 from hntf.layers import NNLSLayer
 from hntf.least_squares.gram import squared_error_in_gram_form
 from hntf.maps import ModeProduct
@@ -58,7 +59,7 @@ def alternating_tucker(
     sweeps: int,
     tol: float = 0.0,
     update: Callable[..., tuple[Array, Array | None]] = exact_update,
-    callback: ErrorCallback | None = None,
+    callback: SweepCallback | None = None,
 ) -> Tucker:
     """Solve for the core, exactly, and update the factor of each mode in turn, until a sweep gains less than `tol`, relatively.
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from hntf.arrays import Array, backend_of
 from hntf.fitting.divergences import Frobenius
-from hntf.fitting.joint import multiplied
+from hntf.fitting.joint import multiplier
+from hntf.fitting.sweeps import SweepCallback, sweep_until
 from hntf.hierarchies.pooled import Pooling, carried_up, decoded
 
 CODE_SWEEPS = 300
@@ -71,25 +72,23 @@ def up_propagation(
     *,
     max_iter: int,
     tol: float,
-    callback: Callable[[int, float], None] | None = None,
+    callback: SweepCallback | None = None,
 ) -> Propagated:
     """Update the code of the top, then every factor and that of the labels, until a sweep lowers the cost by less than `tol`."""
     at = Parts(list(factors), S, label_factor)
-    cost = float("inf")
-    for sweep in range(1, max_iter + 1):
+
+    def sweep() -> float:
+        nonlocal at
         at = _with_new_code(network, at)
         for level in range(len(factors), 0, -1):
             at = _with_new_factor(network, at, level)
         if network.labels is not None:
-            at = at._replace(
-                label_factor=multiplied(at.label_factor, *network.labels.split_gradient(at.S, at.label_factor, 1))
-            )
-        previous, cost = cost, _cost(network, at)
-        if callback is not None:
-            callback(sweep, cost)
-        if previous - cost <= tol * abs(cost):
-            return Propagated(at, cost, sweep, True)
-    return Propagated(at, cost, max_iter, False)
+            B = at.label_factor
+            at = at._replace(label_factor=B * multiplier(*network.labels.split_gradient(at.S, B, 1)))
+        return _cost(network, at)
+
+    ended = sweep_until(sweep, max_iter=max_iter, tol=tol, callback=callback)
+    return Propagated(at, *ended)
 
 
 def propagated_code(network: Network, factors: Sequence[Array], S: Array) -> Array:
@@ -98,7 +97,7 @@ def propagated_code(network: Network, factors: Sequence[Array], S: Array) -> Arr
     costs = _costs_of_samples(network, at)
     exponents = 0 * costs + 1.0
     for _ in range(CODE_SWEEPS):
-        moved = at._replace(S=multiplied(at.S, *_parts_of_code(network, at), exponents[:, None]))
+        moved = at._replace(S=at.S * multiplier(*_parts_of_code(network, at)) ** exponents[:, None])
         after = _costs_of_samples(network, moved)
         falls = after <= costs
         tl = backend_of(S)
@@ -161,10 +160,10 @@ def _stepped(
 ) -> Parts:
     """Return the parts with `U` multiplied; through a nonlinear activation by a root of the ratio that lowers the cost."""
     if network.pooling.activation == "identity":
-        return replaced(multiplied(U, *parts))
+        return replaced(U * multiplier(*parts))
     before, exponent = _cost(network, at), 1.0
     while exponent > SMALLEST_EXPONENT:
-        moved = replaced(multiplied(U, *parts, exponent))
+        moved = replaced(U * multiplier(*parts) ** exponent)
         if _cost(network, moved) <= before:
             return moved
         exponent *= 0.5

@@ -54,7 +54,7 @@ class Pooling(NamedTuple):
     def expanded(self, P: Array, shares: Array | None) -> Array:
         """Return `ρ†(P)`, `(n, k)`; with no shares given, those of a group are alike."""
         values = ACTIVATIONS[self.activation].inverse(P)
-        repeated = (values[:, :, None] + 0 * self._ones(P)).reshape(len(P), -1)
+        repeated = (values[:, :, None] * self._ones(P)).reshape(len(P), -1)
         return repeated if shares is None else shares * repeated
 
     def expanded_pullback(self, P: Array, shares: Array, dS: Array) -> Array:

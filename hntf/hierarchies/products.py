@@ -16,6 +16,13 @@ def chain(factors: Sequence[Array]) -> list[Array]:
     return products
 
 
+def decoded_code(S: Array, factors: Sequence[Array]) -> Array:
+    """Return `S A_Lᵀ ⋯ A_1ᵀ`, the code below all factors that a code above them stands for; with no factors, `S`."""
+    for A in reversed(factors):
+        S = S @ A.T
+    return S
+
+
 def chain_pullback(factors: Sequence[Array], gradients: Sequence[Array | None]) -> list[Array]:
     """Return the gradients with respect to the factors for those with respect to the products, None being zero."""
     products = chain(factors)

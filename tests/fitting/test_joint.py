@@ -7,7 +7,7 @@ from sklearn.decomposition import non_negative_factorization
 
 import hntf
 from hntf.fitting.divergences import DIVERGENCES, Frobenius, KullbackLeibler
-from hntf.fitting.joint import Penalties, joint_factorization, multiplied
+from hntf.fitting.joint import Penalties, joint_factorization, multiplier
 from tests.problems import few, seeds
 
 
@@ -121,5 +121,5 @@ def test_least_squares_updates_are_exact(rng):
 
 
 def test_a_zero_denominator_leaves_an_entry(backend):
-    U = multiplied(backend(np.array([2.0, 3.0])), backend(np.array([1.0, 0.0])), backend(np.array([4.0, 0.0])))
+    U = backend(np.array([2.0, 3.0])) * multiplier(backend(np.array([1.0, 0.0])), backend(np.array([4.0, 0.0])))
     np.testing.assert_array_equal(np.asarray(U), [0.5, 3.0])

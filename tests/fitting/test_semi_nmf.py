@@ -13,9 +13,9 @@ from tests.problems import few, seeds
 def test_the_cost_never_rises(backend, seed, ranks):
     rng = np.random.default_rng(seed)
     X = hntf.as_data(backend(rng.standard_normal((12, 7))))
-    factors, codes = semi_levels(X, ranks, np.random.RandomState(0))
+    factors, S = semi_levels(X, ranks, np.random.RandomState(0))
     costs = []
-    found = deep_semi_nmf(X, factors, codes, max_iter=30, tol=-1.0, callback=lambda _, cost: costs.append(cost))
+    found = deep_semi_nmf(X, factors, S, max_iter=30, tol=-1.0, callback=lambda _, cost: costs.append(cost))
     assert np.all(np.diff(costs) <= 1e-10 * costs[0])
     assert float(found.S.min()) >= 0
     model = found.S

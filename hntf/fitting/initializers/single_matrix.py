@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hntf.arrays import Array
 from hntf.data import Data
+from hntf.fitting.alternating import SingleLevel
 from hntf.fitting.initializers.nndsvd import nndsvd, nndsvda, nndsvdar
 from hntf.fitting.initializers.random import random
 from hntf.fitting.initializers.single_level import screened_start
@@ -18,10 +21,19 @@ FILL = 0.01
 """Part of the mean of a factor that replaces its zeros for multiplicative updates, which would keep them."""
 
 
-def matrix_start(data: Data, rank: int, init: str, random_state: np.random.RandomState) -> tuple[Array, Array]:
-    """Return the code `(n, k)` and the factor `(m, k)` of the start of a name; the code is exact for the factor."""
+def matrix_start(
+    data: Data,
+    rank: int,
+    init: str,
+    random_state: np.random.RandomState,
+    screened: Callable[..., SingleLevel] = screened_start,
+) -> tuple[Array, Array]:
+    """Return the code `(n, k)` and the factor `(m, k)` of the start of a name; the code is exact for the factor.
+
+    `screened` is how far the one that is screened is carried on.
+    """
     if init == "screened":
-        S, A = screened_start(data, rank, random_state).factors
+        S, A = screened(data, rank, random_state).factors
         return S, A
     (A,) = FACTOR_STARTS[init](data, [rank], random_state)
     return code_of(data, A), A

@@ -23,7 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import MaxAbsScaler
-from tensorly.datasets import load_covid19_serology
+from tensorly.datasets import load_covid19_serology, load_IL2data, load_indian_pines, load_kinetic
 
 import hntf
 from hntf.datasets import load_docstrings, make_hierarchical_blocks, make_hierarchical_tensor
@@ -132,6 +132,32 @@ def serology() -> Problem:
     return Problem("COVID serology", X[rows], (8, 4, 2), [np.asarray(data.ticks[0], dtype=str)[rows]])
 
 
+def il2() -> Problem:
+    """Responses of cells, a sample for each ligand and time; the labels tell one-armed from two-armed ligands."""
+    data = load_IL2data()
+    X = np.asarray(data.tensor).reshape(-1, *data.tensor.shape[2:])
+    two_armed = np.repeat([str(ligand).endswith("(Biv)") for ligand in data.ticks[0]], data.tensor.shape[1])
+    whole = ~np.isnan(X).any(axis=(1, 2))
+    rows = np.random.RandomState(0).permutation(np.flatnonzero(whole))
+    return Problem("IL-2 response", X[rows], (6, 3, 2), [two_armed[rows]])
+
+
+def kinetic() -> Problem:
+    """Fluorescence over emission, excitation and time; the samples have no labels."""
+    X = np.maximum(np.asarray(load_kinetic().tensor, dtype=float), 0.0)
+    return Problem("kinetic fluorescence", X[np.random.RandomState(0).permutation(len(X))], (6, 3, 2), [])
+
+
+def pines() -> Problem:
+    """Pixels of Indian pines whose crop is known, one in five, by crop."""
+    data = load_indian_pines()
+    # The sensor adds an offset of 1000 to every reflectance.
+    X = np.maximum(np.asarray(data.tensor) - 1000.0, 0.0).reshape(-1, 200)
+    crops = np.asarray(data.ticks[0]).reshape(-1)
+    rows = np.random.RandomState(0).permutation(np.flatnonzero(crops > 0))[::5]
+    return Problem("Indian pines", X[rows], (8, 4, 2), [crops[rows]])
+
+
 def measure(make: Callable, problem: Problem, seed: int) -> Result:
     """Fit to the even samples and classify the odd ones by their codes."""
     X, ranks = problem.X, problem.ranks
@@ -141,9 +167,11 @@ def measure(make: Callable, problem: Problem, seed: int) -> Result:
     seconds = time.perf_counter() - start
     levels = len(model.reconstruction_err_)
     codes = [[model.transform(part, level=level) for level in range(levels)] for part in (train, test)]
-    finest = problem.labels[0]
 
     def accuracy(*chosen: int) -> float:
+        if not problem.labels:
+            return np.nan
+        finest = problem.labels[0]
         scaler = MaxAbsScaler()
         inner, outer = (np.concatenate([part[level] for level in chosen], axis=1) for part in codes)
         classifier = LogisticRegression(C=10.0, max_iter=2000).fit(scaler.fit_transform(inner), finest[::2])
@@ -201,7 +229,7 @@ def plot(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="without text, digits and serology")
+    parser.add_argument("--quick", action="store_true", help="the generators alone")
     parser.add_argument("--output", type=Path, default=Path("docs/regimes"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -226,8 +254,8 @@ def main() -> None:
         )
         results += found
     if not arguments.quick:
-        results += run([digits(), text()], MATRIX_METHODS)
-        results += run([serology()], TENSOR_METHODS)
+        results += run([digits(), text(), pines()], MATRIX_METHODS)
+        results += run([serology(), il2(), kinetic()], TENSOR_METHODS)
     with (arguments.output / "results.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["data", "method", "errors", "accuracy of the last codes", "of all codes", "purity", "seconds"])

@@ -1,8 +1,10 @@
 """Estimators in the manner of scikit-learn, one file a method or family, over shared fits.
 
-`base` holds what all of them share: the public edge and the parameters of a fit; `supervised` the labels; `stack` what models
-with a stack of layers on the data share, `cp_levels` those with a CP decomposition at every level; `architecture` checks ranks
-and modes; `results` hands out TensorLy objects; `slices` codes samples by the slices of a core.
+`base` holds what all of them share: the public edge and the parameters of a fit; `supervised` the labels; `coded` codes of
+samples and their inverse. The families over it: `stack` (a stack of layers), `neural` (one that is trained), `network` (another
+trained model), `decoded` (codes found from the data at every level); beside it `cp_levels` (a CP decomposition at every level).
+`architecture` checks ranks and modes; `label_terms` holds labels as a second matrix; `results` hands out TensorLy objects;
+`slices` codes samples by the slices of a core.
 """
 
 from hntf.estimators.deep_nmf import DeepNMF

@@ -210,5 +210,7 @@ class NMF(StackEstimator):
     def _encode(self, given: Input, level: int) -> Array:
         if self.loss == "frobenius":
             return super()._encode(given, level)
+        if self.code_l1:
+            self._check_moderate(given, "with penalties")
         (A,) = self._hierarchy_like(given.data.prototype).factors
         return kullback_leibler_code(given.data, A, self.code_l1, self.code_l2)

@@ -276,6 +276,26 @@ def test_labels_of_samples(name):
         unsupervised.predict(data.X)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_cross_entropy_and_label_masks(name):
+    data = make_hierarchical_tensor(noise=0.1, random_state=0)
+    y, known = np.array(["left", "right"])[data.supergroups], np.arange(40) % 3 > 0
+    fits = []
+    for given, mask in ((np.where(known, y, None), None), (y, known)):
+        model = clone(MODELS[name]).set_params(supervision_loss="cross_entropy")
+        fits.append(model.fit(data.X, given, label_mask=mask))
+    for model in fits:
+        assert model.score(data.X, y) == 1.0
+        shares = model.predict_proba(data.X)
+        np.testing.assert_allclose(shares.sum(axis=1), 1.0)
+        np.testing.assert_array_equal(model.classes_[shares.argmax(axis=1)], y)
+    np.testing.assert_allclose(fits[0].classifier_, fits[1].classifier_)
+    for level in range(2):
+        model = clone(MODELS[name]).set_params(supervision_level=level, supervision_loss="cross_entropy")
+        assert model.fit(data.X, data.supergroups).score(data.X, data.supergroups) == 1.0
+
+
 def test_supervision_lowers_the_error_of_the_labels():
     data = make_hierarchical_tensor(noise=0.1, random_state=0)
     Y = np.eye(2)[np.random.default_rng(0).integers(0, 2, 40)]

@@ -5,10 +5,12 @@ import torch
 
 import hntf
 from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
+from hntf.fitting.fit import Settings
+from hntf.fitting.minibatch import fit_minibatch
 from hntf.fitting.objective import Objective
 from hntf.fitting.scaling import on_simplex, on_simplex_pullback
 from hntf.hierarchies.stack import dense_hierarchy
-from hntf.losses import Energy
+from hntf.losses import Energy, Penalised
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,29 @@ def test_partial_fit_takes_batches_without_labels(blocks):
     assert model.fit(blocks.X).n_iter_ > 3
     assert not hasattr(model, "classifier_")
     assert model.partial_fit(blocks.X).n_iter_ == 1
+
+
+def test_a_short_batch_bears_its_share_of_the_penalties(rng):
+    loss = Penalised(Energy(), factor_l1=1.0, factor_l2=2.0, volume=3.0)
+    stack, X = dense_hierarchy([rng.random((5, 2))]), rng.random((30, 5))
+    whole, plain = (each.value_and_grad(stack, X)[0] for each in (loss, Energy()))
+    parts = [X[:25], X[25:]]
+    sums = [
+        sum(each.for_share(len(part) / 30).value_and_grad(stack, part)[0] for part in parts)
+        for each in (loss, Energy())
+    ]
+    np.testing.assert_allclose(sums, [whole, plain])
+    seen = []
+
+    class Counted(Energy):
+        def for_share(self, share):
+            seen.append(share)
+            return self
+
+    settings = Settings("adam", 1, 0.0, 1, None, False, batch_size=25)
+    random_state = np.random.RandomState(0)
+    fit_minibatch(hntf.as_data(X), lambda data: stack, Counted(), settings, rank=2, random_state=random_state)
+    np.testing.assert_allclose(seen, [25 / 30, 5 / 30])
 
 
 def test_bad_batches_are_named(blocks):

@@ -65,8 +65,14 @@ def from_numpy(x: np.ndarray, reference: Array) -> Array:
 
 
 def in_backend_of(arrays: Sequence[Array], reference: Array) -> list[Array]:
-    """Return arrays in the backend of `reference`, as they are where they belong to it."""
-    return [x if is_torch(x) == is_torch(reference) else from_numpy(to_numpy(x), reference) for x in arrays]
+    """Return arrays in the backend and on the device of `reference`, as they are where they belong there."""
+    return [x if _same_home(x, reference) else from_numpy(to_numpy(x), reference) for x in arrays]
+
+
+def _same_home(x: Array, reference: Array) -> bool:
+    if is_torch(x) and is_torch(reference):
+        return x.device == reference.device
+    return is_torch(x) == is_torch(reference)
 
 
 def as_bool(x: Array) -> Array:

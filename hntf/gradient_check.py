@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import Array, as_float64, backend_of, from_numpy, is_torch, to_numpy
+from hntf.costs import Loss
 from hntf.data import DenseData
-from hntf.hierarchies import Hierarchy, Model
 from hntf.layers import NNLSLayer
 from hntf.least_squares.gram import apply_gram, symmetric_outer
 from hntf.least_squares.kinks import recording
-from hntf.losses import Loss
 from hntf.maps import LinearMap
+from hntf.models import Hierarchy, Trainable
 from hntf.validation import check_number, check_real_array
 
 Checkable = Callable[..., Any] | NNLSLayer | Hierarchy | LinearMap | Loss
@@ -237,7 +237,7 @@ def _map_function(linear_map: LinearMap, arrays: list[Array]) -> tuple[Callable[
 
 
 def _loss_function(loss: Loss, inputs: list[Any]) -> tuple[Callable[..., Any], list[Array]]:
-    if len(inputs) < 2 or not isinstance(inputs[0], Model):
+    if len(inputs) < 2 or not isinstance(inputs[0], Trainable):
         raise ValueError("inputs must hold a hierarchy and X (and what else value_and_grad takes)")
     hierarchy, *data = inputs
 

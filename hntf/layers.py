@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 from hntf.arrays import Array, as_float64, cast_like, identity_like
@@ -68,8 +69,16 @@ class NNLSLayer:
         self.l2 = float(l2)
 
     def with_factors(self, factors: Sequence[Array]) -> NNLSLayer:
-        """Return the same layer with other factors."""
-        return NNLSLayer(self.map.with_factors(factors), l1=self.l1, l2=self.l2)
+        """Return the same layer with other factors, trusted to be float64 matrices of the same shapes."""
+        layer = copy(self)
+        layer.map = self.map.with_factors(factors)
+        return layer
+
+    def with_l1(self, l1: float) -> NNLSLayer:
+        """Return the same layer with another penalty `λ₁`."""
+        layer = copy(self)
+        layer.l1 = l1
+        return layer
 
     def forward(self, X: Any, *, support: Array | None = None) -> tuple[Array, LayerTape]:
         """Solve for the code of every sample.

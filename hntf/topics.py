@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+
+from hntf.arrays import Array, to_numpy
+from hntf.models import Model
+from hntf.validation import check_number
 
 
 @dataclass(frozen=True)
@@ -61,40 +66,107 @@ class TopicTree:
         return "\n".join(line for root in self.roots for line in root._lines("", "", ""))
 
 
-def topic_tree(
-    factors: Sequence[np.ndarray],
-    codes: Sequence[np.ndarray],
-    components: Sequence[np.ndarray],
-    feature_names: Sequence[str],
-    n_words: int,
-) -> TopicTree:
-    """Build the tree of a fitted hierarchy.
+def named_features(feature_names: Any, mode: int | None, shape: Sequence[int], seen: Any) -> dict[int, list[str]]:
+    """Return the names of the entries of every mode that a tree shows, by mode.
 
     Parameters
     ----------
-    factors : list of arrays, `(k_{l−1}, k_l)`
-    codes : list of arrays, `(n, k_l)`
-    components : list of arrays, `(k_l, m)`
-    feature_names : sequence of str, `m` of them
-    n_words : int
-        Most words a topic shows.
+    feature_names : sequence of str, or of such sequences, or None
+        What a user gave.
+    mode : int or None
+        The one mode to show; by default all but that of the samples.
+    shape : sequence of int
+        The shape of the data, samples first.
+    seen : sequence of str or None
+        The names of the features that a fit saw.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a mode is out of range, or names do not fit the data.
     """
-    masses = [code.sum(axis=0) * rows.sum(axis=1) for code, rows in zip(codes, components, strict=True)]
+    order = len(shape)
+    if mode is not None:
+        check_number(mode, "mode", low=-order, integer=True)
+        if mode >= order:
+            raise ValueError(f"mode must be from {-order} to {order - 1}, got {mode}")
+        shown, given = [mode % order], [feature_names]
+    elif order == 2:
+        shown, given = [1], [feature_names]
+    else:
+        shown = list(range(1, order))
+        given = [None] * len(shown) if feature_names is None else list(feature_names)
+        if len(given) != len(shown) or any(isinstance(names, str) for names in given):
+            raise ValueError(
+                f"feature_names must hold {len(shown)} sequences of names, one for every mode from 1 (None for numbers)"
+            )
+    names = {}
+    for i, of_mode in zip(shown, given, strict=True):
+        if of_mode is None:
+            of_mode = seen if seen is not None and order == 2 and i == 1 else _numbers(i, order, shape[i])  # noqa: PLW2901
+        names[i] = [str(name) for name in of_mode]
+        if len(names[i]) != shape[i]:
+            raise ValueError(
+                f"feature_names must hold {shape[i]} names for the entries of mode {i}, got {len(names[i])}"
+            )
+    return names
+
+
+def _numbers(mode: int, order: int, count: int) -> list[str]:
+    prefix = {0: "sample", 1: "x" if order == 2 else "mode1:"}.get(mode, f"mode{mode}:")
+    return [f"{prefix}{i}" for i in range(count)]
+
+
+def topic_tree(
+    model: Model, codes: Sequence[Array], names: dict[int, list[str]], mode: int | None, n_words: int
+) -> TopicTree:
+    """Build the tree of a fitted model.
+
+    Parameters
+    ----------
+    model : Model
+    codes : list of arrays, `(n, k_l)`
+        Those of the samples, where the model lives.
+    names : dict
+        The names of the entries of every mode that is shown.
+    mode : int or None
+        Whose tree it is, where every mode has its own.
+    n_words : int
+        Maximum number of words that a topic shows, of every mode.
+
+    Raises
+    ------
+    ValueError
+        If every mode gathers its components for itself and none is named.
+    """
+    last = len(codes) - 1
+    of_modes = isinstance(model.memberships(last), list)
+    if mode is None and of_modes and last > 0:
+        order = len(model.memberships(last))
+        if order > 2:
+            raise ValueError(f"mode must be from 0 to {order - 1}: every mode gathers its components for itself")
+        mode = 1
+    at = None if mode is None else mode % len(model.profiles(0, codes[0]))
+    profiles = [{i: to_numpy(model.profiles(level, S)[i]) for i in names} for level, S in enumerate(codes)]
+    masses = [np.abs(to_numpy(model.masses(level, S, at))) for level, S in enumerate(codes)]
     shares = [mass / (mass.sum() or 1.0) for mass in masses]
+    parents = [
+        np.argmax(to_numpy(model.gathered_masses(level, codes[level], at)), axis=1) for level in range(1, last + 1)
+    ]
 
     def topic(level: int, index: int) -> Topic:
-        weights = components[level][index]
-        heaviest = [i for i in np.argsort(-weights, kind="stable")[:n_words] if weights[i] > 0]
         children: list[Topic] = []
         if level > 0:
-            # What a finer component gives to each coarser one, in the mass that each coarser one carries.
-            parents = np.argmax(factors[level] * codes[level].sum(axis=0), axis=1)
-            children = [topic(level - 1, int(child)) for child in np.flatnonzero(parents == index)]
-        words = [str(feature_names[i]) for i in heaviest]
+            children = [topic(level - 1, int(child)) for child in np.flatnonzero(parents[level - 1] == index)]
+        words = [word for i in names for word in _heaviest(profiles[level][i][index], names[i], n_words)]
         return Topic(level + 1, index, float(shares[level][index]), words, _by_share(children))
 
-    last = len(factors) - 1
-    return TopicTree(_by_share([topic(last, index) for index in range(len(components[last]))]))
+    return TopicTree(_by_share([topic(last, index) for index in range(len(masses[last]))]))
+
+
+def _heaviest(weights: np.ndarray, names: Sequence[str], n_words: int) -> list[str]:
+    order = np.argsort(-weights, kind="stable")[:n_words]
+    return [names[i] for i in order if weights[i] > 0]
 
 
 def _by_share(topics: list[Topic]) -> list[Topic]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from sklearn.utils import check_random_state
 
 from hntf.arrays import Array, is_torch
 
@@ -185,3 +186,10 @@ def check_ranks(n_components: Any, name: str = "n_components", *, may_grow: bool
     if not may_grow and any(upper > lower for lower, upper in pairwise(ranks)):
         raise ValueError(f"{name} must not grow from one level to the next, got {n_components!r}")
     return tuple(int(rank) for rank in ranks)
+
+
+def as_random_state(seed: Any) -> np.random.RandomState:
+    """Return the `RandomState` of a seed: an integer, a `RandomState`, a `Generator`, whose stream it goes on with, or None."""
+    if isinstance(seed, np.random.Generator):
+        return np.random.RandomState(seed.bit_generator)
+    return check_random_state(seed)

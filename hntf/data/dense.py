@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from hntf.algebra import Factors, cp_dense, unfold
 from hntf.arrays import Array, as_float64, backend_of
-from hntf.data.protocol import SMALLEST_MODEL, Data, Factors, cp_dense, matricised
+from hntf.data.protocol import SMALLEST_MODEL, Data
 from hntf.threads import matmul, transposed_matmul
 
 SMALL = 2**17
@@ -35,7 +36,7 @@ class DenseData(Data):
         flat = self.array.reshape(-1)
         return float(flat @ flat)
 
-    def extent(self) -> tuple[float, float]:
+    def minimum_and_maximum(self) -> tuple[float, float]:
         return float(self.array.min()), float(self.array.max())
 
     def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:
@@ -102,8 +103,8 @@ class DenseData(Data):
     def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> DenseData:
         return dense_ratio_gradient(ratio.array, factors, dC)
 
-    def unfolded(self, mode: int) -> DenseData:
-        return DenseData(matricised(self.array, mode).T)
+    def transposed_unfolding(self, mode: int) -> DenseData:
+        return DenseData(unfold(self.array, mode).T)
 
     def as_matrix(self) -> DenseData:
         return DenseData(self.array.reshape(self.shape[0], -1))

@@ -5,19 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cache, reduce
-from itertools import accumulate
 from operator import mul
 from typing import Any
 
 import numpy as np
 
-from hntf.arrays import Array, backend_of, from_numpy
+from hntf.algebra import Factors, fold, unfold
+from hntf.arrays import Array, from_numpy
 from hntf.least_squares.gram import Gram
 from hntf.least_squares.kronecker import KroneckerGram
-
-Factors = Sequence[Array | None]
-"""One factor a mode, `(dimension, rank)`; the entry of the mode that is computed is ignored and may be None."""
-
 
 SMALLEST_MODEL = 1e-100
 """What a model of zero counts as where data are divided by it."""
@@ -83,7 +79,7 @@ class Data(ABC):
         """How many entries a product touches: the work it takes, less the rank."""
 
     @abstractmethod
-    def extent(self) -> tuple[float, float]:
+    def minimum_and_maximum(self) -> tuple[float, float]:
         """Return the smallest and the largest entry."""
 
     @abstractmethod
@@ -147,7 +143,7 @@ class Data(ABC):
         return [None if A is None else 2 * (A @ d) for A, d in zip(factors, dG.arrays, strict=True)]
 
     @abstractmethod
-    def unfolded(self, mode: int) -> Data:
+    def transposed_unfolding(self, mode: int) -> Data:
         """Return the data as a matrix whose features are the entries of a mode, `(the other modes, d_mode)`."""
 
     @abstractmethod
@@ -160,9 +156,9 @@ class Data(ABC):
         for i, U in enumerate(factors):
             if i != mode:
                 shape = image.shape
-                product = matricised(image, i)
-                image = folded((U.T @ U) @ product, i, shape)  # type: ignore[union-attr]
-        return matricised(image, mode) @ matricised(core, mode).T
+                product = unfold(image, i)
+                image = fold((U.T @ U) @ product, i, shape)  # type: ignore[union-attr]
+        return unfold(image, mode) @ unfold(core, mode).T
 
     def blocks_of_samples(self) -> list[slice]:
         """Return slices of mode 0 whose dense blocks hold a few million entries each."""
@@ -178,34 +174,3 @@ def _same_block(ranks: tuple[int, ...]) -> np.ndarray:
     """Return 1 for pairs of columns of one model, 0 for others."""
     of_column = np.repeat(np.arange(len(ranks)), ranks)
     return (of_column[:, None] == of_column) * 1.0
-
-
-def split(U: Array, ranks: Sequence[int]) -> list[Array]:
-    """Return the columns of each of several models that stand side by side."""
-    return [U[:, end - rank : end] for rank, end in zip(ranks, accumulate(ranks), strict=True)]
-
-
-def khatri_rao(factors: Factors) -> Array:
-    """Return the Khatri–Rao product, `(d_1 ⋯ d_p, rank)`, the last factor's index fastest."""
-    return reduce(lambda product, U: (product[:, None, :] * U).reshape(-1, U.shape[1]), factors)  # type: ignore[index, union-attr]
-
-
-def cp_dense(code: Array, factors: Factors) -> Array:
-    """Return the dense tensor `[[S, U_2, …, U_N]]`."""
-    *middle, last = factors[1:]
-    shape = tuple(len(U) for U in (code, *factors[1:]))
-    # Of the two ways to split the modes, the one with the smaller Khatri–Rao product.
-    if len(code) < len(last):  # type: ignore[arg-type]
-        return (khatri_rao([code, *middle]) @ last.T).reshape(shape)  # type: ignore[union-attr]
-    return (code @ khatri_rao(factors[1:]).T).reshape(shape)
-
-
-def matricised(X: Array, mode: int) -> Array:
-    """Return the tensor as a matrix, `(d_mode, the other modes)`."""
-    return backend_of(X).moveaxis(X, mode, 0).reshape(X.shape[mode], -1)
-
-
-def folded(matrix: Array, mode: int, shape: Sequence[int]) -> Array:
-    """Return the tensor of a shape whose matricisation along a mode is given."""
-    others = [d for i, d in enumerate(shape) if i != mode]
-    return backend_of(matrix).moveaxis(matrix.reshape(shape[mode], *others), 0, mode)

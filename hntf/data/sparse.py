@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from hntf.algebra import Factors
 from hntf.arrays import Array
 from hntf.data.dense import entries_divergence
-from hntf.data.protocol import SMALLEST_MODEL, Data, Factors
+from hntf.data.protocol import SMALLEST_MODEL, Data
 
 
 class SparseData(Data):
@@ -30,7 +31,7 @@ class SparseData(Data):
     def norm_squared(self) -> float:
         return float(self.matrix.data @ self.matrix.data)
 
-    def extent(self) -> tuple[float, float]:
+    def minimum_and_maximum(self) -> tuple[float, float]:
         return float(self.matrix.data.min(initial=0.0)), float(self.matrix.data.max(initial=0.0))
 
     @property
@@ -77,7 +78,7 @@ class SparseData(Data):
     def _with_entries(self, entries: np.ndarray) -> Any:
         return scipy.sparse.csr_array((entries, self.matrix.indices, self.matrix.indptr), shape=self.shape)
 
-    def unfolded(self, mode: int) -> SparseData:
+    def transposed_unfolding(self, mode: int) -> SparseData:
         return self if mode == 1 else SparseData(self.transposed)
 
     def as_matrix(self) -> SparseData:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hntf.algebra import Factors, cp_dense, split_columns, unfold
 from hntf.arrays import Array, as_float64, backend_of
 from hntf.data.dense import DenseData, at_least_smallest, dense_ratio_gradient, entries_divergence
-from hntf.data.protocol import Data, Factors, cp_dense, matricised, split
+from hntf.data.protocol import Data
 from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import Gram, apply_gram
 from hntf.least_squares.row_grams import RowGrams
@@ -27,7 +28,7 @@ class WeightedData(Data):
     def norm_squared(self) -> float:
         return float(self.product.array.reshape(-1) @ self.array.reshape(-1))
 
-    def extent(self) -> tuple[float, float]:
+    def minimum_and_maximum(self) -> tuple[float, float]:
         return float(self.array.min()), float(self.array.max())
 
     def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:
@@ -50,7 +51,7 @@ class WeightedData(Data):
 
     def gram_products(self, factors: Factors, ranks: Sequence[int]) -> list[Array]:
         # One Gram a row of every model: those of columns of different models would only take memory.
-        models = list(zip(*(split(U, ranks) for U in factors), strict=True))
+        models = list(zip(*(split_columns(U, ranks) for U in factors), strict=True))
         return [
             backend_of(factors[0]).concatenate(
                 [apply_gram(self.gram(model, mode), model[mode]) for model in models], axis=1
@@ -85,8 +86,8 @@ class WeightedData(Data):
     def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> DenseData:
         return dense_ratio_gradient(ratio.array, factors, dC)
 
-    def unfolded(self, mode: int) -> WeightedData:
-        return WeightedData(matricised(self.array, mode).T, matricised(self.weights.array, mode).T)
+    def transposed_unfolding(self, mode: int) -> WeightedData:
+        return WeightedData(unfold(self.array, mode).T, unfold(self.weights.array, mode).T)
 
     def as_matrix(self) -> WeightedData:
         n = self.shape[0]
@@ -94,9 +95,9 @@ class WeightedData(Data):
 
     def tucker_gram(self, core: Array, factors: Factors, mode: int) -> Array:
         others = [None if i == mode else U for i, U in enumerate(factors)]
-        products = matricised(self.weights.multi_mode_dot(_column_products_by_mode(others), skip=mode), mode)
+        products = unfold(self.weights.multi_mode_dot(_column_products_by_mode(others), skip=mode), mode)
         grams = _grams_of_rows(products, [r for i, r in enumerate(core.shape) if i != mode])
-        core = matricised(core, mode)
+        core = unfold(core, mode)
         return core @ grams @ core.T
 
     def weigh(self, dX: Array) -> Any:
@@ -128,7 +129,7 @@ class WeightedData(Data):
                 gradients.append(None)
                 continue
             others = self.weights.multi_mode_dot(products, skip=mode)
-            gradients.append(_column_products_pullback(A, matricised(others, mode) @ matricised(d_products, mode).T))
+            gradients.append(_column_products_pullback(A, unfold(others, mode) @ unfold(d_products, mode).T))
         return gradients
 
     def _arrangement(self, factors: Factors) -> Arrangement:

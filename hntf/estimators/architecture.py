@@ -1,4 +1,4 @@
-"""Checks of what users say of a hierarchy: its ranks, modes and starting factors."""
+"""Checks of what users say of a hierarchy: its ranks and modes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from hntf.arrays import Array, as_float64, is_torch, to_numpy
-from hntf.estimators.base import Input
 from hntf.fitting.initializers.network import Architecture
-from hntf.validation import check_choice, check_number, check_ranks, check_real_array, check_same_home, check_shape
+from hntf.validation import check_number, check_ranks
 
 
-def check_architecture(n_components: Any, modes: Any, order: int) -> Architecture:
-    """Return the network that `n_components` and `modes` describe for a tensor of an order.
+def check_architecture(n_components: Any, modes: Any, shape: tuple[int, ...]) -> Architecture:
+    """Return the network that `n_components` and `modes` describe for a tensor of a shape.
 
     Raises
     ------
@@ -37,11 +35,11 @@ def check_architecture(n_components: Any, modes: Any, order: int) -> Architectur
             raise ValueError(
                 "modes must be None where the first level is a CP: they are the modes that Tucker levels compress"
             )
-        return Architecture((), (), check_ranks(levels))
+        return Architecture(shape, (), (), check_ranks(levels))
     tucker = [check_ranks_of_modes(level, levels[0]) for level in levels[:count]]
     if any(b > a for lower, upper in pairwise(tucker) for a, b in zip(lower, upper, strict=True)):
         raise ValueError(f"n_components must not grow from one level to the next in any mode, got {n_components!r}")
-    checked = check_modes(modes, len(tucker[0]), order)
+    checked = check_modes(modes, len(tucker[0]), len(shape))
     dense = check_ranks(levels[count:]) if len(levels) > count else ()
     if dense and 0 in checked:
         raise ValueError(
@@ -49,7 +47,7 @@ def check_architecture(n_components: Any, modes: Any, order: int) -> Architectur
         )
     if dense and dense[0] > np.prod(tucker[-1]):
         raise ValueError(f"n_components must not grow from one level to the next, got {n_components!r}")
-    return Architecture(checked, tuple(tucker), tuple(dense))
+    return Architecture(shape, checked, tuple(tucker), tuple(dense))
 
 
 def check_ranks_of_modes(ranks: Any, first: Any) -> tuple[int, ...]:
@@ -86,21 +84,3 @@ def check_mode(mode: Any, order: int, name: str) -> int:
     if mode >= order:
         raise ValueError(f"{name} must be from {-order} to {order - 1} for data of order {order}, got {mode}")
     return int(mode) % order
-
-
-def check_init(init: Any, names: Sequence[str], shapes: Sequence[tuple[int, int]], given: Input) -> list[Array] | None:
-    """Return the starting factors that a user gave, of these shapes, where the data are worked on; None for a start by name."""
-    if isinstance(init, str):
-        check_choice(init, "init", names)
-        return None
-    if isinstance(init, np.ndarray) or is_torch(init) or not isinstance(init, Sequence):
-        raise TypeError(f"init must be the name of a start or a list of factors, got {type(init).__name__}")
-    if len(init) != len(shapes):
-        raise ValueError(f"init must hold {len(shapes)} factors, of shapes {list(shapes)}; got {len(init)}")
-    factors = []
-    for i, (A, shape) in enumerate(zip(init, shapes, strict=True)):
-        A = check_real_array(A, f"init[{i}]", orders=(2,), nonnegative=True)  # noqa: PLW2901
-        check_shape(A, f"init[{i}]", shape, "what it maps to × components")
-        check_same_home({f"init[{i}]": A, "X": given.prototype})
-        factors.append(as_float64(A) if is_torch(given.data.prototype) else to_numpy(as_float64(A)))
-    return factors

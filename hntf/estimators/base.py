@@ -1,26 +1,26 @@
-"""What all estimators share: the public edge, the parameters of a fit, and the report of how it went."""
+"""What all estimators share: the public edge, the one model that a fit leaves, and everything that is told of it."""
 
 from __future__ import annotations
 
 import numbers
-import warnings
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import scipy.sparse
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import validate_data
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hntf.arrays import Array, as_float64, host_view, is_torch
+from hntf.arrays import Array, as_float64, backend_of, cast_like, host_view, in_backend_of, is_torch, to_numpy
+from hntf.costs.targets import Labels
 from hntf.data import Data, as_data
-from hntf.fitting.fit import Fit, Settings
-from hntf.losses import Energy, LayerCentric, Loss, Reconstruction
+from hntf.estimators.results import arrays_in, cast_nested, in_container
+from hntf.fitting.loop import Settings, Solution
+from hntf.fitting.report import Callback
+from hntf.models import Model
+from hntf.topics import TopicTree, named_features, topic_tree
 from hntf.validation import check_choice, check_number, check_real_array, check_same_home
-
-LOSSES = {"energy": Energy, "data-centric": Energy, "layer-centric": LayerCentric, "reconstruction": Reconstruction}
-"""The losses of the data, by name."""
 
 MODERATE = (1e-50, 1e50)
 """Largest entries of `X` whose fourth powers stay far from overflow and underflow; others are scaled for the fit."""
@@ -47,29 +47,27 @@ class Input(NamedTuple):
     scale: float
 
 
-def _on_host(x: Any) -> Any:
-    """Return a NumPy view of a tensor in CPU memory, and anything else as it is."""
-    if not is_torch(x):
-        return x
-    if str(x.dtype) == "torch.bfloat16":  # NumPy has no such type
-        x = x.float()
-    host = host_view(x)
-    return x if host is None else host
+class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+    """Base of all estimators: it checks data, keeps the model that a subclass's `_fit` finds, and answers for it.
 
+    Attributes
+    ----------
+    model_ : Model
+        What the fit found; all else follows from it and the codes of the samples.
+    codes_ : list of arrays, `(n, k_l)`
+        What the samples are made of, level by level.
+    """
 
-def _if_array(x: Any) -> Any:
-    return None if isinstance(x, str) else x
-
-
-class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Base of all estimators: checks of the data and of the parameters that they share."""
-
+    model_: Model
+    codes_: list[Array]
     max_iter: int
     tol: float
     n_init: int
     verbose: bool | int
-    solver: str
-    learning_rate: float | None
+    callback: Callback | None
+    solver = "anls"
+    learning_rate: float | None = None
+    output_level: int | str = -1
 
     _takes_signs = False
     """Whether data may be negative."""
@@ -77,6 +75,232 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     _matrices_only = False
     _for_tensors = ""
     """Of a method for matrices, the name of the one to take for tensors."""
+
+    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
+        """Fit all levels to the data.
+
+        Parameters
+        ----------
+        X : array, tensor or scipy.sparse matrix, `(n, m)` or `(n, d_2, …, d_N)`
+            Samples along mode 0; nonnegative, but for the methods that take data of any sign. A sparse matrix is never made
+            dense; a tensor is fitted on its device.
+        y : ignored
+            For scikit-learn's conventions.
+        mask : bool array, shape of `X`, or "nan", optional
+            True where an entry is observed; `"nan"` takes the entries that are not NaN. For dense `X`, as are weights.
+        weights : array, shape of `X`, optional
+            Nonnegative weights of the squared residuals.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or `X` is not as described; the message names it.
+        """
+        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        self._fit(given, None)
+        return self
+
+    @abstractmethod
+    def _fit(self, given: Input, labels: Labels | None) -> None:
+        """Check the parameters, fit to checked data and labels, and call `_keep`."""
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit to `X` and return the codes of its samples, as `transform` does; takes what `fit` takes."""
+        data_params = {name: value for name, value in fit_params.items() if name in ("mask", "weights")}
+        return self.fit(X, y, **fit_params).transform(X, **data_params)
+
+    # What a fit leaves.
+
+    def _keep(
+        self, model: Model, given: Input, solution: Solution, codes: Sequence[Array] | None = None
+    ) -> list[Array]:
+        """Keep a model, and how the fit went; return the codes of the samples, in the units of the data.
+
+        `codes` are those that the fit found, where they are not what the model gives the samples.
+        """
+        found = model.codes_of_levels(given.data) if codes is None else list(codes)
+        self.reconstruction_err_ = np.array(model.errors(given.data, found))
+        self.model_ = model.in_units(1.0 / given.scale)
+        in_units = [S / given.scale for S in found]
+        self.codes_ = [cast_like(S, given.prototype) for S in in_units]
+        # A start that cannot be bettered counts as an iteration, as scikit-learn has it.
+        self.n_iter_ = max(1, solution.n_iter)
+        self.history_ = solution.history
+        solution.warn_unless_converged(self.tol)
+        return in_units
+
+    @property
+    def n_levels_(self) -> int:
+        """The number of levels."""
+        check_is_fitted(self, "model_")
+        return self.model_.n_levels
+
+    @property
+    def factors_(self) -> list[Any]:
+        """The parameters of the method."""
+        check_is_fitted(self, "model_")
+        return cast_nested(list(self.model_.parameters), self.codes_[0])
+
+    @property
+    def components_(self) -> list[Any]:
+        """What a unit of each component looks like, level by level."""
+        check_is_fitted(self, "model_")
+        profiles = [self.model_.profiles(level, self._code(level)) for level in range(self.n_levels_)]
+        shown = [level[1] for level in profiles] if len(self.feature_shape_) == 1 else profiles
+        return cast_nested(shown, self.codes_[0])
+
+    @property
+    def memberships_(self) -> list[Any]:
+        """How the components of each level gather into those of the next, level by level; the identity at level 0."""
+        check_is_fitted(self, "model_")
+        return cast_nested([self.model_.memberships(level) for level in range(self.n_levels_)], self.codes_[0])
+
+    @property
+    def sparsity_(self) -> dict[str, np.ndarray]:
+        """The fraction of zeros in the codes of every level and in every factor: `"codes"` and `"factors"`."""
+        parts = {"codes": self.codes_, "factors": arrays_in(self.factors_)}
+        return {name: np.array([float(np.mean(to_numpy(x) == 0)) for x in part]) for name, part in parts.items()}
+
+    def _code(self, level: int) -> Array:
+        """Return the codes of the training samples at a level where the model lives, float64."""
+        S = as_float64(self.codes_[level])
+        return in_backend_of([S], arrays_in(list(self.model_.parameters))[0])[0]
+
+    def _level_and_code(self, level: Any) -> tuple[int, Array]:
+        check_is_fitted(self, "model_")
+        level = level_index(level, self.n_levels_)
+        return level, self._code(level)
+
+    # Samples to codes and back.
+
+    def transform(self, X: Any, level: int | str | None = None, *, mask: Any = None, weights: Any = None) -> Any:
+        """Return the codes of samples at a level, from their features alone.
+
+        Parameters
+        ----------
+        X : array, tensor or sparse matrix, `(n, …)`
+            As in `fit`, of the features that were fitted.
+        level : int or "all", optional
+            From 0, the finest; -1 is the last; `"all"` puts the codes of all levels side by side. By default `output_level`.
+        mask, weights
+            As in `fit`.
+
+        Returns
+        -------
+        array, `(n, k_l)`
+            In the backend and floating dtype of `X`, or in the container that `set_output` asks for.
+        """
+        codes, level = self._encoded(X, level, mask=mask, weights=weights)
+        return in_container(codes, X, self.get_feature_names_out(level=level), self)
+
+    def _encoded(self, X: Any, level: Any, *, mask: Any, weights: Any) -> tuple[Array, Any]:
+        """Return the codes of samples as an array, and the level as an index or `"all"`."""
+        check_is_fitted(self, "model_")
+        level = self._checked_level(level)
+        given = self._validated(X, mask=mask, weights=weights)
+        model = self._model_for(given)
+        if level == "all":
+            S = backend_of(given.data.prototype).concatenate(model.encode_levels(given.data), axis=1)
+        else:
+            S = model.encode(given.data, level)
+        return cast_like(S / given.scale, given.prototype), level
+
+    def _model_for(self, given: Input) -> Model:
+        return self.model_.to(given.data.prototype).in_units(given.scale)
+
+    def _checked_level(self, level: Any) -> Any:
+        """Return a level, by default `output_level`, as an index from 0 or `"all"`."""
+        name, level = ("output_level", self.output_level) if level is None else ("level", level)
+        return level if isinstance(level, str) and level == "all" else level_index(level, self.n_levels_, name=name)
+
+    def inverse_transform(self, S: Array, level: int | str | None = None) -> Array:
+        """Return the data that codes of a level stand for, in the shape of the data.
+
+        Parameters
+        ----------
+        S : array, `(n, k_l)`
+        level : int or "all", optional
+            As in `transform`; of all levels side by side the finest one is taken, which is closest to the data.
+
+        Returns
+        -------
+        array, `(n, …)`
+            In the backend and floating dtype of `S`.
+        """
+        check_is_fitted(self, "model_")
+        given = self._checked_level(level)
+        S = check_real_array(S, "S", orders=(2,))
+        ranks = [code.shape[1] for code in self.codes_]
+        k = sum(ranks) if given == "all" else ranks[given]
+        if S.shape[1] != k:
+            raise ValueError(f"S must have shape (n, {k}) at level {given}, got {tuple(S.shape)}")
+        index = 0 if given == "all" else given
+        return cast_like(self.model_.to(S).decode(as_float64(S)[:, : ranks[index]], index), S)
+
+    def get_feature_names_out(self, input_features: Any = None, *, level: int | str | None = None) -> np.ndarray:
+        """Return the names of the columns that `transform` gives at a level, by default at `output_level`.
+
+        They are the name of the class in lower case, the level where there are several, and the number of the component.
+        """
+        check_is_fitted(self, "model_")
+        chosen = self._checked_level(level)
+        prefix = type(self).__name__.lower()
+        names: list[str] = []
+        for i in range(self.n_levels_) if chosen == "all" else [chosen]:
+            of_level = f"{prefix}_level{i}_" if self.n_levels_ > 1 else prefix
+            names.extend(f"{of_level}{j}" for j in range(self.codes_[i].shape[1]))
+        return np.array(names, dtype=object)
+
+    def score(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> float:
+        """Return the negative relative error of samples at the output level, from codes of their features: larger is better."""
+        return -self._error(X, mask=mask, weights=weights)
+
+    def _error(self, X: Any, *, mask: Any, weights: Any) -> float:
+        check_is_fitted(self, "model_")
+        level = self._checked_level(None)
+        given = self._validated(X, mask=mask, weights=weights)
+        model = self._model_for(given)
+        return model.errors(given.data, model.encode_levels(given.data))[-1 if level == "all" else level]
+
+    def tree(self, feature_names: Any = None, *, mode: int | None = None, n_words: int = 8) -> TopicTree:
+        """Return the tree of topics and supertopics with their words and weights.
+
+        Each topic is placed under the supertopic that receives most of its weight.
+
+        Parameters
+        ----------
+        feature_names : sequence of str, optional
+            Of a matrix the names of its features, by default those that `fit` saw, or `x0`, `x1`, …. Of a tensor the names of the
+            entries of a `mode`, or a sequence with such names, or None, for every mode from 1.
+        mode : int, optional
+            Of a tensor the mode whose tree is shown, and whose entries are the words: it must be named where every mode gathers
+            its components for itself. By default the words are the entries of all modes but that of the samples.
+        n_words : int
+            Maximum number of words that a topic shows, of every mode.
+
+        Returns
+        -------
+        TopicTree
+            Printing it draws the tree.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a name is missing or a mode must be named.
+        """
+        check_is_fitted(self, "model_")
+        check_number(n_words, "n_words", low=1, integer=True)
+        names = named_features(
+            feature_names, mode, (len(self.codes_[0]), *self.feature_shape_), getattr(self, "feature_names_in_", None)
+        )
+        codes = [self._code(level) for level in range(self.n_levels_)]
+        return topic_tree(self.model_, codes, names, mode, n_words)
+
+    # Checks.
 
     def _check_order(self, order: int) -> None:
         """Raise `ValueError` if the method does not take data of this order."""
@@ -93,14 +317,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             array = X.tocsr()
         elif not is_torch(X):
             array = check_real_array(X, "X", entries=False)
-        check_same_home(
-            {"X": np.empty(0) if scipy.sparse.issparse(X) else array, "mask": _if_array(mask), "weights": weights}
-        )
+        check_same_home({"X": np.empty(0) if scipy.sparse.issparse(X) else array, "weights": weights})
         prototype = array[:0]
         array, mask, weights = (_on_host(x) for x in (array, mask, weights))
+        if mask is not None and not isinstance(mask, str) and not scipy.sparse.issparse(array):
+            (mask,) = in_backend_of([mask if is_torch(mask) else np.asarray(mask)], array)
         as_checked = as_data(array, mask=mask, weights=weights, nonnegative=not self._takes_signs)
         self._check_shape(X, as_checked, reset=reset)
-        largest = max(map(abs, as_checked.extent()))
+        largest = max(map(abs, as_checked.minimum_and_maximum()))
         if largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
             return Input(as_checked, prototype, 1.0)
         scale = float(np.ldexp(1.0, min(-int(np.frexp(largest)[1]), LARGEST_EXPONENT)))
@@ -116,7 +340,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def _validated_data(self, data: Data, *, reset: bool) -> Input:
         """Return a data object as the input that it is, once it is known to be nonnegative and of the right shape."""
-        smallest, _ = data.extent()
+        smallest, _ = data.minimum_and_maximum()
         if smallest < 0 and not self._takes_signs:
             raise ValueError(f"Negative values in data: X contains entries down to {smallest:g}")
         # What scikit-learn asks of X here is its shape.
@@ -134,37 +358,21 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
                 f"X must have shape (n, {', '.join(map(str, self.feature_shape_))}) as in fit, got {tuple(data.shape)}"
             )
 
-    def _checked_settings(self, solvers: Sequence[str]) -> Settings:
-        """Return the parameters of the optimizer, checked."""
+    def _settings(self, solvers: Sequence[str], *, n_levels: int = 1) -> Settings:
+        """Return the parameters of a fit of so many levels, checked."""
         check_choice(self.solver, "solver", tuple(solvers))
-        self._check_iterations()
-        if self.learning_rate is not None:
-            check_number(self.learning_rate, "learning_rate", strict=True)
-        return Settings(self.solver, self.max_iter, self.tol, self.n_init, self.learning_rate, bool(self.verbose))
-
-    def _check_iterations(self) -> None:
         check_number(self.max_iter, "max_iter", low=1, integer=True)
         check_number(self.tol, "tol")
         check_number(self.n_init, "n_init", low=1, integer=True)
-
-    def _report(self, fit: Fit) -> None:
-        """Keep how a fit went, and warn where it did not converge."""
-        if not fit.minimum.converged:
-            warnings.warn(
-                f"the fit stopped after {fit.minimum.n_iter} iterations at a relative projected gradient of "
-                f"{fit.history['projected_gradient'][-1]:.1e}, above tol={self.tol:g}: {fit.minimum.message}. "
-                "Raise max_iter or tol",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        # A start that cannot be bettered counts as an iteration, as scikit-learn has it.
-        self.n_iter_ = max(1, fit.minimum.n_iter)
-        self.history_ = fit.history
-
-    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Array:
-        """Fit to `X` and return the codes of its samples at the last level, `(n, k_L)`; takes what `fit` takes."""
-        data_params = {name: value for name, value in fit_params.items() if name in ("mask", "weights")}
-        return self.fit(X, y, **fit_params).transform(X, **data_params)
+        if self.learning_rate is not None:
+            check_number(self.learning_rate, "learning_rate", strict=True)
+        if self.callback is not None and not callable(self.callback):
+            raise TypeError(f"callback must be callable, got {type(self.callback).__name__}")
+        if self.output_level != "all":
+            level_index(self.output_level, n_levels, name="output_level")
+        return Settings(
+            self.solver, self.max_iter, self.tol, self.n_init, self.learning_rate, bool(self.verbose), self.callback
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -173,8 +381,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return tags
 
 
-DATA_LOSSES = ("energy", "data-centric", "reconstruction")
-"""Those that are errors of the data: all that a model other than a `Hierarchy` has."""
+def _on_host(x: Any) -> Any:
+    """Return a NumPy view of a tensor in CPU memory, and anything else as it is."""
+    if not is_torch(x):
+        return x
+    if str(x.dtype) == "torch.bfloat16":  # NumPy has no such type
+        x = x.float()
+    host = host_view(x)
+    return x if host is None else host
 
 
 def level_index(level: Any, levels: int, *, name: str = "level") -> int:
@@ -182,27 +396,3 @@ def level_index(level: Any, levels: int, *, name: str = "level") -> int:
     if not isinstance(level, numbers.Integral) or isinstance(level, bool) or not -levels <= int(level) < levels:
         raise ValueError(f"{name} must be an integer from {-levels} to {levels - 1}, got {level!r}")
     return int(level) % levels
-
-
-def checked_code(S: Any, k: int, level: int) -> Array:
-    """Return a code `(n, k)` of a level that a user gave."""
-    S = check_real_array(S, "S", orders=(2,))
-    if S.shape[1] != k:
-        raise ValueError(f"S must have shape (n, {k}) at level {level}, got {tuple(S.shape)}")
-    return S
-
-
-def checked_loss(
-    name: str, level_weights: Sequence[float] | None, levels: int, names: Sequence[str] = tuple(LOSSES)
-) -> Loss:
-    """Return the loss of the data that the parameters `loss` and `level_weights` name, for a number of levels."""
-    check_choice(name, "loss", names)
-    if name == "reconstruction":
-        if level_weights is not None:
-            raise ValueError("level_weights must be None with loss='reconstruction', which has no weights")
-        return Reconstruction()
-    if level_weights is not None and not isinstance(level_weights, Sequence | np.ndarray):
-        raise TypeError(f"level_weights must be a sequence with one entry a level, got {level_weights!r}")
-    if level_weights is not None and len(level_weights) != levels:
-        raise ValueError(f"level_weights must have one entry a level, {levels}; got {len(level_weights)}")
-    return LOSSES[name](level_weights)

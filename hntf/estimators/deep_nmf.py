@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from hntf.arrays import Array
+from hntf.costs.label_terms import first_classifier, label_term
+from hntf.costs.squared import Frobenius
+from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
 from hntf.estimators.base import Input
-from hntf.estimators.decoded import DecodedEstimator
-from hntf.estimators.label_terms import first_classifier, label_term
-from hntf.estimators.supervised import ClassifierMixin, checked_labels
-from hntf.fitting.blas import blas_threads_for
-from hntf.fitting.divergences import Frobenius
+from hntf.estimators.starts import check_init
+from hntf.estimators.supervised import Classifier
 from hntf.fitting.initializers.single_level import best_single_level
-from hntf.fitting.initializers.single_matrix import FILL, MATRIX_STARTS, code_of, matrix_start, positive
-from hntf.fitting.progress import warn_of_iterations
+from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, matrix_start, positive
+from hntf.fitting.loop import run
+from hntf.fitting.report import Callback
 from hntf.fitting.scaling import with_unit_columns
-from hntf.fitting.sweeps import SweepCallback, best_of_starts
-from hntf.fitting.up_propagation import Network, Propagated, propagated_code, up_propagation
-from hntf.hierarchies.pooled import ACTIVATIONS, POOLINGS, Pooling, decoded
-from hntf.hierarchies.products import chain, decoded_code
-from hntf.losses.targets import Labels
-from hntf.validation import check_choice, check_number, check_ranks
+from hntf.fitting.updates.up_propagation import Trained, UpPropagation
+from hntf.models import Pooled, Product
+from hntf.models.pooling import ACTIVATIONS, POOLINGS, Pooling
+from hntf.models.product import best_code
+from hntf.validation import as_random_state, check_choice, check_number, check_ranks
 
 
-class DeepNMF(ClassifierMixin, DecodedEstimator):
+class DeepNMF(Classifier):
     r"""Deep NMF: `X ≈ S_1 A_1ᵀ`, `ρ(S_l) ≈ S_{l+1} A_{l+1}ᵀ`, first level by level, then all factors on the cost of the whole.
 
     The pooling `ρ` is a pointwise activation of the mean or maximum over groups of components, or the identity. In the second
@@ -65,6 +63,11 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
+    output_level : int or "all"
+        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
+        all levels side by side.
+    callback : callable, optional
+        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
 
     Attributes
     ----------
@@ -100,8 +103,8 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
     (5, 4)
     """
 
-    supervision_level = -1
-    supervision_loss = "squared"
+    _matrices_only = True
+    _for_tensors = "NeuralNTF"
 
     def __init__(
         self,
@@ -117,6 +120,8 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
         supervision_weight: float = 0.1,
         random_state: Any = None,
         verbose: bool | int = False,
+        output_level: int | str = -1,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
         self.activation = activation
@@ -129,52 +134,30 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
         self.supervision_weight = supervision_weight
         self.random_state = random_state
         self.verbose = verbose
+        self.output_level = output_level
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
-        """Fit level by level, then all levels together.
-
-        Parameters
-        ----------
-        X : array, tensor or scipy.sparse matrix, `(n, m)`
-            Nonnegative. A sparse matrix is never made dense.
-        y : array, `(n,)` or `(n, p)`, optional
-            Class labels, -1 where unknown, or a nonnegative matrix of soft or multiple labels, a row of NaN where unknown.
-        mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
-        weights : array, shape of `X`, optional
-            Nonnegative weights of the squared residuals.
-        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
-            True where a label is known, besides those that are -1 or NaN.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter, `X` or `y` is not as described; the message names it.
-        """
+    def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        self._pooling = self._checked_pooling(ranks)
-        check_choice(self.init, "init", MATRIX_STARTS)
-        check_number(self.supervision_weight, "supervision_weight")
-        self._check_iterations()
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
-        labels = checked_labels(y, label_mask, given.data)
-        random_state = check_random_state(self.random_state)
-        with blas_threads_for(given.data, max(ranks)):
-            scale = Frobenius(given.data).scale
-            found, losses = best_of_starts(
-                partial(self._fit_once, given.data, ranks, labels, random_state),
-                n_init=self.n_init,
-                max_iter=self.max_iter,
-                verbose=bool(self.verbose),
-                cost=lambda fit: fit.cost,
-                loss=lambda cost: cost / scale,
-            )
-            self._keep(found, losses, labels, given)
-        return self
+        pooling = self._checked_pooling(ranks)
+        settings = self._settings(("anls",), n_levels=len(ranks))
+        self._supervised_level(len(ranks))
+        random_state = as_random_state(self.random_state)
+        inits = check_init(self.init, MATRIX_STARTS, pooled_shapes(given.data.shape[1], ranks, pooling), given)
+
+        def descent() -> UpPropagation:
+            at, shares = self._level_by_level(given.data, ranks, inits, pooling, random_state)
+            term, of_labels = Frobenius(given.data), None  # type: tuple[Frobenius, Any]
+            if labels is not None:
+                of_labels = label_term(labels, "squared", self.supervision_weight, term.scale)
+                at = at._replace(label_factor=positive(first_classifier(at.S, labels)))
+            return UpPropagation(term, of_labels, pooling, shares, at)
+
+        solution = run(descent, settings, given.data, max(ranks))
+        factors = solution.found.at.factors
+        model = Product(factors) if pooling == Pooling() else Pooled(factors, pooling)
+        self._keep(model, given, solution)
+        self._keep_classifier(labels, given)
 
     def _checked_pooling(self, ranks: Sequence[int]) -> Pooling:
         check_choice(self.activation, "activation", tuple(ACTIVATIONS))
@@ -186,67 +169,31 @@ class DeepNMF(ClassifierMixin, DecodedEstimator):
             raise ValueError(f"pool_size must divide the components of all levels but the last, got {self.pool_size}")
         return Pooling(self.activation, self.pooling, int(self.pool_size))
 
-    def _fit_once(
+    def _level_by_level(
         self,
         data: Data,
         ranks: Sequence[int],
-        labels: Labels | None,
+        inits: list[Array] | None,
+        pooling: Pooling,
         random_state: np.random.RandomState,
-        callback: SweepCallback,
-    ) -> Propagated:
-        """Fit level by level, then all factors together."""
-        level, factors, shares = data, [], []
-        codes: list[Array] = []
-        for rank in ranks:
-            if codes:
-                pooled, share = self._pooling.pooled(codes[-1])
+    ) -> tuple[Trained, list[Array]]:
+        """Return the first stage: factors and top code of an NMF of every level, and the weights of components in their groups."""
+        level, S, factors, shares = data, None, [], []
+        for i, rank in enumerate(ranks):
+            if S is not None:
+                pooled, share = pooling.pooled(S)
                 shares.append(share)
                 level = DenseData(pooled)
-            S, A = matrix_start(level, rank, self.init, random_state, screened=best_single_level)
+            if inits is None:
+                S, A, _ = matrix_start(level, rank, self.init, random_state, screened=best_single_level)
+            else:
+                S, A = best_code(level, inits[i]), inits[i]
             A, norms = with_unit_columns(A)
-            codes.append(positive(S * norms))
+            S = positive(S * norms)
             factors.append(positive(A))
-        term = Frobenius(data)
-        label_factor = None if labels is None else positive(first_classifier(codes[-1], labels))
-        of_labels: Any = None
-        if labels is not None:
-            of_labels = label_term(labels, "squared", self.supervision_weight, term.scale)
-        return up_propagation(
-            Network(term, of_labels, self._pooling, shares),
-            factors,
-            codes[-1],
-            label_factor,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            callback=callback,
-        )
+        return Trained(factors, S, None), shares
 
-    def _keep(self, found: Propagated, losses: np.ndarray, labels: Labels | None, given: Input) -> None:
-        """Set the fitted attributes."""
-        warn_of_iterations(found.converged, found.n_iter, self.tol)
-        self.n_iter_, self.history_ = found.n_iter, {"loss": losses}
-        self._keep_levels(found.parts.factors, given)
-        if found.parts.label_factor is None or labels is None:
-            self._set_classifier(None, None, given.prototype)
-        else:
-            self._set_classifier(found.parts.label_factor.T * given.scale, labels.classes, given.prototype)
 
-    def _data_of(self, S: Array, factors: Sequence[Array]) -> Array:
-        # Components of a pooled group share alike.
-        return decoded(factors, S, self._pooling, [None] * (len(factors) - 1))[0] @ factors[0].T
-
-    def _code(self, data: Data, factors: Sequence[Array]) -> tuple[Array, Array]:
-        if self._pooling == Pooling():
-            S = code_of(data, chain(factors)[-1])
-            return S, decoded_code(S, factors[1:])
-        S = code_of(data, factors[0])
-        shares = []
-        for A in factors[1:]:
-            pooled, share = self._pooling.pooled(S)
-            shares.append(share)
-            S = code_of(DenseData(pooled), A)
-        network = Network(Frobenius(data), None, self._pooling, shares)
-        # Zeros are filled sample by sample: a code must not depend on what else is coded.
-        means = S.mean(1)[:, None]
-        S = propagated_code(network, factors, S + (S == 0) * FILL * means)
-        return S, decoded(factors, S, self._pooling, shares)[0]
+def pooled_shapes(m: int, ranks: Sequence[int], pooling: Pooling) -> list[tuple[int, int]]:
+    """Return the shapes of the factors of a network with pooling on `m` features."""
+    return list(zip([m, *(rank // pooling.size for rank in ranks)], ranks, strict=False))

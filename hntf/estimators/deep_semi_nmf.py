@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
-from sklearn.utils import check_random_state
-
-from hntf.arrays import Array
-from hntf.data import Data
+from hntf.costs.targets import Labels
 from hntf.data.weighted import WeightedData
-from hntf.estimators.decoded import DecodedEstimator
-from hntf.fitting.blas import blas_threads_for
-from hntf.fitting.divergences import Frobenius
-from hntf.fitting.initializers.single_matrix import code_of
-from hntf.fitting.progress import warn_of_iterations
-from hntf.fitting.semi_nmf import SemiFit, deep_semi_nmf, semi_levels
-from hntf.fitting.sweeps import SweepCallback, best_of_starts
-from hntf.hierarchies.products import chain, decoded_code
-from hntf.validation import check_ranks
+from hntf.estimators.base import Estimator, Input
+from hntf.estimators.starts import check_init, level_shapes
+from hntf.fitting.loop import run
+from hntf.fitting.report import Callback
+from hntf.fitting.updates.semi_nmf import SemiUpdates, semi_code, semi_levels
+from hntf.models import Product
+from hntf.validation import as_random_state, check_ranks
 
 
-class DeepSemiNMF(DecodedEstimator):
+class DeepSemiNMF(Estimator):
     r"""Deep semi-NMF, `X ≈ S_L (A_1 … A_L)ᵀ` with `S_L ≥ 0`, and `X` and all `A_l` of any sign.
 
     It starts from a semi-NMF of the data, of its codes, and so on. Then in turn, level by level, `A_l ← Ψ† Xᵀ (S̃_l)†ᵀ` with `Ψ =
@@ -36,8 +31,10 @@ class DeepSemiNMF(DecodedEstimator):
     ----------
     n_components : int or tuple of int
         The number of components of each level, finest first; it must not grow.
+    init : {"levels"} or list of arrays
+        Where the fit starts: at a semi-NMF of the data, of its codes, and so on, or at given factors `[A_1, …, A_L]` of any sign.
     max_iter : int
-        Most sweeps over all levels.
+        Maximum number of sweeps over all levels.
     tol : float
         A fit ends where a sweep lowers the cost by less than this part of it.
     n_init : int
@@ -45,6 +42,11 @@ class DeepSemiNMF(DecodedEstimator):
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
+    output_level : int or "all"
+        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
+        all levels side by side.
+    callback : callable, optional
+        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
 
     Attributes
     ----------
@@ -80,74 +82,46 @@ class DeepSemiNMF(DecodedEstimator):
     """
 
     _takes_signs = True
+    _matrices_only = True
+    _for_tensors = "NeuralNTF"
 
     def __init__(
         self,
         n_components: int | Sequence[int] = (8, 4, 2),
         *,
+        init: Any = "levels",
         max_iter: int = 500,
         tol: float = 1e-5,
         n_init: int = 1,
         random_state: Any = None,
         verbose: bool | int = False,
+        output_level: int | str = -1,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
+        self.init = init
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
         self.random_state = random_state
         self.verbose = verbose
+        self.output_level = output_level
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
-        """Fit to the data.
-
-        Parameters
-        ----------
-        X : array, tensor or scipy.sparse matrix, `(n, m)`
-            Of any sign. A sparse matrix is never made dense.
-        y : ignored
-            For scikit-learn's conventions.
-        mask, weights : None
-            The method takes complete data without weights only.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or `X` is not as described; the message names it.
-        """
+    def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        self._check_iterations()
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
-        if isinstance(given.data, WeightedData):
+        settings = self._settings(("anls",), n_levels=len(ranks))
+        data = given.data
+        if isinstance(data, WeightedData):
             raise ValueError("mask and weights must be None: DeepSemiNMF takes complete data without weights")
-        random_state = check_random_state(self.random_state)
-        scale = Frobenius(given.data).scale
+        random_state = as_random_state(self.random_state)
+        shapes = level_shapes(data.shape[1], ranks)
+        factors = check_init(self.init, ("levels",), shapes, given, nonnegative=False)
 
-        def fit(callback: SweepCallback) -> SemiFit:
-            factors, S = semi_levels(given.data, ranks, random_state)
-            return deep_semi_nmf(given.data, factors, S, max_iter=self.max_iter, tol=self.tol, callback=callback)
+        def descent() -> SemiUpdates:
+            if factors is not None:
+                return SemiUpdates(data, factors, semi_code(data, factors))
+            return SemiUpdates(data, *semi_levels(data, ranks, random_state))
 
-        with blas_threads_for(given.data, max(ranks)):
-            found, losses = best_of_starts(
-                fit,
-                n_init=self.n_init,
-                max_iter=self.max_iter,
-                verbose=bool(self.verbose),
-                cost=lambda fit: fit.cost,
-                loss=lambda cost: cost / scale,
-            )
-        warn_of_iterations(found.converged, found.n_iter, self.tol)
-        self.n_iter_, self.history_ = found.n_iter, {"loss": losses}
-        self._keep_levels(found.factors, given)
-        return self
-
-    def _code(self, data: Data, factors: Sequence[Array]) -> tuple[Array, Array]:
-        S = code_of(data, chain(factors)[-1])
-        return S, decoded_code(S, factors[1:])
-
-    def _data_of(self, S: Array, factors: Sequence[Array]) -> Array:
-        return S @ chain(factors)[-1].T
+        solution = run(descent, settings, data, max(ranks))
+        self._keep(Product(solution.found.factors), given, solution)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
-from sklearn.utils import check_random_state
+import numpy as np
 
-from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
-from hntf.fitting.initializers.components import even_scales, factorized_components
-from hntf.fitting.progress import warn_of_iterations
-from hntf.fitting.restarts import fit_screened_cp
-from hntf.hierarchies import ComponentStacks
-from hntf.validation import check_ranks
+from hntf.costs.targets import Labels
+from hntf.estimators.base import Estimator, Input
+from hntf.estimators.results import cp_tensor
+from hntf.estimators.starts import check_init
+from hntf.fitting.initializers.components import factorized_components, ordered_base
+from hntf.fitting.initializers.single_level import screened_start
+from hntf.fitting.loop import Settings, Solution, run
+from hntf.fitting.report import Callback
+from hntf.fitting.updates.alternating import AlternatingCP
+from hntf.models import ComponentStacks
+from hntf.validation import as_random_state, check_ranks
 
 
-class HierarchicalNCPD(CPLevelsEstimator):
+class HierarchicalNCPD(Estimator):
     r"""Hierarchical nonnegative CP decomposition, level by level: errors of lower levels propagate, on purpose.
 
     The base is the best NCPD `[[U_1, …, U_N]]` of rank `k_0` found. Then in every mode the components are factorized by
@@ -26,17 +31,24 @@ class HierarchicalNCPD(CPLevelsEstimator):
     ----------
     n_components : tuple of int
         The rank of the base and the number of topics of each level above; it must not grow.
+    init : {"screened"}, list of arrays or CPTensor
+        Where the fit of the base starts, as in `NCPD`.
     max_iter, tol : int, float
-        Of the base, as in `NCPD`.
+        Of the fit of the base, as in `NCPD`.
     n_init : int
         Number of starts of the base, of which the best is kept.
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
+    output_level : int or "all"
+        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
+        all levels side by side.
+    callback : callable, optional
+        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
 
     Attributes
     ----------
-    factors_, codes_, components_, reconstruction_err_
+    factors_, codes_, components_, memberships_, reconstruction_err_
         As in `NeuralNCPD`.
     n_iter_ : int
         Sweeps of the base.
@@ -59,49 +71,43 @@ class HierarchicalNCPD(CPLevelsEstimator):
         self,
         n_components: int | Sequence[int] = (8, 4, 2),
         *,
+        init: Any = "screened",
         max_iter: int = 500,
         tol: float = 1e-5,
         n_init: int = 8,
         random_state: Any = None,
         verbose: bool | int = False,
+        output_level: int | str = -1,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
+        self.init = init
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
         self.random_state = random_state
         self.verbose = verbose
+        self.output_level = output_level
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
-        """Fit level by level.
+    cp_tensor = cp_tensor
 
-        Parameters
-        ----------
-        X : array or tensor of order 2 or more
-            Nonnegative, samples along mode 0.
-        y : ignored
-            For scikit-learn's conventions.
-        mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are no NaN.
-        weights : array, shape of `X`, optional
-            Nonnegative weights of the squared residuals.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or `X` is not as described; the message names it.
-        """
+    def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
-        random_state = check_random_state(self.random_state)
-        level = fit_screened_cp(given.data, ranks[0], self._cp_settings(), random_state)
-        warn_of_iterations(level.converged, level.n_iter, self.tol)
-        self.n_iter_ = level.n_iter
-        base = by_size(even_scales(level.factors))
+        settings = self._settings(("anls",), n_levels=len(ranks))
+        random_state = as_random_state(self.random_state)
+        solution = fit_base(self.init, ranks[0], settings, given, random_state)
+        base = ordered_base(solution.found.factors)
         stacks = factorized_components(base, ranks[1:], random_state)
-        self._keep_model(ComponentStacks(base, stacks), given)
-        return self
+        self._keep(ComponentStacks(base, stacks), given, solution)
+
+
+def fit_base(init: Any, rank: int, settings: Settings, given: Input, random_state: np.random.RandomState) -> Solution:
+    """Fit the CP decomposition that a hierarchy stands on, from screened random starts or from given factors."""
+    data = given.data
+    factors = check_init(init, ("screened",), [(d, rank) for d in data.shape], given)
+
+    def descent() -> AlternatingCP:
+        return screened_start(data, rank, random_state) if factors is None else AlternatingCP(data, factors)
+
+    return run(descent, settings, data, rank)

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
-from hntf.arrays import Array, cast_like
+from hntf.costs.label_terms import label_term
+from hntf.costs.squared import Frobenius
+from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
-from hntf.estimators.architecture import check_init
-from hntf.estimators.base import level_index
-from hntf.estimators.label_terms import check_label_terms, first_classifier, label_term, last_classifier
-from hntf.estimators.stack import StackEstimator
-from hntf.estimators.supervised import ClassifierMixin, checked_labels
-from hntf.fitting.divergences import Frobenius
-from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, code_of, matrix_start, positive
-from hntf.fitting.joint import SOLVERS, Joint, Term, fit_joint
-from hntf.fitting.progress import warn_of_iterations
-from hntf.fitting.restarts import SweepSettings
+from hntf.estimators.base import Input
+from hntf.estimators.starts import check_init, label_start, level_shapes, start_of_level
+from hntf.estimators.supervised import Classifier, check_label_terms
+from hntf.fitting.initializers.single_matrix import MATRIX_STARTS
+from hntf.fitting.loop import Settings, Solution, joined, run
+from hntf.fitting.report import Callback
 from hntf.fitting.scaling import with_unit_columns
-from hntf.hierarchies.products import chain
-from hntf.hierarchies.stack import dense_hierarchy
-from hntf.losses.targets import Labels
-from hntf.validation import check_choice, check_ranks
+from hntf.fitting.updates.joint import SOLVERS, JointUpdates, Term
+from hntf.models.stack import dense_hierarchy
+from hntf.validation import as_random_state, check_ranks
 
 
-class HierarchicalNMF(ClassifierMixin, StackEstimator):
+class HierarchicalNMF(Classifier):
     r"""Hierarchical NMF, level by level: `S_{l−1} ≈ S_l A_lᵀ` by an NMF of the codes of the level below, `S_0 = X`.
 
     So `X ≈ S_l (A_1 … A_l)ᵀ`, with errors that propagate upwards; at one level labels may be factorized along, as in `SSNMF`. The
@@ -52,6 +48,11 @@ class HierarchicalNMF(ClassifierMixin, StackEstimator):
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
+    output_level : int or "all"
+        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
+        all levels side by side.
+    callback : callable, optional
+        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
 
     Attributes
     ----------
@@ -105,6 +106,8 @@ class HierarchicalNMF(ClassifierMixin, StackEstimator):
         supervision_loss: str = "squared",
         random_state: Any = None,
         verbose: bool | int = False,
+        output_level: int | str = -1,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
         self.solver = solver
@@ -117,77 +120,45 @@ class HierarchicalNMF(ClassifierMixin, StackEstimator):
         self.supervision_loss = supervision_loss
         self.random_state = random_state
         self.verbose = verbose
+        self.output_level = output_level
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
-        """Fit level by level.
-
-        Parameters
-        ----------
-        X : array, tensor or scipy.sparse matrix, `(n, m)`
-            Nonnegative. A sparse matrix is never made dense.
-        y : array, `(n,)` or `(n, p)`, optional
-            Class labels, -1 where unknown, or a nonnegative matrix of soft or multiple labels, a row of NaN where unknown.
-        mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
-        weights : array, shape of `X`, optional
-            Nonnegative weights of the squared residuals.
-        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
-            True where a label is known, besides those that are -1 or NaN.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter, `X` or `y` is not as described; the message names it.
-        """
+    def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        check_choice(self.solver, "solver", SOLVERS)
-        check_label_terms(self.supervision_loss, self.supervision_weight, self.solver)
-        self._check_iterations()
-        labelled = level_index(self.supervision_level, len(ranks), name="supervision_level")
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
-        labels = checked_labels(y, label_mask, given.data)
-        random_state = check_random_state(self.random_state)
-        shapes = list(zip([given.data.shape[1], *ranks], ranks, strict=False))
+        settings = self._settings(SOLVERS, n_levels=len(ranks))
+        check_label_terms(self.supervision_loss, self.solver)
+        labelled = self._supervised_level(len(ranks))
+        random_state = as_random_state(self.random_state)
+        shapes = level_shapes(given.data.shape[1], ranks)
         inits = check_init(self.init, MATRIX_STARTS, shapes, given) or [self.init] * len(ranks)
 
-        data, factors, fits, losses = given.data, [], [], []
+        data, factors, solutions = given.data, [], []
         for level, (rank, init) in enumerate(zip(ranks, inits, strict=True)):
-            of_level = labels if level == labelled else None
-            found, history = self._fit_level(data, rank, init, of_level, random_state)
-            A, norms = with_unit_columns(found.factors[0])
-            if of_level is not None:
-                self._set_classifier(last_classifier(found, norms, given.scale), of_level.classes, given.prototype)
-            data = DenseData(found.S * norms)
+            solution = self._fit_level(data, rank, init, labels if level == labelled else None, settings, random_state)
+            A, norms = with_unit_columns(solution.found.factors[0])
+            data = DenseData(solution.found.S * norms)
             factors.append(A)
-            fits.append(found)
-            losses.append(history)
-        if labels is None:
-            self._set_classifier(None, None, given.prototype)
-        self.n_iter_ = sum(fit.n_iter for fit in fits)
-        warn_of_iterations(all(fit.converged for fit in fits), self.n_iter_, self.tol)
-        self.history_ = {"loss": np.concatenate(losses)}
-        self._keep_hierarchy(dense_hierarchy(factors), given)
-        self.components_ = [cast_like(product.T, given.prototype) for product in chain(factors)]
-        return self
+            solutions.append(solution)
+        self._keep(dense_hierarchy(factors), given, joined(solutions))
+        self._keep_classifier(labels, given)
 
     def _fit_level(
-        self, data: Data, rank: int, init: Any, labels: Labels | None, random_state: np.random.RandomState
-    ) -> tuple[Joint, np.ndarray]:
+        self,
+        data: Data,
+        rank: int,
+        init: Any,
+        labels: Labels | None,
+        settings: Settings,
+        random_state: np.random.RandomState,
+    ) -> Solution:
         """Factorize the codes of the level below, with the labels if there are some."""
         terms: list[Term] = [Frobenius(data)]
         if labels is not None:
             terms.append(label_term(labels, self.supervision_loss, self.supervision_weight, terms[0].scale))
 
-        def start() -> tuple[Array, list[Array]]:
-            S, A = (
-                matrix_start(data, rank, init, random_state) if isinstance(init, str) else (code_of(data, init), init)
-            )
-            factors = [A] if labels is None else [A, first_classifier(S, labels)]
-            return (positive(S), list(map(positive, factors))) if self.solver == "mu" else (S, factors)
+        def descent() -> JointUpdates:
+            S, A, n_screened = start_of_level(init, rank, self.solver, data, random_state)
+            factors = [A] if labels is None else [A, label_start(S, labels, self.solver)]
+            return JointUpdates(terms, S, factors, solver=self.solver, n_screened=n_screened)
 
-        settings = SweepSettings(self.solver, self.max_iter, self.tol, self.n_init, bool(self.verbose))
-        return fit_joint(terms, start, settings, rank=rank)
+        return run(descent, settings, data, rank)

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
-from sklearn.utils import check_random_state
-
-from hntf.estimators.base import DATA_LOSSES, checked_loss
-from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
-from hntf.estimators.supervised import SupervisedMixin
-from hntf.fitting.fit import fit_model
-from hntf.fitting.initializers.components import even_scales, gathers
+from hntf.costs.targets import Labels
+from hntf.estimators.base import Input
+from hntf.estimators.hierarchical_ncpd import fit_base
+from hntf.estimators.neural import DATA_LOSSES, checked_loss, train
+from hntf.estimators.results import cp_tensor
+from hntf.estimators.supervised import Classifier
+from hntf.fitting.initializers.components import gathers, ordered_base
 from hntf.fitting.optimizers import OPTIMIZERS
-from hntf.fitting.restarts import SweepSettings, fit_screened_cp
-from hntf.hierarchies import GatheredComponents
-from hntf.validation import check_flag, check_ranks
+from hntf.fitting.report import Callback
+from hntf.models import GatheredComponents
+from hntf.validation import as_random_state, check_flag, check_ranks
 
-BASE_SWEEPS = 1000
-BASE_TOL = 1e-5
-"""Of the NCPD of the base, which starts a fit and is no part of it: `max_iter` and `tol` are those of the gathering."""
+BASE_SWEEPS, BASE_TOL = 1000, 1e-5
+"""Where the fit of the base ends, which comes first; `max_iter` and `tol` are those of the fit of the gathering matrices."""
 
 
-class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
+class MultiHNTF(Classifier):
     r"""Hierarchical tensor factorization that gathers the components of a CP decomposition by nonnegative matrices.
 
     The base is an NCPD `[[U_1, …, U_N]]` of rank `k_0`; level l is a CP decomposition of rank `k_l`,
@@ -44,8 +43,10 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
         Whether all levels count, or the last one alone.
     level_weights : sequence of float, optional
         The weights of the levels' errors, one a level from the base, all 1 by default.
+    init : {"screened"}, list of arrays or CPTensor
+        Where the fit of the base starts, as in `NCPD`.
     solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
-    max_iter, tol, learning_rate, random_state, verbose
+    max_iter, tol, learning_rate, random_state, verbose, output_level, callback
         As in `NeuralNMF`.
     n_init : int
         Number of starts of the base, of which the best is kept.
@@ -55,12 +56,13 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
     Attributes
     ----------
     factors_ : list of lists of arrays
-        `factors_[i] = [U_i, W_1, …, W_L]`, mode by mode.
-    codes_ : list of lists of arrays, `(k_0, k_l)`
-        `codes_[i][l]` is `W_1 ⋯ W_l` of mode i, how much of each component of level l is in those of the base; the identity at
-        level 0.
+        `factors_[0] = [U_1, …, U_N]`, and `factors_[l]` holds the `W_l` of every mode.
+    codes_ : list of arrays, `(n, k_l)`
+        The components of level l in the samples, `U_1 W_1 ⋯ W_l`.
     components_ : list of lists of arrays, `(k_l, d_i)`
-        `components_[i][l]` is `(U_i W_1 ⋯ W_l)ᵀ`.
+        `components_[l][mode]` holds the components of level l over the entries of a mode, `(U_i W_1 ⋯ W_l)ᵀ`.
+    memberships_ : list of arrays, `(k_{l−1}, k_l)`
+        The `W_l`, the identity at level 0; a list with one a mode where `shared=False`.
     reconstruction_err_ : array, `(L + 1,)`
         Relative Frobenius error of each level.
     n_iter_, history_, classifier_, classes_
@@ -88,6 +90,7 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
         train_base: bool = False,
         loss: str = "energy",
         level_weights: Sequence[float] | None = None,
+        init: Any = "screened",
         solver: str = "lbfgs",
         max_iter: int = 500,
         tol: float = 1e-3,
@@ -98,12 +101,15 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
         supervision_loss: str = "squared",
         random_state: Any = None,
         verbose: bool | int = False,
+        output_level: int | str = -1,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
         self.shared = shared
         self.train_base = train_base
         self.loss = loss
         self.level_weights = level_weights
+        self.init = init
         self.solver = solver
         self.max_iter = max_iter
         self.tol = tol
@@ -114,26 +120,26 @@ class MultiHNTF(SupervisedMixin, CPLevelsEstimator):
         self.supervision_loss = supervision_loss
         self.random_state = random_state
         self.verbose = verbose
+        self.output_level = output_level
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
-        """Fit all levels to the data; the parameters are those of `NeuralNCPD.fit`."""
+    cp_tensor = cp_tensor
+
+    def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
         shared, train_base = check_flag(self.shared, "shared"), check_flag(self.train_base, "train_base")
         data_loss = checked_loss(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
-        settings = self._checked_settings(tuple(OPTIMIZERS))._replace(n_init=1)
-        random_state = check_random_state(self.random_state)
-        base_settings = SweepSettings("anls", BASE_SWEEPS, BASE_TOL, self.n_init, bool(self.verbose))
-        level = fit_screened_cp(given.data, ranks[0], base_settings, random_state)
-        base = by_size(even_scales(level.factors))
+        data = given.data
+        settings = self._settings(tuple(OPTIMIZERS), n_levels=len(ranks))
+        random_state = as_random_state(self.random_state)
+        of_base = settings._replace(solver="anls", max_iter=BASE_SWEEPS, tol=BASE_TOL)
+        base = ordered_base(fit_base(self.init, ranks[0], of_base, given, random_state).found.factors)
 
         def start() -> GatheredComponents:
-            matrices = gathers(given.data, base, ranks[1:], random_state, shared=shared)
+            matrices = gathers(data, base, ranks[1:], random_state, shared=shared)
             return GatheredComponents(base, matrices, train_base=train_base)
 
-        loss, labels = self._with_labels(data_loss, y, given.data, len(ranks), label_mask)
-        fit = fit_model(given.data, start, loss, settings, rank=sum(ranks), labels=labels)
-        self._report(fit)
-        samples = self._keep_model(fit.model, given)
-        self._keep_classifier(labels, samples, given.prototype)
-        return self
+        loss = self._with_labels(data_loss, labels, data, len(ranks))
+        solution = train(start, loss, settings._replace(n_init=1), data, labels, sum(ranks))
+        self._keep(solution.found, given, solution)
+        self._keep_classifier(labels, given)

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
-from sklearn.utils import check_random_state
-
-from hntf.arrays import Array, cast_like, identity_like
+from hntf.algebra import chain, cp_dense
+from hntf.arrays import Array, identity_like
+from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
-from hntf.data.protocol import cp_dense
 from hntf.estimators.architecture import check_mode
-from hntf.estimators.cp_levels import CPLevel, CPLevelsEstimator, by_size
-from hntf.fitting.progress import warn_of_iterations
-from hntf.fitting.restarts import fit_screened_cp
+from hntf.estimators.base import Estimator, Input
+from hntf.estimators.hierarchical_ncpd import fit_base
+from hntf.estimators.results import cp_tensor
+from hntf.fitting.initializers.components import by_size
+from hntf.fitting.loop import joined
+from hntf.fitting.report import Callback
 from hntf.fitting.scaling import unit_components
-from hntf.hierarchies.cp_model import cp_relative_error
-from hntf.hierarchies.products import chain
-from hntf.least_squares.solver import solve
-from hntf.validation import check_ranks
+from hntf.models import GatheredComponents, Model, SeparateLevels
+from hntf.validation import as_random_state, check_ranks
 
 
-class MultilayerNTF(CPLevelsEstimator):
+class MultilayerNTF(Estimator):
     r"""Multilayer nonnegative tensor factorization: level by level, along one lead mode.
 
     The base is an NCPD `[[U_1, …, U_N]]`. For a lead mode m the tensor `[[U_1, …, I, …, U_N]]`, with the identity in place of
@@ -42,19 +41,25 @@ class MultilayerNTF(CPLevelsEstimator):
         Of the NCPD of every level, as in `NCPD`.
     random_state : int, RandomState or None
     verbose : bool or int
-        Whether to show progress bars.
+        Whether to show a progress bar.
+    output_level : int or "all"
+        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
+        all levels side by side.
+    callback : callable, optional
+        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
 
     Attributes
     ----------
     factors_ : list of lists of arrays
-        `factors_[i][l]` is the factor `V_i` of mode i that level l found: `(k_{l−1}, k_l)` in the lead mode above the base,
+        `factors_[l][mode]` is the factor `V_i` of a mode that level l found: `(k_{l−1}, k_l)` in the lead mode above the base,
         else `(d_i, k_l)`.
-    codes_ : list of lists of arrays, `(k_0, k_l)`
-        `codes_[i][l]`: how much of each component of level l is in those of the base. In the lead mode the product of the lead
-        factors above the base; in other modes, whose components are new at every level, the best nonnegative combination of
-        them.
+    codes_ : list of arrays, `(n, k_l)`
+        The components of level l in the samples.
     components_ : list of lists of arrays, `(k_l, d_i)`
-        `components_[i][l]` are the components of level l over the entries of mode i.
+        `components_[l][mode]` holds the components of level l over the entries of a mode.
+    memberships_ : list of arrays, `(k_{l−1}, k_l)`
+        The lead factor of each level, the identity at level 0: it says of how much of each component of level l the components
+        below are made.
     reconstruction_err_ : array, `(L + 1,)`
         Relative Frobenius error of each level.
     lead_mode_ : int
@@ -73,7 +78,7 @@ class MultilayerNTF(CPLevelsEstimator):
     >>> from hntf.datasets import make_hierarchical_tensor
     >>> X = make_hierarchical_tensor(noise=0.1, random_state=0).X
     >>> model = MultilayerNTF((7, 4, 2), lead_mode=1, random_state=0).fit(X)
-    >>> [V.shape for V in model.factors_[1]]
+    >>> [level[1].shape for level in model.factors_]
     [(40, 7), (7, 4), (4, 2)]
     """
 
@@ -87,6 +92,8 @@ class MultilayerNTF(CPLevelsEstimator):
         n_init: int = 8,
         random_state: Any = None,
         verbose: bool | int = False,
+        output_level: int | str = -1,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
         self.lead_mode = lead_mode
@@ -95,56 +102,42 @@ class MultilayerNTF(CPLevelsEstimator):
         self.n_init = n_init
         self.random_state = random_state
         self.verbose = verbose
+        self.output_level = output_level
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
-        """Fit level by level; the parameters are those of `HierarchicalNCPD.fit`."""
+    cp_tensor = cp_tensor
+
+    def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        settings = self._cp_settings()
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        settings = self._settings(("anls",), n_levels=len(ranks))
         order = len(given.data.shape)
         lead = check_mode(self.lead_mode, order, "lead_mode")
-        random_state = check_random_state(self.random_state)
+        random_state = as_random_state(self.random_state)
         data: Data = given.data
         found: list[list[Array]] = []
-        self.n_iter_ = 0
+        solutions = []
         for rank in ranks:
-            level = fit_screened_cp(data, rank, settings, random_state)
-            warn_of_iterations(level.converged, level.n_iter, self.tol)
-            self.n_iter_ += level.n_iter
-            factors = _with_unit_lead(by_size(level.factors), lead)
+            solutions.append(fit_base("screened", rank, settings, given._replace(data=data), random_state))
+            factors = _with_unit_lead(by_size(solutions[-1].found.factors), lead)
             found.append(factors)
             components = list(factors)
             components[lead] = identity_like(rank, factors[0])
             data = DenseData(cp_dense(components[0], components))
-        leads = chain([factors[lead] for factors in found])
-        models = [
-            [product if mode == lead else U for mode, U in enumerate(factors)]
-            for product, factors in zip(leads, found, strict=True)
-        ]
-        self.reconstruction_err_ = np.array([cp_relative_error(given.data, model) for model in models])
-        # Mode 1 carries the scale where mode 0 leads: the lead factors have unit columns.
-        models = [[U / given.scale if mode == 0 else U for mode, U in enumerate(model)] for model in models]
         self.lead_mode_ = lead
-        self._keep_levels([CPLevel(model, model[0].shape[1], None) for model in models], given)
-        prototype = given.prototype
-        self.factors_ = [[cast_like(factors[mode], prototype) for factors in found] for mode in range(order)]
-        self.components_ = [[cast_like(model[mode].T, prototype) for model in models] for mode in range(order)]
-        gathered = chain([identity_like(ranks[0], leads[0]), *(factors[lead] for factors in found[1:])])
-        self.codes_ = [
-            [cast_like(R, prototype) for R in (gathered if mode == lead else _memberships([m[mode] for m in models]))]
-            for mode in range(order)
-        ]
-        return self
+        self._keep(lead_levels(found, lead), given, joined(solutions))
+
+
+def lead_levels(found: Sequence[Sequence[Array]], lead: int) -> SeparateLevels:
+    """Return the CP decompositions of all levels: the lead factors multiply up, the others are those of their level."""
+    models: list[Model] = []
+    for level, product in enumerate(chain([factors[lead] for factors in found])):
+        factors = [product if mode == lead else U for mode, U in enumerate(found[level])]
+        models.append(GatheredComponents(factors, [[]]))
+    return SeparateLevels(models, [factors[lead] for factors in found[1:]], found)
 
 
 def _with_unit_lead(factors: Sequence[Array], lead: int) -> list[Array]:
     """Return a CP decomposition whose lead factor has unit columns, the sizes spread evenly over the other modes."""
     units, sizes = unit_components(factors)
-    share = sizes ** (1.0 / (len(units) - 1))
-    return [U if mode == lead else U * share for mode, U in enumerate(units)]
-
-
-def _memberships(components: Sequence[Array]) -> list[Array]:
-    """Return how much of each level's components is in those of the base: `argmin_{R ≥ 0} ‖U − V Rᵀ‖`, the identity at level 0."""
-    base, *upper = components
-    return [identity_like(base.shape[1], base), *(solve(V.T @ V, base.T @ V).S for V in upper)]
+    of_mode = sizes ** (1.0 / (len(units) - 1))
+    return [U if mode == lead else U * of_mode for mode, U in enumerate(units)]

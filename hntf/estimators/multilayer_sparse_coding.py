@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
-from hntf.arrays import Array, cast_like, from_numpy, to_numpy
-from hntf.estimators.base import DATA_LOSSES, checked_loss
-from hntf.estimators.network import NetworkEstimator
+from hntf.arrays import from_numpy, to_numpy
+from hntf.costs.targets import Labels
+from hntf.estimators.base import Input
+from hntf.estimators.neural import DATA_LOSSES, checked_loss, train
+from hntf.estimators.starts import check_init, level_shapes
+from hntf.estimators.supervised import Classifier
 from hntf.fitting.optimizers import OPTIMIZERS
-from hntf.fitting.semi_nmf import start_dictionaries
-from hntf.hierarchies import SparseCoding
-from hntf.hierarchies.products import chain
-from hntf.validation import check_number, check_ranks
+from hntf.fitting.report import Callback
+from hntf.fitting.updates.semi_nmf import start_dictionaries
+from hntf.models import SparseCoding
+from hntf.validation import as_random_state, check_number, check_ranks
 
 
-class MultilayerSparseCoding(NetworkEstimator):
+class MultilayerSparseCoding(Classifier):
     r"""Layers of nonnegative sparse coding, with dictionaries of any sign and a linear classifier on top, trained end to end.
 
     .. math:: S_l = \mathrm{argmin}_{S \ge 0} \; \tfrac12 \| S_{l-1} - S D_l^T \|^2
@@ -40,6 +42,8 @@ class MultilayerSparseCoding(NetworkEstimator):
         Whether the errors of all levels count, or that of the last one alone.
     level_weights : sequence of float, optional
         Weights of the levels, all 1 by default.
+    init : {"levels"} or list of arrays
+        Where the fit starts: at the dictionaries of a semi-NMF of the data, of its codes, and so on, or at given ones of any sign.
     solver, max_iter, tol, n_init, learning_rate
         As in `NeuralNMF`.
     supervision_weight, supervision_level
@@ -49,6 +53,11 @@ class MultilayerSparseCoding(NetworkEstimator):
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
+    output_level : int or "all"
+        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
+        all levels side by side.
+    callback : callable, optional
+        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
 
     Attributes
     ----------
@@ -82,6 +91,8 @@ class MultilayerSparseCoding(NetworkEstimator):
     """
 
     _takes_signs = True
+    _matrices_only = True
+    _for_tensors = "NeuralNTF"
 
     def __init__(
         self,
@@ -91,6 +102,7 @@ class MultilayerSparseCoding(NetworkEstimator):
         code_l2: float = 0.01,
         loss: str = "energy",
         level_weights: Sequence[float] | None = None,
+        init: Any = "levels",
         solver: str = "lbfgs",
         max_iter: int = 500,
         tol: float = 1e-3,
@@ -101,12 +113,15 @@ class MultilayerSparseCoding(NetworkEstimator):
         supervision_loss: str = "cross_entropy",
         random_state: Any = None,
         verbose: bool | int = False,
+        output_level: int | str = -1,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
         self.code_l1 = code_l1
         self.code_l2 = code_l2
         self.loss = loss
         self.level_weights = level_weights
+        self.init = init
         self.solver = solver
         self.max_iter = max_iter
         self.tol = tol
@@ -117,55 +132,31 @@ class MultilayerSparseCoding(NetworkEstimator):
         self.supervision_loss = supervision_loss
         self.random_state = random_state
         self.verbose = verbose
+        self.output_level = output_level
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
-        """Train the network.
-
-        Parameters
-        ----------
-        X : array, tensor or scipy.sparse matrix, `(n, m)`
-            Of any sign. A sparse matrix is never made dense.
-        y : array, `(n,)` or `(n, p)`, optional
-            Class labels, -1 where unknown, or a nonnegative matrix of soft or multiple labels, a row of NaN where unknown.
-        mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
-        weights : array, shape of `X`, optional
-            Nonnegative weights of the residuals.
-        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
-            True where a label is known, besides those that are -1 or NaN.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter, `X` or `y` is not as described; the message names it.
-        """
+    def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components, may_grow=True)
         data_loss = checked_loss(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
         check_number(self.code_l1, "code_l1")
         check_number(self.code_l2, "code_l2")
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
-        loss, labels = self._with_labels(data_loss, y, given.data, len(ranks), label_mask)
-        settings = self._checked_settings(tuple(OPTIMIZERS))
-        random_state = check_random_state(self.random_state)
-        size = (given.data.norm_squared() / given.data.shape[0]) ** 0.5
-        penalties = from_numpy(np.array([[self.code_l1 * size, self.code_l2]] * len(ranks)), given.data.prototype)
+        data = given.data
+        settings = self._settings(tuple(OPTIMIZERS), n_levels=len(ranks))
+        loss = self._with_labels(data_loss, labels, data, len(ranks))
+        random_state = as_random_state(self.random_state)
+        size = (data.norm_squared() / data.shape[0]) ** 0.5
+        penalties = from_numpy(np.array([[self.code_l1 * size, self.code_l2]] * len(ranks)), data.prototype)
+        shapes = level_shapes(data.shape[1], ranks)
+        factors = check_init(self.init, ("levels",), shapes, given, nonnegative=False)
 
         def start() -> SparseCoding:
-            pairs = start_dictionaries(given.data, ranks, random_state)
+            if factors is None:
+                pairs = start_dictionaries(data, ranks, random_state)
+            else:
+                pairs = [(D * (D > 0), -D * (D < 0)) for D in factors]
             return SparseCoding(pairs, penalties, train_penalties=labels is not None)
 
-        model = self._fit_network(start, loss, settings, given, labels, max(ranks))
-        self.factors_ = [cast_like(D, given.prototype) for D in model.dictionaries]
-        self.penalties_ = to_numpy(self._model.penalties)
-        self.components_ = [cast_like(product.T, given.prototype) for product in chain(model.dictionaries)]
-        return self
-
-    def _in_units(self, model: Any, c: float) -> Any:
-        return model.in_units(c)
-
-    def _decode(self, S: Array, level: int) -> Array:
-        return S @ chain(self._model_like(S).dictionaries)[level].T
+        solution = train(start, loss, settings, data, labels, max(ranks))
+        self._keep(solution.found, given, solution)
+        self.penalties_ = to_numpy(self.model_.penalties)  # type: ignore[attr-defined]
+        self._keep_classifier(labels, given)

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
-from sklearn.utils import check_random_state
-from tensorly.cp_tensor import CPTensor
-
-from hntf.arrays import cast_like
-from hntf.estimators.architecture import check_init
-from hntf.estimators.cp_levels import CPLevel, CPLevelsEstimator, by_size
-from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls, start_at
-from hntf.fitting.initializers.components import even_scales
+from hntf.arrays import Array
+from hntf.costs.targets import Labels
+from hntf.estimators.base import Estimator, Input
+from hntf.estimators.results import cp_tensor
+from hntf.estimators.starts import check_init
+from hntf.fitting.initializers.components import ordered_base
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.single_level import screened_start
-from hntf.fitting.progress import warn_of_iterations
-from hntf.fitting.restarts import SweepSettings, fit_alternating
-from hntf.hierarchies.cp_model import cp_relative_error
-from hntf.validation import check_choice, check_number
+from hntf.fitting.loop import run
+from hntf.fitting.report import Callback
+from hntf.fitting.updates.alternating import UPDATES, AlternatingCP
+from hntf.models import GatheredComponents
+from hntf.validation import as_random_state, check_number
 
-INITS = ("screened", "random")
 
-
-class NCPD(CPLevelsEstimator):
+class NCPD(Estimator):
     r"""Nonnegative CP decomposition, `min ‖X − [[U_1, …, U_N]]‖²` over `U_i ≥ 0`; of a matrix, nonnegative matrix factorization.
 
     Entrywise `X[j_1, …, j_N] ≈ Σ_r U_1[j_1, r] ⋯ U_N[j_N, r]`. The factors are updated in turn, mode by mode. All modes but the
@@ -47,6 +43,8 @@ class NCPD(CPLevelsEstimator):
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
+    callback : callable, optional
+        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
 
     Attributes
     ----------
@@ -54,8 +52,8 @@ class NCPD(CPLevelsEstimator):
         One a mode, samples first; components in the order of their size, the size of each spread evenly over the modes.
     codes_ : list with one array, `(n, k)`
         The factor of the samples.
-    components_ : list of arrays, `(k, d_i)`
-        The components over the entries of every mode.
+    components_ : list with one list of arrays, `(k, d_i)`
+        `components_[0][mode]`: the components over the entries of every mode; of a matrix `[U_2ᵀ]`.
     reconstruction_err_ : array, `(1,)`
         Relative Frobenius error.
     n_iter_ : int
@@ -92,6 +90,7 @@ class NCPD(CPLevelsEstimator):
         n_init: int = 1,
         random_state: Any = None,
         verbose: bool | int = False,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
         self.solver = solver
@@ -101,62 +100,27 @@ class NCPD(CPLevelsEstimator):
         self.n_init = n_init
         self.random_state = random_state
         self.verbose = verbose
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
-        """Fit to the data.
+    cp_tensor = cp_tensor
 
-        Parameters
-        ----------
-        X : array or tensor of order 2 or more, or scipy.sparse matrix
-            Nonnegative, samples along mode 0.
-        y : ignored
-            For scikit-learn's conventions.
-        mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
-        weights : array, shape of `X`, optional
-            Nonnegative weights of the squared residuals.
+    @property
+    def factors_(self) -> list[Array]:
+        """The factors, one a mode."""
+        return super().factors_[0]
 
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or `X` is not as described; the message names it.
-        """
+    def _fit(self, given: Input, labels: Labels | None) -> None:
         check_number(self.n_components, "n_components", low=1, integer=True)
-        check_choice(self.solver, "solver", tuple(UPDATES))
-        self._check_iterations()
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        settings = self._settings(tuple(UPDATES))
         data, rank = given.data, int(self.n_components)
-        random_state = check_random_state(self.random_state)
-        factors = check_init(_as_factors(self.init), INITS, [(d, rank) for d in data.shape], given)
+        random_state = as_random_state(self.random_state)
+        factors = check_init(self.init, ("screened", "random"), [(d, rank) for d in data.shape], given)
 
-        def start() -> SingleLevel:
-            if factors is not None:
-                return start_at(factors)
-            if self.init == "screened":
-                return screened_start(data, rank, random_state)
-            return start_at([random_factor(data, d, rank, random_state) for d in data.shape])
+        def descent() -> AlternatingCP:
+            if factors is None and self.init == "screened":
+                return screened_start(data, rank, random_state).with_solver(self.solver)
+            start = factors or [random_factor(data, d, rank, random_state) for d in data.shape]
+            return AlternatingCP(data, start, self.solver)
 
-        settings = SweepSettings(self.solver, self.max_iter, self.tol, self.n_init, bool(self.verbose))
-        level, losses = fit_alternating(data, start, alternating_nnls, settings, rank=rank)
-        warn_of_iterations(level.converged, level.n_iter, self.tol)
-        self.n_iter_, self.history_ = level.n_iter, {"loss": losses}
-        model = by_size(even_scales(level.factors))
-        self.reconstruction_err_ = np.array([cp_relative_error(data, model)])
-        model = [model[0] / given.scale, *model[1:]]
-        self.factors_ = [cast_like(U, given.prototype) for U in model]
-        self.codes_ = self.factors_[:1]
-        self.components_ = [U.T for U in self.factors_]
-        self._keep_levels([CPLevel(model, rank, None)], given)
-        return self
-
-
-def _as_factors(init: Any) -> Any:
-    """Return the factors of a CP tensor with its weights in the first one, and anything else as it is."""
-    if not isinstance(init, CPTensor):
-        return init
-    first, *others = init.factors
-    return [first if init.weights is None else first * init.weights, *others]
+        solution = run(descent, settings, data, rank)
+        self._keep(GatheredComponents(ordered_base(solution.found.factors), [[]]), given, solution)

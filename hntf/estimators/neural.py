@@ -1,30 +1,98 @@
-"""What the estimators that train a stack of layers end to end share: the fit, on all samples or on batches, and its parts."""
+"""What the estimators that are trained by gradients share: from a loss and starts to a solution, on all samples or on batches."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from sklearn.utils import check_random_state
 
+from hntf.costs import Energy, LayerCentric, Loss, Penalised, Reconstruction, RunningLabels, Supervised
+from hntf.costs.targets import Labels
 from hntf.data import Data
 from hntf.estimators.base import Input
-from hntf.estimators.stack import StackEstimator
-from hntf.estimators.supervised import SupervisedMixin, checked_labels
-from hntf.fitting.fit import Settings, fit_model
-from hntf.fitting.minibatch import BatchTrainer, fit_minibatch
+from hntf.estimators.supervised import Classifier, checked_classes, checked_labels
+from hntf.fitting.batches import BatchTrainer, Epochs
+from hntf.fitting.loop import Descent, Ended, Settings, Solution, run
+from hntf.fitting.objective import Objective
 from hntf.fitting.optimizers import OPTIMIZERS, STEPS
+from hntf.fitting.parts import Part
 from hntf.fitting.scaling import with_unit_columns
-from hntf.hierarchies import Hierarchy
-from hntf.losses import Loss, Penalised, RunningLabels, Supervised
-from hntf.losses.targets import Labels
-from hntf.validation import check_choice, check_flag, check_number
+from hntf.models import Hierarchy, Trainable
+from hntf.validation import as_random_state, check_choice, check_flag, check_number
+
+LOSSES = {"energy": Energy, "data-centric": Energy, "layer-centric": LayerCentric, "reconstruction": Reconstruction}
+"""The losses of the data, by name."""
+
+DATA_LOSSES = ("energy", "data-centric", "reconstruction")
+"""Those that are errors of the data: all that a model other than a `Hierarchy` has."""
+
+
+def checked_loss(
+    name: str, level_weights: Sequence[float] | None, levels: int, names: Sequence[str] = tuple(LOSSES)
+) -> Loss:
+    """Return the loss of the data that the parameters `loss` and `level_weights` name, for a number of levels."""
+    check_choice(name, "loss", names)
+    if name == "reconstruction":
+        if level_weights is not None:
+            raise ValueError("level_weights must be None with loss='reconstruction', which has no weights")
+        return Reconstruction()
+    if level_weights is not None and not isinstance(level_weights, Sequence | np.ndarray):
+        raise TypeError(f"level_weights must be a sequence with one entry a level, got {level_weights!r}")
+    if level_weights is not None and len(level_weights) != levels:
+        raise ValueError(f"level_weights must have one entry a level, {levels}; got {len(level_weights)}")
+    return LOSSES[name](level_weights)
+
+
+class Settled(Descent):
+    """A model without factors of its own to train, such as a base that is held with no level above it."""
+
+    def __init__(self, objective: Objective) -> None:
+        settled = objective.loss.settle([part.forward(objective.model, objective.loss) for part in objective.parts])
+        values = [part.value_and_grad(objective.model, objective.loss, settled)[0] for part in objective.parts]
+        self._value = objective.scale * sum(values)
+        self._model = objective.model
+
+    @property
+    def loss(self) -> float:
+        return self._value
+
+    @property
+    def projected_gradient(self) -> float:
+        return 0.0
+
+    @property
+    def lowest(self) -> float:
+        return self._value
+
+    @property
+    def found(self) -> Trainable:
+        return self._model
+
+    def step(self) -> bool:
+        return False
+
+    def ended(self, tol: float) -> Ended:
+        return Ended(True, "nothing to train")
+
+
+def train(
+    start: Callable[[], Trainable], loss: Loss, settings: Settings, data: Data, labels: Labels | None, rank: int
+) -> Solution:
+    """Minimise a loss from the best of several starts, each drawn by `start()`, with all samples in one part."""
+
+    def descent() -> Descent:
+        objective = Objective(loss, start(), [Part(data, labels)], simplex=settings.simplex)
+        if not objective.model.factors:
+            return Settled(objective)
+        return OPTIMIZERS[settings.solver](objective, objective.start, settings.learning_rate)
+
+    return run(descent, settings, data, rank)
 
 
 class Plan(NamedTuple):
-    """What a fit needs to know of a network.
+    """What a fit needs to know of a hierarchy.
 
     Attributes
     ----------
@@ -59,6 +127,8 @@ class Stream(NamedTuple):
     trainer : BatchTrainer
     loss : Loss
         Of a batch, penalties and labels included.
+    n_samples : int
+        Of the first batch, for which the loss was made.
     supervision : RunningLabels or None
         The part of it that has the classifier.
     classes : array or None
@@ -66,12 +136,13 @@ class Stream(NamedTuple):
 
     trainer: BatchTrainer
     loss: Loss
+    n_samples: int
     supervision: RunningLabels | None
     classes: np.ndarray | None
 
 
-class NeuralEstimator(SupervisedMixin, StackEstimator):
-    """Base of the estimators that train a `Hierarchy`, with nonnegative factors, labels and penalties."""
+class NeuralEstimator(Classifier):
+    """Base of the estimators that train a `Hierarchy`, with nonnegative factors, labels, penalties and batches."""
 
     simplex: bool
     code_l1: float
@@ -85,34 +156,40 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
     _stream: Any = None
 
     @abstractmethod
-    def _plan(self, given: Input, y: Any, random_state: np.random.RandomState) -> Plan:
-        """Return the network that the parameters describe for the data, checked."""
+    def _plan(self, given: Input, random_state: np.random.RandomState) -> Plan:
+        """Return the hierarchy that the parameters describe for the data, checked."""
 
-    def _fit(self, X: Any, y: Any, mask: Any, weights: Any, label_mask: Any) -> None:
-        """Fit from starting points, set the fitted attributes and report how it went."""
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
-        settings = self._checked_neural_settings()
-        random_state = check_random_state(self.random_state)
-        plan = self._plan(given, y, random_state)
-        loss, labels = self._with_labels(
-            plan.loss, y, given.data, plan.n_levels, label_mask, running=settings.batch_size is not None
-        )
+    def _fit(self, given: Input, labels: Labels | None) -> None:
+        random_state = as_random_state(self.random_state)
+        plan = self._plan(given, random_state)
+        settings = self._neural_settings(plan.n_levels)
+        batch_size = settings.batch_size
+        loss = self._with_labels(plan.loss, labels, given.data, plan.n_levels, running=batch_size is not None)
         loss = self._with_penalties(loss, given)
-        if settings.batch_size is None:
-            fit = fit_model(given.data, lambda: plan.start(given.data), loss, settings, rank=plan.rank, labels=labels)
-        else:
+        data = given.data
+        if batch_size is not None:
             plan.check_batches()
-            fit = fit_minibatch(
-                given.data, plan.start, loss, settings, rank=plan.rank, random_state=random_state, labels=labels
-            )
-        self._report(fit)
-        codes = self._keep_hierarchy(self._normalised(fit.model, loss), given)
-        self._keep_classifier(labels, codes, given.prototype)
+            solution = run(
+                lambda: Epochs(
+                    data, labels, plan.start, loss,
+                    solver=settings.solver, learning_rate=settings.learning_rate, simplex=settings.simplex,
+                    batch_size=batch_size, tol=settings.tol, random_state=random_state,
+                ),
+                settings, data, plan.rank,
+            )  # fmt: skip
+        else:
+            solution = train(lambda: plan.start(data), loss, settings, data, labels, plan.rank)
+        self._keep_hierarchy(self._normalised(solution.found, loss), given, solution)
+        self._keep_classifier(labels, given)
         self._stream = None
 
-    def _checked_neural_settings(self) -> Settings:
+    def _keep_hierarchy(self, hierarchy: Hierarchy, given: Input, solution: Solution) -> None:
+        self._keep(hierarchy, given, solution)
+
+    def _neural_settings(self, n_levels: int) -> Settings:
         """Return the parameters of the optimizer, checked; the solver by its name."""
-        settings = self._checked_settings(("auto", *OPTIMIZERS))._replace(simplex=self.simplex)
+        settings = self._settings(("auto", *OPTIMIZERS), n_levels=n_levels)
+        settings = settings._replace(simplex=check_flag(self.simplex, "simplex"))
         if self.batch_size is None:
             return settings._replace(solver="lbfgs" if self.solver == "auto" else self.solver)
         check_number(self.batch_size, "batch_size", low=1, integer=True)
@@ -123,20 +200,23 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
         return "adam" if self.solver == "auto" else self.solver
 
     def _with_penalties(self, loss: Loss, given: Input) -> Loss:
-        """Return the loss with the penalties that the parameters name, and check these."""
-        check_flag(self.simplex, "simplex")
+        """Return the loss with the penalties that the parameters name, and check these.
+
+        Penalties of factors count once a sample, as those of codes do: more samples of a kind change nothing.
+        """
         check_number(self.volume_weight, "volume_weight")
         check_number(self.volume_delta, "volume_delta", strict=True)
+        sizes = (self.code_l1, self.code_l2, self.factor_l1, self.factor_l2)
+        n = given.data.shape[0]
         penalised = Penalised(
             loss,
             code_l1=self.code_l1,
             code_l2=self.code_l2,
-            factor_l1=self.factor_l1,
-            factor_l2=self.factor_l2,
+            factor_l1=n * self.factor_l1,
+            factor_l2=n * self.factor_l2,
             volume=self.volume_weight * (given.data.norm_squared() or 1.0),
             delta=self.volume_delta,
         )
-        sizes = (self.code_l1, self.code_l2, self.factor_l1, self.factor_l2)
         if any(sizes):
             self._check_moderate(given, "with penalties")
         return penalised if any(sizes) or self.volume_weight else loss
@@ -150,7 +230,7 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
             return hierarchy
         last = hierarchy.layers[-1]
         unit = last.with_factors([with_unit_columns(A)[0] for A in last.map.factors])
-        return Hierarchy([*hierarchy.layers[:-1], unit])
+        return hierarchy.with_layers([*hierarchy.layers[:-1], unit])
 
     def partial_fit(
         self,
@@ -162,7 +242,9 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
         weights: Any = None,
         label_mask: Any = None,
     ) -> Self:
-        """Take one projected step of SGD or Adam on a batch of samples; the first call starts from its batch.
+        """Take one projected step of SGD or Adam on a batch of samples.
+
+        The first call starts from the fit, where there is one, and else from its batch.
 
         Parameters
         ----------
@@ -184,37 +266,43 @@ class NeuralEstimator(SupervisedMixin, StackEstimator):
             If an argument is not as described; the message names it.
         """
         first = self._stream is None
-        self._checked_settings(("auto", *OPTIMIZERS))
-        given = self._validated(X, mask=mask, weights=weights, reset=first)
+        fresh = first and not hasattr(self, "model_")
+        given = self._validated(X, mask=mask, weights=weights, reset=fresh)
         self._check_moderate(given, "for training on batches one by one")
         if first:
-            stream, labels = self._first_batch(given, y, classes, label_mask)
+            self._stream, labels = self._first_batch(given, y, classes, label_mask)
         else:
-            stream, labels = self._stream, None
-            if stream.classes is not None and y is not None:
-                labels = checked_labels(y, label_mask, given.data, classes=stream.classes, some=False)
-        stream.trainer.step(stream.loss, given.data, labels)
-        self._stream = stream
+            labels = None
+            if self._stream.classes is not None and y is not None:
+                labels = checked_labels(y, label_mask, given.data, classes=self._stream.classes, some=False)
+        stream = self._stream
+        share = given.data.shape[0] / stream.n_samples
+        stream.trainer.step(stream.loss, given.data, labels, share=share)
         values = stream.trainer.values
-        self.n_iter_, self.history_ = len(values), {"loss": np.array(values)}
         hierarchy: Any = stream.trainer.model
-        self._keep_hierarchy(hierarchy, given)
+        history = {"loss": np.array(values)}
+        self._keep_hierarchy(hierarchy, given, Solution(hierarchy, len(values), True, "a step on a batch", history))
         B = None if stream.supervision is None else stream.supervision.classifier
-        self._set_classifier(B, stream.classes, given.prototype)
+        if B is not None or first:
+            self._set_classifier(B, stream.classes, given.prototype)
         return self
 
     def _first_batch(self, given: Input, y: Any, classes: Any, label_mask: Any) -> tuple[Stream, Labels | None]:
-        """Return what a training on batches keeps, from the first of them, and its labels."""
-        plan = self._plan(given, y, check_random_state(self.random_state))
+        """Return what a training on batches keeps, from the fit or the first batch, and the labels of that batch."""
+        plan = self._plan(given, as_random_state(self.random_state))
+        self._neural_settings(plan.n_levels)
         plan.check_batches()
-        loss, labels = self._with_labels(
-            plan.loss, y, given.data, plan.n_levels, label_mask, classes=classes, running=True
-        )
-        trainer = BatchTrainer(
-            plan.start(given.data), self._solver_of_batches(), self.learning_rate, simplex=self.simplex
-        )
+        if classes is None and y is not None:
+            classes = getattr(self, "classes_", None)
+        if classes is not None:
+            classes = checked_classes(classes)
+            y = np.full(given.data.shape[0], -1) if y is None else y
+        labels = checked_labels(y, label_mask, given.data, classes=classes, some=classes is None)
+        loss = self._with_labels(plan.loss, labels, given.data, plan.n_levels, running=True)
+        fitted = getattr(self, "model_", None)
+        model: Any = plan.start(given.data) if fitted is None else fitted.to(given.data.prototype)
+        trainer = BatchTrainer(model, self._solver_of_batches(), self.learning_rate, simplex=self.simplex)
         supervision: Any = loss.label_loss if isinstance(loss, Supervised) else None
-        stream = Stream(
-            trainer, self._with_penalties(loss, given), supervision, None if labels is None else labels.classes
-        )
-        return stream, labels
+        names = None if labels is None else labels.classes
+        loss = self._with_penalties(loss, given)
+        return Stream(trainer, loss, given.data.shape[0], supervision, names), labels

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import repeat
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
-from hntf.estimators.architecture import check_init
-from hntf.estimators.base import DATA_LOSSES, Input, checked_loss
-from hntf.estimators.cp_levels import CPLevelsEstimator, by_size
-from hntf.estimators.supervised import SupervisedMixin
-from hntf.fitting.fit import fit_model
-from hntf.fitting.initializers.components import STACK_INITIALIZERS, Start, component_unit
+from hntf.costs.targets import Labels
+from hntf.estimators.base import Input
+from hntf.estimators.neural import DATA_LOSSES, checked_loss, train
+from hntf.estimators.results import cp_tensor
+from hntf.estimators.starts import check_init
+from hntf.estimators.supervised import Classifier
+from hntf.fitting.initializers.components import STACK_INITIALIZERS, Start, by_size, component_unit
 from hntf.fitting.optimizers import OPTIMIZERS
-from hntf.hierarchies import ComponentStacks
-from hntf.validation import check_flag, check_ranks
+from hntf.fitting.report import Callback
+from hntf.models import ComponentStacks
+from hntf.validation import as_random_state, check_flag, check_ranks
 
 
-class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
+class NeuralNCPD(Classifier):
     r"""Hierarchical nonnegative CP decomposition trained end to end through exact NNLS layers.
 
     The base is `[[U_1, …, U_N]]` of rank `k_0`. In every mode its components are the data of a hierarchy, `S_{i,0} = U_iᵀ`,
@@ -30,7 +31,7 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
               \hat U_{i,l} = A_{i,1} \cdots A_{i,l} S_{i,l}^T .
 
     Each mode gathers the base's components for itself: topic j of a level in one mode and topic j in another need not belong
-    together; `codes_` tells which components of the base each one gathers. `MultiHNTF` has components that span all modes.
+    together; `memberships_` tells which components of the base each one gathers. `MultiHNTF` has components that span all modes.
 
     Parameters
     ----------
@@ -45,9 +46,9 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
     init : {"levels", "sequential", "random"} or list of arrays
         Where the fit starts. `"levels"`: base and first factors are the best of several single NCPD of each rank.
         `"sequential"`: the base likewise, and its components factorized level by level, as `HierarchicalNCPD` does. Or all
-        factors: `U_1, …, U_N`, then mode by mode `A_{i,1}, …, A_{i,L}`.
+        factors in the shape of `factors_`, or a fitted model.
     solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
-    max_iter, tol, learning_rate, random_state, verbose
+    max_iter, tol, learning_rate, random_state, verbose, output_level, callback
         As in `NeuralNMF`.
     n_init : int
         Number of starts, of which the best fit is kept.
@@ -57,12 +58,14 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
     Attributes
     ----------
     factors_ : list of lists of arrays
-        `factors_[i] = [U_i, A_{i,1}, …, A_{i,L}]`, mode by mode.
-    codes_ : list of lists of arrays, `(k_0, k_l)`
-        `codes_[i][l]` is `S_{i,l}`, how much of each topic of level l is in the base's components; the identity at level 0.
+        `factors_[0] = [U_1, …, U_N]`, and `factors_[l] = [A_{1,l}, …, A_{N,l}]`, level by level.
+    codes_ : list of arrays, `(n, k_l)`
+        The topics of level l in the samples, `A_{1,1} ⋯ A_{1,l}`; `U_1` at level 0.
     components_ : list of lists of arrays, `(k_l, d_i)`
-        `components_[i][l]` holds the topics of level l over the entries of mode i, `(A_{i,1} ⋯ A_{i,l})ᵀ`; `U_iᵀ` at level 0.
-        `Û_{i,l} = components_[i][l].T @ codes_[i][l].T`.
+        `components_[l][mode]` holds the topics of level l over the entries of a mode, `(A_{i,1} ⋯ A_{i,l})ᵀ`; `U_iᵀ` at level 0.
+    memberships_ : list of lists of arrays, `(k_{l−1}, k_l)`
+        `memberships_[l][mode]`: at level 1 how much of each topic is in the components of the base, `S_{i,1}`, above it the
+        `A_{i,l}` that gather topics into coarser ones; the identity at level 0.
     reconstruction_err_ : array, `(L + 1,)`
         Relative Frobenius error of each level.
     n_iter_ : int
@@ -85,7 +88,7 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
     array([0.1, 0.2, 0.5])
     >>> model.cp_tensor(level=1).shape
     (40, 40, 40)
-    >>> model.components_[2][1].shape
+    >>> model.components_[1][2].shape
     (4, 40)
     """
 
@@ -107,6 +110,8 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
         supervision_loss: str = "squared",
         random_state: Any = None,
         verbose: bool | int = False,
+        output_level: int | str = -1,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
         self.train_base = train_base
@@ -123,59 +128,37 @@ class NeuralNCPD(SupervisedMixin, CPLevelsEstimator):
         self.supervision_loss = supervision_loss
         self.random_state = random_state
         self.verbose = verbose
+        self.output_level = output_level
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
-        """Fit all levels to the data.
+    cp_tensor = cp_tensor
 
-        Parameters
-        ----------
-        X : array or tensor of order 2 or more
-            Nonnegative, samples along mode 0.
-        y : array, `(n,)` or `(n, p)`, optional
-            Class labels of the samples, -1 where unknown, or a matrix of soft or multiple labels: supervision.
-        mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are no NaN.
-        weights : array, shape of `X`, optional
-            Nonnegative weights of the squared residuals.
-        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
-            True where a label is known, besides those that are -1 or NaN.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or `X` is not as described; the message names it.
-        """
+    def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
         train_base = check_flag(self.train_base, "train_base")
         data_loss = checked_loss(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
-        settings = self._checked_settings(tuple(OPTIMIZERS))
-        random_state = check_random_state(self.random_state)
-        starts = self._starts(given, ranks, random_state)
-        unit = component_unit(given.data)
+        data = given.data
+        settings = self._settings(tuple(OPTIMIZERS), n_levels=len(ranks))
+        starts = self._starts(given, ranks, as_random_state(self.random_state))
+        unit = component_unit(data)
 
         def start() -> ComponentStacks:
             base, stacks = next(starts)
             return ComponentStacks(by_size(base), stacks, train_base=train_base, unit=unit)
 
-        loss, labels = self._with_labels(data_loss, y, given.data, len(ranks), label_mask)
-        fit = fit_model(given.data, start, loss, settings, rank=sum(ranks), labels=labels)
-        self._report(fit)
-        samples = self._keep_model(fit.model, given)
-        self._keep_classifier(labels, samples, given.prototype)
-        return self
+        loss = self._with_labels(data_loss, labels, data, len(ranks))
+        solution = train(start, loss, settings, data, labels, sum(ranks))
+        self._keep(solution.found, given, solution)
+        self._keep_classifier(labels, given)
 
     def _starts(self, given: Input, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[Start]:
         """Return an iterator of starts: those of the named initializer, or the factors that the user gave."""
-        shape, levels = given.data.shape, len(ranks) - 1
-        stack_shapes = [pair for d in shape for pair in zip([d, *ranks[1:]], ranks[1:], strict=False)]
-        shapes = [*((d, ranks[0]) for d in shape), *stack_shapes]
+        shape = given.data.shape
+        shapes = [(d, ranks[0]) for d in shape]
+        for level, rank in enumerate(ranks[1:], start=1):
+            shapes.extend((d if level == 1 else ranks[level - 1], rank) for d in shape)
         factors = check_init(self.init, tuple(STACK_INITIALIZERS), shapes, given)
         if factors is None:
             return STACK_INITIALIZERS[self.init](given.data, ranks, random_state)
         base, upper = factors[: len(shape)], factors[len(shape) :]
-        return repeat((base, [upper[i * levels : (i + 1) * levels] for i in range(len(shape))]))
+        return repeat((base, [upper[mode :: len(shape)] for mode in range(len(shape))]))

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from hntf.arrays import Array, cast_like, to_numpy
+from hntf.arrays import Array
 from hntf.data import Data
-from hntf.estimators.architecture import check_init
-from hntf.estimators.base import Input, checked_loss
-from hntf.estimators.neural import NeuralEstimator, Plan
+from hntf.estimators.base import Input
+from hntf.estimators.neural import NeuralEstimator, Plan, checked_loss
+from hntf.estimators.starts import check_init, level_shapes
 from hntf.fitting.initializers import INITIALIZERS
+from hntf.fitting.report import Callback
 from hntf.fitting.scaling import balanced, on_simplex
-from hntf.hierarchies import Hierarchy
-from hntf.hierarchies.products import chain
-from hntf.hierarchies.stack import dense_hierarchy
-from hntf.topics import TopicTree, topic_tree
-from hntf.validation import check_number, check_ranks
+from hntf.models import Hierarchy
+from hntf.models.stack import dense_hierarchy
+from hntf.validation import check_ranks
 
 
 class NeuralNMF(NeuralEstimator):
@@ -86,6 +84,11 @@ class NeuralNMF(NeuralEstimator):
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
+    output_level : int or "all"
+        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
+        all levels side by side.
+    callback : callable, optional
+        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
 
     Attributes
     ----------
@@ -102,8 +105,10 @@ class NeuralNMF(NeuralEstimator):
         `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` by iteration.
     classifier_ : array, `(k_l, p)`
         The `B`, and `classes_` `(p,)`, where labels were given.
+    memberships_ : list of arrays, `(k_{l−1}, k_l)`
+        How topics gather into those of level l: `A_l`, the identity at level 0.
     sparsity_ : dict of arrays
-        The share of zeros in the codes of every level, `"codes"`, and in every factor, `"factors"`.
+        The fraction of zeros in the codes of every level, `"codes"`, and in every factor, `"factors"`.
     n_features_in_ : int
     feature_names_in_ : array of str
         Where `X` had string column names.
@@ -155,6 +160,8 @@ class NeuralNMF(NeuralEstimator):
         volume_delta: float = 1e-2,
         random_state: Any = None,
         verbose: bool | int = False,
+        output_level: int | str = -1,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
         self.loss = loss
@@ -178,41 +185,14 @@ class NeuralNMF(NeuralEstimator):
         self.volume_delta = volume_delta
         self.random_state = random_state
         self.verbose = verbose
+        self.output_level = output_level
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
-        """Fit all levels to the data.
-
-        Parameters
-        ----------
-        X : array, tensor or scipy.sparse matrix, `(n, m)`
-            Nonnegative. A sparse matrix is never made dense; a tensor is fitted on its device.
-        y : array, `(n,)` or `(n, p)`, optional
-            Class labels, -1 where unknown, or a matrix of soft or multiple labels, a row of NaN where unknown: supervision.
-        mask : bool array, `(n, m)`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
-        weights : array, `(n, m)`, optional
-            Nonnegative weights of the squared residuals.
-        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
-            True where a label is known, besides those that are -1 or NaN.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or `X` is not as described; the message names it.
-        """
-        self._fit(X, y, mask, weights, label_mask)
-        return self
-
-    def _plan(self, given: Input, y: Any, random_state: np.random.RandomState) -> Plan:
+    def _plan(self, given: Input, random_state: np.random.RandomState) -> Plan:
         ranks = check_ranks(self.n_components)
         loss = checked_loss(self.loss, self.level_weights, len(ranks))
         init: Any = self.init
-        shapes = list(zip([given.data.shape[1], *ranks], ranks, strict=False))
-        factors = check_init(init, tuple(INITIALIZERS), shapes, given)
+        factors = check_init(init, tuple(INITIALIZERS), level_shapes(given.data.shape[1], ranks), given)
 
         def start(data: Data) -> Hierarchy:
             found = factors or INITIALIZERS[init](data, ranks, random_state)
@@ -220,35 +200,3 @@ class NeuralNMF(NeuralEstimator):
             return dense_hierarchy(found, l1=self.code_l1, l2=self.code_l2)
 
         return Plan(loss, start, len(ranks), max(ranks))
-
-    @property
-    def components_(self) -> list[Array]:
-        """The topics of every level over the features."""
-        return [cast_like(product.T, self.codes_[0]) for product in chain(self._hierarchy.factors)]
-
-    def tree(self, feature_names: Sequence[str] | None = None, *, n_words: int = 8) -> TopicTree:
-        """Return the tree of topics and supertopics with their words and shares.
-
-        Parameters
-        ----------
-        feature_names : sequence of str, `m` of them, optional
-            By default the names that `fit` saw, or `x0`, `x1`, ….
-        n_words : int
-            Most words a topic shows.
-
-        Returns
-        -------
-        TopicTree
-            Printing it draws the tree.
-        """
-        check_is_fitted(self, "factors_")
-        check_number(n_words, "n_words", low=1, integer=True)
-        m = self.components_[0].shape[1]
-        if feature_names is None:
-            feature_names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(m)])
-        if len(feature_names) != m:
-            raise ValueError(f"feature_names must hold {m} names, one a feature; got {len(feature_names)}")
-        factors, codes, components = (
-            [to_numpy(x) for x in part] for part in (self.factors_, self.codes_, self.components_)
-        )
-        return topic_tree(factors, codes, components, feature_names, n_words)

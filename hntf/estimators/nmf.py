@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Self
-
-import numpy as np
-from sklearn.utils import check_random_state
+from typing import Any
 
 from hntf.arrays import Array
-from hntf.estimators.architecture import check_init
-from hntf.estimators.base import Input
-from hntf.estimators.stack import StackEstimator
-from hntf.fitting.divergences import DIVERGENCES
-from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, code_of, matrix_start, positive
-from hntf.fitting.joint import SOLVERS, Joint, Penalties, fit_joint, kullback_leibler_code
-from hntf.fitting.progress import warn_of_iterations
-from hntf.fitting.restarts import SweepSettings
+from hntf.costs.kullback_leibler import DIVERGENCES
+from hntf.costs.penalties import Penalties
+from hntf.costs.targets import Labels
+from hntf.estimators.base import Estimator, Input
+from hntf.estimators.starts import matrix_starts
+from hntf.fitting.loop import run
+from hntf.fitting.report import Callback
 from hntf.fitting.scaling import with_unit_columns
-from hntf.hierarchies.stack import dense_hierarchy
-from hntf.validation import check_choice, check_number
+from hntf.fitting.updates.joint import SOLVERS, JointUpdates
+from hntf.models import Model, Product
+from hntf.models.stack import dense_hierarchy
+from hntf.validation import as_random_state, check_choice, check_number
 
 
-class NMF(StackEstimator):
+class NMF(Estimator):
     r"""Nonnegative matrix factorization, `min D(X ; S Aᵀ)` over `S, A ≥ 0`.
 
     .. math:: \tfrac12 \| X - S A^T \|^2 + \lambda_1 \sum S + \tfrac12 \lambda_2 \| S \|^2
-              + \mu_1 \sum A + \tfrac12 \mu_2 \| A \|^2
+              + n \left( \mu_1 \sum A + \tfrac12 \mu_2 \| A \|^2 \right)
 
     or, in place of the first term, the Kullback–Leibler divergence `Σ X∘log(X / S Aᵀ) − X + S Aᵀ`. The papers write the
     transpose, samples in columns.
@@ -55,6 +52,8 @@ class NMF(StackEstimator):
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
+    callback : callable, optional
+        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
 
     Attributes
     ----------
@@ -110,6 +109,7 @@ class NMF(StackEstimator):
         factor_l2: float = 0.0,
         random_state: Any = None,
         verbose: bool | int = False,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
         self.loss = loss
@@ -124,93 +124,52 @@ class NMF(StackEstimator):
         self.factor_l2 = factor_l2
         self.random_state = random_state
         self.verbose = verbose
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
-        """Fit to the data.
-
-        Parameters
-        ----------
-        X : array, tensor or scipy.sparse matrix, `(n, m)`
-            Nonnegative. A sparse matrix is never made dense.
-        y : ignored
-            For scikit-learn's conventions.
-        mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights. The code of a
-            sample and the weights of a feature with no observed entry are zero.
-        weights : array, shape of `X`, optional
-            Nonnegative weights of the residuals.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or `X` is not as described; the message names it.
-        """
-        self._check_parameters()
-        given = self._validated_moderately(X, mask, weights)
-        start = self._starts(given, check_random_state(self.random_state))
-        term = DIVERGENCES[self.loss](given.data)
-        found, losses = fit_joint([term], start, self._settings(), self._penalties(), rank=int(self.n_components))
-        self._keep(found, losses, given, exact_codes=self.loss == "frobenius")
-        return self
-
-    def _validated_moderately(self, X: Any, mask: Any, weights: Any) -> Input:
-        """Return the checked data to fit, of moderate scale where there are penalties, which have their units."""
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
-        if any(self._penalties()):
-            self._check_moderate(given, "with penalties")
-        return given
-
-    def _check_parameters(self) -> None:
+    def _fit(self, given: Input, labels: Labels | None) -> None:
         check_number(self.n_components, "n_components", low=1, integer=True)
         check_choice(self.loss, "loss", tuple(DIVERGENCES))
-        check_choice(self.solver, "solver", SOLVERS)
-        if self.loss != "frobenius" and self.solver != "mu":
-            raise ValueError(f"solver must be 'mu' with loss={self.loss!r}, got {self.solver!r}")
-        for name in Penalties._fields:
-            check_number(getattr(self, name), name)
-        self._check_iterations()
-
-    def _settings(self) -> SweepSettings:
-        return SweepSettings(self.solver, self.max_iter, self.tol, self.n_init, bool(self.verbose))
-
-    def _penalties(self) -> Penalties:
-        return Penalties(self.code_l1, self.code_l2, self.factor_l1, self.factor_l2)
-
-    def _starts(self, given: Input, random_state: np.random.RandomState) -> Callable[[], tuple[Array, list[Array]]]:
-        """Return what draws a start: the code and the factor."""
+        settings = self._settings(SOLVERS)
+        check_divergence(self.loss, self.solver)
+        penalties = checked_penalties(self, given)
         rank = int(self.n_components)
-        factors = check_init(self.init, MATRIX_STARTS, [(given.data.shape[1], rank)], given)
+        term = DIVERGENCES[self.loss](given.data)
+        starts = matrix_starts(self.init, rank, self.solver, penalties, given, as_random_state(self.random_state))
 
-        def start() -> tuple[Array, list[Array]]:
-            if factors is not None:
-                S, A = code_of(given.data, factors[0]), factors[0]
-            else:
-                S, A = matrix_start(given.data, rank, self.init, random_state)
-            S, A = self._penalties().balanced(S, A)
-            return (positive(S), [positive(A)]) if self.solver == "mu" else (S, [A])
+        def descent() -> JointUpdates:
+            S, A, n_screened = starts(given.data)
+            return JointUpdates([term], S, [A], solver=self.solver, penalties=penalties, n_screened=n_screened)
 
-        return start
+        solution = run(descent, settings, given.data, rank)
+        model, codes = nmf_model(solution.found, self.loss, penalties)
+        self._keep(model, given, solution, codes)
 
-    def _keep(self, found: Joint, losses: np.ndarray, given: Input, *, exact_codes: bool) -> Array:
-        """Set the fitted attributes; return the norms that went from the columns of the factor to the code."""
-        warn_of_iterations(found.converged, found.n_iter, self.tol)
-        self.n_iter_, self.history_ = found.n_iter, {"loss": losses}
-        A, norms = with_unit_columns(found.factors[0])
-        if any(self._penalties()):
-            A, norms = found.factors[0], 0 * norms + 1
-        hierarchy = dense_hierarchy([A], l1=self.code_l1, l2=self.code_l2)
-        self._keep_hierarchy(hierarchy, given, None if exact_codes else [found.S * norms])
-        self.components_ = [A.T for A in self.factors_]
-        return norms
 
-    def _encode(self, given: Input, level: int) -> Array:
-        if self.loss == "frobenius":
-            return super()._encode(given, level)
-        if self.code_l1:
-            self._check_moderate(given, "with penalties")
-        (A,) = self._hierarchy_like(given.data.prototype).factors
-        return kullback_leibler_code(given.data, A, self.code_l1, self.code_l2)
+def nmf_model(found: JointUpdates, loss: str, penalties: Penalties) -> tuple[Model, list[Array] | None]:
+    """Return the model of a factorization, with unit columns where no penalty fixes their scale, and the codes if not its own.
+
+    Codes of squared errors are exact for the factor; those of a divergence are what the fit found.
+    """
+    A, norms = with_unit_columns(found.factors[0])
+    if any(penalties):
+        A, norms = found.factors[0], 0 * norms + 1
+    if loss == "frobenius":
+        return dense_hierarchy([A], l1=penalties.code_l1, l2=penalties.code_l2), None
+    return Product([A], divergence=loss, penalties=penalties), [found.S * norms]
+
+
+def check_divergence(loss: str, solver: str) -> None:
+    """Raise `ValueError` if a solver does not take a divergence."""
+    if loss != "frobenius" and solver != "mu":
+        raise ValueError(f"solver must be 'mu' with loss={loss!r}, got {solver!r}")
+
+
+def checked_penalties(estimator: Any, given: Input) -> Penalties:
+    """Return the penalties that the parameters of an estimator name; those of the factor count once a sample."""
+    for name in Penalties._fields:
+        check_number(getattr(estimator, name), name)
+    n = given.data.shape[0]
+    penalties = Penalties(estimator.code_l1, estimator.code_l2, n * estimator.factor_l1, n * estimator.factor_l2)
+    if any(penalties):
+        estimator._check_moderate(given, "with penalties")
+    return penalties

@@ -1,19 +1,131 @@
-"""Results as TensorLy knows them."""
+"""How results leave: cast to the backend and dtype of the data, in named containers, or as TensorLy knows them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+import sklearn
+from sklearn.base import TransformerMixin
 from tensorly.cp_tensor import CPTensor
+from tensorly.tucker_tensor import TuckerTensor
 
-from hntf.arrays import Array, as_float64, cast_like
+from hntf.arrays import Array, cast_like, is_torch, to_numpy
 from hntf.fitting.scaling import unit_components
 
 
-def cp_result(factors: Sequence[Array], prototype: Array, *, normalize: bool) -> CPTensor:
-    """Return a CP tensor in the backend and dtype of `prototype`; its weights are 1, or the sizes of the components."""
-    factors = [as_float64(U) for U in factors]
+def cast_nested(x: Any, prototype: Any) -> Any:
+    """Return an array, or lists of them, cast to the backend and dtype of `prototype`."""
+    return [cast_nested(item, prototype) for item in x] if isinstance(x, list) else cast_like(x, prototype)
+
+
+def arrays_in(x: Any) -> list[Array]:
+    """Return the arrays of nested lists."""
+    return [array for item in x for array in arrays_in(item)] if isinstance(x, list) else [x]
+
+
+class NamedColumns(TransformerMixin):
+    """Hands codes out in the container that `set_output` asks for, with the names of their level.
+
+    scikit-learn asks a transformer for one list of names, whatever the level: so this one stands in for the estimator.
+    """
+
+    def __init__(self, names: np.ndarray, config: dict[str, str]) -> None:
+        self.names = names
+        self._sklearn_output_config = config
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns."""
+        return self.names
+
+    def transform(self, X: Any, codes: Array) -> Any:
+        """Return the codes; scikit-learn puts them into the container, with the index of `X`."""
+        return codes
+
+
+def in_container(codes: Array, X: Any, names: np.ndarray, estimator: Any) -> Any:
+    """Return codes as the estimator's `set_output` or scikit-learn's configuration asks."""
+    config = getattr(estimator, "_sklearn_output_config", {})
+    if config.get("transform", sklearn.get_config()["transform_output"]) == "default":
+        return codes
+    return NamedColumns(names, config).transform(X, to_numpy(codes) if is_torch(codes) else codes)
+
+
+class _OwnCPTensor(CPTensor):
+    """A CP tensor that is made without asking TensorLy's global backend, which may be another one."""
+
+    def __init__(self, weights: Array, factors: list[Array]) -> None:
+        self.weights, self.factors = weights, factors
+        self.shape = tuple(len(U) for U in factors)
+        self.rank = factors[0].shape[1]
+
+
+class _OwnTuckerTensor(TuckerTensor):
+    """A Tucker tensor that is made without asking TensorLy's global backend, which may be another one."""
+
+    def __init__(self, core: Array, factors: list[Array]) -> None:
+        self.core, self.factors = core, factors
+        self.shape = tuple(len(U) for U in factors)
+        self.rank = tuple(core.shape)
+
+
+def _copied(x: Array) -> Array:
+    return x.clone() if is_torch(x) else np.array(x)
+
+
+def cp_tensor(self: Any, level: int = -1, *, normalize: bool = False) -> CPTensor:
+    """Return the model of a level as a CP tensor.
+
+    Its rank is the number of outer products that the level is a sum of: `k_l` where the components of a level have rank one, and
+    that of the base or of the first layer where they are sums of its components (`NeuralNCPD`, `HierarchicalNCPD`, `NeuralNTF`).
+
+    Parameters
+    ----------
+    level : int
+        From 0, the finest; -1 is the last.
+    normalize : bool
+        Whether the columns of the factors have unit norm and the weights carry the size of the components.
+
+    Returns
+    -------
+    CPTensor
+        Of TensorLy, a copy, in the backend and floating dtype of the training data.
+
+    Raises
+    ------
+    ValueError
+        If the level is no CP decomposition.
+    """
+    level, code = self._level_and_code(level)
+    factors = self.model_.cp_factors(level, code)
     weights = 0 * factors[0][0] + 1
     if normalize:
         factors, weights = unit_components(factors)
-    return CPTensor((cast_like(weights, prototype), [cast_like(U, prototype) for U in factors]))
+    prototype = self.codes_[0]
+    return _OwnCPTensor(_copied(cast_like(weights, prototype)), [_copied(cast_like(U, prototype)) for U in factors])
+
+
+def tucker_tensor(self: Any, level: int = -1) -> TuckerTensor:
+    """Return the model of a level as a Tucker tensor of the ranks of that level.
+
+    Modes that are not compressed have the identity as their factor, and their dimension as their rank.
+
+    Parameters
+    ----------
+    level : int
+        From 0, the finest; -1 is the last.
+
+    Returns
+    -------
+    TuckerTensor
+        Of TensorLy, a copy, in the backend and floating dtype of the training data.
+
+    Raises
+    ------
+    ValueError
+        If the level is no Tucker layer.
+    """
+    level, code = self._level_and_code(level)
+    core, factors = self.model_.tucker_factors(level, code)
+    prototype = self.codes_[0]
+    return _OwnTuckerTensor(_copied(cast_like(core, prototype)), [_copied(cast_like(U, prototype)) for U in factors])

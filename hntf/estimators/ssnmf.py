@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
-from sklearn.utils import check_random_state
+from hntf.costs.kullback_leibler import DIVERGENCES
+from hntf.costs.label_terms import label_term
+from hntf.costs.targets import Labels
+from hntf.estimators.base import Input
+from hntf.estimators.nmf import check_divergence, checked_penalties, nmf_model
+from hntf.estimators.starts import label_start, matrix_starts
+from hntf.estimators.supervised import Classifier, check_label_terms
+from hntf.fitting.loop import run
+from hntf.fitting.report import Callback
+from hntf.fitting.scaling import with_unit_columns
+from hntf.fitting.updates.joint import SOLVERS, JointUpdates
+from hntf.validation import as_random_state, check_choice, check_number
 
-from hntf.arrays import Array
-from hntf.estimators.label_terms import check_label_terms, first_classifier, label_term, last_classifier
-from hntf.estimators.nmf import NMF
-from hntf.estimators.supervised import ClassifierMixin, checked_labels
-from hntf.fitting.divergences import DIVERGENCES
-from hntf.fitting.initializers.single_matrix import positive
-from hntf.fitting.joint import fit_joint
 
-
-class SSNMF(ClassifierMixin, NMF):
+class SSNMF(Classifier):
     r"""Semi-supervised NMF: the code of the data tells the labels too.
 
     .. math:: \min_{S, A, B \ge 0} \tfrac12 \| W \circ (X - S A^T) \|_F^2 + \tfrac12 \lambda \| L \circ (Y - S B) \|_F^2
@@ -37,7 +40,7 @@ class SSNMF(ClassifierMixin, NMF):
         `‖W∘X‖² / ‖L∘Y‖²` for squared errors.
     solver : {"anls", "hals", "mu"}
         As in `NMF`; with a Kullback–Leibler term `"mu"`, whose updates sum the parts of both terms.
-    init, max_iter, tol, n_init, code_l1, code_l2, factor_l1, factor_l2, random_state, verbose
+    init, max_iter, tol, n_init, code_l1, code_l2, factor_l1, factor_l2, random_state, verbose, callback
         As in `NMF`.
 
     Attributes
@@ -47,7 +50,7 @@ class SSNMF(ClassifierMixin, NMF):
     history_ : dict of arrays
         `"loss"`: the cost by sweep, relative to the term of the data for a model of zero.
     classifier_ : array, `(k, p)`
-        The `B`, where labels were given.
+        The best classifier for the codes that the known samples have from their features alone, where labels were given.
     classes_ : array, `(p,)`
 
     References
@@ -68,7 +71,8 @@ class SSNMF(ClassifierMixin, NMF):
     1.0
     """
 
-    supervision_level = -1
+    _matrices_only = True
+    _for_tensors = "NeuralNCPD"
 
     def __init__(
         self,
@@ -88,71 +92,47 @@ class SSNMF(ClassifierMixin, NMF):
         factor_l2: float = 0.0,
         random_state: Any = None,
         verbose: bool | int = False,
+        callback: Callback | None = None,
     ) -> None:
-        super().__init__(
-            n_components,
-            loss=loss,
-            solver=solver,
-            init=init,
-            max_iter=max_iter,
-            tol=tol,
-            n_init=n_init,
-            code_l1=code_l1,
-            code_l2=code_l2,
-            factor_l1=factor_l1,
-            factor_l2=factor_l2,
-            random_state=random_state,
-            verbose=verbose,
-        )
+        self.n_components = n_components
+        self.loss = loss
+        self.solver = solver
+        self.init = init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.code_l1 = code_l1
+        self.code_l2 = code_l2
+        self.factor_l1 = factor_l1
+        self.factor_l2 = factor_l2
+        self.random_state = random_state
+        self.verbose = verbose
         self.supervision_loss = supervision_loss
         self.supervision_weight = supervision_weight
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
-        """Fit to the data and the labels.
-
-        Parameters
-        ----------
-        X : array, tensor or scipy.sparse matrix, `(n, m)`
-            Nonnegative. A sparse matrix is never made dense.
-        y : array, `(n,)` or `(n, p)`, optional
-            Class labels, -1 where unknown, or a nonnegative matrix of soft or multiple labels, a row of NaN where unknown. Without
-            labels this is `NMF`.
-        mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
-        weights : array, shape of `X`, optional
-            Nonnegative weights of the residuals.
-        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
-            True where a label is known, besides those that are -1 or NaN.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter, `X` or `y` is not as described; the message names it.
-        """
-        self._check_parameters()
-        check_label_terms(self.supervision_loss, self.supervision_weight, self.solver)
-        given = self._validated_moderately(X, mask, weights)
-        labels = checked_labels(y, label_mask, given.data)
+    def _fit(self, given: Input, labels: Labels | None) -> None:
+        check_number(self.n_components, "n_components", low=1, integer=True)
+        check_choice(self.loss, "loss", tuple(DIVERGENCES))
+        settings = self._settings(SOLVERS)
+        check_divergence(self.loss, self.solver)
+        check_label_terms(self.supervision_loss, self.solver)
+        self._supervised_level(1)
+        penalties = checked_penalties(self, given)
+        rank = int(self.n_components)
         terms = [DIVERGENCES[self.loss](given.data)]
         if labels is not None:
             terms.append(label_term(labels, self.supervision_loss, self.supervision_weight, terms[0].scale))
-        start_of_data = self._starts(given, check_random_state(self.random_state))
+        starts = matrix_starts(self.init, rank, self.solver, penalties, given, as_random_state(self.random_state))
 
-        def start() -> tuple[Array, list[Array]]:
-            S, factors = start_of_data()
-            if labels is not None:
-                B = first_classifier(S, labels)
-                factors = [*factors, positive(B) if self.solver == "mu" else B]
-            return S, factors
+        def descent() -> JointUpdates:
+            S, A, n_screened = starts(given.data)
+            factors = [A] if labels is None else [A, label_start(S, labels, self.solver)]
+            return JointUpdates(terms, S, factors, solver=self.solver, penalties=penalties, n_screened=n_screened)
 
-        found, losses = fit_joint(terms, start, self._settings(), self._penalties(), rank=int(self.n_components))
-        norms = self._keep(found, losses, given, exact_codes=labels is None and self.loss == "frobenius")
-        if labels is None:
-            self._set_classifier(None, None, given.prototype)
-        else:
-            self._set_classifier(last_classifier(found, norms, given.scale), labels.classes, given.prototype)
-        return self
+        solution = run(descent, settings, given.data, rank)
+        model, codes = nmf_model(solution.found, self.loss, penalties)
+        if labels is not None and codes is None:
+            codes = [solution.found.S * (1.0 if any(penalties) else with_unit_columns(solution.found.factors[0])[1])]
+        self._keep(model, given, solution, codes)
+        self._keep_classifier(labels, given)

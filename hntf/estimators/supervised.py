@@ -1,34 +1,40 @@
-"""Labels of samples: what an estimator that takes them shares."""
+"""Labels of samples: what the estimators share that take them. scikit-learn sees these as classifiers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import ClassifierTags
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
+from hntf.costs import CrossEntropy, LabelL2, LabelLoss, Loss, RunningLabels, Supervised
+from hntf.costs.label_terms import LABEL_DIVERGENCES
+from hntf.costs.softmax import softmax
+from hntf.costs.targets import Labels, as_labels, is_unknown
 from hntf.data import Data
-from hntf.estimators.base import level_index
-from hntf.losses import CrossEntropy, LabelL2, LabelLoss, Loss, RunningLabels, Supervised
-from hntf.losses.softmax import softmax
-from hntf.losses.targets import Labels, as_labels, is_unknown
+from hntf.estimators.base import Estimator, Input, level_index
 from hntf.validation import check_choice, check_number
 
 LABEL_LOSSES: dict[str, type[LabelLoss]] = {"squared": LabelL2, "cross_entropy": CrossEntropy}
+"""The losses of labels of the methods that are trained by gradients; the classifier is that of the loss."""
+
+BINARY = 2
 
 
-def shares(scores: Array) -> Array:
+def normalised(scores: Array) -> Array:
     """Return nonnegative scores `(n, p)` divided by the sum of their row; of a row of zeros, even ones."""
     sums = scores.sum(1)[:, None]
     empty = sums == 0
     return (scores + empty) / (sums + empty * scores.shape[1])
 
 
-PROBABILITIES: dict[str, Callable[[Array], Array]] = {"cross_entropy": softmax, "kullback-leibler": shares}
+PROBABILITIES: dict[str, Callable[[Array], Array]] = {"cross_entropy": softmax, "kullback-leibler": normalised}
 """How the scores of the label losses that speak of probabilities give them."""
 
 
@@ -39,12 +45,82 @@ def _has_probabilities(estimator: Any) -> bool:
     return True
 
 
-class ClassifierMixin:
-    """For estimators whose codes tell labels: they set `classifier_` and `classes_` in `fit`."""
+class Classifier(Estimator):
+    """Base of the estimators whose codes tell labels.
 
-    supervision_level: int
-    supervision_loss: str
-    transform: Callable[..., Array]
+    The classifier of new samples is fitted to the codes that the training samples have from their features alone.
+
+    Attributes
+    ----------
+    classifier_ : array, `(k_l, p)`
+        Where labels were given.
+    classes_ : array, `(p,)`
+    """
+
+    supervision_weight: float
+    supervision_level: int = -1
+    supervision_loss: str = "squared"
+
+    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
+        """Fit all levels to the data, and to labels of the samples where there are some.
+
+        Parameters
+        ----------
+        X : array, tensor or scipy.sparse matrix, `(n, m)` or `(n, d_2, …, d_N)`
+            Samples along mode 0; nonnegative, but for the methods that take data of any sign. A sparse matrix is never made
+            dense; a tensor is fitted on its device.
+        y : array, `(n,)` or `(n, p)`, optional
+            Class labels, -1, NaN or None where unknown, or a nonnegative matrix of soft or multiple labels, a row of NaN where
+            unknown.
+        mask : bool array, shape of `X`, or "nan", optional
+            True where an entry is observed; `"nan"` takes the entries that are not NaN. For dense `X`, as are weights.
+        weights : array, shape of `X`, optional
+            Nonnegative weights of the squared residuals.
+        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
+            True where a label is known, besides those that are -1 or NaN.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter, `X` or `y` is not as described; the message names it.
+        """
+        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        self._fit(given, checked_labels(y, label_mask, given.data))
+        return self
+
+    def _supervised_level(self, n_levels: int) -> int:
+        """Return the level with labels as an index, after a check of what the parameters say of labels."""
+        check_number(self.supervision_weight, "supervision_weight")
+        return level_index(self.supervision_level, n_levels, name="supervision_level")
+
+    def _with_labels(
+        self, loss: Loss, labels: Labels | None, data: Data, n_levels: int, *, running: bool = False
+    ) -> Loss:
+        """Return the loss with supervision, on batches `running`; without labels, the loss itself."""
+        check_choice(self.supervision_loss, "supervision_loss", tuple(LABEL_LOSSES))
+        level = self._supervised_level(n_levels)
+        if labels is None:
+            return loss
+        kind = LABEL_LOSSES[self.supervision_loss]
+        # Where no label is known yet, as if all samples had one.
+        size = kind.size(labels) or kind.size(one_hot(labels)) or 1.0
+        weight = self.supervision_weight * (data.norm_squared() or 1.0) / size
+        label_loss = kind(weight, level)
+        return Supervised(loss, RunningLabels(label_loss) if running else label_loss)
+
+    def _keep_classifier(self, labels: Labels | None, given: Input) -> None:
+        """Fit the classifier to the codes of the known samples, found from their features alone, or forget an earlier one."""
+        if labels is None:
+            self._set_classifier(None, None, given.prototype)
+            return
+        level = level_index(self.supervision_level, self.n_levels_)
+        S = self._model_for(given).encode(given.data, level) / given.scale
+        kind = LABEL_LOSSES.get(self.supervision_loss, LabelL2)
+        self._set_classifier(kind.classifier(S, labels), labels.classes, given.prototype)
 
     def _set_classifier(self, B: Array | None, classes: Any, prototype: Any) -> None:
         """Set the classifier and the classes, or forget those of an earlier fit."""
@@ -56,36 +132,73 @@ class ClassifierMixin:
         self.classes_ = classes
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
-        # Transformers first; scikit-learn asks all that have probabilities for these.
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier"
         tags.classifier_tags = ClassifierTags()
         return tags
 
-    def decision_function(self, X: Any, *, mask: Any = None, weights: Any = None) -> Array:
-        """Return what the codes of samples say of each class, `S_l B`, `(n, p)`, from the features alone.
+    def _check_classifier(self, method: str) -> None:
+        check_is_fitted(self, "model_")
+        if not hasattr(self, "classifier_"):
+            raise NotFittedError(f"{method} needs labels: {type(self).__name__} was fitted without y")
 
-        `mask` and `weights` here and below are as in `fit`.
-        """
-        check_is_fitted(self, "classifier_")
-        S = self.transform(X, level=self.supervision_level, mask=mask, weights=weights)
+    def _scores(self, X: Any, *, mask: Any, weights: Any) -> Array:
+        """Return what the codes of samples say of each class, `S_l B`, `(n, p)`."""
+        S, _ = self._encoded(X, self.supervision_level, mask=mask, weights=weights)
         return cast_like(as_float64(S) @ from_numpy(to_numpy(as_float64(self.classifier_)), S), S)
+
+    def decision_function(self, X: Any, *, mask: Any = None, weights: Any = None) -> Array:
+        """Return what the codes of samples say of each class, from the features alone.
+
+        Parameters
+        ----------
+        X, mask, weights
+            As in `transform`.
+
+        Returns
+        -------
+        array, `(n, p)` or `(n,)`
+            `S_l B`; of two classes, as in scikit-learn, the second less the first.
+        """
+        self._check_classifier("decision_function")
+        scores = self._scores(X, mask=mask, weights=weights)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == BINARY else scores
 
     def predict(self, X: Any, *, mask: Any = None, weights: Any = None) -> np.ndarray:
         """Return the class of each sample, `(n,)`, from the features alone; a class that `fit` never saw is never predicted."""
-        scores = self.decision_function(X, mask=mask, weights=weights)
+        self._check_classifier("predict")
+        scores = self._scores(X, mask=mask, weights=weights)
         return self.classes_[np.argmax(to_numpy(scores), axis=1)]
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any, *, mask: Any = None, weights: Any = None) -> Array:
-        """Return the probability of each class, `(n, p)`: of `"cross_entropy"` `softmax(S_l B)`, of `"kullback-leibler"` shares."""
-        scores = self.decision_function(X, mask=mask, weights=weights)
+        """Return the probability of each class, `(n, p)`.
+
+        Of `"cross_entropy"` it is `softmax(S_l B)`, of `"kullback-leibler"` the scores `S_l B` divided by their sum.
+        """
+        self._check_classifier("predict_proba")
+        scores = self._scores(X, mask=mask, weights=weights)
         return cast_like(PROBABILITIES[self.supervision_loss](as_float64(scores)), scores)
 
-    def score(self, X: Any, y: Any, *, mask: Any = None, weights: Any = None) -> float:
-        """Return the accuracy of `predict` on the samples whose class in `y`, `(n,)`, is known.
+    def score(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> float:
+        """Return how well the model does on samples, from their features alone: larger is better.
 
-        A class that `fit` never saw counts as an error.
+        Parameters
+        ----------
+        X, mask, weights
+            As in `transform`.
+        y : array, `(n,)`, optional
+            The classes, -1 where unknown.
+
+        Returns
+        -------
+        float
+            The accuracy of `predict` on the samples whose class is known; a class that `fit` never saw counts as an error.
+            Without `y` the negative relative error at the output level.
         """
+        if y is None:
+            return super().score(X, mask=mask, weights=weights)
+        self._check_classifier("score with y")
         given = to_numpy(y) if is_torch(y) else np.asarray(y, dtype=object)
         labels = (given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given).tolist()
         predicted = self.predict(X, mask=mask, weights=weights)
@@ -98,46 +211,11 @@ class ClassifierMixin:
         return float(np.mean(np.array(correct, dtype=bool)[known]))
 
 
-class SupervisedMixin(ClassifierMixin):
-    """For estimators whose codes are trained to tell labels; they call `_with_labels` and `_keep_classifier` in `fit`."""
-
-    supervision_weight: float
-
-    def _with_labels(
-        self,
-        loss: Loss,
-        y: Any,
-        data: Data,
-        levels: int,
-        label_mask: Any = None,
-        *,
-        classes: Any = None,
-        running: bool = False,
-    ) -> tuple[Loss, Labels | None]:
-        """Return the loss with supervision, on batches `running`, and the labels; without labels, the loss itself and None."""
-        check_number(self.supervision_weight, "supervision_weight")
-        check_choice(self.supervision_loss, "supervision_loss", tuple(LABEL_LOSSES))
-        level = level_index(self.supervision_level, levels, name="supervision_level")
-        if classes is not None:
-            classes = checked_classes(classes)
-            y = np.full(data.shape[0], -1) if y is None else y
-        labels = checked_labels(y, label_mask, data, classes=classes, some=classes is None)
-        if labels is None:
-            return loss, None
-        kind = LABEL_LOSSES[self.supervision_loss]
-        # Where no label is known yet, as if all samples had one.
-        size = kind.size(labels) or kind.size(one_hot(labels)) or 1.0
-        weight = self.supervision_weight * (data.norm_squared() or 1.0) / size
-        label_loss = kind(weight, level)
-        return Supervised(loss, RunningLabels(label_loss) if running else label_loss), labels
-
-    def _keep_classifier(self, labels: Labels | None, codes: list[Array], prototype: Any) -> None:
-        """Set the classifier and the classes, or forget those of an earlier fit."""
-        if labels is None:
-            self._set_classifier(None, None, prototype)
-            return
-        S = as_float64(codes[level_index(self.supervision_level, len(codes))])
-        self._set_classifier(LABEL_LOSSES[self.supervision_loss].classifier(S, labels), labels.classes, prototype)
+def check_label_terms(loss: str, solver: str) -> None:
+    """Raise `ValueError` if updates in turn by `solver` do not take a loss of labels."""
+    check_choice(loss, "supervision_loss", tuple(LABEL_DIVERGENCES))
+    if loss != "squared" and solver != "mu":
+        raise ValueError(f"solver must be 'mu' with supervision_loss={loss!r}, got {solver!r}")
 
 
 def checked_labels(y: Any, label_mask: Any, data: Data, *, classes: Any = None, some: bool = True) -> Labels | None:
@@ -147,7 +225,12 @@ def checked_labels(y: Any, label_mask: Any, data: Data, *, classes: Any = None, 
             raise ValueError("label_mask must be None where there is no y")
         return None
     reference = from_numpy(np.empty(0), data.prototype)
-    return as_labels(y, data.shape[0], reference, mask=label_mask, classes=classes, some=some)
+    labels = as_labels(y, data.shape[0], reference, mask=label_mask, classes=classes, some=some)
+    if labels.classes.dtype.kind == "f" and np.ndim(y) == 1 and type_of_target(labels.classes) == "continuous":
+        raise ValueError(
+            f"Unknown label type: y must hold classes, got numbers such as {labels.classes[0]} that are not whole"
+        )
+    return labels
 
 
 def checked_classes(classes: Any) -> np.ndarray:

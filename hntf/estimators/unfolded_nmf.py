@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
-from hntf.arrays import Array, cast_like
-from hntf.estimators.network import NetworkEstimator
+from hntf.costs import Reconstruction
+from hntf.costs.targets import Labels
+from hntf.estimators.base import Input
+from hntf.estimators.neural import train
+from hntf.estimators.starts import check_init
+from hntf.estimators.supervised import Classifier
 from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, matrix_start, positive
 from hntf.fitting.optimizers import OPTIMIZERS
+from hntf.fitting.report import Callback
 from hntf.fitting.scaling import with_unit_columns
-from hntf.hierarchies import Unfolded
-from hntf.losses import Reconstruction
-from hntf.validation import check_choice, check_number
+from hntf.models import Unrolled
+from hntf.validation import as_random_state, check_number
 
 
-class UnfoldedNMF(NetworkEstimator):
+class UnfoldedNMF(Classifier):
     r"""NMF whose code comes from `K` multiplicative updates, unrolled and trained end to end, `X ≈ S⁽ᴷ⁾ A⁽ᴷ⁾ᵀ`.
 
     .. math:: S^{(t+1)} = S^{(t)} \circ \frac{(X \circ \hat X_t^{\beta-2}) A^{(t)}}{\hat X_t^{\beta-1} A^{(t)} + \mu},
@@ -49,6 +52,8 @@ class UnfoldedNMF(NetworkEstimator):
     random_state : int, RandomState or None
     verbose : bool or int
         Whether to show a progress bar.
+    callback : callable, optional
+        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
 
     Attributes
     ----------
@@ -77,7 +82,8 @@ class UnfoldedNMF(NetworkEstimator):
     (3, (5, 4))
     """
 
-    supervision_level = -1
+    _matrices_only = True
+    _for_tensors = "NeuralNTF"
 
     def __init__(
         self,
@@ -97,6 +103,7 @@ class UnfoldedNMF(NetworkEstimator):
         supervision_loss: str = "squared",
         random_state: Any = None,
         verbose: bool | int = False,
+        callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
         self.n_steps = n_steps
@@ -113,32 +120,33 @@ class UnfoldedNMF(NetworkEstimator):
         self.supervision_loss = supervision_loss
         self.random_state = random_state
         self.verbose = verbose
+        self.callback = callback
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
-        """Train the network.
+    def _fit(self, given: Input, labels: Labels | None) -> None:
+        self._check_updates()
+        data, rank = given.data, int(self.n_components)
+        settings = self._settings(tuple(OPTIMIZERS))._replace(simplex=self.sparsity > 0)
+        loss = self._with_labels(Reconstruction(), labels, data, 1)
+        random_state = as_random_state(self.random_state)
+        size = (data.norm_squared() / np.prod(data.shape)) ** 0.5
+        sparsity = self.sparsity * (size if self.beta == 2 else 1.0)
+        # Where all updates are untied the first dictionary would not be used.
+        count = min(self.n_untied + 1, self.n_steps)
+        factors = check_init(self.init, MATRIX_STARTS, [(data.shape[1], rank)] * count, given)
 
-        Parameters
-        ----------
-        X : array, tensor or scipy.sparse matrix, `(n, m)`
-            Nonnegative. A sparse matrix is never made dense.
-        y : array, `(n,)` or `(n, p)`, optional
-            Class labels, -1 where unknown, or a nonnegative matrix of soft or multiple labels, a row of NaN where unknown.
-        mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are no NaN. For dense `X`, as are weights.
-        weights : array, shape of `X`, optional
-            Nonnegative weights of the residuals.
-        label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
-            True where a label is known, besides those that are -1 or NaN.
+        def start() -> Unrolled:
+            if factors is None:
+                _, A, _ = matrix_start(data, rank, self.init, random_state)
+                dictionaries = [positive(with_unit_columns(A)[0])] * count
+            else:
+                dictionaries = [positive(A) for A in factors]
+            return Unrolled([1 * A for A in dictionaries], n_steps=self.n_steps, beta=self.beta, sparsity=sparsity)
 
-        Returns
-        -------
-        self
+        solution = train(start, loss, settings, data, labels, rank)
+        self._keep(solution.found, given, solution)
+        self._keep_classifier(labels, given)
 
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter, `X` or `y` is not as described; the message names it.
-        """
+    def _check_updates(self) -> None:
         check_number(self.n_components, "n_components", low=1, integer=True)
         check_number(self.n_steps, "n_steps", low=1, integer=True)
         check_number(self.n_untied, "n_untied", integer=True)
@@ -147,29 +155,3 @@ class UnfoldedNMF(NetworkEstimator):
         if self.beta not in (1, 2):
             raise ValueError(f"beta must be 1 or 2, got {self.beta!r}")
         check_number(self.sparsity, "sparsity")
-        check_choice(self.init, "init", MATRIX_STARTS)
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
-        loss, labels = self._with_labels(Reconstruction(), y, given.data, 1, label_mask)
-        settings = self._checked_settings(tuple(OPTIMIZERS))._replace(simplex=self.sparsity > 0)
-        random_state = check_random_state(self.random_state)
-        size = (given.data.norm_squared() / np.prod(given.data.shape)) ** 0.5
-        sparsity = self.sparsity * (size if self.beta == 2 else 1.0)
-        # Where all updates are untied the first dictionary would not be used.
-        count = min(self.n_untied + 1, self.n_steps)
-
-        def start() -> Unfolded:
-            _, A = matrix_start(given.data, int(self.n_components), self.init, random_state)
-            A = positive(with_unit_columns(A)[0])
-            return Unfolded([1 * A for _ in range(count)], n_steps=self.n_steps, beta=self.beta, sparsity=sparsity)
-
-        model = self._fit_network(start, loss, settings, given, labels, int(self.n_components))
-        self.factors_ = [cast_like(A, given.prototype) for A in model.factors]
-        self.components_ = [self.factors_[-1].T]
-        return self
-
-    def _in_units(self, model: Any, c: float) -> Any:
-        sparsity = model.sparsity * (c if model.beta == 2 else 1.0)
-        return Unfolded(model.factors, n_steps=model.n_steps, beta=model.beta, sparsity=sparsity)
-
-    def _decode(self, S: Array, level: int) -> Array:
-        return S @ self._model_like(S).factors[-1].T

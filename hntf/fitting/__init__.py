@@ -1,11 +1,9 @@
 """Fitting: where a fit starts, how it moves, when it stops.
 
-- `initializers/`: nonnegative starting points, one a file; `alternating`: the exact alternating solver they use;
-- `objective`: a loss as a function of one flat vector, which is all that an optimizer sees;
-- `optimizers/`: one a file, under one signature;
-- `stopping`: the relative projected gradient and the record of a minimum;
-- `progress`, `blas`: the progress bar, and the threads that BLAS may use inside a fit;
-- `fit`: restarts of all this, the entry of estimators that train a model on gradients; `minibatch` the same on batches;
-- `sweeps`: when methods without gradients end, and the best of their starts; `joint`, `divergences`, `up_propagation`, `semi_nmf`,
-  `tucker`: such methods, with `restarts` for CP and Tucker decompositions.
+- `loop`: the one loop of all fits: starts that may race, a `Descent` from each, a history, one `Solution`; `report` shows it;
+- `initializers/`: nonnegative starting points, one a file;
+- `objective`: a loss as a function of one flat vector, a sum over the `parts` of the samples;
+- `optimizers/`: descents on an objective, one a file; `batches` trains on a part after the other;
+- `updates/`: descents that update one factor after the other, one a file;
+- `scaling`: the scale of components; `blas`: the threads that BLAS may use inside a fit.
 """

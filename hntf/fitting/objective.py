@@ -1,19 +1,36 @@
-"""A loss as a function of one flat vector of factors, which is all that an optimizer sees."""
+"""A loss as a function of one flat vector of factors, which is all that an optimizer sees: a sum over parts of the samples."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from hntf.arrays import Array, backend_of
-from hntf.data import Data
+from hntf.costs import Loss
+from hntf.fitting.parts import Part
 from hntf.fitting.scaling import on_simplex, on_simplex_pullback
-from hntf.fitting.stopping import Evaluation
-from hntf.hierarchies import Model
-from hntf.losses import Loss
-from hntf.losses.targets import Labels
+from hntf.models import Trainable
 
 
-def flattened(factors: list[Array]) -> Array:
+class Evaluation(NamedTuple):
+    """A point, the value and the gradient of the objective there."""
+
+    x: Array
+    value: float
+    gradient: Array
+
+
+def relative_projected_gradient(at: Evaluation) -> float:
+    """Return `‖x‖ ‖∇⁺f(x)‖` for a loss relative to `‖X‖²`: free of the units of data and factors, and zero at a minimum.
+
+    `∇⁺f` is the gradient less the components that push against the bound `x ≥ 0`.
+    """
+    projected = at.gradient * ((at.x > 0) | (at.gradient < 0))
+    size = float(at.x @ at.x) or 1.0
+    return (float(projected @ projected) * size) ** 0.5
+
+
+def flattened(factors: Sequence[Array]) -> Array:
     """Return factors as one vector."""
     return backend_of(factors[0]).concatenate([factor.reshape(-1) for factor in factors])
 
@@ -24,24 +41,25 @@ class Objective:
     Parameters
     ----------
     loss : Loss
-    model : Model
+    model : Trainable
         Its factors are the starting point.
-    data : Data
-    labels : Labels, optional
+    parts : sequence of Part
+        The samples. What depends on the factors alone counts once, however many parts there are.
     simplex : bool
         Whether the model's factors are what is left of `x` when their columns are brought to sum one.
+    share : float
+        The share of all samples that the parts are: what depends on the factors alone counts by it.
     """
 
     def __init__(
-        self, loss: Loss, model: Model, data: Data, labels: Labels | None = None, *, simplex: bool = False
+        self, loss: Loss, model: Trainable, parts: Sequence[Part], *, simplex: bool = False, share: float = 1.0
     ) -> None:
         self.loss = loss
         self.model = model
-        self.data = data
-        self.labels = labels
+        self.parts = list(parts)
         self.simplex = simplex
-        self.scale = 1.0 / (data.norm_squared() or 1.0)
-        self.tape: Any = None
+        self.share = share
+        self.scale = 1.0 / (sum(part.data.norm_squared() for part in self.parts) or 1.0)
         self.n_evaluations = 0
 
     @property
@@ -58,7 +76,7 @@ class Objective:
             start += size
         return factors
 
-    def model_at(self, x: Array) -> Model:
+    def model_at(self, x: Array) -> Trainable:
         """Return the model whose factors are the vector `x`, or lie on the simplex below it."""
         factors = self.split(x)
         return self.model.with_factors([on_simplex(U)[0] for U in factors] if self.simplex else factors)
@@ -66,8 +84,12 @@ class Objective:
     def __call__(self, x: Array) -> Evaluation:
         """Evaluate at the vector `x`."""
         model = self.model_at(x)
-        self.tape = model.solve(self.data, self.tape)
-        value, dfactors = self.loss.factor_gradients(model, self.tape, self.labels)
+        settled = self.loss.settle([part.forward(model, self.loss) for part in self.parts])
+        value, dfactors = self.parts[0].value_and_grad(model, self.loss, settled)
+        for part in self.parts[1:]:
+            more, d_more = part.value_and_grad(model, self.loss, settled)
+            value, dfactors = value + more, [a + b for a, b in zip(dfactors, d_more, strict=True)]
+        value, dfactors = self.loss.with_cost_of_factors(model.factors, value, dfactors, self.share)
         if self.simplex:
             sums = [on_simplex(U)[1] for U in self.split(x)]
             dfactors = list(map(on_simplex_pullback, model.factors, sums, dfactors))

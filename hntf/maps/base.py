@@ -28,7 +28,7 @@ class LinearMap(ABC):
 
     @abstractmethod
     def with_factors(self, factors: Sequence[Array]) -> Self:
-        """Return the same map with other factors."""
+        """Return the same map with other factors, trusted to be float64 matrices of the same backend that fit together."""
 
     @abstractmethod
     def fits(self, shape: tuple[int, ...]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Self
 
 from hntf.arrays import Array, as_float64
@@ -44,7 +45,9 @@ class Dense(LinearMap):
         return [self.A]
 
     def with_factors(self, factors: Sequence[Array]) -> Self:
-        return type(self)(*factors)
+        linear_map = copy(self)
+        (linear_map.A,) = factors
+        return linear_map
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         return len(shape) == 2 and shape[1] == len(self.A)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Self
 
+from hntf.algebra import cp_dense
 from hntf.arrays import Array
 from hntf.data import Data, DenseData
-from hntf.data.protocol import cp_dense
 from hntf.maps.base import LinearMap, checked_factors
 
 
@@ -52,7 +53,9 @@ class KhatriRao(LinearMap):
         return list(self._factors)
 
     def with_factors(self, factors: Sequence[Array]) -> Self:
-        return type(self)(list(factors))
+        linear_map = copy(self)
+        linear_map._factors = list(factors)
+        return linear_map
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         return tuple(shape[1:]) == tuple(len(U) for U in self._factors)

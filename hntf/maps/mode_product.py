@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
 
+from hntf.algebra import unfold
 from hntf.arrays import Array
 from hntf.data import Data, DenseData
-from hntf.data.protocol import matricised
 from hntf.least_squares.gram import Gram
 from hntf.maps.base import LinearMap, checked_factors
 from hntf.validation import check_number
@@ -69,7 +70,9 @@ class ModeProduct(LinearMap):
         return list(self._factors)
 
     def with_factors(self, factors: Sequence[Array]) -> Self:
-        return type(self)(list(factors), self.modes)
+        linear_map = copy(self)
+        linear_map._factors = list(factors)
+        return linear_map
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         if self.modes[-1] >= len(shape):
@@ -124,9 +127,9 @@ class ModeProduct(LinearMap):
         if len(self.modes) == 1 and len(X.shape) == 2:
             # A product with the matrix itself, which may be sparse.
             (mode,) = self.modes
-            other = matricised(V, mode).T
+            other = unfold(V, mode).T
             return [X.mttkrp([None if i == mode else other for i in range(2)], mode)]
-        return [matricised(self._compressed(X, contracted, mode), mode) @ matricised(V, mode).T for mode in self.modes]
+        return [unfold(self._compressed(X, contracted, mode), mode) @ unfold(V, mode).T for mode in self.modes]
 
     def input_gradient(self, X: Data, dC: Array) -> Any:
         return X.weigh(self._expand(dC, X.shape))

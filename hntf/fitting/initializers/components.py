@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import mul
 
 import numpy as np
 
-from hntf.arrays import Array, backend_of
+from hntf.arrays import Array, backend_of, to_numpy
 from hntf.data import Data, DenseData
 from hntf.fitting.initializers.levels import nested, without_dead_columns
 from hntf.fitting.initializers.random import random_factor
@@ -87,3 +89,17 @@ def even_scales(factors: Sequence[Array]) -> list[Array]:
     """Return a CP decomposition with the norm of each component spread evenly over the modes."""
     units, sizes = unit_components(factors)
     return [unit * sizes ** (1.0 / len(units)) for unit in units]
+
+
+def by_size(factors: Sequence[Array]) -> list[Array]:
+    """Return a CP decomposition with its components in the order of their size, the largest first."""
+    units, sizes = unit_components(factors)
+    # A component with a zero column is nothing, whatever its other columns.
+    alive = reduce(mul, [(unit * unit).sum(0) > 0 for unit in units])
+    order = np.argsort(-to_numpy(sizes * alive), kind="stable")
+    return [U[:, order.tolist()] for U in factors]
+
+
+def ordered_base(factors: Sequence[Array]) -> list[Array]:
+    """Return a CP decomposition with components in the order of their size, each spread evenly over the modes."""
+    return by_size(even_scales(factors))

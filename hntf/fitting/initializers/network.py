@@ -13,9 +13,9 @@ from hntf.fitting.initializers.levels import levels, nested, without_dead_column
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.single_level import best_single_level
 from hntf.fitting.scaling import balanced, with_unit_columns
-from hntf.hierarchies import Hierarchy
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, LinearMap, ModeProduct
+from hntf.models import Hierarchy
 
 
 class Architecture(NamedTuple):
@@ -23,6 +23,8 @@ class Architecture(NamedTuple):
 
     Attributes
     ----------
+    data_shape : tuple of int
+        The shape of the data that it was checked for.
     modes : tuple of int
         The modes that Tucker layers compress; empty where the first layer is a CP.
     tucker_ranks : tuple of tuples of int
@@ -31,6 +33,7 @@ class Architecture(NamedTuple):
         The ranks of the CP layer, where the first layer is one, and of the dense layers on the codes.
     """
 
+    data_shape: tuple[int, ...]
     modes: tuple[int, ...]
     tucker_ranks: tuple[tuple[int, ...], ...]
     ranks: tuple[int, ...]
@@ -40,8 +43,9 @@ class Architecture(NamedTuple):
         """The number of layers."""
         return len(self.tucker_ranks) + len(self.ranks)
 
-    def shapes(self, data_shape: Sequence[int]) -> list[tuple[int, int]]:
+    def shapes(self) -> list[tuple[int, int]]:
         """Return the shapes of all factors, in the order of a hierarchy."""
+        data_shape = self.data_shape
         shapes: list[tuple[int, int]] = []
         dense: Sequence[int]
         if self.tucker_ranks:
@@ -71,7 +75,8 @@ class Architecture(NamedTuple):
             first = len(remaining) - len(self.ranks) + 1
             maps.append(KhatriRao(remaining[:first]))
             remaining = remaining[first:]
-        return Hierarchy([NNLSLayer(M, l1=l1, l2=l2) for M in [*maps, *map(Dense, remaining)]])
+        layers = [NNLSLayer(M, l1=l1, l2=l2) for M in [*maps, *map(Dense, remaining)]]
+        return Hierarchy(layers, feature_shape=self.data_shape[1:])
 
 
 def network_levels(data: Data, network: Architecture, random_state: np.random.RandomState) -> list[Array]:
@@ -83,7 +88,7 @@ def network_levels(data: Data, network: Architecture, random_state: np.random.Ra
     """
     if network.tucker_ranks:
         by_mode = [
-            levels(data.unfolded(mode), ranks, random_state)
+            levels(data.transposed_unfolding(mode), ranks, random_state)
             for mode, ranks in zip(network.modes, zip(*network.tucker_ranks, strict=True), strict=True)
         ]
         factors = [A for layer in zip(*by_mode, strict=True) for A in layer]
@@ -108,7 +113,7 @@ def network_levels(data: Data, network: Architecture, random_state: np.random.Ra
 
 def network_random(data: Data, network: Architecture, random_state: np.random.RandomState) -> list[Array]:
     """Draw every factor at random, with columns of unit norm."""
-    return [random_factor(data, *shape, random_state) for shape in network.shapes(data.shape)]
+    return [random_factor(data, *shape, random_state) for shape in network.shapes()]
 
 
 NETWORK_INITIALIZERS = {"levels": network_levels, "random": network_random}

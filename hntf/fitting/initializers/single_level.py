@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from hntf.data import Data
-from hntf.fitting.alternating import SingleLevel, alternating_nnls, start_from
 from hntf.fitting.initializers.random import random_factor
+from hntf.fitting.loop import advance
+from hntf.fitting.updates.alternating import AlternatingCP
 
 SCREENING_SWEEPS = 10
 FINAL_SWEEPS = 60
@@ -16,19 +17,23 @@ SCREENING_WORK = 3e8
 """Multiply-adds that the screening of one level may take: small problems can afford more starts."""
 
 
-def best_single_level(data: Data, rank: int, random_state: np.random.RandomState) -> SingleLevel:
+def best_single_level(data: Data, rank: int, random_state: np.random.RandomState) -> AlternatingCP:
     """Return the best of several nonnegative CP decompositions of the given rank from random starts."""
-    start = screened_start(data, rank, random_state)
-    return alternating_nnls(data, start, sweeps=FINAL_SWEEPS, tol=FINAL_TOL)
+    descent = screened_start(data, rank, random_state)
+    advance(descent, max_iter=FINAL_SWEEPS, tol=FINAL_TOL)
+    return descent
 
 
-def screened_start(data: Data, rank: int, random_state: np.random.RandomState) -> SingleLevel:
+def screened_start(data: Data, rank: int, random_state: np.random.RandomState) -> AlternatingCP:
     """Return the best of several random starts after a few sweeps each."""
     work = SCREENING_SWEEPS * (2 * data.n_entries * rank + sum(data.shape) * rank**3 / 3)
     starts = int(np.clip(SCREENING_WORK / work, FEWEST_STARTS, MOST_STARTS))
-    candidates = [
-        alternating_nnls(data, start_from([random_factor(data, d, rank, random_state) for d in data.shape[1:]]),
-                         sweeps=SCREENING_SWEEPS)
-        for _ in range(starts)
-    ]  # fmt: skip
+    candidates = []
+    for _ in range(starts):
+        factors = [random_factor(data, d, rank, random_state) for d in data.shape[1:]]
+        descent = AlternatingCP.from_features(data, factors)
+        descent.n_screened, _ = advance(descent, max_iter=SCREENING_SWEEPS, tol=0.0)
+        # What comes next compares its first sweep with where the screening ended, not that with what came before.
+        descent.previous = float("inf")
+        candidates.append(descent)
     return min(candidates, key=lambda candidate: candidate.error)

@@ -1,25 +1,22 @@
-"""Minimise a smooth function of a flat vector `x ≥ 0`, one method a file, under one signature.
+"""Minimise a smooth function of a flat vector `x ≥ 0`: one descent a file, all of one base.
 
-Each takes `(objective, start, *, max_iter, tol, learning_rate, callback)` and returns a `Minimum`. The objective returns an
-`Evaluation`; nothing here knows of losses, hierarchies or data.
+The objective returns an `Evaluation`; nothing here knows of losses, models or data.
 """
 
-from collections.abc import Callable
+from hntf.fitting.optimizers.adam import Adam, AdamStep
+from hntf.fitting.optimizers.base import Optimizer
+from hntf.fitting.optimizers.projected_gradient import ProjectedGradient
+from hntf.fitting.optimizers.projected_lbfgs import ProjectedLBFGS
+from hntf.fitting.optimizers.sgd import SGD, SGDStep
 
-from hntf.fitting.optimizers.adam import AdamStep, adam
-from hntf.fitting.optimizers.projected_gradient import projected_gradient
-from hntf.fitting.optimizers.projected_lbfgs import projected_lbfgs
-from hntf.fitting.optimizers.sgd import SGDStep, sgd
-from hntf.fitting.stopping import Minimum
-
-OPTIMIZERS: dict[str, Callable[..., Minimum]] = {
-    "lbfgs": projected_lbfgs,
-    "projected_gradient": projected_gradient,
-    "sgd": sgd,
-    "adam": adam,
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "lbfgs": ProjectedLBFGS,
+    "projected_gradient": ProjectedGradient,
+    "sgd": SGD,
+    "adam": Adam,
 }
 
 STEPS: dict[str, type[AdamStep] | type[SGDStep]] = {"adam": AdamStep, "sgd": SGDStep}
 """The methods that can be trained on batches."""
 
-__all__ = ["OPTIMIZERS", "STEPS"]
+__all__ = ["OPTIMIZERS", "STEPS", "Optimizer"]

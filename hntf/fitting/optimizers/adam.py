@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from hntf.arrays import Array, backend_of
-from hntf.fitting.optimizers.first_order import first_order
-from hntf.fitting.stopping import Callback, Evaluation, Minimum
+from hntf.fitting.optimizers.learning_rate import LearningRateOptimizer
 
 FIRST_DECAY, SECOND_DECAY = 0.9, 0.999
 LEARNING_RATE = 0.02
@@ -30,14 +27,7 @@ class AdamStep:
         return -self.length / (1 - FIRST_DECAY ** (n_iter + 1)) * self.mean / root
 
 
-def adam(
-    objective: Callable[[Array], Evaluation],
-    start: Array,
-    *,
-    max_iter: int,
-    tol: float,
-    learning_rate: float | None = None,
-    callback: Callback,
-) -> Minimum:
-    """Minimise by projected Adam steps, at a rate of 0.02 by default."""
-    return first_order(objective, start, AdamStep(start, learning_rate), max_iter=max_iter, tol=tol, callback=callback)
+class Adam(LearningRateOptimizer):
+    """Projected Adam steps, at a rate of 0.02 by default."""
+
+    steps = AdamStep

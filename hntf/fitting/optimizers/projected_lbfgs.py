@@ -7,23 +7,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hntf.arrays import Array, backend_of, from_numpy, to_numpy
-from hntf.fitting.line_search import ROUNDING, no_decrease, projected_armijo
-from hntf.fitting.stopping import Callback, Evaluation, Minimum, Stopping, relative_projected_gradient
+from hntf.fitting.objective import Evaluation, relative_projected_gradient
+from hntf.fitting.optimizers.base import Optimizer
+from hntf.fitting.optimizers.line_search import ROUNDING, projected_armijo
 
 MEMORY = 8
 FIRST_STEP = 0.1
 
 
-def projected_lbfgs(
-    objective: Callable[[Array], Evaluation],
-    start: Array,
-    *,
-    max_iter: int,
-    tol: float,
-    learning_rate: float | None = None,
-    callback: Callback,
-) -> Minimum:
-    """Minimise a smooth function over `x ≥ 0` by a two-metric projected L-BFGS method.
+class ProjectedLBFGS(Optimizer):
+    """A two-metric projected L-BFGS method.
 
     Variables at (or within reach of) their bound whose gradient keeps them there move along the negative gradient, all
     others along the quasi-Newton direction of their own subspace; a projected Armijo search takes the step.
@@ -34,22 +27,23 @@ def projected_lbfgs(
     Bertsekas (1982), *Projected Newton methods for optimization problems with simple constraints*, SIAM J. Control Optim.
     Schmidt, Kim, Sra (2011), *Projected Newton-type methods in machine learning*.
     """
-    first = FIRST_STEP if learning_rate is None else learning_rate
-    at = objective(start)
-    history = _History(start)
-    stopping = Stopping(max_iter=max_iter, tol=tol, callback=callback)
-    n_iter = 0
-    while (minimum := stopping.ended(n_iter, at)) is None:
-        moved = projected_armijo(objective, at, _direction(at, history, first))
+
+    def __init__(
+        self, objective: Callable[[Array], Evaluation], start: Array, learning_rate: float | None = None
+    ) -> None:
+        super().__init__(objective, start, learning_rate)
+        self._first = FIRST_STEP if learning_rate is None else learning_rate
+        self._history = _History(start)
+
+    def next_point(self) -> Evaluation | None:
+        at, history = self.at, self._history
+        moved = projected_armijo(self.objective, at, _direction(at, history, self._first))
         if moved is None and history.size:
             history.size = 0
-            moved = projected_armijo(objective, at, _direction(at, history, first))
-        if moved is None:
-            return no_decrease(at, n_iter)
-        history.append(moved.x - at.x, moved.gradient - at.gradient)
-        at = moved
-        n_iter += 1
-    return minimum
+            moved = projected_armijo(self.objective, at, _direction(at, history, self._first))
+        if moved is not None:
+            history.append(moved.x - at.x, moved.gradient - at.gradient)
+        return moved
 
 
 def _direction(at: Evaluation, history: _History, first: float) -> Array:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from hntf.arrays import Array
-from hntf.fitting.optimizers.first_order import first_order
-from hntf.fitting.stopping import Callback, Evaluation, Minimum
+from hntf.fitting.optimizers.learning_rate import LearningRateOptimizer
 
 MOMENTUM = 0.9
 LEARNING_RATE = 0.01
@@ -33,14 +30,7 @@ class SGDStep:
         return self.velocity
 
 
-def sgd(
-    objective: Callable[[Array], Evaluation],
-    start: Array,
-    *,
-    max_iter: int,
-    tol: float,
-    learning_rate: float | None = None,
-    callback: Callback,
-) -> Minimum:
-    """Minimise by projected gradient steps with momentum, at a rate of 0.01 by default."""
-    return first_order(objective, start, SGDStep(start, learning_rate), max_iter=max_iter, tol=tol, callback=callback)
+class SGD(LearningRateOptimizer):
+    """Projected gradient steps with momentum, at a rate of 0.01 by default."""
+
+    steps = SGDStep

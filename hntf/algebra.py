@@ -1,0 +1,90 @@
+"""Tensor algebra that every floor uses: Khatri–Rao products, unfoldings, products of the factors of a stack and their pullback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from itertools import accumulate
+from typing import Any
+
+from hntf.arrays import Array, backend_of
+
+Factors = Sequence[Array | None]
+"""One factor a mode, `(dimension, rank)`; the entry of the mode that is computed is ignored and may be None."""
+
+
+def khatri_rao(factors: Factors) -> Array:
+    """Return the Khatri–Rao product, `(d_1 ⋯ d_p, rank)`, the last factor's index fastest."""
+    return reduce(lambda product, U: (product[:, None, :] * U).reshape(-1, U.shape[1]), factors)  # type: ignore[index, union-attr]
+
+
+def kronecker(matrices: Sequence[Array]) -> Array:
+    """Return the Kronecker product of matrices, the last one's indices fastest."""
+
+    def product(A: Array, B: Array) -> Array:
+        return (A[:, None, :, None] * B[None, :, None, :]).reshape(len(A) * len(B), -1)
+
+    return reduce(product, matrices)
+
+
+def cp_dense(code: Array, factors: Factors) -> Array:
+    """Return the dense tensor `[[S, U_2, …, U_N]]`."""
+    *middle, last = factors[1:]
+    shape = tuple(len(U) for U in (code, *factors[1:]))
+    # Of the two ways to split the modes, the one with the smaller Khatri–Rao product.
+    if len(code) < len(last):  # type: ignore[arg-type]
+        return (khatri_rao([code, *middle]) @ last.T).reshape(shape)  # type: ignore[union-attr]
+    return (code @ khatri_rao(factors[1:]).T).reshape(shape)
+
+
+def unfold(X: Array, mode: int) -> Array:
+    """Return the unfolding (matricisation) of a tensor along a mode, `(d_mode, the other modes)`."""
+    return backend_of(X).moveaxis(X, mode, 0).reshape(X.shape[mode], -1)
+
+
+def fold(matrix: Array, mode: int, shape: Sequence[int]) -> Array:
+    """Return the tensor of a shape whose unfolding along a mode is given."""
+    others = [d for i, d in enumerate(shape) if i != mode]
+    return backend_of(matrix).moveaxis(matrix.reshape(shape[mode], *others), 0, mode)
+
+
+def split_columns(U: Array, ranks: Sequence[int]) -> list[Array]:
+    """Return the columns of each of several models that stand side by side."""
+    return [U[:, end - rank : end] for rank, end in zip(ranks, accumulate(ranks), strict=True)]
+
+
+def chain(factors: Sequence[Array]) -> list[Array]:
+    """Return `[A_1, A_1 A_2, …]`."""
+    products: list[Array] = []
+    for A in factors:
+        products.append(products[-1] @ A if products else A)
+    return products
+
+
+def decoded_code(S: Array, factors: Sequence[Array]) -> Array:
+    """Return `S A_Lᵀ ⋯ A_1ᵀ`, the code below all factors that a code above them stands for; with no factors, `S`."""
+    for A in reversed(factors):
+        S = S @ A.T
+    return S
+
+
+def chain_pullback(factors: Sequence[Array], gradients: Sequence[Array | None]) -> list[Array]:
+    """Return the gradients with respect to the factors for those with respect to the products, None being zero."""
+    products = chain(factors)
+    d_factors: list[Array] = []
+    d_product: Array | None = None
+    for i in reversed(range(len(factors))):
+        d_product = add(gradients[i], d_product)
+        if d_product is None:
+            d_factors.append(0 * factors[i])
+            continue
+        d_factors.append(products[i - 1].T @ d_product if i else d_product)
+        d_product = d_product @ factors[i].T
+    return d_factors[::-1]
+
+
+def add(total: Any, term: Any) -> Any:
+    """Return the sum of two gradients, None being zero."""
+    if total is None or term is None:
+        return total if term is None else term
+    return total + term

@@ -1,0 +1,64 @@
+"""The generalised Kullback–Leibler divergence of a matrix from `S Aᵀ`, for counts, and the code of least divergence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hntf.arrays import Array, from_numpy
+from hntf.costs.multiplicative import multiplicative_update
+from hntf.costs.penalties import Penalties
+from hntf.costs.squared import Frobenius
+from hntf.data import Data
+
+
+class KullbackLeibler:
+    """The term `w Σ W∘(X∘log(X / X̂) − X + X̂)`, `X̂ = S Aᵀ`, of a cost; it remembers its last ratio of data to model."""
+
+    def __init__(self, X: Data, weight: float = 1.0) -> None:
+        self.X = X
+        self.weight = weight
+        self._last: Any = (None, None, None)
+
+    @property
+    def scale(self) -> float:
+        """What the cost is measured against: the sum of the data, or 1 if that is zero."""
+        ones = from_numpy(np.ones((self.X.shape[1], 1)), self.X.prototype)
+        return float(self.X.mttkrp([None, ones], 0).sum()) or 1.0
+
+    def _ratio(self, S: Array, A: Array) -> Data:
+        if self._last[0] is not S or self._last[1] is not A:
+            self._last = (S, A, self.X.ratio([S, A]))
+        return self._last[2]
+
+    def split_gradient(self, S: Array, A: Array, mode: int) -> tuple[Array, Array]:
+        """Return the negative and the positive part of the gradient: of the code, `(W∘X/X̂) A` and `W A`."""
+        return self.weight * self._ratio(S, A).mttkrp([S, A], mode), self.weight * self.X.weights_mttkrp([S, A], mode)
+
+    def value(self, S: Array, A: Array) -> float:
+        """Return the term."""
+        total = float((S * self.X.weights_mttkrp([S, A], 0)).sum())
+        return self.weight * (self.X.divergence(self._ratio(S, A)) + total)
+
+
+DIVERGENCES: dict[str, type[Frobenius] | type[KullbackLeibler]] = {
+    "frobenius": Frobenius,
+    "kullback-leibler": KullbackLeibler,
+}
+
+CODE_UPDATES, CODE_TOL = 2000, 1e-9
+"""Multiplicative updates of the code of new samples, and the relative fall of the divergence below which they end."""
+
+
+def kullback_leibler_code(X: Data, A: Array, penalties: Penalties) -> Array:
+    """Return the code `(n, k)` of least divergence for a factor, by multiplicative updates from even codes of the right sum."""
+    sums = X.mttkrp([None, 0 * A[:, :1] + 1], 0) / (float(A.sum()) or 1.0)
+    term, S, cost = KullbackLeibler(X), sums + 0 * A[:1], float("inf")
+    l1, l2 = penalties.of_mode(0)
+    for _ in range(CODE_UPDATES):
+        S = multiplicative_update([term], S, [A], 0, l1, l2)
+        previous, cost = cost, term.value(S, A) + penalties.value(S, A)
+        if previous - cost <= CODE_TOL * abs(cost):
+            break
+    return S

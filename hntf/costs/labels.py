@@ -1,0 +1,216 @@
+"""Supervision: how well the codes of the samples tell their labels."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hntf.arrays import Array, backend_of, to_numpy
+from hntf.costs.base import Differentiable, Loss
+from hntf.costs.softmax import cross_entropy, softmax_classifier
+from hntf.costs.targets import Labels, concatenated
+from hntf.least_squares.solver import solve
+from hntf.validation import check_number
+
+MEMORY = 1000
+"""Known samples, at least those of the newest batch, whose codes a running classifier is fitted to."""
+
+
+class LabelLoss(Loss):
+    """A loss of the labels that a classifier `B` `(k_l, p)` reads from the codes of a level, `S_l B`.
+
+    The classifier is solved for exactly at every evaluation, so that it is trained with the factors and needs no start; the
+    gradient with respect to the code is that at the best `B`.
+
+    Parameters
+    ----------
+    weight : float
+        The `λ`, at least 0.
+    level : int
+        Whose codes are used, from 0; -1 is the last.
+    """
+
+    def __init__(self, weight: float = 1.0, level: int = -1) -> None:
+        check_number(weight, "weight")
+        self.weight = float(weight)
+        self.level = level
+
+    @classmethod
+    def classifier(cls, S: Array, labels: Labels) -> Array:
+        """Return the best `B`, `(k, p)`, for codes of any scale."""
+        largest = backend_of(S).max(S, axis=0)
+        largest = largest + (largest == 0)
+        return cls.classifier_of_scaled(S / largest, labels) / largest[:, None]
+
+    @staticmethod
+    @abstractmethod
+    def classifier_of_scaled(S: Array, labels: Labels) -> Array:
+        """Return the best `B`, `(k, p)`, for codes whose columns have the largest entry one."""
+
+    @staticmethod
+    @abstractmethod
+    def loss_of_scores(scores: Array, labels: Labels) -> tuple[float, Array]:
+        """Return the loss of `S B`, `(n, p)`, and its gradient."""
+
+    @staticmethod
+    @abstractmethod
+    def size(labels: Labels) -> float:
+        """Return what the loss is measured against: its value where nothing is known of the labels."""
+
+    def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
+        """Return the codes of the level and their labels."""
+        if labels is None:
+            raise ValueError(f"y must be given: {type(self).__name__} is a loss of labels")
+        return self.code(model, tape), labels
+
+    def settle(self, parts: Sequence[Any]) -> Array:
+        """Return the classifier that is best for the codes of all parts."""
+        return self.classifier(*concatenated(parts))
+
+    def evaluate(
+        self, model: Differentiable, tape: Any, labels: Labels | None = None, settled: Any = None
+    ) -> tuple[float, Any]:
+        """Return the value of a part for the classifier that was settled, and its gradient."""
+        value, dscores = self.loss_of_scores(self.code(model, tape) @ settled, labels)  # type: ignore[arg-type]
+        gradients = model.no_gradients(tape)
+        gradients.codes[self.level] = self.weight * (dscores @ settled.T)
+        return self.weight * value, gradients
+
+    def code(self, model: Differentiable, tape: Any) -> Array:
+        """Return the code of the level."""
+        if not -model.n_levels <= self.level < model.n_levels:
+            raise ValueError(f"level must be from {-model.n_levels} to {model.n_levels - 1}, got {self.level}")
+        return model.codes(tape)[self.level]
+
+
+class LabelL2(LabelLoss):
+    r"""The squared error of labels predicted from the codes of a level, `½λ min_{B ≥ 0} ‖L∘(Y − S_l B)‖²`.
+
+    `L` leaves out unknown labels.
+
+    Parameters
+    ----------
+    weight : float
+        The `λ`, at least 0.
+    level : int
+        Whose codes are used, from 0; -1 is the last.
+
+    References
+    ----------
+    Lee, Yoo, Choi (2010), *Semi-supervised nonnegative matrix factorization*, IEEE Signal Process. Lett.
+    Golub, Pereyra (1973), *The differentiation of pseudo-inverses and nonlinear least squares problems whose variables
+    separate*, SIAM J. Numer. Anal.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> hierarchy = hntf.Hierarchy([hntf.layers.NNLSLayer(hntf.maps.Dense(np.eye(2)))])
+    >>> loss = hntf.losses.LabelL2()
+    >>> loss.value_and_grad(hierarchy, np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]]), y=[0, 1, -1])[0]
+    0.0
+    """
+
+    @staticmethod
+    def classifier_of_scaled(S: Array, labels: Labels) -> Array:
+        """Return `argmin_{B ≥ 0} ‖L∘(Y − S B)‖`, `(k, p)`."""
+        if labels.known.shape[1] == 1:
+            known = labels.known * S
+            return solve(known.T @ known, labels.Y.T @ known).S.T
+        # One Gram a column of labels.
+        grams = S.T @ (labels.known.T[:, :, None] * S)
+        return solve(grams, labels.Y.T @ S).S.T
+
+    @staticmethod
+    def loss_of_scores(scores: Array, labels: Labels) -> tuple[float, Array]:
+        """Return `½‖L∘(Y − S B)‖²` and its gradient."""
+        residual = labels.known * scores - labels.Y
+        return 0.5 * float((residual * residual).sum()), residual
+
+    @staticmethod
+    def size(labels: Labels) -> float:
+        """Return `½‖L∘Y‖²`."""
+        return 0.5 * float((labels.Y * labels.Y).sum())
+
+
+class CrossEntropy(LabelLoss):
+    r"""The cross-entropy of labels with the softmax of what the codes of a level say, `λ min_B −Σ L∘Y∘log softmax(S_l B)`.
+
+    Where the codes tell all classes apart the best `B` would be infinite: `½ρ‖S_l B‖²`, summed over the known samples with `ρ` a
+    hundredth, is added, which does not depend on the scale of the codes. `L` leaves out unknown labels.
+
+    Parameters
+    ----------
+    weight : float
+        The `λ`, at least 0.
+    level : int
+        Whose codes are used, from 0; -1 is the last.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> hierarchy = hntf.Hierarchy([hntf.layers.NNLSLayer(hntf.maps.Dense(np.eye(2)))])
+    >>> loss = hntf.losses.CrossEntropy()
+    >>> value, _ = loss.value_and_grad(hierarchy, np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]]), y=[0, 1, -1])
+    >>> round(value, 3)
+    0.116
+    """
+
+    @staticmethod
+    def classifier_of_scaled(S: Array, labels: Labels) -> Array:
+        """Return the best `B`, `(k, p)`."""
+        return softmax_classifier(S, labels)
+
+    @staticmethod
+    def loss_of_scores(scores: Array, labels: Labels) -> tuple[float, Array]:
+        """Return the regularised cross-entropy of scores `(n, p)` and its gradient."""
+        return cross_entropy(scores, labels)
+
+    @staticmethod
+    def size(labels: Labels) -> float:
+        """Return `Σ L∘Y log p`, the cross-entropy of a guess."""
+        return float(labels.Y.sum()) * math.log(max(labels.Y.shape[1], 2))
+
+
+class RunningLabels(Loss):
+    """A loss of labels on batch after batch: its classifier is the best one for the codes of the last known samples.
+
+    Averages of the classifiers of batches would be spoilt by batches that lack classes.
+
+    Parameters
+    ----------
+    loss : LabelLoss
+    """
+
+    def __init__(self, loss: LabelLoss) -> None:
+        self.loss = loss
+        self.classifier: Array | None = None
+        self._memory: tuple[Array, Labels] | None = None
+
+    def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
+        """Return the known codes of the level and their labels, None where there are none."""
+        if labels is None or float(labels.known.sum()) == 0:
+            return None
+        rows = np.flatnonzero((to_numpy(labels.known) > 0).any(axis=1))
+        return self.loss.code(model, tape)[rows], labels.take(rows)
+
+    def settle(self, parts: Sequence[Any]) -> Array | None:
+        """Add a batch to the memory, forget the oldest, and return the classifier; None before the first label."""
+        known = [part for part in parts if part is not None]
+        if known:
+            size = max(MEMORY, sum(len(S) for S, _ in known))
+            S, labels = concatenated(known if self._memory is None else [self._memory, *known])
+            self._memory = S[-size:], Labels(labels.Y[-size:], labels.known[-size:], labels.classes)
+            self.classifier = self.loss.classifier(*self._memory)
+        return self.classifier
+
+    def evaluate(
+        self, model: Differentiable, tape: Any, labels: Labels | None = None, settled: Any = None
+    ) -> tuple[float, Any]:
+        """Return the value on a batch and its gradient; zero where no label is known yet."""
+        if labels is None or settled is None:
+            return 0.0, model.no_gradients(tape)
+        return self.loss.evaluate(model, tape, labels, settled)

@@ -1,0 +1,119 @@
+"""Losses that sum the errors of levels: of the data, the last one only or all with weights, or of every layer's own input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hntf.costs.base import Differentiable, Loss
+from hntf.costs.targets import Labels
+from hntf.validation import check_number
+
+
+class Energy(Loss):
+    r"""The weighted sum over levels of the reconstruction errors, `Σ_l w_l ‖X − M_1(S_l (A_2 … A_l)ᵀ)‖²`.
+
+    For matrices level l contributes `w_l ‖X − S_l (A_1 … A_l)ᵀ‖²`: the data-centric loss of deep matrix factorization.
+
+    Parameters
+    ----------
+    weights : sequence of float, one a level, optional
+        At least 0; all 1 if not given.
+
+    References
+    ----------
+    Will, Zhang, Sadovnik, Gao, Vendrow, Haddock, Molitor, Needell (2023), *Neural nonnegative matrix factorization for
+    hierarchical multilayer topic modeling*, Sampl. Theory Signal Process. Data Anal.; there columns are samples.
+    De Handschutter, Gillis (2023), *A consistent and flexible framework for deep matrix factorizations*, Pattern Recognit.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> layers = [hntf.layers.NNLSLayer(hntf.maps.Dense(A)) for A in (np.eye(2), np.ones((2, 1)))]
+    >>> value, gradients = hntf.losses.Energy().value_and_grad(hntf.Hierarchy(layers), np.array([[1.0, 3.0]]))
+    >>> value
+    2.0
+    >>> [g.shape for g in gradients]
+    [(2, 2), (2, 1)]
+    """
+
+    def __init__(self, weights: Sequence[float] | None = None) -> None:
+        if weights is not None:
+            for weight in weights:
+                check_number(weight, "each of weights")
+        self.weights = None if weights is None else [float(weight) for weight in weights]
+
+    def level_weights(self, levels: int) -> list[float]:
+        """Return one weight a level."""
+        if self.weights is None:
+            return [1.0] * levels
+        if len(self.weights) != levels:
+            raise ValueError(f"weights must have one entry a level, {levels}; got {len(self.weights)}")
+        return self.weights
+
+    def check_no_labels(self, labels: Labels | None) -> None:
+        """Raise `ValueError` where there are labels."""
+        if labels is not None:
+            raise ValueError(f"y must be None: {type(self).__name__} is a loss without labels")
+
+    def evaluate(
+        self, model: Differentiable, tape: Any, labels: Labels | None = None, settled: Any = None
+    ) -> tuple[float, Any]:
+        """Return the value of a part and its gradient with respect to what the forward pass computed."""
+        self.check_no_labels(labels)
+        return model.squared_errors(tape, self.level_weights(model.n_levels))
+
+
+class Reconstruction(Energy):
+    r"""The reconstruction error of the last level, `‖X − S_L (A_1 … A_L)ᵀ‖²` for matrices.
+
+    References
+    ----------
+    Gao, Haddock, Molitor, Needell, Sadovnik, Will, Zhang (2019), *Neural nonnegative matrix factorization for
+    hierarchical multilayer topic modeling*, CAMSAP; there columns are samples.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> layers = [hntf.layers.NNLSLayer(hntf.maps.Dense(np.array([[1.0], [1.0]])))]
+    >>> hntf.losses.Reconstruction().value_and_grad(hntf.Hierarchy(layers), np.array([[1.0, 3.0]]))[0]
+    2.0
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def level_weights(self, levels: int) -> list[float]:
+        """Return 0 for all levels but the last."""
+        return [0.0] * (levels - 1) + [1.0]
+
+
+class LayerCentric(Energy):
+    r"""The weighted sum over layers of how well each gives its own input, `Σ_l w_l ‖S_{l−1} − M_l(S_l)‖²`, `S_0 = X`.
+
+    It depends on the scale of the codes between: hold the columns of the factors on the simplex, or penalise them, or the codes
+    shrink to nothing. For a `Hierarchy`.
+
+    Parameters
+    ----------
+    weights : sequence of float, one a level, optional
+        At least 0; all 1 if not given.
+
+    References
+    ----------
+    De Handschutter, Gillis (2023), *A consistent and flexible framework for deep matrix factorizations*, Pattern Recognit.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> layers = [hntf.layers.NNLSLayer(hntf.maps.Dense(A)) for A in (np.eye(2), np.ones((2, 1)))]
+    >>> hntf.losses.LayerCentric([5.0, 1.0]).value_and_grad(hntf.Hierarchy(layers), np.array([[1.0, 3.0]]))[0]
+    2.0
+    """
+
+    def evaluate(
+        self, model: Differentiable, tape: Any, labels: Labels | None = None, settled: Any = None
+    ) -> tuple[float, Any]:
+        """Return the value of a part and its gradient with respect to what the forward pass computed."""
+        self.check_no_labels(labels)
+        return model.layer_errors(tape, self.level_weights(model.n_levels))

@@ -1,0 +1,88 @@
+"""The squared error in Gram form: neither the model nor a residual is formed, except to report small errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from hntf.algebra import cp_dense
+from hntf.arrays import Array
+from hntf.data import Data
+from hntf.least_squares.gram import Gram, apply_gram, squared_error_in_gram_form, symmetric_outer
+
+
+class SquaredError(NamedTuple):
+    """`w ‖X − M(Z)‖²` and its gradients with respect to `Z` and to the map's `G` and `C`."""
+
+    value: float
+    code: Array
+    gram: Array
+    adjoint: Array
+
+
+def squared_error(G: Gram, C: Array, Z: Array, norm_squared: float, weight: float) -> SquaredError:
+    """Return `w (‖X‖² − 2⟨C, Z⟩ + ⟨Z G, Z⟩)`, which is `w ‖X − M(Z)‖²` for the map with `G = M*M` and `C = M*(X)`."""
+    gradient = apply_gram(G, Z)
+    gradient -= C
+    flat = Z.reshape(-1)
+    value = norm_squared + float(gradient.reshape(-1) @ flat) - float(C.reshape(-1) @ flat)
+    gradient *= 2 * weight
+    return SquaredError(weight * value, gradient, weight * symmetric_outer(Z, Z, G), (-2 * weight) * Z)
+
+
+GRAM_FORM_CANCELS = 1e-9
+"""Squared relative error below which the Gram form has lost too many digits, and the residual is formed."""
+
+
+def relative_error(squared: float, norm_squared: float, from_residual: Callable[[], float]) -> float:
+    """Return the relative error for a squared one in Gram form, from the residual where that has lost too many digits."""
+    if squared < GRAM_FORM_CANCELS * norm_squared:
+        squared = from_residual()
+    return (squared / norm_squared) ** 0.5
+
+
+def cp_relative_error(X: Data, factors: Sequence[Array]) -> float:
+    """Return `‖X − [[U_1, …, U_N]]‖ / ‖X‖`; zero data are reproduced exactly."""
+    norm_squared = X.norm_squared()
+    if norm_squared == 0.0:
+        return 0.0
+    G, C = X.gram(factors, 0), X.mttkrp(factors, 0)
+    squared = squared_error_in_gram_form(norm_squared, G, C, factors[0])
+    return relative_error(
+        squared, norm_squared, lambda: X.residual_norm_squared(lambda rows: cp_dense(factors[0][rows], factors))
+    )
+
+
+class Frobenius:
+    """The term `w ½‖√W∘(X − S Aᵀ)‖²` of a cost, `w` its weight and `W` those of the data.
+
+    It remembers its last products with the data: an update, and the cost after it, often want the same.
+    """
+
+    def __init__(self, X: Data, weight: float = 1.0) -> None:
+        self.X = X
+        self.weight = weight
+        self._last: dict[int, tuple[Array, Gram, Array]] = {}
+
+    @property
+    def scale(self) -> float:
+        """What the cost is measured against: the value of a model of zero."""
+        return 0.5 * self.X.norm_squared() or 1.0
+
+    def normal_equations(self, S: Array, A: Array, mode: int) -> tuple[Gram, Array]:
+        """Return the Gram matrix and the right-hand side of the code (mode 0) or of the factor (1), without the weight."""
+        other = A if mode == 0 else S
+        if mode not in self._last or self._last[mode][0] is not other:
+            self._last[mode] = (other, self.X.gram([S, A], mode), self.X.mttkrp([S, A], mode))
+        return self._last[mode][1:]
+
+    def split_gradient(self, S: Array, A: Array, mode: int) -> tuple[Array, Array]:
+        """Return the negative and the positive part of the gradient: of the code, `(W∘X) A` and `(W∘X̂) A`."""
+        G, C = self.normal_equations(S, A, mode)
+        return self.weight * C, self.weight * apply_gram(G, S if mode == 0 else A)
+
+    def value(self, S: Array, A: Array) -> float:
+        """Return the term."""
+        mode = 0 if 0 in self._last and self._last[0][0] is A else 1
+        G, C = self.normal_equations(S, A, mode)
+        return 0.5 * self.weight * squared_error_in_gram_form(self.X.norm_squared(), G, C, S if mode == 0 else A)

@@ -1,0 +1,139 @@
+"""Labels of samples, as a user gives them and as losses take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hntf.arrays import Array, as_float64, backend_of, from_numpy, is_torch, to_numpy
+from hntf.validation import check_boolean, check_real_array
+
+UNKNOWN = -1
+"""The label of a sample whose class is not known, as in scikit-learn."""
+
+
+class Labels(NamedTuple):
+    """Labels of samples.
+
+    Attributes
+    ----------
+    Y : array, `(n, p)`
+        One-hot, or soft or multiple labels; rows of unknown samples are zero.
+    known : array, `(n, 1)` or `(n, p)`
+        1 where the labels of a sample, or its label of a class, are known, 0 elsewhere.
+    classes : array, `(p,)`
+        What the columns stand for.
+    """
+
+    Y: Array
+    known: Array
+    classes: np.ndarray
+
+    def take(self, rows: Array) -> Labels:
+        """Return those of some samples, given by their indices."""
+        return Labels(self.Y[rows], self.known[rows], self.classes)
+
+
+def concatenated(parts: Sequence[tuple[Array, Labels]]) -> tuple[Array, Labels]:
+    """Return codes and labels of several parts below each other."""
+    if len(parts) == 1:
+        return parts[0]
+    tl = backend_of(parts[0][0])
+    Y, known = (tl.concatenate([labels[i] for _, labels in parts]) for i in range(2))
+    return tl.concatenate([S for S, _ in parts]), Labels(Y, known, parts[0][1].classes)
+
+
+def is_unknown(label: Any) -> bool:
+    """Tell whether a class label stands for unknown: -1 (which NumPy makes `"-1"` among strings), NaN or None."""
+    return label is None or label == UNKNOWN or label == str(UNKNOWN) or label != label  # noqa: PLR0124
+
+
+def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: Any = None, some: bool = True) -> Labels:
+    """Return class labels `(n,)`, -1, NaN or None where unknown, or a nonnegative matrix `(n, p)`, in the backend of `reference`.
+
+    Parameters
+    ----------
+    y : array, `(n,)` or `(n, p)`
+    n : int
+    reference : array
+    mask : bool array, `(n,)` or, for a matrix `y`, `(n, p)`, optional
+        True where a label is known; those of -1 or NaN are unknown whatever it says.
+    classes : array, `(p,)`, optional
+        All classes there are, sorted, where `y` need not show all of them.
+    some : bool
+        Whether at least one label must be known.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `y` or `mask` has another length or order, or no label is known; if a matrix has negative entries or NaN in part of a
+        row. A row of NaN is unknown.
+    """
+    if mask is not None:
+        mask = to_numpy(mask) if is_torch(mask) else np.asarray(mask)
+        mask = mask[:, 0] if mask.ndim == 2 and mask.shape[1] == 1 else mask
+        mask = check_boolean(mask, "label_mask", _mask_shape(mask, y, n), "one a sample, or that of a matrix y").astype(
+            bool
+        )
+    if is_torch(y):
+        y = to_numpy(y)
+    elif not isinstance(y, np.ndarray):
+        # As objects: NumPy would turn the -1 of unknown labels among strings into a string.
+        y = np.asarray(y, dtype=object)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim not in (1, 2) or len(y) != n:
+        raise ValueError(f"y must have shape ({n},) or ({n}, p), one row a sample of X; got {y.shape}")
+    of_kind = _one_hot if y.ndim == 1 else _soft
+    Y, known, classes = of_kind(y, mask, classes)
+    if some and not known.any():
+        raise ValueError("y must hold at least one known label, got none (-1 stands for unknown)")
+    return Labels(from_numpy(Y, reference), from_numpy(known * 1.0, reference), classes)
+
+
+def _one_hot(y: np.ndarray, mask: np.ndarray | None, classes: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return class labels as a matrix, which samples are known, `(n, 1)`, and the classes."""
+    labels = y.tolist()
+    known = np.array([not is_unknown(label) for label in labels], dtype=bool)
+    if mask is not None:
+        known &= mask
+    names = np.array([label for label, is_known in zip(labels, known, strict=True) if is_known])
+    if classes is None:
+        classes, index = np.unique(names, return_inverse=True)
+    else:
+        index = _index_in(names, classes)
+    Y = np.zeros((len(labels), len(classes)))
+    Y[known, index] = 1.0
+    return Y, known[:, None], classes
+
+
+def _soft(y: np.ndarray, mask: np.ndarray | None, classes: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a matrix of labels with unknown ones zero, which are known, `(n, 1)` or `(n, p)`, and the classes."""
+    y = as_float64(check_real_array(y, "y", entries=False))
+    known = ~np.isnan(y).all(axis=1, keepdims=True)
+    if mask is not None:
+        known = known & (mask[:, None] if mask.ndim == 1 else mask)
+    Y = np.where(known, y, 0.0)
+    check_real_array(Y, "y", nonnegative=True)
+    classes = np.arange(y.shape[1]) if classes is None else classes
+    if len(classes) != y.shape[1]:
+        raise ValueError(f"y must have a column for each of {len(classes)} classes, got {y.shape[1]}")
+    return Y, known, classes
+
+
+def _mask_shape(mask: np.ndarray, y: Any, n: int) -> tuple[int, ...]:
+    """Return the shape that a label mask must have: that of a matrix of labels where it has order 2."""
+    return (n,) if mask.ndim != 2 or np.ndim(y) != 2 else tuple(np.shape(y))
+
+
+def _index_in(names: np.ndarray, classes: Any) -> np.ndarray:
+    """Return the index of every name among the classes, which are sorted."""
+    if len(names) == 0:
+        return np.empty(0, int)
+    index = np.searchsorted(classes, names)
+    wrong = np.array(classes)[np.minimum(index, len(classes) - 1)] != names
+    if wrong.any():
+        raise ValueError(f"y must hold classes that were named before, {list(classes)}; got {names[wrong][0]!r}")
+    return index

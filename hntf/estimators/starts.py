@@ -1,0 +1,96 @@
+"""Starts as users give them: by name, as factors in the shape that an estimator returns, a tensor of TensorLy, a fitted model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from tensorly.cp_tensor import CPTensor
+from tensorly.tucker_tensor import TuckerTensor
+
+from hntf.arrays import Array, as_float64, is_torch, to_numpy
+from hntf.costs.label_terms import first_classifier
+from hntf.costs.penalties import NO_PENALTIES, Penalties
+from hntf.costs.targets import Labels
+from hntf.data import Data
+from hntf.estimators.base import Input
+from hntf.estimators.results import arrays_in
+from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, MatrixStart, matrix_start, positive
+from hntf.models.product import best_code
+from hntf.validation import check_choice, check_real_array, check_same_home, check_shape
+
+
+def check_init(
+    init: Any,
+    names: Sequence[str],
+    shapes: Sequence[tuple[int, int]],
+    given: Input,
+    *,
+    nonnegative: bool = True,
+) -> list[Array] | None:
+    """Return the starting factors that a user gave, of these shapes, where the data are worked on; None for a start by name.
+
+    Factors may come in lists by level, as a `CPTensor` or `TuckerTensor`, whose weights or core the fit finds anew, or as a fitted
+    estimator, whose `factors_` are taken.
+    """
+    if isinstance(init, str):
+        check_choice(init, "init", names)
+        return None
+    if hasattr(init, "factors_"):
+        init = init.factors_
+    if isinstance(init, CPTensor):
+        first, *others = init.factors
+        init = [first if init.weights is None else first * init.weights, *others]
+    elif isinstance(init, TuckerTensor):
+        init = list(init.factors)
+    if isinstance(init, np.ndarray) or is_torch(init) or not isinstance(init, Sequence):
+        raise TypeError(f"init must be the name of a start or a list of factors, got {type(init).__name__}")
+    init = arrays_in([list(level) if isinstance(level, tuple) else level for level in init])
+    if len(init) != len(shapes):
+        raise ValueError(f"init must hold {len(shapes)} factors, of shapes {list(shapes)}; got {len(init)}")
+    factors = []
+    for i, (A, shape) in enumerate(zip(init, shapes, strict=True)):
+        A = check_real_array(A, f"init[{i}]", orders=(2,), nonnegative=nonnegative)  # noqa: PLW2901
+        check_shape(A, f"init[{i}]", shape, "what it maps to × components")
+        check_same_home({f"init[{i}]": A, "X": given.prototype})
+        factors.append(as_float64(A) if is_torch(given.data.prototype) else to_numpy(as_float64(A)))
+    return factors
+
+
+def level_shapes(m: int, ranks: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the shapes of the factors of a hierarchy on `m` features."""
+    return list(zip([m, *ranks], ranks, strict=False))
+
+
+def matrix_starts(
+    init: Any, rank: int, solver: str, penalties: Penalties, given: Input, random_state: np.random.RandomState
+) -> Callable[[Data], MatrixStart]:
+    """Return what draws starts of a level on a matrix of so many features as the data have."""
+    factors = check_init(init, MATRIX_STARTS, [(given.data.shape[1], rank)], given)
+    return lambda data: start_of_level(
+        init if factors is None else factors[0], rank, solver, data, random_state, penalties
+    )
+
+
+def start_of_level(
+    init: Any,
+    rank: int,
+    solver: str,
+    data: Data,
+    random_state: np.random.RandomState,
+    penalties: Penalties = NO_PENALTIES,
+) -> MatrixStart:
+    """Return the start of one level by name or from a checked factor, at the scale of the penalties, and positive for `"mu"`."""
+    if isinstance(init, str):
+        S, A, n_screened = matrix_start(data, rank, init, random_state)
+    else:
+        S, A, n_screened = best_code(data, init), init, 0
+    S, A = penalties.balanced(S, A)
+    return MatrixStart(positive(S), positive(A), n_screened) if solver == "mu" else MatrixStart(S, A, n_screened)
+
+
+def label_start(S: Array, labels: Labels, solver: str) -> Array:
+    """Return the factor of the labels `(p, k)` to start from."""
+    B = first_classifier(S, labels)
+    return positive(B) if solver == "mu" else B

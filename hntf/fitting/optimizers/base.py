@@ -1,0 +1,93 @@
+"""What all optimizers share: where they stand, the best point so far, and when they have converged."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, Self
+
+from hntf.arrays import Array
+from hntf.fitting.loop import STUCK, Descent, Ended
+from hntf.fitting.objective import Evaluation, relative_projected_gradient
+
+KINK = 1e-1
+"""Relative projected gradient above which a point from which no step lowers the loss is no minimum, not even at a kink."""
+
+
+class Optimizer(Descent):
+    """Minimises a function of a flat vector over `x ≥ 0`, one step at a time.
+
+    It has converged where the relative projected gradient is at most `tol`. The loss has kinks, where a minimum has no vanishing
+    gradient: so it has converged too where the best value fell by no more than `tol²`, relatively, in the last `window` iterations,
+    or where no step lowers the loss though the gradient is small.
+
+    Parameters
+    ----------
+    objective : callable
+        Returns an `Evaluation` at a vector; an `Objective`, or any other smooth function.
+    start : array
+    learning_rate : float, optional
+    """
+
+    race = 50
+    window = 20
+
+    def __init__(
+        self, objective: Callable[[Array], Evaluation], start: Array, learning_rate: float | None = None
+    ) -> None:
+        self.objective = objective
+        self.learning_rate = learning_rate
+        self.at = objective(start)
+        self.best = self.at
+        self.stuck = False
+        self._best_values = [self.at.value]
+
+    @abstractmethod
+    def next_point(self) -> Evaluation | None:
+        """Return where the next step leads, None where no step lowers the loss."""
+
+    @property
+    def loss(self) -> float:
+        return self.at.value
+
+    @property
+    def projected_gradient(self) -> float:
+        return relative_projected_gradient(self.at)
+
+    @property
+    def lowest(self) -> float:
+        return self.best.value
+
+    def step(self) -> bool:
+        moved = self.next_point()
+        if moved is None:
+            self.stuck = True
+            return False
+        self.at = moved
+        if moved.value < self.best.value:
+            self.best = moved
+        self._best_values = [*self._best_values[-self.window :], self.best.value]
+        return True
+
+    def ended(self, tol: float) -> Ended | None:
+        gradient = self.projected_gradient
+        if gradient <= tol:
+            self.best = self.at
+            return Ended(True, "relative projected gradient at most tol")
+        first, last = self._best_values[0], self._best_values[-1]
+        if len(self._best_values) > self.window and first - last <= tol**2 * abs(last):
+            return Ended(True, "the loss no longer falls")
+        if self.stuck:
+            self.best = self.at
+            return Ended(gradient <= max(KINK, tol), STUCK)
+        return None
+
+    @property
+    def found(self) -> Any:
+        """The model at the best point, of an `Objective`; the point itself of another function."""
+        model_at = getattr(self.objective, "model_at", None)
+        return self.best.x if model_at is None else model_at(self.best.x)
+
+    def renewed(self) -> Self:
+        """Return the same method from the best point, with no memory of the way there."""
+        return type(self)(self.objective, self.best.x, self.learning_rate)

@@ -1,0 +1,29 @@
+"""What the optimizers with a learning rate share: step, project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from hntf.arrays import Array
+from hntf.fitting.objective import Evaluation
+from hntf.fitting.optimizers.base import Optimizer
+
+
+class LearningRateOptimizer(Optimizer):
+    """Iterates `x ← max(x + step(n_iter, gradient), 0)`; with momentum the loss may rise for long before it falls again."""
+
+    window = 200
+    steps: ClassVar[Callable[[Array, float | None], Callable[[int, Array], Array]]]
+
+    def __init__(
+        self, objective: Callable[[Array], Evaluation], start: Array, learning_rate: float | None = None
+    ) -> None:
+        super().__init__(objective, start, learning_rate)
+        self._step = type(self).steps(start, learning_rate)
+        self._n_iter = 0
+
+    def next_point(self) -> Evaluation:
+        x = self.at.x + self._step(self._n_iter, self.at.gradient)
+        self._n_iter += 1
+        return self.objective(x * (x > 0))

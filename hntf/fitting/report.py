@@ -1,0 +1,77 @@
+"""What a fit tells while it runs: a progress bar, and a callback that may stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+from tqdm.auto import tqdm
+
+
+class Progress(NamedTuple):
+    """What a callback is told after every iteration.
+
+    Attributes
+    ----------
+    start : int
+        Which of the `n_starts` starts is under way, from 0.
+    n_starts : int
+    n_iter : int
+        Iterations of this start so far.
+    loss : float
+        As in `history_["loss"]`.
+    projected_gradient : float or None
+        The relative projected gradient, of methods that have one.
+    """
+
+    start: int
+    n_starts: int
+    n_iter: int
+    loss: float
+    projected_gradient: float | None
+
+
+Callback = Callable[[Progress], Any]
+"""Called after every iteration; a fit ends where it returns a true value."""
+
+
+class Report:
+    """Shows a progress bar where `verbose`, from the drawing of a start on, and calls the user's callback."""
+
+    def __init__(self, *, max_iter: int, n_starts: int, verbose: bool, callback: Callback | None) -> None:
+        self.max_iter = max_iter
+        self.n_starts = n_starts
+        self.verbose = verbose
+        self.callback = callback
+        self.start = -1
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def begin(self) -> None:
+        """Show that the next start is drawn."""
+        self._close()
+        self.start += 1
+        self._title = "fit" if self.n_starts == 1 else f"fit {self.start + 1}/{self.n_starts}"
+        self._bar = tqdm(total=self.max_iter, desc=f"{self._title}: start", unit="it", disable=not self.verbose)
+
+    def __call__(self, n_iter: int, loss: float, projected_gradient: float | None) -> bool:
+        """Take note of an iteration; return whether the callback asks to stop."""
+        shown = {"loss": f"{loss:.6g}"}
+        if projected_gradient is not None:
+            shown["gradient"] = f"{projected_gradient:.1e}"
+        if n_iter <= 1:
+            self._bar.set_description(self._title, refresh=False)
+        self._bar.set_postfix(**shown, refresh=False)
+        self._bar.update(n_iter - self._bar.n)
+        if self.callback is None:
+            return False
+        return bool(self.callback(Progress(self.start, self.n_starts, n_iter, loss, projected_gradient)))

@@ -1,0 +1,125 @@
+"""Semi-nonnegative factorizations: nonnegative codes, factors of any sign.
+
+References
+----------
+Ding, Li, Jordan (2010), *Convex and semi-nonnegative matrix factorizations*, IEEE Trans. Pattern Anal. Mach. Intell.
+Trigeorgis, Bousmalis, Zafeiriou, Schuller (2016), *A deep matrix factorization method for learning attribute representations*,
+IEEE Trans. Pattern Anal. Mach. Intell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.cluster import KMeans
+
+from hntf.algebra import chain, decoded_code
+from hntf.arrays import Array, from_numpy, to_numpy
+from hntf.costs.squared import Frobenius
+from hntf.data import Data, DenseData
+from hntf.fitting.initializers.nndsvd import truncated_svd
+from hntf.fitting.loop import Sweeps, advance
+from hntf.least_squares.gram import apply_gram
+from hntf.models.product import best_code
+
+OFFSET = 0.2
+"""What is added to the indicators of clusters, with which a fit starts (Ding, Li, Jordan)."""
+
+NOISE = 0.05
+"""Size of the random part of dictionaries at a start, relative to their columns: it parts columns that are alike."""
+
+LEVEL_SWEEPS, LEVEL_TOL = 200, 1e-5
+"""Of a level by itself, where all start."""
+
+
+class SemiUpdates(Sweeps):
+    """Updates of the factors and of the top code in turn on `½‖X − S_L (A_1 … A_L)ᵀ‖²`.
+
+    `A_l` is the exact minimiser for the code of level l rebuilt from above, then `S_L` takes a multiplicative step. Codes of
+    levels below are no part of the cost.
+
+    Parameters
+    ----------
+    data : Data
+    factors : sequence of arrays, `(k_{l−1}, k_l)`
+    S : array, `(n, k_L)`
+    """
+
+    def __init__(self, data: Data, factors: Sequence[Array], S: Array) -> None:
+        self.data = data
+        self.factors = list(factors)
+        self.S = S
+        self._term = Frobenius(data)
+        self.scale = self._term.scale
+
+    def sweep(self) -> float:
+        factors = list(self.factors)
+        for level in range(len(factors)):
+            rebuilt = decoded_code(self.S, factors[level + 1 :])
+            target = self.data.mttkrp([rebuilt, None], 1) @ pseudo_inverse(rebuilt.T @ rebuilt)
+            factors[level] = pseudo_inverse(chain(factors[:level])[-1]) @ target if level else target
+        product = chain(factors)[-1]
+        S = semi_update(*self._term.normal_equations(self.S, product, 0), self.S)
+        self.factors, self.S = factors, S
+        return self._term.value(S, product)
+
+
+def semi_update(G: Array, C: Array, S: Array) -> Array:
+    """Return `S∘√(([C]⁺ + S[G]⁻) / ([C]⁻ + S[G]⁺))`, with zero for a denominator of zero."""
+    numerator = _positive(C) + apply_gram(_positive(-G), S)
+    denominator = _positive(-C) + apply_gram(_positive(G), S)
+    return S * (numerator / (denominator + (denominator == 0))) ** 0.5
+
+
+def _positive(Z: Array) -> Array:
+    return Z * (Z > 0) + 0.0
+
+
+def semi_levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> tuple[list[Array], Array]:
+    """Return the factors of a semi-NMF of the data, of its codes, and so on, and the last code."""
+    factors = []
+    level = data
+    for rank in ranks:
+        S = clustered_code(level, rank, random_state)
+        A = 0 * level.mttkrp([S, None], 1)
+        updates = SemiUpdates(level, [A], S)
+        advance(updates, max_iter=LEVEL_SWEEPS, tol=LEVEL_TOL)
+        factors.append(updates.factors[0])
+        level = DenseData(updates.S)
+    return factors, updates.S
+
+
+def semi_code(data: Data, factors: Sequence[Array]) -> Array:
+    """Return the code to start from at given factors: the best one, with an offset so that updates can raise its zeros."""
+    S = best_code(data, chain(factors)[-1])
+    return S + OFFSET * float(S.mean())
+
+
+def start_dictionaries(
+    data: Data, ranks: Sequence[int], random_state: np.random.RandomState
+) -> list[tuple[Array, Array]]:
+    """Return the positive and negative parts of dictionaries from a semi-NMF of the data, of its codes, and so on."""
+    factors, _ = semi_levels(data, ranks, random_state)
+    pairs = []
+    for D in factors:
+        entries = to_numpy(D)
+        scale = np.sqrt((entries**2).mean(axis=0))
+        entries = entries / (scale + (scale == 0)) + NOISE * random_state.standard_normal(entries.shape)
+        pairs.append(tuple(from_numpy(np.maximum(sign * entries, 0.0), data.prototype) for sign in (1, -1)))
+    return pairs
+
+
+def clustered_code(data: Data, rank: int, random_state: np.random.RandomState) -> Array:
+    """Return the indicators of clusters of the samples, in their leading principal directions, plus an offset."""
+    U, sigma, _ = truncated_svd(data, rank, random_state)
+    clusters = min(rank, len(U))
+    labels = KMeans(clusters, n_init=4, random_state=random_state).fit_predict(U * sigma)
+    code = np.full((len(U), rank), OFFSET)
+    code[np.arange(len(U)), labels] += 1.0
+    return from_numpy(code, data.prototype)
+
+
+def pseudo_inverse(A: Array) -> Array:
+    """Return the Moore–Penrose inverse."""
+    return from_numpy(np.linalg.pinv(to_numpy(A)), A)

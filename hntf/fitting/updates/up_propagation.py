@@ -1,0 +1,115 @@
+"""Multiplicative updates of a whole network: every factor is multiplied by the negative over the positive part of its gradient.
+
+The parts are carried apart from the data up through the levels, whose derivatives are nonnegative. Factor by factor, with
+nothing but products between the levels, each is an update of Lee and Seung, so that the cost does not rise.
+
+References
+----------
+Ahn, Choi, Oh (2004), *A multiplicative up-propagation algorithm*, ICML.
+Flenner, Hunter (2018), *A deep non-negative matrix factorization neural network*, preprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from hntf.arrays import Array
+from hntf.costs.multiplicative import multiplier
+from hntf.costs.squared import Frobenius
+from hntf.fitting.loop import Sweeps
+from hntf.models.pooled import parts_of_code
+from hntf.models.pooling import Pooling, carried_up, decoded
+
+SMALLEST_EXPONENT = 1e-3
+"""Root of a multiplicative step below which a factor stays as it is for a sweep."""
+
+
+class Trained(NamedTuple):
+    """What is trained: the factors, the code of the top and the factor of the labels."""
+
+    factors: list[Array]
+    S: Array
+    label_factor: Array | None
+
+
+class UpPropagation(Sweeps):
+    """Updates of the code of the top, then of every factor from the top down and of that of the labels.
+
+    Parameters
+    ----------
+    data : Frobenius
+        The term of the data.
+    labels : Frobenius or None
+        The term of the labels, if there are some.
+    pooling : Pooling
+    shares : list of arrays
+        Of the components in their groups, level by level; they stay as they are.
+    at : Trained
+        The start.
+    """
+
+    def __init__(
+        self, data: Frobenius, labels: Frobenius | None, pooling: Pooling, shares: Sequence[Array], at: Trained
+    ) -> None:
+        self.data = data
+        self.labels = labels
+        self.pooling = pooling
+        self.shares = list(shares)
+        self.at = at
+        self.scale = data.scale
+
+    def sweep(self) -> float:
+        at = self._with_new_code(self.at)
+        for level in range(len(at.factors), 0, -1):
+            at = self._with_new_factor(at, level)
+        if self.labels is not None:
+            B = at.label_factor
+            at = at._replace(label_factor=B * multiplier(*self.labels.split_gradient(at.S, B, 1)))
+        self.at = at
+        return self.cost_at(at)
+
+    def cost_at(self, at: Trained) -> float:
+        """Return the cost of the network."""
+        first = decoded(at.factors, at.S, self.pooling, self.shares)[0]
+        cost = self.data.value(first, at.factors[0])
+        return cost if self.labels is None else cost + self.labels.value(at.S, at.label_factor)
+
+    def _with_new_code(self, at: Trained) -> Trained:
+        parts = parts_of_code(self.data, at.factors, at.S, self.pooling, self.shares)
+        if self.labels is not None:
+            of_labels = self.labels.split_gradient(at.S, at.label_factor, 0)
+            parts = (parts[0] + of_labels[0], parts[1] + of_labels[1])
+        return self._stepped(at, at.S, parts, lambda S: at._replace(S=S))
+
+    def _with_new_factor(self, at: Trained, level: int) -> Trained:
+        factors = at.factors
+        codes = decoded(factors, at.S, self.pooling, self.shares)
+        if level == 1:
+            parts = self.data.split_gradient(codes[0], factors[0], 1)
+        else:
+            negative, positive = self.data.split_gradient(codes[0], factors[0], 0)
+            parts = (
+                carried_up(factors, codes, self.pooling, self.shares, negative, level)[0],
+                carried_up(factors, codes, self.pooling, self.shares, positive, level)[0],
+            )
+        return self._stepped(
+            at,
+            factors[level - 1],
+            parts,
+            lambda A: at._replace(factors=[*factors[: level - 1], A, *factors[level:]]),
+        )
+
+    def _stepped(
+        self, at: Trained, U: Array, parts: tuple[Array, Array], replaced: Callable[[Array], Trained]
+    ) -> Trained:
+        """Return the state with `U` multiplied; through a nonlinear activation by a root of the ratio that lowers the cost."""
+        if self.pooling.activation == "identity":
+            return replaced(U * multiplier(*parts))
+        before, exponent = self.cost_at(at), 1.0
+        while exponent > SMALLEST_EXPONENT:
+            moved = replaced(U * multiplier(*parts) ** exponent)
+            if self.cost_at(moved) <= before:
+                return moved
+            exponent *= 0.5
+        return at

@@ -1,0 +1,160 @@
+"""CP decompositions at several levels: their errors and gradients for all levels and modes at once.
+
+Level l approximates the data by `[[Û_1, …, Û_N]]`. The columns of all levels' factors stand side by side, so that one pass of
+matricised products serves every level: MTTKRP acts column by column, and columns of different levels do not meet in a Gram.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from hntf.algebra import cp_dense, split_columns
+from hntf.arrays import Array, from_numpy
+from hntf.costs.squared import cp_relative_error
+from hntf.data import Data
+from hntf.least_squares.solver import solve
+from hntf.models.base import Trainable, rank_one_profiles
+from hntf.validation import check_same_home
+
+
+class CPTape(NamedTuple):
+    """The forward pass.
+
+    Attributes
+    ----------
+    X : Data
+    factors : list of arrays, `(d_i, Σ_l r_l)`
+        Mode by mode the factors of all levels, side by side.
+    ranks : tuple of int
+        The `r_l`.
+    inner : Any
+        What the model computed them from.
+    """
+
+    X: Data
+    factors: list[Array]
+    ranks: tuple[int, ...]
+    inner: Any
+
+
+@dataclass
+class CPGradients:
+    """Gradients with respect to the factors of a tape, and to the codes of the samples, level by level."""
+
+    factors: list[Array]
+    codes: list[Array | None]
+
+
+class CPModel(Trainable):
+    """A model with a CP decomposition at every level; a subclass tells how the levels' factors follow from its own.
+
+    The codes `Q` of the samples at a level give the factor of mode 0: it is `Q Rᵀ` for the `R` of `code_gather`, or `Q` itself.
+    """
+
+    base: list[Array]
+
+    @abstractmethod
+    def expand(self, start: CPTape | None) -> tuple[list[Array], Any]:
+        """Return mode by mode the factors of all levels, side by side, and what the pullback needs."""
+
+    @property
+    @abstractmethod
+    def level_ranks(self) -> tuple[int, ...]:
+        """The rank of the CP decomposition at every level."""
+
+    @abstractmethod
+    def with_base(self, base: Sequence[Array]) -> Self:
+        """Return the same model on another base."""
+
+    @abstractmethod
+    def components(self, mode: int) -> list[Array]:
+        """Return the components of a mode at every level, `(d_mode, k_l)`."""
+
+    @abstractmethod
+    def code_gather(self, level: int) -> Array | None:
+        """Return the `R` with `Û_1 = Q Rᵀ` for the samples' codes `Q` of a level, None where they are `Û_1` itself."""
+
+    @cached_property
+    def _expanded(self) -> tuple[list[Array], Any]:
+        return self.expand(None)
+
+    @cached_property
+    def levels(self) -> list[list[Array]]:
+        """The factors of the modes, level by level."""
+        factors, _ = self._expanded
+        return [list(level) for level in zip(*(split_columns(U, self.level_ranks) for U in factors), strict=True)]
+
+    def in_units(self, c: float) -> Self:
+        return self.with_base([c * self.base[0], *self.base[1:]])
+
+    def encode(self, X: Data, level: int) -> Array:
+        factors, gather = self.levels[level], self.code_gather(level)
+        G, C = X.gram(factors), X.mttkrp(factors, 0)
+        if gather is not None:
+            G, C = gather.T @ G @ gather, C @ gather
+        return solve(G, C).S
+
+    def decode(self, S: Array, level: int) -> Array:
+        return cp_dense(self._factor_of_samples(S, level), self.levels[level])
+
+    def _factor_of_samples(self, S: Array, level: int) -> Array:
+        gather = self.code_gather(level)
+        return S if gather is None else S @ gather.T
+
+    def cp_factors(self, level: int, code: Array) -> list[Array]:
+        return [self._factor_of_samples(code, level), *self.levels[level][1:]]
+
+    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
+        return [cp_relative_error(X, self.cp_factors(level, S)) for level, S in enumerate(codes)]
+
+    def profiles(self, level: int, code: Array) -> list[Array]:
+        return rank_one_profiles(code, [self.components(mode)[level] for mode in range(1, len(self.base))])
+
+    def unit_sums(self, level: int) -> Array:
+        sums = self.levels[level][1].sum(0)
+        for U in self.levels[level][2:]:
+            sums = sums * U.sum(0)
+        gather = self.code_gather(level)
+        return sums if gather is None else sums @ gather
+
+    def codes_of_levels(self, X: Data) -> list[Array]:
+        """Return the codes of the samples that the model was fitted to: they are its own."""
+        return self.components(0)
+
+    def check_input(self, X: Data) -> None:
+        check_same_home({"X": X.prototype, "the factors": self.base[0]})
+        dimensions = tuple(len(U) for U in self.base)
+        if tuple(X.shape) != dimensions:
+            raise ValueError(
+                f"X must have shape {dimensions}, as the factors have these numbers of rows; got {X.shape}"
+            )
+
+    def solve(self, X: Data, start: CPTape | None = None) -> CPTape:
+        factors, inner = self.expand(start)
+        return CPTape(X, factors, self.level_ranks, inner)
+
+    def codes(self, tape: CPTape) -> list[Array]:
+        return self.components(0)
+
+    def no_gradients(self, tape: CPTape) -> CPGradients:
+        return CPGradients([0 * U for U in tape.factors], [None] * len(tape.ranks))
+
+    def squared_errors(self, tape: CPTape, weights: Sequence[float]) -> tuple[float, CPGradients]:
+        X, factors = tape.X, tape.factors
+        scale = from_numpy(np.repeat(2 * np.asarray(weights, dtype=np.float64), tape.ranks), factors[0])
+        contracted = X.contract_last(factors[-1])
+        value = sum(weights) * X.norm_squared()
+        gradients = []
+        for mode, (U, product) in enumerate(zip(factors, X.gram_products(factors, tape.ranks), strict=True)):
+            C = X.mttkrp(factors, mode, contracted)
+            gradient = product - C
+            if mode == 0:
+                value += 0.5 * float((((gradient - C) * U) @ scale).sum())
+            gradients.append(scale * gradient)
+        return value, CPGradients(gradients, [None] * len(tape.ranks))

@@ -1,0 +1,125 @@
+"""Levels of nonnegative factorization with pooling between them, and the codes that give the data best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hntf.arrays import Array, backend_of, identity_like
+from hntf.costs.multiplicative import multiplier
+from hntf.costs.squared import Frobenius, cp_relative_error
+from hntf.data import Data, DenseData
+from hntf.models.base import Model, identity_of
+from hntf.models.pooling import Pooling, carried_up, decoded
+from hntf.models.product import best_code
+
+CODE_UPDATES = 300
+"""Multiplicative updates of the codes of samples for held factors."""
+
+FILL = 0.01
+"""Part of the mean of a code that replaces its zeros, which multiplicative updates would keep."""
+
+
+class Pooled(Model):
+    """A network with the pooling `ρ` between its levels: `X ≈ S_1 A_1ᵀ`, `ρ(S_l) ≈ S_{l+1} A_{l+1}ᵀ`.
+
+    Parameters
+    ----------
+    matrices : list of arrays
+        The `A_l`, `(k_{l−1} / pool size, k_l)`.
+    pooling : Pooling
+    """
+
+    def __init__(self, matrices: Sequence[Array], pooling: Pooling) -> None:
+        self.matrices = list(matrices)
+        self.pooling = pooling
+
+    @property
+    def n_levels(self) -> int:
+        return len(self.matrices)
+
+    @property
+    def parameters(self) -> list[Array]:
+        return self.matrices
+
+    def mapped(self, function: Callable[[Array], Array]) -> Pooled:
+        return Pooled(list(map(function, self.matrices)), self.pooling)
+
+    def upwards(self, X: Data, level: int) -> tuple[Array, list[Array]]:
+        """Return the code of a level found level by level, and the shares of components in their groups below it."""
+        S, shares = best_code(X, self.matrices[0]), []
+        for A in self.matrices[1 : level + 1]:
+            pooled, share = self.pooling.pooled(S)
+            shares.append(share)
+            S = best_code(DenseData(pooled), A)
+        return S, shares
+
+    def encode(self, X: Data, level: int) -> Array:
+        S, shares = self.upwards(X, level)
+        # Zeros are filled sample by sample: a code must not depend on what else is coded.
+        means = S.mean(1)[:, None]
+        factors = self.matrices[: level + 1]
+        return propagated_code(Frobenius(X), factors, S + (S == 0) * FILL * means, self.pooling, shares)
+
+    def decode(self, S: Array, level: int) -> Array:
+        # Components of a pooled group share alike.
+        return decoded(self.matrices[: level + 1], S, self.pooling, [None] * level)[0] @ self.matrices[0].T
+
+    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
+        errors = []
+        for level, S in enumerate(codes):
+            shares = self.upwards(X, level)[1]
+            first = decoded(self.matrices[: level + 1], S, self.pooling, shares)[0]
+            errors.append(cp_relative_error(X, [first, self.matrices[0]]))
+        return errors
+
+    def profiles(self, level: int, code: Array) -> list[Array]:
+        units = identity_like(self.matrices[level].shape[1], self.matrices[level])
+        return [code.T, self.decode(units, level)]
+
+    def memberships(self, level: int) -> Array:
+        A = self.matrices[level]
+        if level == 0:
+            return identity_of(A.shape[1], A)
+        # All components of a pooled group go where the group goes.
+        return (A[:, None, :] * self.pooling.ones(A)[0][:, :, None]).reshape(-1, A.shape[1])
+
+
+def parts_of_code(
+    term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array]
+) -> tuple[Array, Array]:
+    """Return the negative and the positive part of the gradient with respect to the code of the top."""
+    codes = decoded(factors, S, pooling, shares)
+    negative, positive = term.split_gradient(codes[0], factors[0], 0)
+    if len(factors) == 1:
+        return negative, positive
+    return (
+        carried_up(factors, codes, pooling, shares, negative, len(factors))[1],
+        carried_up(factors, codes, pooling, shares, positive, len(factors))[1],
+    )
+
+
+def propagated_code(
+    term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array]
+) -> Array:
+    """Return the code of the top for held factors, after many updates; each sample takes its own roots, whatever the others do."""
+    costs = _costs_of_samples(term, factors, S, pooling, shares)
+    exponents = 0 * costs + 1.0
+    tl = backend_of(S)
+    for _ in range(CODE_UPDATES):
+        parts = parts_of_code(term, factors, S, pooling, shares)
+        moved = S * multiplier(*parts) ** exponents[:, None]
+        after = _costs_of_samples(term, factors, moved, pooling, shares)
+        falls = after <= costs
+        S = tl.where(falls[:, None], moved, S)
+        costs = tl.where(falls, after, costs)
+        exponents = tl.where(falls, exponents, 0.5 * exponents)
+    return S
+
+
+def _costs_of_samples(
+    term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array]
+) -> Array:
+    """Return the cost of every sample, less what does not depend on its code."""
+    first = decoded(factors, S, pooling, shares)[0]
+    negative, positive = term.split_gradient(first, factors[0], 0)
+    return ((0.5 * positive - negative) * first).sum(1)

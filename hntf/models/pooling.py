@@ -1,0 +1,87 @@
+"""A network that pools between its levels, and what a code of its top stands for.
+
+Between two levels of nonnegative factorization stands `ρ`, an activation after pooling over groups of components:
+`ρ(S_l) ≈ S_{l+1} A_{l+1}ᵀ`. It has a right inverse, given the shares that the components of a group have in what was pooled, and
+so a top code stands for data: `X̂ = Ŝ_1 A_1ᵀ`, `Ŝ_l = ρ†(Ŝ_{l+1} A_{l+1}ᵀ)`. All derivatives are nonnegative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from hntf.arrays import Array, backend_of
+
+LARGEST_EXPONENT = 200.0
+"""Beyond it the exponential of a step that is too long would overflow in the products that follow, before it is found to be so."""
+
+
+def _capped_exponential(y: Array) -> Array:
+    return backend_of(y).exp(backend_of(y).where(y < LARGEST_EXPONENT, y, 0 * y + LARGEST_EXPONENT))
+
+
+class Activation(NamedTuple):
+    """A pointwise `f` on the nonnegative numbers, with its inverse and the derivative of that."""
+
+    apply: Callable[[Array], Array]
+    inverse: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+
+
+ACTIVATIONS = {
+    "identity": Activation(lambda x: x, lambda y: y, lambda y: 0 * y + 1),
+    "sqrt": Activation(lambda x: x**0.5, lambda y: y * y, lambda y: 2 * y),
+    "log1p": Activation(lambda x: backend_of(x).log(1 + x), lambda y: _capped_exponential(y) - 1, _capped_exponential),
+}
+POOLINGS = ("none", "mean", "max")
+
+
+class Pooling(NamedTuple):
+    """The `ρ` between two levels: `f` of the mean or the maximum of every `size` components in a row."""
+
+    activation: str = "identity"
+    kind: str = "none"
+    size: int = 1
+
+    def pooled(self, S: Array) -> tuple[Array, Array]:
+        """Return `ρ(S)`, `(n, k / size)`, and the shares of the components in their groups, `(n, k)`."""
+        groups = S.reshape(len(S), -1, self.size)
+        pooled = groups.mean(2) if self.kind == "mean" else backend_of(S).max(groups, axis=2)
+        empty = pooled == 0
+        shares = (groups + empty[:, :, None]) / (pooled + empty)[:, :, None]
+        return ACTIVATIONS[self.activation].apply(pooled), shares.reshape(S.shape)
+
+    def expanded(self, P: Array, shares: Array | None) -> Array:
+        """Return `ρ†(P)`, `(n, k)`; with no shares given, those of a group are alike."""
+        values = ACTIVATIONS[self.activation].inverse(P)
+        repeated = (values[:, :, None] * self.ones(P)).reshape(len(P), -1)
+        return repeated if shares is None else shares * repeated
+
+    def expanded_pullback(self, P: Array, shares: Array, dS: Array) -> Array:
+        """Return the gradient with respect to `P` for that with respect to `ρ†(P)`."""
+        sums = (shares * dS).reshape(len(P), -1, self.size).sum(2)
+        return ACTIVATIONS[self.activation].slope(P) * sums
+
+    def ones(self, P: Array) -> Array:
+        """Return `(1, 1, size)` ones, which repeat the components of a group."""
+        return backend_of(P).ones((1, 1, self.size), **backend_of(P).context(P))
+
+
+def decoded(factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array | None]) -> list[Array]:
+    """Return the codes `[Ŝ_1, …, Ŝ_L]` of all levels that the top code `S` stands for; `shares[l − 1]` are those above level l."""
+    codes = [S]
+    for A, share in zip(reversed(factors[1:]), reversed(shares[: len(factors) - 1]), strict=True):
+        codes.append(pooling.expanded(codes[-1] @ A.T, share))
+    return codes[::-1]
+
+
+def carried_up(
+    factors: Sequence[Array], codes: Sequence[Array], pooling: Pooling, shares: Sequence[Array], dS: Array, level: int
+) -> tuple[Array, Array]:
+    """Return the gradients of the factor above the first and of the code, `level` (from 1), for that of the first code."""
+    gradient = dS
+    for index in range(1, level):
+        P = codes[index] @ factors[index].T
+        inner = pooling.expanded_pullback(P, shares[index - 1], gradient)
+        gradient = inner @ factors[index]
+    return inner.T @ codes[level - 1], gradient

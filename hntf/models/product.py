@@ -1,0 +1,77 @@
+"""Products of factors whose codes are found from the data themselves at every level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hntf.algebra import chain, decoded_code
+from hntf.arrays import Array
+from hntf.costs.kullback_leibler import kullback_leibler_code
+from hntf.costs.penalties import NO_PENALTIES, Penalties
+from hntf.costs.squared import cp_relative_error
+from hntf.data import Data
+from hntf.least_squares.solver import solve
+from hntf.models.base import Model, identity_of, product_profiles
+
+
+class Product(Model):
+    """`X ≈ S_l (A_1 … A_l)ᵀ` with factors of any sign and the nonnegative code of each level that gives the data best.
+
+    Parameters
+    ----------
+    matrices : list of arrays, `(k_{l−1}, k_l)`
+        The `A_l`.
+    divergence : {"frobenius", "kullback-leibler"}
+        What the best code minimises.
+    penalties : Penalties
+        Those of the code take part in it, where there is one level.
+    """
+
+    def __init__(
+        self, matrices: Sequence[Array], *, divergence: str = "frobenius", penalties: Penalties = NO_PENALTIES
+    ) -> None:
+        self.matrices = list(matrices)
+        self.divergence = divergence
+        self.penalties = penalties
+
+    @property
+    def n_levels(self) -> int:
+        return len(self.matrices)
+
+    @property
+    def parameters(self) -> list[Array]:
+        return self.matrices
+
+    def mapped(self, function: Callable[[Array], Array]) -> Product:
+        return Product(list(map(function, self.matrices)), divergence=self.divergence, penalties=self.penalties)
+
+    def in_units(self, c: float) -> Product:
+        penalties = self.penalties._replace(code_l1=c * self.penalties.code_l1)
+        return Product(self.matrices, divergence=self.divergence, penalties=penalties)
+
+    def encode(self, X: Data, level: int) -> Array:
+        A = chain(self.matrices[: level + 1])[-1]
+        if self.divergence == "kullback-leibler":
+            return kullback_leibler_code(X, A, self.penalties)
+        return best_code(X, A)
+
+    def decode(self, S: Array, level: int) -> Array:
+        return S @ chain(self.matrices[: level + 1])[-1].T
+
+    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
+        return [
+            cp_relative_error(X, [decoded_code(S, self.matrices[1 : level + 1]), self.matrices[0]])
+            for level, S in enumerate(codes)
+        ]
+
+    def profiles(self, level: int, code: Array) -> list[Array]:
+        return product_profiles(code, self.matrices[: level + 1])
+
+    def memberships(self, level: int) -> Array:
+        A = self.matrices[level]
+        return A if level else identity_of(A.shape[1], A)
+
+
+def best_code(X: Data, A: Array) -> Array:
+    """Return `argmin_{S ≥ 0} ‖X − S Aᵀ‖` for a matrix of samples."""
+    return solve(X.gram([None, A]), X.mttkrp([None, A], 0)).S

@@ -1,0 +1,91 @@
+"""Levels that are each a model of their own, and what gathers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+from hntf.arrays import Array, identity_like
+from hntf.data import Data
+from hntf.models.base import Model
+from hntf.models.stack import Hierarchy
+from hntf.models.tucker import Tucker
+
+
+class SeparateLevels(Model):
+    """A model of one level for every level, and the matrices that gather the components of one into those of the next.
+
+    Parameters
+    ----------
+    models : list of Model
+        From the finest level, each with a single level.
+    gathers : list of arrays, `(k_{l−1}, k_l)`
+        One less than there are models.
+    parameters : list
+        What users get as the parameters of the method, level by level; they are arrays in a list a level.
+    """
+
+    def __init__(
+        self, models: Sequence[Model], gathers: Sequence[Array], parameters: Sequence[Sequence[Array]]
+    ) -> None:
+        self.models = list(models)
+        self.gathers = list(gathers)
+        self._parameters = [list(level) for level in parameters]
+
+    @property
+    def n_levels(self) -> int:
+        return len(self.models)
+
+    @property
+    def parameters(self) -> list[Any]:
+        return self._parameters
+
+    def mapped(self, function: Callable[[Array], Array]) -> Self:
+        parameters = [list(map(function, level)) for level in self._parameters]
+        return type(self)(
+            [model.mapped(function) for model in self.models], list(map(function, self.gathers)), parameters
+        )
+
+    def in_units(self, c: float) -> Self:
+        return type(self)([model.in_units(c) for model in self.models], self.gathers, self._parameters)
+
+    def encode(self, X: Data, level: int) -> Array:
+        return self.models[level].encode(X, 0)
+
+    def codes_of_levels(self, X: Data) -> list[Array]:
+        return [model.codes_of_levels(X)[0] for model in self.models]
+
+    def decode(self, S: Array, level: int) -> Array:
+        return self.models[level].decode(S, 0)
+
+    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
+        return [model.errors(X, [S])[0] for model, S in zip(self.models, codes, strict=True)]
+
+    def profiles(self, level: int, code: Array) -> list[Array]:
+        return self.models[level].profiles(0, code)
+
+    def memberships(self, level: int) -> Array:
+        return self.gathers[level - 1] if level else self.models[0].memberships(0)
+
+    def unit_sums(self, level: int) -> Array:
+        return self.models[level].unit_sums(0)
+
+    def cp_factors(self, level: int, code: Array) -> list[Array]:
+        return self.models[level].cp_factors(0, code)
+
+    def tucker_factors(self, level: int, code: Array) -> tuple[Array, list[Array]]:
+        return self.models[level].tucker_factors(0, code)
+
+
+def tucker_levels(hierarchy: Hierarchy, cores: Sequence[Array], shape: Sequence[int]) -> SeparateLevels:
+    """Return the Tucker decompositions of all levels of Tucker layers that compress mode 0 too; `cores` are their codes."""
+    products = [identity_like(d, hierarchy.factors[0]) for d in shape]
+    models: list[Model] = []
+    gathers, parameters = [], []
+    for layer, core in zip(hierarchy.layers, cores, strict=True):
+        parameters.append(list(layer.map.factors))
+        for mode, A in zip(layer.map.modes, layer.map.factors, strict=True):  # type: ignore[attr-defined]
+            products[mode] = products[mode] @ A
+        gathers.append(layer.map.factors[0])
+        models.append(Tucker(core.reshape([U.shape[1] for U in products]), products))
+    return SeparateLevels(models, gathers[1:], parameters)

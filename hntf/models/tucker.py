@@ -1,0 +1,79 @@
+"""One Tucker decomposition; the code of a sample is its row of the factor of the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hntf.algebra import unfold
+from hntf.arrays import Array
+from hntf.data import Data, DenseData
+from hntf.layers import NNLSLayer
+from hntf.maps import Dense, ModeProduct
+from hntf.models.base import Model, identity_of
+
+
+class Tucker(Model):
+    """`X ≈ G ×_1 U_1 ⋯ ×_N U_N`: sample i is `Σ_a U_1[i, a]` times slice a of the core, expanded by the other factors.
+
+    Parameters
+    ----------
+    core : array, `(r_1, …, r_N)`
+    factors : list of arrays, `(d_i, r_i)`
+        One a mode, that of the samples first.
+    """
+
+    def __init__(self, core: Array, factors: Sequence[Array]) -> None:
+        self.core = core
+        self.factors = list(factors)
+
+    @property
+    def n_levels(self) -> int:
+        return 1
+
+    @property
+    def parameters(self) -> list[Array]:
+        return self.factors
+
+    def mapped(self, function: Callable[[Array], Array]) -> Tucker:
+        return Tucker(function(self.core), list(map(function, self.factors)))
+
+    def in_units(self, c: float) -> Tucker:
+        return Tucker(c * self.core, self.factors)
+
+    def slices(self) -> Array:
+        """Return what each slice of the core stands for, `(r_1, d_2, …, d_N)`."""
+        modes = range(1, len(self.factors))
+        return ModeProduct(self.factors[1:], modes).apply(self.core)
+
+    def encode(self, X: Data, level: int) -> Array:
+        slices = self.slices()
+        return NNLSLayer(Dense(slices.reshape(len(slices), -1).T)).solve(X.as_matrix()).S
+
+    def codes_of_levels(self, X: Data) -> list[Array]:
+        return [self.factors[0]]
+
+    def decode(self, S: Array, level: int) -> Array:
+        slices = self.slices()
+        return (S @ slices.reshape(len(slices), -1)).reshape(-1, *slices.shape[1:])
+
+    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
+        # With the factor of other samples the decomposition is another, of the same core.
+        factors = [codes[0], *self.factors[1:]]
+        code = self.core.reshape(len(self.core), -1)
+        residual = ModeProduct(factors, range(len(factors))).residual_norm_squared(X, code)
+        return [(residual / (X.norm_squared() or 1.0)) ** 0.5]
+
+    def profiles(self, level: int, code: Array) -> list[Array]:
+        sums = [None, *(U.sum(0)[:, None] for U in self.factors[1:])]
+        profiles = [code.T]
+        for mode, U in enumerate(self.factors[1:], start=1):
+            others = [None if i == mode else s for i, s in enumerate(sums)]
+            summed = DenseData(self.core).multi_mode_dot(others, skip=0)
+            profiles.append(unfold(summed, 0).reshape(len(self.core), -1) @ U.T)
+        return profiles
+
+    def memberships(self, level: int) -> Array:
+        return identity_of(len(self.core), self.core)
+
+    def tucker_factors(self, level: int, code: Array) -> tuple[Array, list[Array]]:
+        return self.core, [code, *self.factors[1:]]

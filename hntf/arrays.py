@@ -37,12 +37,29 @@ def as_float64(x: Array) -> Array:
 
 
 def cast_like(x: Array, reference: Array) -> Array:
-    """Return the core's float64 `x` in the backend and floating dtype of `reference`; integers give float64."""
+    """Return the core's float64 `x` in the backend and floating dtype of `reference`; integers give float64.
+
+    What does not fit into half precision comes in single precision, never as infinity.
+    """
     if is_torch(reference):
         x = x if is_torch(x) else from_numpy(x, reference)
-        return x.to(reference.dtype) if reference.dtype.is_floating_point else x
+        if not reference.dtype.is_floating_point:
+            return x
+        torch = sys.modules["torch"]
+        return x.to(torch.float32 if reference.dtype == torch.float16 and _overflows_half(x) else reference.dtype)
     dtype = getattr(reference, "dtype", np.dtype(np.float64))
-    return x.astype(dtype, copy=False) if dtype in (np.float32, np.float16) else x
+    if dtype.kind != "f":
+        return x
+    half = dtype.itemsize == HALF and _overflows_half(x)
+    return x.astype(np.float32 if half else dtype.newbyteorder("="), copy=False)
+
+
+HALF, LARGEST_HALF = 2, 65504.0
+"""Bytes of a number of half precision, and the largest one."""
+
+
+def _overflows_half(x: Array) -> bool:
+    return bool((abs(x) > LARGEST_HALF).any())
 
 
 def host_view(x: Array) -> np.ndarray | None:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from hntf.hierarchies.stack import dense_hierarchy
+from hntf.models.stack import dense_hierarchy
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hntf.arrays import Array, from_numpy
+from hntf.arrays import Array, backend_of, from_numpy
 from hntf.costs.multiplicative import multiplicative_update
 from hntf.costs.penalties import Penalties
 from hntf.costs.squared import Frobenius
@@ -47,18 +47,24 @@ DIVERGENCES: dict[str, type[Frobenius] | type[KullbackLeibler]] = {
     "kullback-leibler": KullbackLeibler,
 }
 
-CODE_UPDATES, CODE_TOL = 2000, 1e-9
-"""Multiplicative updates of the code of new samples, and the relative fall of the divergence below which they end."""
+CODE_UPDATES, CODE_TOL = 2000, 1e-6
+"""Multiplicative updates of the code of new samples, and the relative change of the code of a sample below which its own end."""
 
 
 def kullback_leibler_code(X: Data, A: Array, penalties: Penalties) -> Array:
-    """Return the code `(n, k)` of least divergence for a factor, by multiplicative updates from even codes of the right sum."""
+    """Return the code `(n, k)` of least divergence for a factor, by multiplicative updates from even codes of the right sum.
+
+    Each sample ends by its own measure, so that its code does not depend on what else is coded.
+    """
+    tl = backend_of(A)
     sums = X.mttkrp([None, 0 * A[:, :1] + 1], 0) / (float(A.sum()) or 1.0)
-    term, S, cost = KullbackLeibler(X), sums + 0 * A[:1], float("inf")
-    l1, l2 = penalties.of_mode(0)
+    term, S = KullbackLeibler(X), sums + 0 * A[:1]
+    moving = sums[:, 0] > 0
     for _ in range(CODE_UPDATES):
-        S = multiplicative_update([term], S, [A], 0, l1, l2)
-        previous, cost = cost, term.value(S, A) + penalties.value(S, A)
-        if previous - cost <= CODE_TOL * abs(cost):
+        updated = multiplicative_update([term], S, [A], 0, *penalties.of_mode(0))
+        change, size = tl.max(abs(updated - S), axis=1), tl.max(updated, axis=1)
+        S = tl.where(moving[:, None], updated, S)
+        moving = moving & (change > CODE_TOL * size)
+        if not bool(moving.any()):
             break
     return S

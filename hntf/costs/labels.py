@@ -65,7 +65,12 @@ class LabelLoss(Loss):
         """Return the codes of the level and their labels."""
         if labels is None:
             raise ValueError(f"y must be given: {type(self).__name__} is a loss of labels")
-        return self.code(model, tape), labels
+        S = self.code(model, tape)
+        if len(S) != len(labels.Y):
+            raise ValueError(
+                f"y must have one row a code, {len(S)}, got {len(labels.Y)}: a loss of labels needs a model with a code a sample"
+            )
+        return S, labels
 
     def settle(self, parts: Sequence[Any]) -> Array:
         """Return the classifier that is best for the codes of all parts."""

@@ -104,6 +104,14 @@ class Data(ABC):
         `−[[dC, U_2, …]] ∘ W∘X / X̂²`, at the entries of the data.
         """
 
+    def completed(self, model: Callable[[], Array]) -> Data:
+        """Return data without weights, the expected ones for what `model` gives; `X` itself where there are no weights.
+
+        For weights scaled into [0, 1] they are `W∘X + (1 − W)∘X̂`: a better fit to these is a better weighted fit to `X` (Srebro &
+        Jaakkola 2003, *Weighted low-rank approximations*, ICML).
+        """
+        return self
+
     def weights_mttkrp(self, factors: Factors, mode: int) -> Array:
         """Return what `mttkrp` is for the weights, or for a tensor of ones without any: `(shape[mode], rank)` or `(1, rank)`."""
         return reduce(mul, [U.sum(0) for i, U in enumerate(factors) if i != mode])[None]  # type: ignore[union-attr]

@@ -28,6 +28,10 @@ class WeightedData(Data):
     def norm_squared(self) -> float:
         return float(self.product.array.reshape(-1) @ self.array.reshape(-1))
 
+    def completed(self, model: Callable[[], Array]) -> DenseData:
+        W = self.weights.array / (float(self.weights.array.max()) or 1.0)
+        return DenseData(W * self.array + (1.0 - W) * model())
+
     def minimum_and_maximum(self) -> tuple[float, float]:
         return float(self.array.min()), float(self.array.max())
 

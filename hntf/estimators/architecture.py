@@ -31,11 +31,12 @@ def check_architecture(n_components: Any, modes: Any, shape: tuple[int, ...]) ->
         )
     count = sum(tuples)
     if count == 0:
+        ranks = check_ranks(levels)
         if modes is not None:
             raise ValueError(
                 "modes must be None where the first level is a CP: they are the modes that Tucker levels compress"
             )
-        return Architecture(shape, (), (), check_ranks(levels))
+        return Architecture(shape, (), (), ranks)
     tucker = [check_ranks_of_modes(level, levels[0]) for level in levels[:count]]
     if any(b > a for lower, upper in pairwise(tucker) for a, b in zip(lower, upper, strict=True)):
         raise ValueError(f"n_components must not grow from one level to the next in any mode, got {n_components!r}")

@@ -12,7 +12,17 @@ import scipy.sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hntf.arrays import Array, as_float64, backend_of, cast_like, host_view, in_backend_of, is_torch, to_numpy
+from hntf.arrays import (
+    Array,
+    as_float64,
+    backend_of,
+    cast_like,
+    host_view,
+    identity_like,
+    in_backend_of,
+    is_torch,
+    to_numpy,
+)
 from hntf.costs.targets import Labels
 from hntf.data import Data, as_data
 from hntf.estimators.results import arrays_in, cast_nested, in_container
@@ -147,11 +157,13 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
 
     @property
     def components_(self) -> list[Any]:
-        """What a unit of each component looks like, level by level."""
+        """What a unit of each component looks like: of a matrix its data, of a tensor the profile of every mode, level by level."""
         check_is_fitted(self, "model_")
-        profiles = [self.model_.profiles(level, self._code(level)) for level in range(self.n_levels_)]
-        shown = [level[1] for level in profiles] if len(self.feature_shape_) == 1 else profiles
-        return cast_nested(shown, self.codes_[0])
+        codes = [self._code(level) for level in range(self.n_levels_)]
+        if len(self.feature_shape_) > 1:
+            return cast_nested([self.model_.profiles(level, S) for level, S in enumerate(codes)], self.codes_[0])
+        units = [self.model_.decode(identity_like(S.shape[1], S), level) for level, S in enumerate(codes)]
+        return cast_nested(units, self.codes_[0])
 
     @property
     def memberships_(self) -> list[Any]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from hntf.costs.targets import Labels
-from hntf.data.weighted import WeightedData
 from hntf.estimators.base import Estimator, Input
 from hntf.estimators.starts import check_init, level_shapes
 from hntf.fitting.loop import run
@@ -112,8 +111,6 @@ class DeepSemiNMF(Estimator):
         ranks = check_ranks(self.n_components)
         settings = self._settings(("anls",), n_levels=len(ranks))
         data = given.data
-        if isinstance(data, WeightedData):
-            raise ValueError("mask and weights must be None: DeepSemiNMF takes complete data without weights")
         random_state = as_random_state(self.random_state)
         shapes = level_shapes(data.shape[1], ranks)
         factors = check_init(self.init, ("levels",), shapes, given, nonnegative=False)

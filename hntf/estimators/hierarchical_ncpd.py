@@ -10,7 +10,7 @@ import numpy as np
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Estimator, Input
 from hntf.estimators.results import cp_tensor
-from hntf.estimators.starts import check_init
+from hntf.estimators.starts import check_init, split_base
 from hntf.fitting.initializers.components import factorized_components, ordered_base
 from hntf.fitting.initializers.single_level import screened_start
 from hntf.fitting.loop import Settings, Solution, run
@@ -96,7 +96,7 @@ class HierarchicalNCPD(Estimator):
         ranks = check_ranks(self.n_components)
         settings = self._settings(("anls",), n_levels=len(ranks))
         random_state = as_random_state(self.random_state)
-        solution = fit_base(self.init, ranks[0], settings, given, random_state)
+        solution = fit_base(split_base(self.init)[0], ranks[0], settings, given, random_state)
         base = ordered_base(solution.found.factors)
         stacks = factorized_components(base, ranks[1:], random_state)
         self._keep(ComponentStacks(base, stacks), given, solution)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
+from hntf.arrays import Array
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Input
 from hntf.estimators.hierarchical_ncpd import fit_base
 from hntf.estimators.neural import DATA_LOSSES, checked_loss, train
 from hntf.estimators.results import cp_tensor
+from hntf.estimators.starts import check_init, split_base
 from hntf.estimators.supervised import Classifier
 from hntf.fitting.initializers.components import gathers, ordered_base
 from hntf.fitting.optimizers import OPTIMIZERS
@@ -44,7 +47,7 @@ class MultiHNTF(Classifier):
     level_weights : sequence of float, optional
         The weights of the levels' errors, one a level from the base, all 1 by default.
     init : {"screened"}, list of arrays or CPTensor
-        Where the fit of the base starts, as in `NCPD`.
+        Where the fit of the base starts, as in `NCPD`. Or all factors in the shape of `factors_`, or a fitted model.
     solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
     max_iter, tol, learning_rate, random_state, verbose, output_level, callback
         As in `NeuralNMF`.
@@ -133,13 +136,24 @@ class MultiHNTF(Classifier):
         settings = self._settings(tuple(OPTIMIZERS), n_levels=len(ranks))
         random_state = as_random_state(self.random_state)
         of_base = settings._replace(solver="anls", max_iter=BASE_SWEEPS, tol=BASE_TOL)
-        base = ordered_base(fit_base(self.init, ranks[0], of_base, given, random_state).found.factors)
+        init, above = split_base(self.init)
+        found = fit_base(init, ranks[0], of_base, given, random_state).found.factors
+        base = ordered_base(found)
+        given_matrices = None if above is None else self._given_matrices(above, ranks, given)
 
         def start() -> GatheredComponents:
-            matrices = gathers(data, base, ranks[1:], random_state, shared=shared)
+            matrices = given_matrices or gathers(data, base, ranks[1:], random_state, shared=shared)
             return GatheredComponents(base, matrices, train_base=train_base)
 
         loss = self._with_labels(data_loss, labels, data, len(ranks))
         solution = train(start, loss, settings._replace(n_init=1), data, labels, sum(ranks))
         self._keep(solution.found, given, solution)
         self._keep_classifier(labels, given)
+
+    def _given_matrices(self, above: list[list[Array]], ranks: Sequence[int], given: Input) -> list[list[Array]]:
+        """Return the gathering matrices that a user gave, level by level and mode by mode, as the model holds them."""
+        modes = 1 if self.shared else len(given.data.shape)
+        above = [level[:modes] for level in above]
+        shapes = [shape for shape in pairwise(ranks) for _ in range(modes)]
+        matrices: Any = check_init(above, (), shapes, given)
+        return [matrices[mode::modes] for mode in range(modes)]

@@ -133,7 +133,7 @@ def lead_levels(found: Sequence[Sequence[Array]], lead: int) -> SeparateLevels:
     for level, product in enumerate(chain([factors[lead] for factors in found])):
         factors = [product if mode == lead else U for mode, U in enumerate(found[level])]
         models.append(GatheredComponents(factors, [[]]))
-    return SeparateLevels(models, [factors[lead] for factors in found[1:]], found)
+    return SeparateLevels(models, [factors[lead] for factors in found[1:]], found, lead=lead)
 
 
 def _with_unit_lead(factors: Sequence[Array], lead: int) -> list[Array]:

@@ -103,19 +103,19 @@ class Plan(NamedTuple):
     n_levels : int
     rank : int
         The largest.
-    takes_batches : bool
-        Whether the factors are the same for other samples.
+    codes_samples : bool
+        Whether every sample has a code of its own, and the factors are the same for other samples.
     """
 
     loss: Loss
     start: Callable[[Data], Hierarchy]
     n_levels: int
     rank: int
-    takes_batches: bool = True
+    codes_samples: bool = True
 
     def check_batches(self) -> None:
         """Raise `ValueError` if the factors have rows for the samples."""
-        if not self.takes_batches:
+        if not self.codes_samples:
             raise ValueError("modes must not hold 0 for training on batches: its factor has a row for every sample")
 
 
@@ -164,21 +164,22 @@ class NeuralEstimator(Classifier):
         plan = self._plan(given, random_state)
         settings = self._neural_settings(plan.n_levels)
         batch_size = settings.batch_size
-        loss = self._with_labels(plan.loss, labels, given.data, plan.n_levels, running=batch_size is not None)
+        trained = labels if plan.codes_samples else None
+        loss = self._with_labels(plan.loss, trained, given.data, plan.n_levels, running=batch_size is not None)
         loss = self._with_penalties(loss, given)
         data = given.data
         if batch_size is not None:
             plan.check_batches()
             solution = run(
                 lambda: Epochs(
-                    data, labels, plan.start, loss,
+                    data, trained, plan.start, loss,
                     solver=settings.solver, learning_rate=settings.learning_rate, simplex=settings.simplex,
                     batch_size=batch_size, tol=settings.tol, random_state=random_state,
                 ),
                 settings, data, plan.rank,
             )  # fmt: skip
         else:
-            solution = train(lambda: plan.start(data), loss, settings, data, labels, plan.rank)
+            solution = train(lambda: plan.start(data), loss, settings, data, trained, plan.rank)
         self._keep_hierarchy(self._normalised(solution.found, loss), given, solution)
         self._keep_classifier(labels, given)
         self._stream = None

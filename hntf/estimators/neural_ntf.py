@@ -47,7 +47,8 @@ class NeuralNTF(NeuralEstimator):
     solver, batch_size, max_iter, tol, n_init, learning_rate, random_state, verbose, output_level, callback
         As in `NeuralNMF`.
     supervision_weight, supervision_level, supervision_loss
-        As in `NeuralNMF`; labels need samples, so mode 0 must not be compressed.
+        As in `NeuralNMF`. Where mode 0 is compressed the code is a core, and labels are not trained along: their classifier is fitted
+        to the codes of the samples afterwards.
     code_l1, code_l2, factor_l1, factor_l2, simplex, volume_weight, volume_delta
         As in `NeuralNMF`; `code_l2` must be 0 with Tucker layers.
 

@@ -37,13 +37,7 @@ def check_init(
     if isinstance(init, str):
         check_choice(init, "init", names)
         return None
-    if hasattr(init, "factors_"):
-        init = init.factors_
-    if isinstance(init, CPTensor):
-        first, *others = init.factors
-        init = [first if init.weights is None else first * init.weights, *others]
-    elif isinstance(init, TuckerTensor):
-        init = list(init.factors)
+    init = factors_of(init)
     if isinstance(init, np.ndarray) or is_torch(init) or not isinstance(init, Sequence):
         raise TypeError(f"init must be the name of a start or a list of factors, got {type(init).__name__}")
     init = arrays_in([list(level) if isinstance(level, tuple) else level for level in init])
@@ -56,6 +50,24 @@ def check_init(
         check_same_home({f"init[{i}]": A, "X": given.prototype})
         factors.append(as_float64(A) if is_torch(given.data.prototype) else to_numpy(as_float64(A)))
     return factors
+
+
+def factors_of(init: Any) -> Any:
+    """Return the factors of a fitted estimator or of a tensor of TensorLy, the weights of a CP in its first one; else what is given."""
+    if hasattr(init, "factors_"):
+        return init.factors_
+    if isinstance(init, CPTensor):
+        first, *others = init.factors
+        return [first if init.weights is None else first * init.weights, *others]
+    return list(init.factors) if isinstance(init, TuckerTensor) else init
+
+
+def split_base(init: Any) -> tuple[Any, Any]:
+    """Return the start of a base and that of the levels above, None where only a base is given or a start by name."""
+    init = factors_of(init)
+    if isinstance(init, Sequence) and not isinstance(init, str) and init and isinstance(init[0], Sequence):
+        return list(init[0]), list(init[1:]) or None
+    return init, None
 
 
 def level_shapes(m: int, ranks: Sequence[int]) -> list[tuple[int, int]]:

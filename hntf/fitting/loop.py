@@ -216,7 +216,7 @@ class _Run:
         self.ended = Ended(False, MAX_ITER)
         self.losses: list[float] = []
         self.gradients: list[float] = []
-        self.go_on = not (descent.loss is not None and self._note(0, descent))
+        self.go_on = True
 
     def _note(self, n_iter: int, descent: Descent) -> bool:
         loss, gradient = descent.loss, descent.projected_gradient
@@ -227,13 +227,13 @@ class _Run:
         return self.report(n_iter, loss, gradient)  # type: ignore[arg-type]
 
     def advance(self, max_iter: int, tol: float) -> None:
-        if not self.go_on:
-            self.ended = Ended(False, STOPPED)
-            return
         try:
-            self.n_iter, self.ended = advance(
-                self.descent, max_iter=max_iter, tol=tol, n_iter=self.n_iter, note=self._note
-            )
+            if not self.losses and self.descent.loss is not None and self._note(0, self.descent):
+                self.ended = Ended(False, STOPPED)
+            else:
+                self.n_iter, self.ended = advance(
+                    self.descent, max_iter=max_iter, tol=tol, n_iter=self.n_iter, note=self._note
+                )
         except KeyboardInterrupt:
             self.ended = Ended(False, INTERRUPTED)
         self.go_on = self.ended == Ended(False, MAX_ITER)

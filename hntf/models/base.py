@@ -50,7 +50,7 @@ class Model(ABC):
         """Return what a unit of each component looks like, mode by mode, `(k_l, d_i)`; in mode 0 the samples, with these codes.
 
         Where the data of a unit code have rank one they are the outer product of the profiles of modes 1 … N−1; else a profile is
-        their sum over the other modes.
+        their sum over the other modes. Where every mode gathers its components for itself, they are the components of the modes.
         """
 
     @abstractmethod
@@ -85,7 +85,7 @@ class Model(ABC):
         return self.encode_levels(X)
 
     def in_units(self, c: float) -> Self:
-        """Return the model for data, and so codes, that are `c` times as large."""
+        """Return the model for data that are `c` times as large, with codes that are `c` times as large at every level."""
         return self
 
     def to(self, reference: Any) -> Self:

@@ -89,8 +89,12 @@ class ComponentStacks(CPModel):
         stacks = [list(map(function, stack)) for stack in self.stacks]
         return type(self)(list(map(function, self.base)), stacks, train_base=self.train_base, unit=self.unit)
 
-    def with_base(self, base: Sequence[Array]) -> Self:
-        return type(self)(base, self.stacks, train_base=self.train_base, unit=self.unit)
+    def in_units(self, c: float) -> Self:
+        # Both the components of the samples and their first factor: so the topics of the samples carry the unit at every level.
+        samples, *others = self.stacks
+        stacks = [[*(c * A for A in samples[:1]), *samples[1:]], *others]
+        base = [c * self.base[0], *self.base[1:]]
+        return type(self)(base, stacks, train_base=self.train_base, unit=self.unit)
 
     @property
     def parameters(self) -> list[Any]:

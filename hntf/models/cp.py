@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -69,10 +69,6 @@ class CPModel(Trainable):
         """The rank of the CP decomposition at every level."""
 
     @abstractmethod
-    def with_base(self, base: Sequence[Array]) -> Self:
-        """Return the same model on another base."""
-
-    @abstractmethod
     def components(self, mode: int) -> list[Array]:
         """Return the components of a mode at every level, `(d_mode, k_l)`."""
 
@@ -89,9 +85,6 @@ class CPModel(Trainable):
         """The factors of the modes, level by level."""
         factors, _ = self._expanded
         return [list(level) for level in zip(*(split_columns(U, self.level_ranks) for U in factors), strict=True)]
-
-    def in_units(self, c: float) -> Self:
-        return self.with_base([c * self.base[0], *self.base[1:]])
 
     def encode(self, X: Data, level: int) -> Array:
         factors, gather = self.levels[level], self.code_gather(level)

@@ -49,8 +49,8 @@ class GatheredComponents(CPModel):
         gathers = [list(map(function, gather)) for gather in self.gathers]
         return type(self)(list(map(function, self.base)), gathers, train_base=self.train_base)
 
-    def with_base(self, base: Sequence[Array]) -> Self:
-        return type(self)(base, self.gathers, train_base=self.train_base)
+    def in_units(self, c: float) -> Self:
+        return type(self)([c * self.base[0], *self.base[1:]], self.gathers, train_base=self.train_base)
 
     @property
     def parameters(self) -> list[Any]:

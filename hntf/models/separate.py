@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+from hntf.algebra import chain
 from hntf.arrays import Array, identity_like
 from hntf.data import Data
 from hntf.models.base import Model
@@ -23,14 +24,22 @@ class SeparateLevels(Model):
         One less than there are models.
     parameters : list
         What users get as the parameters of the method, level by level; they are arrays in a list a level.
+    lead : int
+        The mode whose factors the gathering matrices multiply up.
     """
 
     def __init__(
-        self, models: Sequence[Model], gathers: Sequence[Array], parameters: Sequence[Sequence[Array]]
+        self,
+        models: Sequence[Model],
+        gathers: Sequence[Array],
+        parameters: Sequence[Sequence[Array]],
+        *,
+        lead: int = 0,
     ) -> None:
         self.models = list(models)
         self.gathers = list(gathers)
         self._parameters = [list(level) for level in parameters]
+        self.lead = lead
 
     @property
     def n_levels(self) -> int:
@@ -42,12 +51,12 @@ class SeparateLevels(Model):
 
     def mapped(self, function: Callable[[Array], Array]) -> Self:
         parameters = [list(map(function, level)) for level in self._parameters]
-        return type(self)(
-            [model.mapped(function) for model in self.models], list(map(function, self.gathers)), parameters
-        )
+        models = [model.mapped(function) for model in self.models]
+        return type(self)(models, list(map(function, self.gathers)), parameters, lead=self.lead)
 
     def in_units(self, c: float) -> Self:
-        return type(self)([model.in_units(c) for model in self.models], self.gathers, self._parameters)
+        models = [model.in_units(c) for model in self.models]
+        return type(self)(models, self.gathers, self._parameters, lead=self.lead)
 
     def encode(self, X: Data, level: int) -> Array:
         return self.models[level].encode(X, 0)
@@ -69,6 +78,12 @@ class SeparateLevels(Model):
 
     def unit_sums(self, level: int) -> Array:
         return self.models[level].unit_sums(0)
+
+    def gathered_masses(self, level: int, code: Array, mode: int | None) -> Array:
+        # A finer component's part of the lead factor of each coarser one, times the mass of that.
+        parts = self.gathers[level - 1]
+        totals = chain([self._parameters[0][self.lead].sum(0)[None], *self.gathers[:level]])[-1][0]
+        return parts * (self.masses(level, code, mode) / (totals + (totals == 0)))
 
     def cp_factors(self, level: int, code: Array) -> list[Array]:
         return self.models[level].cp_factors(0, code)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
+from operator import mul
 from typing import Any
 
 from hntf.algebra import add, chain, kronecker
@@ -315,13 +316,21 @@ class Hierarchy(Trainable):
         return max(1, len(dense) - sum(dense))
 
     def profiles(self, level: int, code: Array) -> list[Array]:
+        by_mode, weights = self._outer_products(level)
+        return rank_one_profiles(code, by_mode) if weights is None else summed_profiles(code, by_mode, weights)
+
+    def unit_sums(self, level: int) -> Array:
+        by_mode, weights = self._outer_products(level)
+        sums = reduce(mul, [U.sum(0) for U in by_mode])
+        return sums if weights is None else sums @ weights
+
+    def _outer_products(self, level: int) -> tuple[list[Array], Array | None]:
+        """Return the factors whose columns' outer products a level's units are, or are sums of with these weights."""
         count = min(level + 1, self._n_multilinear)
         first = self.layers[0].map
         by_mode = self._columns_of_code(count) if isinstance(first, ModeProduct) else list(first.factors)
         gathered = [layer.map.factors[0] for layer in self.layers[count : level + 1]]
-        if not gathered:
-            return rank_one_profiles(code, by_mode)
-        return summed_profiles(code, by_mode, chain(gathered)[-1])
+        return by_mode, chain(gathered)[-1] if gathered else None
 
     def _columns_of_code(self, count: int) -> list[Array]:
         """Return, for every entry of the code of `count` Tucker layers, its column of the factor of each mode, `(d_i, k)`."""

@@ -38,7 +38,8 @@ class Tucker(Model):
         return Tucker(function(self.core), list(map(function, self.factors)))
 
     def in_units(self, c: float) -> Tucker:
-        return Tucker(c * self.core, self.factors)
+        # The factor of the samples carries the unit, as codes do everywhere.
+        return Tucker(self.core, [c * self.factors[0], *self.factors[1:]])
 
     def slices(self) -> Array:
         """Return what each slice of the core stands for, `(r_1, d_2, …, d_N)`."""

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 import hntf
+from hntf.costs.targets import as_labels
 from hntf.layers import NNLSLayer
 from hntf.losses import CrossEntropy, Energy, LabelL2, RunningLabels, Supervised
-from hntf.losses.targets import as_labels
 from hntf.maps import Dense, KhatriRao, ModeProduct
 from tests.problems import few, hierarchy, seeds
 
@@ -167,10 +167,14 @@ def test_running_labels_remember(rng):
         rows = slice(start, start + 4)
         labels = as_labels(y[rows], 4, X, classes=np.array([0, 1]))
         tape = stack.solve(hntf.as_data(X[rows]))
-        loss.evaluate(stack, tape, labels)
+        settled = loss.settle([loss.of_part(stack, tape, labels)])
+        value, _ = loss.evaluate(stack, tape, labels, settled)
+        np.testing.assert_allclose(value, LabelL2().evaluate(stack, tape, labels, loss.classifier)[0])
     S = stack.codes(stack.solve(hntf.as_data(X)))[-1]
     np.testing.assert_allclose(loss.classifier, LabelL2.classifier(S, as_labels(y, 40, X)))
-    assert RunningLabels(LabelL2()).evaluate(stack, tape, None)[0] == 0.0
+    unlabelled = RunningLabels(LabelL2())
+    assert unlabelled.settle([unlabelled.of_part(stack, tape, None)]) is None
+    assert unlabelled.evaluate(stack, tape, None, None)[0] == 0.0
 
 
 def test_a_level_that_is_not_there(rng):

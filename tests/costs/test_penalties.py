@@ -3,10 +3,10 @@ import pytest
 from hypothesis import assume, given
 
 import hntf
-from hntf.hierarchies.stack import dense_hierarchy
 from hntf.layers import NNLSLayer
 from hntf.losses import Energy, LayerCentric, Penalised
 from hntf.maps import Dense, KhatriRao, ModeProduct
+from hntf.models.stack import dense_hierarchy
 from tests.problems import few, seeds
 
 PENALTIES = {"code_l1": 0.1, "code_l2": 0.2, "factor_l1": 0.3, "factor_l2": 0.4, "volume": 0.5, "delta": 0.05}
@@ -80,3 +80,8 @@ def test_layer_centric_is_for_hierarchies(rng):
     model = hntf.hierarchies.GatheredComponents([rng.random((4, 2)), rng.random((3, 2))], [[], []], train_base=True)
     with pytest.raises(TypeError, match="LayerCentric"):
         LayerCentric().value_and_grad(model, rng.random((4, 3)))
+
+
+def test_a_negative_penalty_is_named():
+    with pytest.raises(ValueError, match="code_l1"):
+        Penalised(Energy(), code_l1=-1.0)

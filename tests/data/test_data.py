@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hntf
-from hntf.data.protocol import cp_dense
+from hntf.algebra import cp_dense
 from tests.problems import seeds
 
 

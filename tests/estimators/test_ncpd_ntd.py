@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorly
+from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import NMF
@@ -10,7 +11,6 @@ from tensorly.decomposition import non_negative_parafac_hals, non_negative_tucke
 
 import hntf
 from hntf import NCPD, NTD
-from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls
 from tests.problems import few, seeds
 
 

@@ -7,12 +7,12 @@ import pytest
 
 import hntf
 from hntf.data import dense
-from hntf.fitting.alternating import alternating_nnls, start_from
-from hntf.fitting.tucker import alternating_tucker, tucker_start
-from hntf.hierarchies import ComponentStacks
+from hntf.fitting.updates.alternating import AlternatingCP
+from hntf.fitting.updates.tucker import AlternatingTucker
 from hntf.layers import NNLSLayer
 from hntf.losses import Energy
 from hntf.maps import Dense, KhatriRao, ModeProduct
+from hntf.models import ComponentStacks
 
 
 def peak(function):
@@ -51,8 +51,8 @@ def test_of_an_evaluation_or_a_sweep(X, rng, rank):
         lambda: Energy().value_and_grad(network, data),
         lambda: Energy().value_and_grad(ComponentStacks(factors, stacks), data),
         lambda: Energy().value_and_grad(tucker, data),
-        lambda: alternating_nnls(data, start_from(factors[1:]), sweeps=1),
-        lambda: alternating_tucker(data, tucker_start(small), sweeps=1),
+        lambda: AlternatingCP.from_features(data, factors[1:]).sweep(),
+        lambda: AlternatingTucker(data, small).sweep(),
     ):
         # The factors, their codes and Gram matrices come on top; they are no product with the data.
         rest = 40 * sum(U.nbytes for U in factors) + 2**19

@@ -9,10 +9,12 @@ IEEE Trans. Pattern Anal. Mach. Intell.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from hntf.algebra import chain, decoded_code
 from hntf.arrays import Array, from_numpy, to_numpy
@@ -37,7 +39,7 @@ class SemiUpdates(Sweeps):
     """Updates of the factors and of the top code in turn on `½‖X − S_L (A_1 … A_L)ᵀ‖²`.
 
     `A_l` is the exact minimiser for the code of level l rebuilt from above, then `S_L` takes a multiplicative step. Codes of
-    levels below are no part of the cost.
+    levels below are no part of the cost. Weighted data are completed by the model before every sweep, which keeps the cost falling.
 
     Parameters
     ----------
@@ -55,12 +57,14 @@ class SemiUpdates(Sweeps):
 
     def sweep(self) -> float:
         factors = list(self.factors)
+        data = self.data.completed(lambda: self.S @ chain(factors)[-1].T)
         for level in range(len(factors)):
             rebuilt = decoded_code(self.S, factors[level + 1 :])
-            target = self.data.mttkrp([rebuilt, None], 1) @ pseudo_inverse(rebuilt.T @ rebuilt)
+            target = data.mttkrp([rebuilt, None], 1) @ pseudo_inverse(rebuilt.T @ rebuilt)
             factors[level] = pseudo_inverse(chain(factors[:level])[-1]) @ target if level else target
         product = chain(factors)[-1]
-        S = semi_update(*self._term.normal_equations(self.S, product, 0), self.S)
+        term = self._term if data is self.data else Frobenius(data)
+        S = semi_update(*term.normal_equations(self.S, product, 0), self.S)
         self.factors, self.S = factors, S
         return self._term.value(S, product)
 
@@ -81,13 +85,22 @@ def semi_levels(data: Data, ranks: Sequence[int], random_state: np.random.Random
     factors = []
     level = data
     for rank in ranks:
-        S = clustered_code(level, rank, random_state)
-        A = 0 * level.mttkrp([S, None], 1)
+        complete = level.completed(lambda level=level: _means_of_features(level))  # type: ignore[misc]
+        S = clustered_code(complete, rank, random_state)
+        A = complete.mttkrp([S, None], 1) @ pseudo_inverse(S.T @ S)
         updates = SemiUpdates(level, [A], S)
         advance(updates, max_iter=LEVEL_SWEEPS, tol=LEVEL_TOL)
         factors.append(updates.factors[0])
         level = DenseData(updates.S)
     return factors, updates.S
+
+
+def _means_of_features(data: Data) -> Array:
+    """Return the weighted mean of every feature, in a row."""
+    ones = from_numpy(np.ones((data.shape[0], 1)), data.prototype)
+    unit = from_numpy(np.ones((data.shape[1], 1)), data.prototype)
+    weights = data.weights_mttkrp([ones, unit], 1)
+    return (data.mttkrp([ones, None], 1) / (weights + (weights == 0))).T
 
 
 def semi_code(data: Data, factors: Sequence[Array]) -> Array:
@@ -114,7 +127,10 @@ def clustered_code(data: Data, rank: int, random_state: np.random.RandomState) -
     """Return the indicators of clusters of the samples, in their leading principal directions, plus an offset."""
     U, sigma, _ = truncated_svd(data, rank, random_state)
     clusters = min(rank, len(U))
-    labels = KMeans(clusters, n_init=4, random_state=random_state).fit_predict(U * sigma)
+    with warnings.catch_warnings():
+        # Samples that are alike make fewer clusters than asked for, which is no matter for a start.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = KMeans(clusters, n_init=4, random_state=random_state).fit_predict(U * sigma)
     code = np.full((len(U), rank), OFFSET)
     code[np.arange(len(U)), labels] += 1.0
     return from_numpy(code, data.prototype)

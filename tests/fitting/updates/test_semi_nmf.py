@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hntf
-from hntf.fitting.semi_nmf import deep_semi_nmf, semi_levels, semi_update
+from hntf.fitting.loop import advance
+from hntf.fitting.updates.semi_nmf import SemiUpdates, semi_levels, semi_update
 from tests.problems import few, seeds
 
 
@@ -14,8 +15,9 @@ def test_the_cost_never_rises(backend, seed, ranks):
     rng = np.random.default_rng(seed)
     X = hntf.as_data(backend(rng.standard_normal((12, 7))))
     factors, S = semi_levels(X, ranks, np.random.RandomState(0))
-    costs = []
-    found = deep_semi_nmf(X, factors, S, max_iter=30, tol=-1.0, callback=lambda _, cost: costs.append(cost))
+    found, costs = SemiUpdates(X, factors, S), []
+    advance(found, max_iter=30, tol=-1.0, note=lambda _, at: costs.append(at.cost))
+    assert len(costs) == 30
     assert np.all(np.diff(costs) <= 1e-10 * costs[0])
     assert float(found.S.min()) >= 0
     model = found.S

@@ -5,12 +5,12 @@ import torch
 
 import hntf
 from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
-from hntf.fitting.fit import Settings
-from hntf.fitting.minibatch import fit_minibatch
+from hntf.fitting.batches import Epochs
+from hntf.fitting.loop import advance
 from hntf.fitting.objective import Objective
-from hntf.fitting.scaling import on_simplex, on_simplex_pullback
-from hntf.hierarchies.stack import dense_hierarchy
+from hntf.fitting.parts import Part
 from hntf.losses import Energy, Penalised
+from hntf.models.stack import dense_hierarchy
 
 
 @pytest.fixture(scope="module")
@@ -93,21 +93,23 @@ def test_a_short_batch_bears_its_share_of_the_penalties(rng):
     stack, X = dense_hierarchy([rng.random((5, 2))]), rng.random((30, 5))
     whole, plain = (each.value_and_grad(stack, X)[0] for each in (loss, Energy()))
     parts = [X[:25], X[25:]]
-    sums = [
-        sum(each.for_share(len(part) / 30).value_and_grad(stack, part)[0] for part in parts)
-        for each in (loss, Energy())
-    ]
+    sums = []
+    for each in (loss, Energy()):
+        objectives = [Objective(each, stack, [Part(hntf.as_data(part))], share=len(part) / 30) for part in parts]
+        sums.append(sum(objective(objective.start).value / objective.scale for objective in objectives))
     np.testing.assert_allclose(sums, [whole, plain])
     seen = []
 
     class Counted(Energy):
-        def for_share(self, share):
+        def with_cost_of_factors(self, factors, value, gradients, share=1.0):
             seen.append(share)
-            return self
+            return value, gradients
 
-    settings = Settings("adam", 1, 0.0, 1, None, False, batch_size=25)
-    random_state = np.random.RandomState(0)
-    fit_minibatch(hntf.as_data(X), lambda data: stack, Counted(), settings, rank=2, random_state=random_state)
+    descent = Epochs(
+        hntf.as_data(X), None, lambda data: stack, Counted(),
+        solver="adam", learning_rate=None, simplex=False, batch_size=25, tol=0.0, random_state=np.random.RandomState(0),
+    )  # fmt: skip
+    advance(descent, max_iter=1, tol=0.0)
     np.testing.assert_allclose(seen, [25 / 30, 5 / 30])
 
 
@@ -118,19 +120,3 @@ def test_bad_batches_are_named(blocks):
         hntf.NeuralNMF((4, 2), batch_size=10, solver="lbfgs").fit(blocks.X)
     with pytest.raises(ValueError, match="largest entry between"):
         hntf.NeuralNMF((4, 2)).partial_fit(blocks.X * 1e200)
-
-
-def test_the_simplex_is_differentiated(backend, rng):
-    factors = [backend(rng.random(shape)) for shape in ((6, 3), (3, 2))]
-    X = hntf.as_data(backend(rng.random((7, 6))))
-    objective = Objective(Energy(), dense_hierarchy(factors), X, simplex=True)
-    x = objective.start
-    gradient, step = objective(x).gradient, backend(1e-6 * rng.standard_normal(len(x)))
-    difference = objective(x + step).value - objective(x - step).value
-    np.testing.assert_allclose(difference, 2 * float(gradient @ step), rtol=1e-5)
-    for A in objective.model_at(x).factors:
-        np.testing.assert_allclose(np.asarray(A.sum(0)), 1.0)
-    U = backend(np.zeros((2, 1)))
-    A, sums = on_simplex(U)
-    assert float(A.sum()) == 0.0
-    assert np.isfinite(np.asarray(on_simplex_pullback(A, sums, U + 1))).all()

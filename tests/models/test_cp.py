@@ -9,9 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import hntf
-from hntf.hierarchies import ComponentStacks, GatheredComponents
-from hntf.hierarchies.stack import dense_hierarchy
+from hntf.algebra import split_columns
 from hntf.losses import Energy, LabelL2, Reconstruction, Supervised
+from hntf.models import ComponentStacks, GatheredComponents
+from hntf.models.stack import dense_hierarchy
 from tests.problems import few, seeds
 
 RANKS = (4, 3, 2)
@@ -30,6 +31,11 @@ def draw_gathered(rng, shape, backend=np.asarray, *, shared=True, train_base=Fal
     return GatheredComponents(base, gathers, train_base=train_base)
 
 
+def levels_of(tape):
+    """Return the factors of all modes that a forward pass computed, level by level."""
+    return list(zip(*(split_columns(U, tape.ranks) for U in tape.factors), strict=True))
+
+
 def dense(factors):
     return tensorly.cp_to_tensor((None, [np.asarray(U) for U in factors]))
 
@@ -46,10 +52,11 @@ def test_errors_are_those_of_the_dense_models(backend, seed, order, kind):
     X, W = rng.random(shape), rng.random(shape)
     for data, weights in ((backend(X), 1.0), (hntf.as_data(backend(X), weights=backend(W)), W)):
         tape = model.solve(hntf.as_data(data))
-        squares = [float(np.sum(weights * (X - dense(U)) ** 2)) for U in tape.levels]
+        squares = [float(np.sum(weights * (X - dense(U)) ** 2)) for U in levels_of(tape)]
         value, _ = Energy([1.0, 0.5, 2.0]).value_and_grad(model, data)
         np.testing.assert_allclose(value, np.dot([1.0, 0.5, 2.0], squares), rtol=1e-9)
-        np.testing.assert_allclose(model.relative_errors(tape), np.sqrt(squares / np.sum(weights * X**2)), rtol=1e-8)
+        errors = model.errors(hntf.as_data(data), model.codes(tape))
+        np.testing.assert_allclose(errors, np.sqrt(squares / np.sum(weights * X**2)), rtol=1e-8)
         np.testing.assert_allclose(Reconstruction().value_and_grad(model, data)[0], squares[-1], rtol=1e-9)
 
 
@@ -92,26 +99,29 @@ def test_the_stack_of_a_mode_is_a_hierarchy_on_its_components(backend, rng):
         for level, (S, A) in enumerate(zip(codes, stack, strict=True), start=1):
             np.testing.assert_allclose(np.asarray(tape.inner.levels[level - 1].S[mode]), np.asarray(S), atol=1e-12)
             product = product @ np.asarray(A)
-            np.testing.assert_allclose(np.asarray(tape.levels[level][mode]), product @ np.asarray(S).T, atol=1e-12)
+            decoded = product @ np.asarray(S).T
+            np.testing.assert_allclose(np.asarray(levels_of(tape)[level][mode]), decoded, atol=1e-12)
+            np.testing.assert_allclose(np.asarray(model.levels[level][mode]), decoded, atol=1e-12)
             np.testing.assert_allclose(np.asarray(model.components(mode)[level]), product)
+            np.testing.assert_allclose(np.asarray(model.code_of_base(level, mode)), np.asarray(S), atol=1e-12)
 
 
 def test_a_warm_start_changes_nothing(rng):
     model, data = draw_stacks(rng, (6, 5, 7)), hntf.as_data(rng.random((6, 5, 7)))
     cold = model.solve(data)
     warm = model.solve(data, cold)
-    for a, b in zip(cold.levels, warm.levels, strict=True):
-        for U, V in zip(a, b, strict=True):
-            np.testing.assert_allclose(U, V, atol=1e-12)
+    for U, V in zip(cold.factors, warm.factors, strict=True):
+        np.testing.assert_allclose(U, V, atol=1e-12)
 
 
 def test_permuting_modes_changes_no_error(rng):
     model, X = draw_stacks(rng, (6, 5, 7)), rng.random((6, 5, 7))
-    errors = model.relative_errors(model.solve(hntf.as_data(X)))
+    data = hntf.as_data(X)
+    errors = model.errors(data, model.codes_of_levels(data))
     order = (2, 0, 1)
     permuted = ComponentStacks([model.base[i] for i in order], [model.stacks[i] for i in order])
     data = hntf.as_data(np.ascontiguousarray(X.transpose(order)))
-    np.testing.assert_allclose(permuted.relative_errors(permuted.solve(data)), errors)
+    np.testing.assert_allclose(permuted.errors(data, permuted.codes_of_levels(data)), errors)
 
 
 def test_a_base_alone_is_a_model_of_one_level(rng):

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 
 import hntf
+from hntf.fitting.loop import MAX_ITER, Ended, advance
+from hntf.fitting.objective import Evaluation
 from hntf.fitting.optimizers import OPTIMIZERS
-from hntf.fitting.stopping import Evaluation, relative_projected_gradient
 from tests.problems import few, seeds
 
 ITERATIONS = {"lbfgs": 500, "projected_gradient": 2000, "sgd": 5000, "adam": 5000}
@@ -30,34 +31,28 @@ def quadratic(rng, backend, n=8):
 @given(seed=seeds)
 def test_they_find_the_minimum_of_a_bounded_quadratic(backend, name, seed):
     objective, minimum = quadratic(np.random.default_rng(seed), backend)
-    calls = []
-    result = OPTIMIZERS[name](
-        objective,
-        backend(np.ones(8)),
-        max_iter=ITERATIONS[name],
-        tol=1e-9,
-        callback=lambda *c: calls.append(c),
-    )
-    x = np.asarray(result.x)
-    assert (x >= 0).all()
-    best, value = objective(backend(minimum)).value, objective(result.x).value
+    descent, calls = OPTIMIZERS[name](objective, backend(np.ones(8))), []
+    n_iter, _ = advance(descent, max_iter=ITERATIONS[name], tol=1e-9, note=lambda *call: calls.append(call))
+    assert (np.asarray(descent.found) >= 0).all()
+    best, value = objective(backend(minimum)).value, objective(descent.found).value
+    assert value == descent.lowest
     assert value - best <= ACCURACY[name] * (1 + abs(best))
-    assert len(calls) == result.n_iter + 1
+    assert [n for n, _ in calls] == list(range(1, n_iter + 1))
 
 
 @pytest.mark.parametrize("name", ["lbfgs", "projected_gradient"])
 def test_monotone_methods_never_raise_the_loss(rng, name):
     objective, _ = quadratic(rng, np.asarray)
-    losses = []
-    OPTIMIZERS[name](objective, np.ones(8), max_iter=50, tol=0.0, callback=lambda n, loss, g: losses.append(loss))
+    descent = OPTIMIZERS[name](objective, np.ones(8))
+    losses = [descent.loss]
+    advance(descent, max_iter=50, tol=0.0, note=lambda _, at: losses.append(at.loss))
     assert np.all(np.diff(losses) <= 1e-12)
 
 
 def test_the_quasi_newton_method_is_far_faster_than_gradients(rng):
     objective, _ = quadratic(rng, np.asarray, n=30)
     iterations = {
-        name: OPTIMIZERS[name](objective, np.ones(30), max_iter=5000, tol=1e-6, callback=lambda *_: None).n_iter
-        for name in ("lbfgs", "sgd")
+        name: advance(OPTIMIZERS[name](objective, np.ones(30)), max_iter=5000, tol=1e-6)[0] for name in ("lbfgs", "sgd")
     }
     assert iterations["lbfgs"] < iterations["sgd"] / 2
 
@@ -65,12 +60,6 @@ def test_the_quasi_newton_method_is_far_faster_than_gradients(rng):
 def test_max_iter_is_kept_and_reported(rng):
     objective, _ = quadratic(rng, np.asarray)
     for name in OPTIMIZERS:
-        result = OPTIMIZERS[name](objective, np.ones(8), max_iter=2, tol=0.0, callback=lambda *_: None)
-        assert result.n_iter == 2
-        assert not result.converged
-
-
-def test_the_projected_gradient_has_no_units(backend):
-    x, g = backend(np.array([1.0, 0.0, 0.0])), backend(np.array([3.0, 5.0, -4.0]))
-    assert relative_projected_gradient(Evaluation(x, 0.0, g)) == pytest.approx(5.0)
-    assert relative_projected_gradient(Evaluation(10 * x, 0.0, g / 10)) == pytest.approx(5.0)
+        n_iter, ended = advance(OPTIMIZERS[name](objective, np.ones(8)), max_iter=2, tol=0.0)
+        assert n_iter == 2
+        assert ended == Ended(False, MAX_ITER)

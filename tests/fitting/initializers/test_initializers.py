@@ -3,13 +3,10 @@ import pytest
 import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.decomposition import NMF
 
 import hntf
-from hntf.fitting.alternating import alternating_nnls, start_from
 from hntf.fitting.initializers import INITIALIZERS
 from hntf.fitting.initializers.nndsvd import _nonnegative_double_svd, truncated_svd
-from hntf.fitting.scaling import balanced
 from tests.problems import few, seeds
 
 
@@ -39,7 +36,7 @@ def test_one_seed_gives_one_start_and_sparse_data_the_dense_one(name):
         np.testing.assert_allclose(a, c, atol=1e-6)
 
 
-def testtruncated_svd(rng):
+def test_the_truncated_svd_is_that_of_numpy(rng):
     X = rng.random((40, 30))
     U, sigma, V = truncated_svd(hntf.as_data(X), 5, np.random.RandomState(0))
     np.testing.assert_allclose(sigma, np.linalg.svd(X, compute_uv=False)[:5], rtol=1e-2)
@@ -55,30 +52,3 @@ def test_the_double_svd_is_that_of_scikit_learn(rng):
 
     H = _initialize_nmf(X, 3, init="nndsvd", random_state=0)[1].T
     np.testing.assert_allclose(A / np.linalg.norm(A, axis=0), H / np.linalg.norm(H, axis=0), atol=1e-3)
-
-
-def test_alternating_nnls_never_raises_the_error_and_matches_scikit_learn(rng):
-    X = rng.random((30, 20))
-    start = start_from([rng.random((20, 4))])
-    errors = [alternating_nnls(hntf.as_data(X), start, sweeps=sweeps).error for sweeps in (1, 3, 10, 100)]
-    assert np.all(np.diff(errors) <= 1e-12)
-    model = NMF(4, init="nndsvda", max_iter=2000, tol=1e-8).fit(X)
-    assert errors[-1] <= 1.02 * model.reconstruction_err_ / np.linalg.norm(X)
-
-
-def test_alternating_nnls_on_a_tensor_recovers_planted_factors(rng):
-    import tensorly
-
-    factors = [rng.uniform(0, 1, (d, 2)) ** 2 for d in (7, 6, 5)]
-    data = hntf.as_data(tensorly.cp_to_tensor((None, factors)))
-    result = alternating_nnls(data, start_from([rng.random((6, 2)), rng.random((5, 2))]), sweeps=500)
-    assert result.error < 1e-3
-
-
-def test_balancing_keeps_the_products_up_to_column_scales(rng):
-    factors = [rng.random((6, 4)), rng.random((4, 3)), rng.random((3, 2))]
-    result = balanced(factors)
-    np.testing.assert_allclose([np.linalg.norm(A, axis=0) for A in result[-1:]], np.ones((1, 2)))
-    before, after = np.linalg.multi_dot(factors), np.linalg.multi_dot(result)
-    ratios = after / before
-    np.testing.assert_allclose(ratios, np.broadcast_to(ratios[0], ratios.shape))

@@ -13,7 +13,7 @@ from timing import seconds
 
 import hntf
 from hntf.datasets import make_hierarchical_blocks
-from hntf.hierarchies.stack import dense_hierarchy
+from hntf.models.stack import dense_hierarchy
 
 
 def compare(name, X, ranks, repeats):

@@ -15,7 +15,8 @@ from tensorly.cp_tensor import CPTensor
 from tensorly.decomposition import non_negative_parafac_hals
 
 import hntf
-from hntf.fitting.alternating import UPDATES, alternating_nnls, start_at
+from hntf.fitting.loop import advance
+from hntf.fitting.updates.alternating import UPDATES, AlternatingCP
 
 STARTS = 5
 
@@ -41,13 +42,13 @@ def seconds_to_reach(X, init, solver, goal):
     reached = []
     begin = time.perf_counter()
 
-    def note(sweep, error):
-        if error <= goal and not reached:
+    def note(sweep, descent):
+        if descent.error <= goal and not reached:
             reached.append(time.perf_counter() - begin)
 
-    start = start_at([U.copy() for U in init])
-    level = alternating_nnls(hntf.as_data(X), start, sweeps=500, tol=1e-7, update=UPDATES[solver], callback=note)
-    return reached[0] if reached else float("inf"), level.error
+    descent = AlternatingCP(hntf.as_data(X), [U.copy() for U in init], solver)
+    advance(descent, max_iter=500, tol=1e-7, note=note)
+    return reached[0] if reached else float("inf"), descent.error
 
 
 def main() -> None:

@@ -12,8 +12,9 @@ from ssnmf import SSNMF
 from timing import seconds
 
 import hntf
-from hntf.fitting.divergences import DIVERGENCES
-from hntf.fitting.joint import joint_factorization
+from hntf.costs.kullback_leibler import DIVERGENCES
+from hntf.fitting.loop import advance
+from hntf.fitting.updates.joint import JointUpdates
 
 UPDATES, WEIGHT = 50, 0.5
 MODELS = {
@@ -41,7 +42,9 @@ def main() -> None:
             # Their squared errors have no half.
             terms = [DIVERGENCES[kind](hntf.as_data(Z), weight * (2.0 if kind == "frobenius" else 1.0))
                      for kind, Z, weight in zip(kinds, (X, Y), (1.0, WEIGHT), strict=True)]  # fmt: skip
-            return terms, joint_factorization(terms, S, [A, B], solver="mu", max_iter=UPDATES, tol=-1.0)
+            found = JointUpdates(terms, S, [A, B], solver="mu")
+            advance(found, max_iter=UPDATES, tol=-1.0)
+            return terms, found
 
         other = theirs()
         terms, found = ours()

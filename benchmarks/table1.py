@@ -20,9 +20,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 import hntf
+from hntf.costs.targets import as_labels
 from hntf.datasets import make_hierarchical_blocks
 from hntf.losses import LabelL2
-from hntf.losses.targets import as_labels
 
 RANKS = (9, 4, 2)
 KNOWN = (0.0, 0.4, 1.0)

@@ -15,20 +15,20 @@ import hntf
 from hntf.datasets import make_hierarchical_tensor
 from hntf.fitting.initializers.components import component_stacks
 from hntf.fitting.objective import Objective
-from hntf.hierarchies import ComponentStacks
+from hntf.fitting.parts import Part
 from hntf.losses import Energy
+from hntf.models import ComponentStacks
 from hntf.threads import single_threaded_blas
 
 
 def main() -> None:
     X = make_hierarchical_tensor(random_state=0).X
     data = hntf.as_data(X)
-    objective = Objective(
-        Energy(), ComponentStacks(*next(component_stacks(data, (7, 4, 2), np.random.RandomState(0)))), data
-    )
-    objective(objective.start)
-    levels = objective.tape.levels
-    stacked = objective.tape.factors
+    start = next(component_stacks(data, (7, 4, 2), np.random.RandomState(0)))
+    model = ComponentStacks(start.base, start.stacks)
+    objective = Objective(Energy(), model, [Part(data)])
+    levels = model.levels
+    stacked = model.solve(data).factors
 
     def one_by_one():
         for U in levels:

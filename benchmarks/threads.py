@@ -28,7 +28,7 @@ def main() -> None:
     milliseconds_an_iteration()
     for _ in range(3):
         held = milliseconds_an_iteration()
-        with patch("hntf.fitting.fit.blas_threads_for", lambda *_: nullcontext()):
+        with patch("hntf.fitting.loop.blas_threads_for", lambda *_: nullcontext()):
             free = milliseconds_an_iteration()
         print(f"an iteration: {held:.1f} ms with BLAS held to one thread, {free:.1f} ms with its default")
 

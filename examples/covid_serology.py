@@ -42,10 +42,10 @@ def main() -> None:
 
     codes = model.transform(X[test], level=1)
     means = np.array([codes[state[test] == s].mean(axis=0) for s in STATES])
+    patterns = model.inverse_transform(np.eye(RANKS[1]), level=1)
     print(f"mean code of new samples by pattern, relative: {', '.join(STATES)}")
     for pattern in range(RANKS[1]):
-        components = model.components_[1][pattern]
-        antigen, receptor = np.unravel_index(np.argmax(components), components.shape)
+        antigen, receptor = np.unravel_index(np.argmax(patterns[pattern]), patterns[pattern].shape)
         ill = roc_auc_score(state[test] != "Negative", codes[:, pattern])
         print(
             f"pattern {pattern + 1}: {np.round(means[:, pattern] / means[:, pattern].max(), 2)}, most in "
@@ -57,7 +57,7 @@ def main() -> None:
         axes[0].bar(
             np.arange(5) + 0.25 * pattern, means[:, pattern] / means[:, pattern].max(), width=0.25, label=pattern + 1
         )
-        image = axes[1 + pattern].imshow(model.components_[1][pattern], aspect="auto", cmap="magma_r")
+        image = axes[1 + pattern].imshow(patterns[pattern], aspect="auto", cmap="magma_r")
         axes[1 + pattern].set_title(f"pattern {pattern + 1}")
         axes[1 + pattern].set_xticks(range(len(receptors)), receptors, rotation=60, ha="right", fontsize=7)
         axes[1 + pattern].set_yticks(range(len(antigens)), antigens, fontsize=7)

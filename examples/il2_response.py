@@ -43,7 +43,7 @@ def main() -> None:
           f"{time.perf_counter() - start:.1f} s")  # fmt: skip
 
     by_ligand, _, by_dose, by_cell = (
-        [level / level.max(axis=1, keepdims=True) for level in mode] for mode in model.components_
+        [level / level.max(axis=1, keepdims=True) for level in mode] for mode in zip(*model.components_, strict=True)
     )
     for pattern in range(RANKS[1]):
         strongest = [cells[i] for i in np.argsort(-by_cell[1][pattern])[:3]]

@@ -44,7 +44,7 @@ def main() -> None:
     print(f"{' × '.join(map(str, X.shape))}: relative error {' / '.join(f'{e:.3f}' for e in model.reconstruction_err_)} "
           f"with {RANKS} spectra, {time.perf_counter() - start:.1f} s")  # fmt: skip
 
-    spectra = [level[0] for level in model.components_]
+    spectra = [model.tucker_tensor(level).factors[2].T for level in range(len(RANKS))]
     maps = [S.reshape(145, 145, -1) for S in model.codes_]
     index = vegetation_index(X, wavelengths)
     for level, name in enumerate(("materials", "supermaterials")):

@@ -6,8 +6,11 @@ Every message names the argument, says what was got and what is allowed. The cor
 from __future__ import annotations
 
 import numbers
+import sys
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,7 +68,9 @@ def _as_numeric(x: Any, name: str) -> np.ndarray:
         raise TypeError(f"{name} must be an array of real numbers, got {_describe(x)} of uneven lengths") from error
     if array.dtype.kind == "O":
         try:
-            array = array.astype(np.float64)
+            # pandas gives the columns of its nullable types as objects, with NA for what is missing.
+            missing = np.array([type(entry).__name__ == "NAType" for entry in array.ravel()], dtype=bool)
+            array = np.where(missing.reshape(array.shape), np.nan, array).astype(np.float64)
         except (TypeError, ValueError) as error:
             raise TypeError(
                 f"{name} must be an array of real numbers, got {_describe(x)} of objects: {error}"
@@ -193,3 +198,12 @@ def as_random_state(seed: Any) -> np.random.RandomState:
     if isinstance(seed, np.random.Generator):
         return np.random.RandomState(seed.bit_generator)
     return check_random_state(seed)
+
+
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn the line of the user's code that called into this package, however deep the call went."""
+    package = str(Path(__file__).parent)
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

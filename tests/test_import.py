@@ -38,3 +38,13 @@ def test_public_names_exist(name):
 def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="nothing_of_the_kind"):
         _ = hntf.nothing_of_the_kind
+
+
+@pytest.mark.parametrize("module", [hntf.hierarchies, hntf.losses], ids=lambda module: module.__name__)
+def test_losses_and_their_models_are_found_under_their_public_names(module):
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+
+
+def test_the_earlier_name_of_unrolled_updates_still_serves():
+    assert hntf.hierarchies.Unfolded is hntf.hierarchies.Unrolled

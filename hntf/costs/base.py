@@ -52,6 +52,11 @@ class Loss(ABC):
     (`of_part`), `settle` makes one thing of the answers, such as the classifier of the labels, and with it every part is evaluated.
     """
 
+    @property
+    def steepness(self) -> float:
+        """How much steeper than an unweighted error the loss is: what its gradient is measured against."""
+        return 1.0
+
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
         """Return what the other parts must know of a part; by default nothing."""
         return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from hntf.costs.base import Differentiable, Loss
 from hntf.costs.targets import Labels
 from hntf.validation import check_number
@@ -42,6 +44,11 @@ class Energy(Loss):
             for weight in weights:
                 check_number(weight, "each of weights")
         self.weights = None if weights is None else [float(weight) for weight in weights]
+
+    @property
+    def steepness(self) -> float:
+        """The largest weight, at least 1."""
+        return max(1.0, *(self.weights or [1.0]))
 
     def level_weights(self, levels: int) -> list[float]:
         """Return one weight a level."""
@@ -117,3 +124,17 @@ class LayerCentric(Energy):
         """Return the value of a part and its gradient with respect to what the forward pass computed."""
         self.check_no_labels(labels)
         return model.layer_errors(tape, self.level_weights(model.n_levels))
+
+
+FLOOR = 1e-2
+"""Relative error below which a level counts as fitted exactly: its own best is no measure of what the others may cost it."""
+
+
+def balanced_weights(errors: Sequence[float]) -> list[float]:
+    """Return weights by which every level counts by its error relative to its own best single-level error.
+
+    They are `1 / e_l²` for these errors, no smaller than a floor, and such that the levels together weigh as much as with equal
+    weights where each is at its best.
+    """
+    squares = np.maximum(np.asarray(errors, dtype=np.float64), FLOOR) ** 2
+    return (squares.mean() / squares).tolist()

@@ -11,7 +11,7 @@ from hntf.algebra import add
 from hntf.arrays import Array, backend_of, from_numpy, to_numpy
 from hntf.costs.base import Differentiable, Loss
 from hntf.costs.targets import Labels
-from hntf.validation import check_number
+from hntf.validation import check_number, warn_user
 
 LARGEST_LOG, BISECTIONS = 100.0, 60
 """How far, in logarithms, and how finely the scale between code and factor is sought."""
@@ -61,6 +61,21 @@ class Penalties(NamedTuple):
 
 
 NO_PENALTIES = Penalties()
+
+
+def warn_of_one_sided(penalties: Penalties, *, bounded_factors: bool = False) -> None:
+    """Warn where code or factor alone has a penalty: the other one then grows without end, and the penalty has no effect.
+
+    `bounded_factors` tells that the columns of the factors are held at sum one.
+    """
+    of_code, of_factor = any(penalties[:2]), any(penalties[2:])
+    if bounded_factors or of_code == of_factor:
+        return
+    given, other = ("code", "factor") if of_code else ("factor", "code")
+    remedy = f"{other}_l1 or {other}_l2" + (" too, or simplex=True where it is taken" if of_code else " too")
+    warn_user(
+        f"the {given} alone has a penalty, so the {other} grows without end and the penalty has no effect; give {remedy}"
+    )
 
 
 class Penalised(Loss):
@@ -113,6 +128,11 @@ class Penalised(Loss):
         self.code_l1, self.code_l2 = code_l1, code_l2
         self.factor_l1, self.factor_l2 = factor_l1, factor_l2
         self.volume, self.delta = volume, delta
+
+    @property
+    def steepness(self) -> float:
+        """That of the loss of the data."""
+        return self.loss.steepness
 
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
         """Return that of the loss."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import column_or_1d
 
 from hntf.arrays import Array, as_float64, backend_of, from_numpy, is_torch, to_numpy
 from hntf.validation import check_boolean, check_real_array
@@ -46,8 +47,10 @@ def concatenated(parts: Sequence[tuple[Array, Labels]]) -> tuple[Array, Labels]:
 
 
 def is_unknown(label: Any) -> bool:
-    """Tell whether a class label stands for unknown: -1 (which NumPy makes `"-1"` among strings), NaN or None."""
-    return label is None or label == UNKNOWN or label == str(UNKNOWN) or label != label  # noqa: PLR0124
+    """Tell whether a class label stands for unknown: -1 (which NumPy makes `"-1"` among strings), NaN, None or pandas' NA."""
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):  # pandas, whose NA compares to nothing
+        return True
+    return label == UNKNOWN or label == str(UNKNOWN) or label != label  # noqa: PLR0124
 
 
 def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: Any = None, some: bool = True) -> Labels:
@@ -83,7 +86,7 @@ def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: An
         # As objects: NumPy would turn the -1 of unknown labels among strings into a string.
         y = np.asarray(y, dtype=object)
     if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
+        y = column_or_1d(y, warn=True)
     if y.ndim not in (1, 2) or len(y) != n:
         raise ValueError(f"y must have shape ({n},) or ({n}, p), one row a sample of X; got {y.shape}")
     of_kind = _one_hot if y.ndim == 1 else _soft

@@ -33,6 +33,11 @@ class Supervised(Loss):
         self.data_loss = data_loss
         self.label_loss = label_loss
 
+    @property
+    def steepness(self) -> float:
+        """That of the loss of the data."""
+        return self.data_loss.steepness
+
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
         """Return what the label loss must know of a part."""
         return self.label_loss.of_part(model, tape, labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -30,10 +31,13 @@ from hntf.fitting.loop import Settings, Solution
 from hntf.fitting.report import Callback
 from hntf.models import Model
 from hntf.topics import TopicTree, named_features, topic_tree
-from hntf.validation import check_choice, check_number, check_real_array, check_same_home
+from hntf.validation import check_choice, check_number, check_real_array, check_same_home, warn_user
 
 MODERATE = (1e-50, 1e50)
 """Largest entries of `X` whose fourth powers stay far from overflow and underflow; others are scaled for the fit."""
+
+ROUNDING = 1e-7
+"""Relative error that is no more than rounding, as the square of it is what is computed."""
 
 LARGEST_EXPONENT = 1000
 """Of the power of two that scales: more would overflow for subnormal data."""
@@ -142,6 +146,14 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         self.history_ = solution.history
         solution.warn_unless_converged(self.tol)
         return in_units
+
+    def _keep_ratios(self, errors: Sequence[float] | None) -> None:
+        """Keep the ratio of each level's error to that of the best single level of its rank, where these are known."""
+        self.__dict__.pop("level_ratios_", None)
+        if errors is not None:
+            # Below rounding any ratio is as good as one.
+            best = np.maximum(errors, ROUNDING)
+            self.level_ratios_ = np.maximum(self.reconstruction_err_, ROUNDING) / best
 
     @property
     def n_levels_(self) -> int:
@@ -256,14 +268,15 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     def get_feature_names_out(self, input_features: Any = None, *, level: int | str | None = None) -> np.ndarray:
         """Return the names of the columns that `transform` gives at a level, by default at `output_level`.
 
-        They are the name of the class in lower case, the level where there are several, and the number of the component.
+        They are the name of the class in lower case and the number of the component, of levels below the last one with the level
+        between: `neuralnmf0` and `neuralnmf_level0_0`.
         """
         check_is_fitted(self, "model_")
         chosen = self._checked_level(level)
         prefix = type(self).__name__.lower()
         names: list[str] = []
         for i in range(self.n_levels_) if chosen == "all" else [chosen]:
-            of_level = f"{prefix}_level{i}_" if self.n_levels_ > 1 else prefix
+            of_level = prefix if i == self.n_levels_ - 1 else f"{prefix}_level{i}_"
             names.extend(f"{of_level}{j}" for j in range(self.codes_[i].shape[1]))
         return np.array(names, dtype=object)
 
@@ -320,6 +333,15 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             instead = f"; {self._for_tensors} takes tensors" if self._for_tensors else ""
             raise ValueError(f"X must have order 2, got order {order}{instead}")
 
+    def _warn_of_rank(self, rank: int, shape: Sequence[int]) -> None:
+        """Warn where there are more components than data of a shape can have: the others are redundant, and cost time."""
+        largest = math.prod(shape) // max(shape)
+        if rank > largest:
+            warn_user(
+                f"n_components names {rank} components, and data of shape {tuple(shape)} have rank {largest} at most: "
+                "the others are redundant and the fit takes longer for them"
+            )
+
     def _validated(self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False) -> Input:
         """Return the checked `X` as data to work on."""
         if isinstance(X, Data):
@@ -370,8 +392,13 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
                 f"X must have shape (n, {', '.join(map(str, self.feature_shape_))}) as in fit, got {tuple(data.shape)}"
             )
 
-    def _settings(self, solvers: Sequence[str], *, n_levels: int = 1) -> Settings:
-        """Return the parameters of a fit of so many levels, checked."""
+    def _check_levels(self, n_levels: int) -> None:
+        """Check what the parameters say of levels, of which there are so many."""
+        if self.output_level != "all":
+            level_index(self.output_level, n_levels, name="output_level")
+
+    def _settings(self, solvers: Sequence[str]) -> Settings:
+        """Return the parameters of a fit, checked."""
         check_choice(self.solver, "solver", tuple(solvers))
         check_number(self.max_iter, "max_iter", low=1, integer=True)
         check_number(self.tol, "tol")
@@ -380,8 +407,6 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             check_number(self.learning_rate, "learning_rate", strict=True)
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback must be callable, got {type(self.callback).__name__}")
-        if self.output_level != "all":
-            level_index(self.output_level, n_levels, name="output_level")
         return Settings(
             self.solver, self.max_iter, self.tol, self.n_init, self.learning_rate, bool(self.verbose), self.callback
         )

@@ -140,7 +140,9 @@ class DeepNMF(Classifier):
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
         pooling = self._checked_pooling(ranks)
-        settings = self._settings(("anls",), n_levels=len(ranks))
+        settings = self._settings(("anls",))
+        self._check_levels(len(ranks))
+        self._warn_of_rank(ranks[0], given.data.shape)
         self._supervised_level(len(ranks))
         random_state = as_random_state(self.random_state)
         inits = check_init(self.init, MATRIX_STARTS, pooled_shapes(given.data.shape[1], ranks, pooling), given)

@@ -109,7 +109,9 @@ class DeepSemiNMF(Estimator):
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        settings = self._settings(("anls",), n_levels=len(ranks))
+        settings = self._settings(("anls",))
+        self._check_levels(len(ranks))
+        self._warn_of_rank(ranks[0], given.data.shape)
         data = given.data
         random_state = as_random_state(self.random_state)
         shapes = level_shapes(data.shape[1], ranks)

@@ -94,7 +94,9 @@ class HierarchicalNCPD(Estimator):
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        settings = self._settings(("anls",), n_levels=len(ranks))
+        settings = self._settings(("anls",))
+        self._check_levels(len(ranks))
+        self._warn_of_rank(ranks[0], given.data.shape)
         random_state = as_random_state(self.random_state)
         solution = fit_base(split_base(self.init)[0], ranks[0], settings, given, random_state)
         base = ordered_base(solution.found.factors)

@@ -125,7 +125,9 @@ class HierarchicalNMF(Classifier):
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        settings = self._settings(SOLVERS, n_levels=len(ranks))
+        settings = self._settings(SOLVERS)
+        self._check_levels(len(ranks))
+        self._warn_of_rank(ranks[0], given.data.shape)
         check_label_terms(self.supervision_loss, self.solver)
         labelled = self._supervised_level(len(ranks))
         random_state = as_random_state(self.random_state)

@@ -10,11 +10,12 @@ from hntf.arrays import Array
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Input
 from hntf.estimators.hierarchical_ncpd import fit_base
-from hntf.estimators.neural import DATA_LOSSES, checked_loss, train
 from hntf.estimators.results import cp_tensor
 from hntf.estimators.starts import check_init, split_base
 from hntf.estimators.supervised import Classifier
+from hntf.estimators.training import DATA_LOSSES, LevelWeights, train
 from hntf.fitting.initializers.components import gathers, ordered_base
+from hntf.fitting.initializers.single_level import best_levels
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.report import Callback
 from hntf.models import GatheredComponents
@@ -44,8 +45,10 @@ class MultiHNTF(Classifier):
         Whether the base is trained along, or held as the best NCPD found.
     loss : {"energy", "data-centric", "reconstruction"}
         Whether all levels count, or the last one alone.
-    level_weights : sequence of float, optional
-        The weights of the levels' errors, one a level from the base, all 1 by default.
+    level_weights : "balanced", sequence of float or None
+        Weights `w_l` of the levels. Where levels conflict, equal ones (None) trade the finest level away, whose error is the
+        smallest: `"balanced"` divides each by the squared error of the best single level of its rank, which the start finds, but
+        at least 1 % of the data, so that every level counts by what the hierarchy costs it. Only the energy is balanced.
     init : {"screened"}, list of arrays or CPTensor
         Where the fit of the base starts, as in `NCPD`. Or all factors in the shape of `factors_`, or a fitted model.
     solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
@@ -68,6 +71,9 @@ class MultiHNTF(Classifier):
         The `W_l`, the identity at level 0; a list with one a mode where `shared=False`.
     reconstruction_err_ : array, `(L + 1,)`
         Relative Frobenius error of each level.
+    level_ratios_ : array, `(L,)`
+        The error of each level over that of the best single level of its rank: what the hierarchy costs; set where the start
+        knows those errors.
     n_iter_, history_, classifier_, classes_
         As in `NeuralNMF`.
 
@@ -92,7 +98,7 @@ class MultiHNTF(Classifier):
         shared: bool = True,
         train_base: bool = False,
         loss: str = "energy",
-        level_weights: Sequence[float] | None = None,
+        level_weights: str | Sequence[float] | None = "balanced",
         init: Any = "screened",
         solver: str = "lbfgs",
         max_iter: int = 500,
@@ -131,23 +137,29 @@ class MultiHNTF(Classifier):
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
         shared, train_base = check_flag(self.shared, "shared"), check_flag(self.train_base, "train_base")
-        data_loss = checked_loss(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
+        weights = LevelWeights(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
         data = given.data
-        settings = self._settings(tuple(OPTIMIZERS), n_levels=len(ranks))
+        settings = self._settings(tuple(OPTIMIZERS))
+        self._check_levels(len(ranks))
+        self._warn_of_rank(ranks[0], given.data.shape)
         random_state = as_random_state(self.random_state)
         of_base = settings._replace(solver="anls", max_iter=BASE_SWEEPS, tol=BASE_TOL)
         init, above = split_base(self.init)
-        found = fit_base(init, ranks[0], of_base, given, random_state).found.factors
-        base = ordered_base(found)
+        found = fit_base(init, ranks[0], of_base, given, random_state).found
+        base, errors = ordered_base(found.factors), [found.error]
+        if above is None or weights.balanced:
+            levels = best_levels(data, ranks[1:], random_state)
+            errors = [found.error, *(level.error for level in levels)]
         given_matrices = None if above is None else self._given_matrices(above, ranks, given)
 
         def start() -> GatheredComponents:
-            matrices = given_matrices or gathers(data, base, ranks[1:], random_state, shared=shared)
+            matrices = given_matrices or gathers(base, levels, shared=shared)
             return GatheredComponents(base, matrices, train_base=train_base)
 
-        loss = self._with_labels(data_loss, labels, data, len(ranks))
+        loss = self._with_labels(weights.data_loss(errors), labels, data, len(ranks))
         solution = train(start, loss, settings._replace(n_init=1), data, labels, sum(ranks))
         self._keep(solution.found, given, solution)
+        self._keep_ratios(errors if len(errors) == len(ranks) else None)
         self._keep_classifier(labels, given)
 
     def _given_matrices(self, above: list[list[Array]], ranks: Sequence[int], given: Input) -> list[list[Array]]:

@@ -109,7 +109,9 @@ class MultilayerNTF(Estimator):
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        settings = self._settings(("anls",), n_levels=len(ranks))
+        settings = self._settings(("anls",))
+        self._check_levels(len(ranks))
+        self._warn_of_rank(ranks[0], given.data.shape)
         order = len(given.data.shape)
         lead = check_mode(self.lead_mode, order, "lead_mode")
         random_state = as_random_state(self.random_state)

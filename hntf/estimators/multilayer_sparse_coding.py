@@ -10,9 +10,9 @@ import numpy as np
 from hntf.arrays import from_numpy, to_numpy
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Input
-from hntf.estimators.neural import DATA_LOSSES, checked_loss, train
 from hntf.estimators.starts import check_init, level_shapes
 from hntf.estimators.supervised import Classifier
+from hntf.estimators.training import DATA_LOSSES, LevelWeights, train
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.report import Callback
 from hntf.fitting.updates.semi_nmf import start_dictionaries
@@ -137,12 +137,13 @@ class MultilayerSparseCoding(Classifier):
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components, may_grow=True)
-        data_loss = checked_loss(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
+        weights = LevelWeights(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
         check_number(self.code_l1, "code_l1")
         check_number(self.code_l2, "code_l2")
         data = given.data
-        settings = self._settings(tuple(OPTIMIZERS), n_levels=len(ranks))
-        loss = self._with_labels(data_loss, labels, data, len(ranks))
+        settings = self._settings(tuple(OPTIMIZERS))
+        self._check_levels(len(ranks))
+        loss = self._with_labels(weights.data_loss(None), labels, data, len(ranks))
         random_state = as_random_state(self.random_state)
         size = (data.norm_squared() / data.shape[0]) ** 0.5
         penalties = from_numpy(np.array([[self.code_l1 * size, self.code_l2]] * len(ranks)), data.prototype)

@@ -113,6 +113,7 @@ class NCPD(Estimator):
         check_number(self.n_components, "n_components", low=1, integer=True)
         settings = self._settings(tuple(UPDATES))
         data, rank = given.data, int(self.n_components)
+        self._warn_of_rank(rank, given.data.shape)
         random_state = as_random_state(self.random_state)
         factors = check_init(self.init, ("screened", "random"), [(d, rank) for d in data.shape], given)
 

@@ -3,92 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from hntf.costs import Energy, LayerCentric, Loss, Penalised, Reconstruction, RunningLabels, Supervised
+from hntf.costs import Loss, Penalised, RunningLabels, Supervised
+from hntf.costs.penalties import Penalties, warn_of_one_sided
 from hntf.costs.targets import Labels
 from hntf.data import Data
 from hntf.estimators.base import Input
 from hntf.estimators.supervised import Classifier, checked_classes, checked_labels
-from hntf.fitting.batches import BatchTrainer, Epochs
-from hntf.fitting.loop import Descent, Ended, Settings, Solution, run
-from hntf.fitting.objective import Objective
+from hntf.estimators.training import train
+from hntf.fitting.batches import START_SAMPLES, BatchTrainer, Epochs
+from hntf.fitting.loop import Settings, Solution, run
 from hntf.fitting.optimizers import OPTIMIZERS, STEPS
-from hntf.fitting.parts import Part
 from hntf.fitting.scaling import with_unit_columns
-from hntf.models import Hierarchy, Trainable
+from hntf.models import Hierarchy
 from hntf.validation import as_random_state, check_choice, check_flag, check_number
-
-LOSSES = {"energy": Energy, "data-centric": Energy, "layer-centric": LayerCentric, "reconstruction": Reconstruction}
-"""The losses of the data, by name."""
-
-DATA_LOSSES = ("energy", "data-centric", "reconstruction")
-"""Those that are errors of the data: all that a model other than a `Hierarchy` has."""
-
-
-def checked_loss(
-    name: str, level_weights: Sequence[float] | None, levels: int, names: Sequence[str] = tuple(LOSSES)
-) -> Loss:
-    """Return the loss of the data that the parameters `loss` and `level_weights` name, for a number of levels."""
-    check_choice(name, "loss", names)
-    if name == "reconstruction":
-        if level_weights is not None:
-            raise ValueError("level_weights must be None with loss='reconstruction', which has no weights")
-        return Reconstruction()
-    if level_weights is not None and not isinstance(level_weights, Sequence | np.ndarray):
-        raise TypeError(f"level_weights must be a sequence with one entry a level, got {level_weights!r}")
-    if level_weights is not None and len(level_weights) != levels:
-        raise ValueError(f"level_weights must have one entry a level, {levels}; got {len(level_weights)}")
-    return LOSSES[name](level_weights)
-
-
-class Settled(Descent):
-    """A model without factors of its own to train, such as a base that is held with no level above it."""
-
-    def __init__(self, objective: Objective) -> None:
-        settled = objective.loss.settle([part.forward(objective.model, objective.loss) for part in objective.parts])
-        values = [part.value_and_grad(objective.model, objective.loss, settled)[0] for part in objective.parts]
-        self._value = objective.scale * sum(values)
-        self._model = objective.model
-
-    @property
-    def loss(self) -> float:
-        return self._value
-
-    @property
-    def projected_gradient(self) -> float:
-        return 0.0
-
-    @property
-    def lowest(self) -> float:
-        return self._value
-
-    @property
-    def found(self) -> Trainable:
-        return self._model
-
-    def step(self) -> bool:
-        return False
-
-    def ended(self, tol: float) -> Ended:
-        return Ended(True, "nothing to train")
-
-
-def train(
-    start: Callable[[], Trainable], loss: Loss, settings: Settings, data: Data, labels: Labels | None, rank: int
-) -> Solution:
-    """Minimise a loss from the best of several starts, each drawn by `start()`, with all samples in one part."""
-
-    def descent() -> Descent:
-        objective = Objective(loss, start(), [Part(data, labels)], simplex=settings.simplex)
-        if not objective.model.factors:
-            return Settled(objective)
-        return OPTIMIZERS[settings.solver](objective, objective.start, settings.learning_rate)
-
-    return run(descent, settings, data, rank)
 
 
 class Plan(NamedTuple):
@@ -99,10 +32,12 @@ class Plan(NamedTuple):
     loss : Loss
         That of the data.
     start : callable
-        Draws a start for data.
+        Draws a start for data; the first one for the data that the plan was made for.
     n_levels : int
     rank : int
         The largest.
+    errors : list of float or None
+        Of the best single levels, where they are known.
     codes_samples : bool
         Whether every sample has a code of its own, and the factors are the same for other samples.
     """
@@ -111,6 +46,7 @@ class Plan(NamedTuple):
     start: Callable[[Data], Hierarchy]
     n_levels: int
     rank: int
+    errors: list[float] | None = None
     codes_samples: bool = True
 
     def check_batches(self) -> None:
@@ -156,40 +92,55 @@ class NeuralEstimator(Classifier):
     _stream: Any = None
 
     @abstractmethod
-    def _plan(self, given: Input, random_state: np.random.RandomState) -> Plan:
-        """Return the hierarchy that the parameters describe for the data, checked."""
+    def _plan(self, given: Input, first: Data, random_state: np.random.RandomState) -> Plan:
+        """Return the hierarchy that the parameters describe for the data, checked; `first` are those of the first start."""
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         random_state = as_random_state(self.random_state)
-        plan = self._plan(given, random_state)
-        settings = self._neural_settings(plan.n_levels)
-        batch_size = settings.batch_size
+        settings = self._neural_settings()
+        data, batch_size = given.data, settings.batch_size
+
+        def part() -> Data:
+            """Return the samples that a start is drawn from."""
+            if batch_size is None:
+                return data
+            return data.take(random_state.permutation(data.shape[0])[: max(batch_size, START_SAMPLES)])
+
+        first = part()
+        plan = self._plan(given, first, random_state)
+        self._check_levels(plan.n_levels)
+        self._warn_of_rank(plan.rank, data.shape)
         trained = labels if plan.codes_samples else None
-        loss = self._with_labels(plan.loss, trained, given.data, plan.n_levels, running=batch_size is not None)
+        loss = self._with_labels(plan.loss, trained, data, plan.n_levels, running=batch_size is not None)
         loss = self._with_penalties(loss, given)
-        data = given.data
-        if batch_size is not None:
-            plan.check_batches()
-            solution = run(
-                lambda: Epochs(
-                    data, trained, plan.start, loss,
-                    solver=settings.solver, learning_rate=settings.learning_rate, simplex=settings.simplex,
-                    batch_size=batch_size, tol=settings.tol, random_state=random_state,
-                ),
-                settings, data, plan.rank,
-            )  # fmt: skip
+        parts = chain([first], iter(part, None))
+
+        def start() -> Hierarchy:
+            return plan.start(next(parts))
+
+        if batch_size is None:
+            solution = train(start, loss, settings, data, trained, plan.rank)
         else:
-            solution = train(lambda: plan.start(data), loss, settings, data, trained, plan.rank)
+            plan.check_batches()
+
+            def descent() -> Epochs:
+                trainer = BatchTrainer(start(), settings.solver, settings.learning_rate, simplex=settings.simplex)
+                return Epochs(
+                    trainer, data, trained, loss, batch_size=batch_size, tol=settings.tol, random_state=random_state
+                )
+
+            solution = run(descent, settings, data, plan.rank)
         self._keep_hierarchy(self._normalised(solution.found, loss), given, solution)
+        self._keep_ratios(plan.errors)
         self._keep_classifier(labels, given)
         self._stream = None
 
     def _keep_hierarchy(self, hierarchy: Hierarchy, given: Input, solution: Solution) -> None:
         self._keep(hierarchy, given, solution)
 
-    def _neural_settings(self, n_levels: int) -> Settings:
+    def _neural_settings(self) -> Settings:
         """Return the parameters of the optimizer, checked; the solver by its name."""
-        settings = self._settings(("auto", *OPTIMIZERS), n_levels=n_levels)
+        settings = self._settings(("auto", *OPTIMIZERS))
         settings = settings._replace(simplex=check_flag(self.simplex, "simplex"))
         if self.batch_size is None:
             return settings._replace(solver="lbfgs" if self.solver == "auto" else self.solver)
@@ -220,6 +171,7 @@ class NeuralEstimator(Classifier):
         )
         if any(sizes):
             self._check_moderate(given, "with penalties")
+        warn_of_one_sided(Penalties(*sizes), bounded_factors=self.simplex)
         return penalised if any(sizes) or self.volume_weight else loss
 
     def _normalised(self, hierarchy: Any, loss: Loss) -> Hierarchy:
@@ -290,8 +242,9 @@ class NeuralEstimator(Classifier):
 
     def _first_batch(self, given: Input, y: Any, classes: Any, label_mask: Any) -> tuple[Stream, Labels | None]:
         """Return what a training on batches keeps, from the fit or the first batch, and the labels of that batch."""
-        plan = self._plan(given, as_random_state(self.random_state))
-        self._neural_settings(plan.n_levels)
+        plan = self._plan(given, given.data, as_random_state(self.random_state))
+        self._neural_settings()
+        self._check_levels(plan.n_levels)
         plan.check_batches()
         if classes is None and y is not None:
             classes = getattr(self, "classes_", None)

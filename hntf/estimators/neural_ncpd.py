@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
 
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Input
-from hntf.estimators.neural import DATA_LOSSES, checked_loss, train
 from hntf.estimators.results import cp_tensor
 from hntf.estimators.starts import check_init
 from hntf.estimators.supervised import Classifier
-from hntf.fitting.initializers.components import STACK_INITIALIZERS, Start, by_size, component_unit
+from hntf.estimators.training import DATA_LOSSES, LevelWeights, train
+from hntf.fitting.initializers.components import STACK_INITIALIZERS, StackStart, by_size, component_unit
+from hntf.fitting.initializers.single_level import best_levels
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.report import Callback
 from hntf.models import ComponentStacks
@@ -41,8 +42,10 @@ class NeuralNCPD(Classifier):
         Whether the base is trained along, or held as the best single CP found.
     loss : {"energy", "data-centric", "reconstruction"}
         Whether all levels count, or the last one alone.
-    level_weights : sequence of float, optional
-        The `w_l`, one a level from the base, all 1 by default.
+    level_weights : "balanced", sequence of float or None
+        Weights `w_l` of the levels. Where levels conflict, equal ones (None) trade the finest level away, whose error is the
+        smallest: `"balanced"` divides each by the squared error of the best single level of its rank, which the start finds, but
+        at least 1 % of the data, so that every level counts by what the hierarchy costs it. Only the energy is balanced.
     init : {"levels", "sequential", "random"} or list of arrays
         Where the fit starts. `"levels"`: base and first factors are the best of several single NCPD of each rank.
         `"sequential"`: the base likewise, and its components factorized level by level, as `HierarchicalNCPD` does. Or all
@@ -68,6 +71,9 @@ class NeuralNCPD(Classifier):
         `A_{i,l}` that gather topics into coarser ones; the identity at level 0.
     reconstruction_err_ : array, `(L + 1,)`
         Relative Frobenius error of each level.
+    level_ratios_ : array, `(L,)`
+        The error of each level over that of the best single level of its rank: what the hierarchy costs; set where the start
+        knows those errors.
     n_iter_ : int
     history_ : dict of arrays
         `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` by iteration.
@@ -98,7 +104,7 @@ class NeuralNCPD(Classifier):
         *,
         train_base: bool = True,
         loss: str = "energy",
-        level_weights: Sequence[float] | None = None,
+        level_weights: str | Sequence[float] | None = "balanced",
         init: Any = "levels",
         solver: str = "lbfgs",
         max_iter: int = 500,
@@ -136,22 +142,30 @@ class NeuralNCPD(Classifier):
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
         train_base = check_flag(self.train_base, "train_base")
-        data_loss = checked_loss(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
+        weights = LevelWeights(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
         data = given.data
-        settings = self._settings(tuple(OPTIMIZERS), n_levels=len(ranks))
-        starts = self._starts(given, ranks, as_random_state(self.random_state))
-        unit = component_unit(data)
+        settings = self._settings(tuple(OPTIMIZERS))
+        self._check_levels(len(ranks))
+        self._warn_of_rank(ranks[0], given.data.shape)
+        random_state = as_random_state(self.random_state)
+        starts = self._starts(given, ranks, random_state)
+        first = next(starts)
+        errors = first.errors
+        if errors is None and weights.balanced:
+            errors = [single.error for single in best_levels(data, ranks, random_state)]
+        starts, unit = chain([first], starts), component_unit(data)
 
         def start() -> ComponentStacks:
-            base, stacks = next(starts)
+            base, stacks, _ = next(starts)
             return ComponentStacks(by_size(base), stacks, train_base=train_base, unit=unit)
 
-        loss = self._with_labels(data_loss, labels, data, len(ranks))
+        loss = self._with_labels(weights.data_loss(errors), labels, data, len(ranks))
         solution = train(start, loss, settings, data, labels, sum(ranks))
         self._keep(solution.found, given, solution)
+        self._keep_ratios(errors)
         self._keep_classifier(labels, given)
 
-    def _starts(self, given: Input, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[Start]:
+    def _starts(self, given: Input, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[StackStart]:
         """Return an iterator of starts: those of the named initializer, or the factors that the user gave."""
         shape = given.data.shape
         shapes = [(d, ranks[0]) for d in shape]
@@ -161,4 +175,4 @@ class NeuralNCPD(Classifier):
         if factors is None:
             return STACK_INITIALIZERS[self.init](given.data, ranks, random_state)
         base, upper = factors[: len(shape)], factors[len(shape) :]
-        return repeat((base, [upper[mode :: len(shape)] for mode in range(len(shape))]))
+        return repeat(StackStart(base, [upper[mode :: len(shape)] for mode in range(len(shape))]))

@@ -10,9 +10,12 @@ import numpy as np
 from hntf.arrays import Array
 from hntf.data import Data
 from hntf.estimators.base import Input
-from hntf.estimators.neural import NeuralEstimator, Plan, checked_loss
+from hntf.estimators.neural import NeuralEstimator, Plan
 from hntf.estimators.starts import check_init, level_shapes
+from hntf.estimators.training import LevelWeights
 from hntf.fitting.initializers import INITIALIZERS
+from hntf.fitting.initializers.levels import through_levels, without_dead_columns
+from hntf.fitting.initializers.single_level import best_levels
 from hntf.fitting.report import Callback
 from hntf.fitting.scaling import balanced, on_simplex
 from hntf.models import Hierarchy
@@ -38,8 +41,10 @@ class NeuralNMF(NeuralEstimator):
         gathers the components of the one before.
     loss : {"energy", "data-centric", "reconstruction", "layer-centric"}
         Whether all levels count, the last one alone, or every layer by its own input.
-    level_weights : sequence of float, optional
-        Weights `w_l` of the levels, all 1 by default.
+    level_weights : "balanced", sequence of float or None
+        Weights `w_l` of the levels. Where levels conflict, equal ones (None) trade the finest level away, whose error is the
+        smallest: `"balanced"` divides each by the squared error of the best single level of its rank, which the start finds, but
+        at least 1 % of the data, so that every level counts by what the hierarchy costs it. Only the energy is balanced.
     init : {"levels", "sequential", "nndsvd", "nndsvda", "nndsvdar", "random"} or list of arrays
         Where the fit starts. `"levels"` fits each rank by itself and finds the factors between; `"sequential"` factorizes the
         codes level by level; the others are the nonnegative double SVD with zeros kept, filled with the mean or with small
@@ -100,6 +105,9 @@ class NeuralNMF(NeuralEstimator):
         The topics of level l over the features, `(A_1 … A_l)ᵀ`.
     reconstruction_err_ : array, `(L,)`
         Relative Frobenius error `‖X − S_l (A_1 … A_l)ᵀ‖ / ‖X‖` of each level.
+    level_ratios_ : array, `(L,)`
+        The error of each level over that of the best single level of its rank: what the hierarchy costs; set where the start
+        knows those errors.
     n_iter_ : int
     history_ : dict of arrays
         `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` by iteration.
@@ -140,7 +148,7 @@ class NeuralNMF(NeuralEstimator):
         n_components: int | Sequence[int] = (8, 4, 2),
         *,
         loss: str = "energy",
-        level_weights: Sequence[float] | None = None,
+        level_weights: str | Sequence[float] | None = "balanced",
         init: str | Sequence[Array] = "levels",
         solver: str = "auto",
         batch_size: int | None = None,
@@ -188,15 +196,22 @@ class NeuralNMF(NeuralEstimator):
         self.output_level = output_level
         self.callback = callback
 
-    def _plan(self, given: Input, random_state: np.random.RandomState) -> Plan:
+    def _plan(self, given: Input, first: Data, random_state: np.random.RandomState) -> Plan:
         ranks = check_ranks(self.n_components)
-        loss = checked_loss(self.loss, self.level_weights, len(ranks))
+        weights = LevelWeights(self.loss, self.level_weights, len(ranks))
         init: Any = self.init
         factors = check_init(init, tuple(INITIALIZERS), level_shapes(given.data.shape[1], ranks), given)
+        by_levels = factors is None and init == "levels"
+        singles = best_levels(first, ranks, random_state) if by_levels or weights.balanced else None
+        errors = None if singles is None else [single.error for single in singles]
+        ready = [through_levels(singles)] if by_levels and singles is not None else []
 
         def start(data: Data) -> Hierarchy:
-            found = factors or INITIALIZERS[init](data, ranks, random_state)
+            if factors is not None:
+                found = [without_dead_columns(A) for A in factors]
+            else:
+                found = ready.pop() if ready else INITIALIZERS[init](data, ranks, random_state)
             found = balanced(found, on_simplex) if self.simplex else found
             return dense_hierarchy(found, l1=self.code_l1, l2=self.code_l2)
 
-        return Plan(loss, start, len(ranks), max(ranks))
+        return Plan(weights.data_loss(errors), start, len(ranks), max(ranks), errors)

@@ -11,10 +11,11 @@ from hntf.arrays import Array
 from hntf.data import Data
 from hntf.estimators.architecture import check_architecture
 from hntf.estimators.base import Input
-from hntf.estimators.neural import NeuralEstimator, Plan, checked_loss
+from hntf.estimators.neural import NeuralEstimator, Plan
 from hntf.estimators.results import cp_tensor, tucker_tensor
 from hntf.estimators.starts import check_init
-from hntf.fitting.initializers.network import NETWORK_INITIALIZERS
+from hntf.estimators.training import LevelWeights
+from hntf.fitting.initializers.network import NETWORK_INITIALIZERS, NetworkStart, network_levels
 from hntf.fitting.loop import Solution
 from hntf.fitting.report import Callback
 from hntf.models import Hierarchy
@@ -40,15 +41,17 @@ class NeuralNTF(NeuralEstimator):
         Modes that are not compressed stay as they are. With mode 0 the code is a core, shared by all samples.
     loss : {"energy", "data-centric", "reconstruction", "layer-centric"}
         As in `NeuralNMF`.
-    level_weights : sequence of float, optional
-        Weights of the levels in the energy, all 1 by default.
+    level_weights : "balanced", sequence of float or None
+        Weights `w_l` of the levels. Where levels conflict, equal ones (None) trade the finest level away, whose error is the
+        smallest: `"balanced"` divides each by the squared error of the best single level of its rank, which the start finds, but
+        at least 1 % of the data, so that every level counts by what the hierarchy costs it. Only the energy is balanced.
     init : {"levels", "random"} or list of arrays
         `"levels"` fits each rank by itself and finds the factors between. Or all factors, in the order of `factors_`.
     solver, batch_size, max_iter, tol, n_init, learning_rate, random_state, verbose, output_level, callback
         As in `NeuralNMF`.
     supervision_weight, supervision_level, supervision_loss
-        As in `NeuralNMF`. Where mode 0 is compressed the code is a core, and labels are not trained along: their classifier is fitted
-        to the codes of the samples afterwards.
+        As in `NeuralNMF`. Where mode 0 is compressed the code is a core, and labels are not trained along: their classifier is
+        fitted to the codes of the samples afterwards.
     code_l1, code_l2, factor_l1, factor_l2, simplex, volume_weight, volume_delta
         As in `NeuralNMF`; `code_l2` must be 0 with Tucker layers.
 
@@ -69,6 +72,9 @@ class NeuralNTF(NeuralEstimator):
         Relative Frobenius error of each level.
     modes_ : tuple of int
         The modes that Tucker layers compress; empty for a CP layer.
+    level_ratios_ : array, `(L,)`
+        The error of each level over that of the best single level of its rank: what the hierarchy costs; set where the start
+        knows those errors.
     n_iter_ : int
     history_ : dict of arrays
         `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` by iteration.
@@ -100,7 +106,7 @@ class NeuralNTF(NeuralEstimator):
         *,
         modes: Sequence[int] | None = None,
         loss: str = "energy",
-        level_weights: Sequence[float] | None = None,
+        level_weights: str | Sequence[float] | None = "balanced",
         init: str | Sequence[Array] = "levels",
         solver: str = "auto",
         batch_size: int | None = None,
@@ -152,18 +158,27 @@ class NeuralNTF(NeuralEstimator):
     cp_tensor = cp_tensor
     tucker_tensor = tucker_tensor
 
-    def _plan(self, given: Input, random_state: np.random.RandomState) -> Plan:
+    def _plan(self, given: Input, first: Data, random_state: np.random.RandomState) -> Plan:
         network = check_architecture(self.n_components, self.modes, given.data.shape)
-        loss = checked_loss(self.loss, self.level_weights, network.n_levels)
+        weights = LevelWeights(self.loss, self.level_weights, network.n_levels)
         init: Any = self.init
         factors = check_init(init, tuple(NETWORK_INITIALIZERS), network.shapes(), given)
         self.modes_ = network.modes
 
-        def start(data: Data) -> Hierarchy:
-            found = factors or NETWORK_INITIALIZERS[init](data, network, random_state)
-            return network.hierarchy(found, l1=self.code_l1, l2=self.code_l2)
+        def draw(data: Data) -> NetworkStart:
+            return NetworkStart(factors) if factors else NETWORK_INITIALIZERS[init](data, network, random_state)
 
-        return Plan(loss, start, network.n_levels, max(network.ranks, default=1), 0 not in network.modes)
+        ready = [draw(first)]
+        errors = ready[0].errors
+        if errors is None and weights.balanced:
+            errors = network_levels(first, network, random_state).errors
+
+        def start(data: Data) -> Hierarchy:
+            found = ready.pop() if ready else draw(data)
+            return network.hierarchy(found.factors, l1=self.code_l1, l2=self.code_l2)
+
+        loss, rank = weights.data_loss(errors), max(network.ranks, default=1)
+        return Plan(loss, start, network.n_levels, rank, errors, 0 not in network.modes)
 
     def _keep_hierarchy(self, hierarchy: Hierarchy, given: Input, solution: Solution) -> None:
         if 0 not in self.modes_:

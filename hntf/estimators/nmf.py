@@ -6,7 +6,7 @@ from typing import Any
 
 from hntf.arrays import Array
 from hntf.costs.kullback_leibler import DIVERGENCES
-from hntf.costs.penalties import Penalties
+from hntf.costs.penalties import Penalties, warn_of_one_sided
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Estimator, Input
 from hntf.estimators.starts import matrix_starts
@@ -133,6 +133,7 @@ class NMF(Estimator):
         check_divergence(self.loss, self.solver)
         penalties = checked_penalties(self, given)
         rank = int(self.n_components)
+        self._warn_of_rank(rank, given.data.shape)
         term = DIVERGENCES[self.loss](given.data)
         starts = matrix_starts(self.init, rank, self.solver, penalties, given, as_random_state(self.random_state))
 
@@ -172,4 +173,5 @@ def checked_penalties(estimator: Any, given: Input) -> Penalties:
     penalties = Penalties(estimator.code_l1, estimator.code_l2, n * estimator.factor_l1, n * estimator.factor_l2)
     if any(penalties):
         estimator._check_moderate(given, "with penalties")
+    warn_of_one_sided(penalties)
     return penalties

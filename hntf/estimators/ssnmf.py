@@ -120,6 +120,7 @@ class SSNMF(Classifier):
         self._supervised_level(1)
         penalties = checked_penalties(self, given)
         rank = int(self.n_components)
+        self._warn_of_rank(rank, given.data.shape)
         terms = [DIVERGENCES[self.loss](given.data)]
         if labels is not None:
             terms.append(label_term(labels, self.supervision_loss, self.supervision_weight, terms[0].scale))

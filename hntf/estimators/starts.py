@@ -53,7 +53,7 @@ def check_init(
 
 
 def factors_of(init: Any) -> Any:
-    """Return the factors of a fitted estimator or of a tensor of TensorLy, the weights of a CP in its first one; else what is given."""
+    """Return the factors of a fitted estimator or a TensorLy tensor, the weights of a CP in its first one; else what is given."""
     if hasattr(init, "factors_"):
         return init.factors_
     if isinstance(init, CPTensor):

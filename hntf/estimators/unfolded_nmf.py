@@ -9,9 +9,9 @@ import numpy as np
 from hntf.costs import Reconstruction
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Input
-from hntf.estimators.neural import train
 from hntf.estimators.starts import check_init
 from hntf.estimators.supervised import Classifier
+from hntf.estimators.training import train
 from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, matrix_start, positive
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.report import Callback
@@ -125,6 +125,7 @@ class UnfoldedNMF(Classifier):
     def _fit(self, given: Input, labels: Labels | None) -> None:
         self._check_updates()
         data, rank = given.data, int(self.n_components)
+        self._warn_of_rank(rank, given.data.shape)
         settings = self._settings(tuple(OPTIMIZERS))._replace(simplex=self.sparsity > 0)
         loss = self._with_labels(Reconstruction(), labels, data, 1)
         random_state = as_random_state(self.random_state)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from hntf.costs import Loss
@@ -66,13 +64,11 @@ class Epochs(Descent):
 
     Parameters
     ----------
+    trainer : BatchTrainer
+        At the start.
     data, labels
         All samples.
-    start : callable
-        Draws a model for a part of the samples.
     loss : Loss
-    solver, learning_rate, simplex
-        As in `BatchTrainer`.
     batch_size : int
     tol : float
     random_state : RandomState
@@ -83,24 +79,20 @@ class Epochs(Descent):
 
     def __init__(
         self,
+        trainer: BatchTrainer,
         data: Data,
         labels: Labels | None,
-        start: Callable[[Data], Trainable],
         loss: Loss,
         *,
-        solver: str,
-        learning_rate: float | None,
-        simplex: bool,
         batch_size: int,
         tol: float,
         random_state: np.random.RandomState,
     ) -> None:
+        self.trainer = trainer
         self.data, self.labels, self.cost = data, labels, loss
         self.batch_size = batch_size
         self.tol = tol
         self.random_state = random_state
-        part = data.take(random_state.permutation(data.shape[0])[: max(batch_size, START_SAMPLES)])
-        self.trainer = BatchTrainer(start(part), solver, learning_rate, simplex=simplex)
         self._value: float | None = None
         self._best = float("inf")
         self._gradient = 0.0

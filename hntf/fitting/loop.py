@@ -6,7 +6,6 @@ updates in turn and training on batches are all descents; what follows from a ru
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from hntf.data import Data
 from hntf.fitting.blas import blas_threads_for
 from hntf.fitting.report import Callback, Report
+from hntf.validation import warn_user
 
 EXACT = 1e-15
 """Loss, relative to the data, below which all that is left is rounding."""
@@ -59,17 +59,16 @@ class Solution(NamedTuple):
     history: dict[str, np.ndarray]
 
     def warn_unless_converged(self, tol: float) -> None:
-        """Warn the caller of an estimator's `fit` where the fit did not converge."""
+        """Warn the user where the fit did not converge."""
         if self.converged or self.message == STOPPED:
             return
         if "projected_gradient" in self.history:
             where = f"at a relative projected gradient of {self.history['projected_gradient'][-1]:.1e}"
         else:
             where = "while the cost still fell"
-        warnings.warn(
+        warn_user(
             f"the fit stopped after {self.n_iter} iterations {where} (tol={tol:g}): {self.message}. {self._remedy}",
             ConvergenceWarning,
-            stacklevel=5,
         )
 
     @property

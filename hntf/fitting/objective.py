@@ -63,6 +63,11 @@ class Objective:
         self.n_evaluations = 0
 
     @property
+    def steepness(self) -> float:
+        """That of the loss."""
+        return self.loss.steepness
+
+    @property
     def start(self) -> Array:
         """The starting point."""
         return flattened(self.model.factors)

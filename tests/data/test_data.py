@@ -136,3 +136,53 @@ def test_a_users_sparse_matrix_is_left_alone():
 def test_the_gradient_of_sparse_data_covers_stored_zeros():
     X = scipy.sparse.csr_array((np.array([0.0, 1.0]), (np.array([0, 1]), np.array([1, 0]))), shape=(2, 2))
     assert hntf.as_data(X).input_gradient(np.ones((2, 1)), [None, np.ones((2, 1))]).nnz == 2
+
+
+@given(seed=seeds, order=st.integers(2, 4), weighted=st.booleans())
+def test_unfoldings_are_data_whose_features_are_the_entries_of_a_mode(backend, seed, order, weighted):
+    X, _ = draw(seed, order)
+    W = np.random.default_rng(seed + 1).random(X.shape) if weighted else np.ones(X.shape)
+    data = hntf.as_data(backend(X), weights=backend(W) if weighted else None)
+    n = len(X)
+    views = [(data.as_matrix(), X.reshape(n, -1), W.reshape(n, -1))]
+    for mode in range(order):
+        views.append((data.transposed_unfolding(mode), *(tensorly.base.unfold(T, mode).T for T in (X, W))))
+    for view, matrix, weights in views:
+        assert view.shape == matrix.shape
+        np.testing.assert_allclose(view.norm_squared(), np.sum(W * X**2))
+        identity = np.eye(matrix.shape[1])
+        assert_close(view.mttkrp([None, backend(identity)], 0), weights * matrix)
+
+
+def test_unfoldings_of_sparse_data_are_sparse(rng):
+    X = scipy.sparse.random(8, 6, 0.4, "csr", rng=rng)
+    data = hntf.as_data(X)
+    for view, matrix in ((data.as_matrix(), X), (data.transposed_unfolding(1), X), (data.transposed_unfolding(0), X.T)):
+        assert scipy.sparse.issparse(view.matrix)
+        np.testing.assert_array_equal(view.matrix.toarray(), matrix.toarray())
+
+
+@pytest.mark.parametrize("kind", ["dense", "weighted", "sparse"])
+def test_the_smallest_and_the_largest_entry(kind):
+    X = np.array([[2.0, -3.0], [0.0, 7.0]])
+    data = hntf.as_data(
+        scipy.sparse.csr_array(X) if kind == "sparse" else X, weights=X * X if kind == "weighted" else None
+    )
+    assert data.minimum_and_maximum() == (-3.0, 7.0)
+    # What a sparse matrix does not store is zero.
+    assert hntf.as_data(scipy.sparse.csr_array(np.eye(3))).minimum_and_maximum() == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_gram_matrix_of_a_mode_of_a_tucker_decomposition(backend, rng, weighted):
+    X, W = rng.random((5, 4, 3)), rng.random((5, 4, 3))
+    W = W if weighted else np.ones(X.shape)
+    data = hntf.as_data(backend(X), weights=backend(W) if weighted else None)
+    core, factors = rng.random((2, 3, 2)), [rng.random((d, r)) for d, r in zip(X.shape, (2, 3, 2), strict=True)]
+    for mode in range(3):
+        image = tensorly.tenalg.multi_mode_dot(core, [U for i, U in enumerate(factors) if i != mode],
+                                               modes=[i for i in range(3) if i != mode])  # fmt: skip
+        M = tensorly.base.unfold(image, mode)
+        expected = np.einsum("dj,rj,sj->drs", tensorly.base.unfold(W, mode), M, M)
+        gram = np.asarray(data.tucker_gram(backend(core), [backend(U) for U in factors], mode))
+        assert_close(np.broadcast_to(gram, expected.shape), expected)

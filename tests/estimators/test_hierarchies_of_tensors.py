@@ -110,22 +110,24 @@ def test_neural_ncpd_trained_beats_held_base_and_sequential():
 def test_held_base_is_held():
     X = make_hierarchical_tensor(noise=0.1, random_state=0).X
     start = NeuralNCPD(RANKS, random_state=0, max_iter=1, n_init=1, tol=1e9).fit(X)
-    factors = [*(U for U, *_ in start.factors_), *(A for _, *stack in start.factors_ for A in stack)]
-    held = NeuralNCPD(RANKS, init=factors, train_base=False).fit(X)
-    for before, after in zip(start.factors_, held.factors_, strict=True):
-        np.testing.assert_allclose(after[0], before[0])
+    held = NeuralNCPD(RANKS, init=start.factors_, train_base=False).fit(X)
+    for before, after in zip(start.factors_[0], held.factors_[0], strict=True):
+        np.testing.assert_allclose(after, before)
     assert held.history_["loss"][-1] < held.history_["loss"][0]
 
 
 def test_multi_hntf_gathers_the_base():
     X = make_hierarchical_tensor(noise=0.1, random_state=0).X
     model = MultiHNTF(RANKS, random_state=0).fit(X)
-    for mode, (U, W1, W2) in enumerate(model.factors_):
-        np.testing.assert_allclose(model.components_[mode][2].T, U @ W1 @ W2)
-        np.testing.assert_array_equal(W1, model.factors_[0][1])
-        np.testing.assert_allclose(model.codes_[mode][2], W1 @ W2)
+    for mode, (U, W1, W2) in enumerate(zip(*model.factors_, strict=True)):
+        np.testing.assert_allclose(model.components_[2][mode].T, U @ W1 @ W2)
+        np.testing.assert_array_equal(W1, model.factors_[1][0])
+        np.testing.assert_array_equal(W1, model.memberships_[1])
+        np.testing.assert_array_equal(W2, model.memberships_[2])
+    np.testing.assert_array_equal(model.memberships_[0], np.eye(RANKS[0]))
+    np.testing.assert_allclose(model.codes_[2], np.linalg.multi_dot([level[0] for level in model.factors_]))
     by_mode = MultiHNTF(RANKS, shared=False, random_state=0).fit(X)
-    assert not np.allclose(by_mode.factors_[0][1], by_mode.factors_[1][1])
+    assert not np.allclose(by_mode.factors_[1][0], by_mode.factors_[1][1])
     assert by_mode.reconstruction_err_[2] <= model.reconstruction_err_[2] * 1.01
 
 
@@ -134,17 +136,20 @@ def test_multilayer_ntf_multiplies_up_the_lead_factors(lead_mode):
     X = make_hierarchical_tensor(noise=0.1, random_state=0).X
     model = MultilayerNTF(RANKS, lead_mode=lead_mode, random_state=0).fit(X)
     lead = model.lead_mode_
-    np.testing.assert_allclose(model.components_[lead][2].T, np.linalg.multi_dot(model.factors_[lead]))
+    np.testing.assert_allclose(
+        model.components_[2][lead].T, np.linalg.multi_dot([level[lead] for level in model.factors_])
+    )
+    np.testing.assert_allclose(model.codes_[2], model.components_[2][0].T)
+    for level in (1, 2):
+        np.testing.assert_array_equal(model.memberships_[level], model.factors_[level][lead])
     for mode in range(3):
         if mode != lead:
-            np.testing.assert_allclose(model.components_[mode][2].T, model.factors_[mode][2])
-            base, upper = model.factors_[mode][0], model.factors_[mode][2]
-            np.testing.assert_allclose(model.codes_[mode][2], hntf.nnls(upper, base).T, atol=1e-9)
+            np.testing.assert_allclose(model.components_[2][mode].T, model.factors_[2][mode])
     # Level 1 is an NCPD of the tensor of the base's components: better than any other start would leave it.
-    base = [components[0].T for components in model.components_]
+    base = [components.T for components in model.components_[0]]
     base[lead] = np.eye(7)
     T = tensorly.cp_to_tensor((None, base))
-    level = tensorly.cp_to_tensor((None, [factors[1] for factors in model.factors_]))
+    level = tensorly.cp_to_tensor((None, model.factors_[1]))
     single = hntf.NCPD(4, random_state=1).fit(T).reconstruction_err_[0]
     assert np.linalg.norm(T - level) <= 1.1 * single * np.linalg.norm(T)
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import tensorly
-from hntf.fitting.alternating import UPDATES, SingleLevel, alternating_nnls
+from hntf.fitting.loop import advance
+from hntf.fitting.updates.alternating import UPDATES, AlternatingCP
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import NMF
@@ -72,10 +73,10 @@ def test_no_sweep_raises_the_error(backend, seed, order, solver, weighted):
     shape = tuple(rng.integers(2, 7, order))
     X = backend(rng.random(shape))
     data = hntf.as_data(X, weights=backend(rng.random(shape)) if weighted else None)
-    start = SingleLevel([backend(rng.random((d, 3))) for d in shape], [None] * order, float("inf"))
     errors = []
-    alternating_nnls(data, start, sweeps=20, tol=-1.0, update=UPDATES[solver], callback=lambda _, e: errors.append(e))
-    assert np.diff(errors).max() <= 1e-7
+    descent = AlternatingCP(data, [backend(rng.random((d, 3))) for d in shape], solver)
+    advance(descent, max_iter=20, tol=-1.0, note=lambda _, at: errors.append(at.error))
+    assert np.diff(errors).max(initial=0.0) <= 1e-7
     for model in (NCPD(2, solver=solver, random_state=0), NTD(2, solver=solver, random_state=0)):
         loss = model.set_params(max_iter=15, tol=0.0).fit(data).history_["loss"]
         assert np.diff(loss, prepend=1.0).max() <= 1e-7

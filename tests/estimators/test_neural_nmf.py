@@ -1,4 +1,3 @@
-import pickle
 import warnings
 
 import numpy as np
@@ -7,12 +6,8 @@ import scipy.sparse
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import estimator_checks_generator
 
-import hntf
 from hntf import NeuralNMF
 from hntf.datasets import make_hierarchical_blocks
 from tests.problems import naive_level_errors, seeds
@@ -108,12 +103,6 @@ def test_every_start_by_name(init):
     assert np.all(model.reconstruction_err_ < 1.2 * bound(X, (4, 2)))
 
 
-def test_factors_as_start(X, model):
-    again = NeuralNMF(RANKS, init=model.factors_).fit(X)
-    assert again.n_iter_ <= 1
-    np.testing.assert_allclose(again.reconstruction_err_, model.reconstruction_err_, rtol=1e-3)
-
-
 def test_of_several_starts_the_best_is_kept(X):
     options = {"init": "random", "max_iter": 20, "tol": 0.0}
     with warnings.catch_warnings():
@@ -154,23 +143,6 @@ def test_extreme_scales(X, scale):
     assert np.all(model.reconstruction_err_ <= 1.01 * bound(X))
     np.testing.assert_allclose(model.codes_[-1] @ model.components_[-1] / scale, X, atol=10)
     np.testing.assert_allclose(model.transform(X * scale), model.codes_[-1], rtol=1e-6, atol=1e-6 * scale)
-
-
-def test_reproducible_and_pickled(X, model):
-    again = NeuralNMF(RANKS, random_state=0).fit(X)
-    for a, b in zip(again.factors_, model.factors_, strict=True):
-        np.testing.assert_array_equal(a, b)
-    restored = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(restored.transform(X), model.transform(X))
-    assert clone(model).get_params() == model.get_params()
-
-
-def test_in_a_pipeline_with_names():
-    import sklearn
-
-    with sklearn.config_context(transform_output="default"):
-        S = make_pipeline(NeuralNMF((4, 2), random_state=0)).fit_transform(make_hierarchical_blocks(random_state=0).X)
-    assert S.shape == (90, 2)
 
 
 def test_verbose_shows_progress(X, capsys):
@@ -228,25 +200,6 @@ def test_bad_parameters_are_named(options, error, words):
         NeuralNMF(**{"n_components": (4, 2), **options}).fit(np.ones((6, 5)))
 
 
-@pytest.mark.parametrize(
-    ("X", "error", "words"),
-    [
-        (-np.ones((3, 3)), ValueError, "Negative values in data: X"),
-        (np.full((3, 3), np.nan), ValueError, "X contains NaN"),
-        (np.full((3, 3), np.inf), ValueError, "X contains infinite"),
-        (np.ones((3, 3), complex), ValueError, "real numbers"),
-        (np.array([["a", "b"]]), TypeError, "real numbers"),
-        (np.ones((3, 0)), ValueError, "empty axis"),
-        (np.ones(3), ValueError, "order"),
-        (np.ones((3, 3, 3)), ValueError, "order 2"),
-        (scipy.sparse.csr_array(-np.eye(3)), ValueError, "Negative"),
-    ],
-)
-def test_bad_data_is_named(X, error, words):
-    with pytest.raises(error, match=words):
-        NeuralNMF((2,)).fit(X)
-
-
 def test_bad_calls_are_named(X, model):
     with pytest.raises(NotFittedError):
         NeuralNMF().transform(X)
@@ -258,29 +211,6 @@ def test_bad_calls_are_named(X, model):
         model.inverse_transform(np.ones((2, 3)))
     with pytest.raises(ValueError, match="feature_names must hold 87"):
         model.tree(["a"])
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_scikit_learn_conventions():
-    for estimator, check in estimator_checks_generator(NeuralNMF((3, 2), max_iter=50, random_state=0)):
-        # That one check runs only where SciPy was imported in its array API mode.
-        if check.func.__name__ != "check_array_api_input":
-            check(estimator)
-
-
-def test_data_objects_are_taken(X, model):
-    other = NeuralNMF(RANKS, random_state=0).fit(hntf.as_data(X))
-    np.testing.assert_allclose(other.reconstruction_err_, model.reconstruction_err_)
-    assert other.n_features_in_ == 87
-    with pytest.raises(ValueError, match="mask and weights belong to as_data"):
-        other.fit(hntf.as_data(X), mask=np.ones(X.shape, bool))
-    with pytest.raises(ValueError, match="Negative values"):
-        other.fit(hntf.as_data(-X))
-    with pytest.raises(ValueError, match="order 2"):
-        other.fit(hntf.as_data(np.ones((3, 3, 3))))
-    with pytest.raises(ValueError, match="features"):
-        other.transform(hntf.as_data(X[:, :5]))
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e300])

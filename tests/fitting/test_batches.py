@@ -5,7 +5,7 @@ import torch
 
 import hntf
 from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
-from hntf.fitting.batches import Epochs
+from hntf.fitting.batches import BatchTrainer, Epochs
 from hntf.fitting.loop import advance
 from hntf.fitting.objective import Objective
 from hntf.fitting.parts import Part
@@ -105,10 +105,8 @@ def test_a_short_batch_bears_its_share_of_the_penalties(rng):
             seen.append(share)
             return value, gradients
 
-    descent = Epochs(
-        hntf.as_data(X), None, lambda data: stack, Counted(),
-        solver="adam", learning_rate=None, simplex=False, batch_size=25, tol=0.0, random_state=np.random.RandomState(0),
-    )  # fmt: skip
+    trainer, random_state = BatchTrainer(stack, "adam", None), np.random.RandomState(0)
+    descent = Epochs(trainer, hntf.as_data(X), None, Counted(), batch_size=25, tol=0.0, random_state=random_state)
     advance(descent, max_iter=1, tol=0.0)
     np.testing.assert_allclose(seen, [25 / 30, 5 / 30])
 

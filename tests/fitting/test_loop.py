@@ -180,6 +180,17 @@ def test_a_callback_may_stop_before_the_first_iteration():
     assert solution.n_iter == descent.n_steps == 0
 
 
+def test_a_progress_bar_is_shown_where_asked(capsys):
+    run_all([Halving(1.0), Halving(2.0)], max_iter=3, verbose=True)
+    shown = capsys.readouterr().err
+    assert "fit 1/2" in shown
+    assert "fit 2/2" in shown
+    assert "3/3" in shown
+    assert "loss=0.125" in shown
+    run_all([Halving(1.0)], max_iter=3)
+    assert capsys.readouterr().err == ""
+
+
 ESTIMATORS = [
     hntf.NMF(2),
     hntf.NMF(2, solver="hals"),
@@ -195,7 +206,7 @@ ESTIMATORS = [
     hntf.NeuralNTF((2, 1)),
     hntf.NeuralNCPD((2, 1)),
     hntf.MultiHNTF((2, 1)),
-    hntf.NeuralNTF(((2, 2), (1, 1))),
+    hntf.NeuralNTF(((2,), (1,))),
     hntf.UnfoldedNMF(2),
     hntf.DeepNMF((2, 1)),
     hntf.SSNMF(2),
@@ -209,7 +220,7 @@ ESTIMATORS = [
 def test_all_zero_data_converge_without_a_warning(estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = estimator.set_params(random_state=0).fit(np.zeros((8, 6) if "((2, 2)" not in repr(estimator) else (8, 6, 5)))
+        model = estimator.set_params(random_state=0).fit(np.zeros((8, 6)))
     np.testing.assert_array_equal(model.reconstruction_err_, 0.0)
 
 

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+import tensorly
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import hntf
 from hntf.layers import NNLSLayer
-from hntf.maps import Dense
+from hntf.maps import Dense, ModeProduct
 from tests.problems import few, hierarchy, seeds
 
 
@@ -57,3 +58,19 @@ def test_bad_code_gradients_are_named(rng):
         stack.backward(tape, [None])
     with pytest.raises(ValueError, match=r"dcodes\[1\] must have shape"):
         stack.backward(tape, [None, np.ones((5, 3))])
+
+
+def test_errors_where_the_samples_are_compressed_too(rng):
+    first, second = [rng.random((d, 3)) for d in (7, 5, 4)], [rng.random((3, 2)) for _ in range(3)]
+    stack = hntf.Hierarchy([NNLSLayer(ModeProduct(factors, (0, 1, 2))) for factors in (first, second)])
+    X = rng.random((7, 5, 4))
+    cores = stack.encode_levels(hntf.as_data(X))
+    products = (first, [A @ B for A, B in zip(first, second, strict=True)])
+    naive = []
+    for core, factors in zip(cores, products, strict=True):
+        core_shape = [A.shape[1] for A in factors]
+        dense = tensorly.tenalg.multi_mode_dot(core.reshape(core_shape), factors)
+        naive.append(np.linalg.norm(X - dense) / np.linalg.norm(X))
+    np.testing.assert_allclose(stack.errors(hntf.as_data(X), cores), naive)
+    value, _ = hntf.losses.Energy().value_and_grad(stack, X)
+    np.testing.assert_allclose(value, np.sum(np.square(naive)) * np.sum(X**2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import mul
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,31 +14,39 @@ from hntf.data import Data, DenseData
 from hntf.fitting.initializers.levels import nested, without_dead_columns
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.sequential import sequential
-from hntf.fitting.initializers.single_level import best_single_level
+from hntf.fitting.initializers.single_level import best_levels, best_single_level
 from hntf.fitting.scaling import balanced, unit_components
-
-Start = tuple[list[Array], list[list[Array]]]
-"""The base and, mode by mode, the factors of the stacks."""
+from hntf.fitting.updates.alternating import AlternatingCP
 
 
-def component_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[Start]:
+class StackStart(NamedTuple):
+    """The base and, mode by mode, the factors of the stacks; the errors of the best single levels, where they are known."""
+
+    base: list[Array]
+    stacks: list[list[Array]]
+    errors: list[float] | None = None
+
+
+def component_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[StackStart]:
     """Yield starts from the best single level of each rank.
 
     The base is the best of some single NCPD of rank `k_0`, anew for every start. In every mode `A_{i,1}` is the factor of the
     best of rank `k_1`, and `A_{i,l} = argmin_{A ≥ 0} ‖A_{i,1} ⋯ A_{i,l−1} A − V_i‖` for the factor `V_i` of the best of rank
     `k_l`.
     """
-    levels = [best_single_level(data, rank, random_state).factors for rank in ranks[1:]]
-    stacks = [[]] * len(data.shape) if not levels else [_stack(targets) for targets in zip(*levels, strict=True)]
+    levels = best_levels(data, ranks[1:], random_state)
+    targets = zip(*(level.factors for level in levels), strict=True)
+    stacks = [_stack(of_mode) for of_mode in targets] if levels else [[]] * len(data.shape)
     while True:
-        yield even_scales(best_single_level(data, ranks[0], random_state).factors), stacks
+        base = best_single_level(data, ranks[0], random_state)
+        yield StackStart(even_scales(base.factors), stacks, [base.error, *(level.error for level in levels)])
 
 
-def sequential_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[Start]:
+def sequential_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[StackStart]:
     """Yield starts from the best single NCPD, its components factorized level by level, each mode by itself."""
     while True:
         base = even_scales(best_single_level(data, ranks[0], random_state).factors)
-        yield base, factorized_components(base, ranks[1:], random_state)
+        yield StackStart(base, factorized_components(base, ranks[1:], random_state))
 
 
 def factorized_components(
@@ -47,18 +56,16 @@ def factorized_components(
     return [sequential(DenseData(U.T), ranks, random_state) for U in base]
 
 
-def random_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[Start]:
+def random_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[StackStart]:
     """Yield starts with every factor drawn at random, the base at the scale of the data."""
     scale = (data.norm_squared() ** 0.5) ** (1.0 / len(data.shape))
     while True:
         base = [scale * random_factor(data, d, ranks[0], random_state) for d in data.shape]
-        yield (
-            base,
-            [
-                [random_factor(data, *shape, random_state) for shape in zip([d, *ranks[1:]], ranks[1:], strict=False)]
-                for d in data.shape
-            ],
-        )
+        stacks = [
+            [random_factor(data, *shape, random_state) for shape in zip([d, *ranks[1:]], ranks[1:], strict=False)]
+            for d in data.shape
+        ]
+        yield StackStart(base, stacks)
 
 
 STACK_INITIALIZERS = {"levels": component_stacks, "sequential": sequential_stacks, "random": random_stacks}
@@ -69,15 +76,13 @@ def component_unit(data: Data) -> float:
     return (0.25 * data.norm_squared() ** 0.5) ** (1.0 / len(data.shape)) or 1.0
 
 
-def gathers(
-    data: Data, base: Sequence[Array], ranks: Sequence[int], random_state: np.random.RandomState, *, shared: bool
-) -> list[list[Array]]:
-    """Return matrices that gather the base's components towards the best single NCPD of each rank: one list, or one a mode."""
+def gathers(base: Sequence[Array], levels: Sequence[AlternatingCP], *, shared: bool) -> list[list[Array]]:
+    """Return matrices that gather the base's components towards these single levels: one list, or one a mode."""
     tl = backend_of(base[0])
-    levels = [even_scales(best_single_level(data, rank, random_state).factors) for rank in ranks]
+    targets = [even_scales(level.factors) for level in levels]
     if shared:
-        return [nested([tl.concatenate(upper) for upper in levels], below=tl.concatenate(list(base)))]
-    return [nested([upper[mode] for upper in levels], below=U) for mode, U in enumerate(base)]
+        return [nested([tl.concatenate(upper) for upper in targets], below=tl.concatenate(list(base)))]
+    return [nested([upper[mode] for upper in targets], below=U) for mode, U in enumerate(base)]
 
 
 def _stack(targets: Sequence[Array]) -> list[Array]:

@@ -8,8 +8,10 @@ import numpy as np
 
 from hntf.arrays import Array, backend_of
 from hntf.data import Data
-from hntf.fitting.initializers.single_level import best_single_level
+from hntf.fitting.initializers.random import random_columns
+from hntf.fitting.initializers.single_level import best_levels
 from hntf.fitting.scaling import balanced
+from hntf.fitting.updates.alternating import AlternatingCP
 from hntf.least_squares.solver import solve
 
 
@@ -18,7 +20,13 @@ def levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState
 
     Every level starts near the best that a single level of its rank reaches.
     """
-    return balanced(nested([best_single_level(data, rank, random_state).factors[1] for rank in ranks]))
+    return through_levels(best_levels(data, ranks, random_state))
+
+
+def through_levels(singles: Sequence[AlternatingCP]) -> list[Array]:
+    """Return the start whose levels go through these single levels of a matrix."""
+    first, *upper = (single.factors[1] for single in singles)
+    return balanced(nested([without_dead_columns(first), *upper]))
 
 
 def nested(targets: Iterable[Array], below: Array | None = None) -> list[Array]:
@@ -40,7 +48,7 @@ def between(lower: Array, upper: Array) -> Array:
 
 
 def without_dead_columns(A: Array) -> Array:
-    """Replace columns of zeros by a constant: no gradient would ever wake them."""
+    """Replace columns of zeros by random ones: no gradient would ever wake them, nor part columns that are alike."""
     tl = backend_of(A)
     dead = tl.sum(A, axis=0) <= 0
-    return tl.where(dead, 0 * A + 1.0 / len(A), A)
+    return tl.where(dead, random_columns(A), A) if bool(dead.any()) else A

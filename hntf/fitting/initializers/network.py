@@ -9,9 +9,9 @@ import numpy as np
 
 from hntf.arrays import Array
 from hntf.data import Data, DenseData
-from hntf.fitting.initializers.levels import levels, nested, without_dead_columns
+from hntf.fitting.initializers.levels import nested, through_levels, without_dead_columns
 from hntf.fitting.initializers.random import random_factor
-from hntf.fitting.initializers.single_level import best_single_level
+from hntf.fitting.initializers.single_level import best_levels, best_single_level
 from hntf.fitting.scaling import balanced, with_unit_columns
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, LinearMap, ModeProduct
@@ -79,7 +79,14 @@ class Architecture(NamedTuple):
         return Hierarchy(layers, feature_shape=self.data_shape[1:])
 
 
-def network_levels(data: Data, network: Architecture, random_state: np.random.RandomState) -> list[Array]:
+class NetworkStart(NamedTuple):
+    """The factors of a start, in the order of a hierarchy, and the errors of the best single levels, where they are known."""
+
+    factors: list[Array]
+    errors: list[float] | None = None
+
+
+def network_levels(data: Data, network: Architecture, random_state: np.random.RandomState) -> NetworkStart:
     """Fit each rank by itself and find the factors between: `levels` for tensors; of a matrix it is the same.
 
     The factors of Tucker layers start from the matrix whose features are the entries of their mode, those of dense layers above
@@ -87,33 +94,48 @@ def network_levels(data: Data, network: Architecture, random_state: np.random.Ra
     samples `X ≈ S B` of that rank, and so on.
     """
     if network.tucker_ranks:
-        by_mode = [
-            levels(data.transposed_unfolding(mode), ranks, random_state)
-            for mode, ranks in zip(network.modes, zip(*network.tucker_ranks, strict=True), strict=True)
-        ]
-        factors = [A for layer in zip(*by_mode, strict=True) for A in layer]
-        if not network.ranks:
-            return factors
-        tucker = network._replace(ranks=()).hierarchy(factors)
-        code = DenseData(tucker.solve(data)[-1].S)
-        return [*factors, *levels(code, network.ranks, random_state)]
+        return _tucker_levels(data, network, random_state)
     if len(data.shape) == 2:
-        return levels(data, network.ranks, random_state)
+        singles = best_levels(data, network.ranks, random_state)
+        return NetworkStart(through_levels(singles), [single.error for single in singles])
     first, *upper = network.ranks
-    base = [with_unit_columns(U)[0] for U in best_single_level(data, first, random_state).factors[1:]]
+    single = best_single_level(data, first, random_state)
+    base = [with_unit_columns(U)[0] for U in single.factors[1:]]
     layer = NNLSLayer(KhatriRao(base))
-    targets = []
+    targets, errors = [], [single.error]
     for rank in upper:
-        B = best_single_level(data.as_matrix(), rank, random_state).factors[1].T
+        single = best_single_level(data.as_matrix(), rank, random_state)
+        B = single.factors[1].T
         targets.append(layer.solve(DenseData(B.reshape(rank, *data.shape[1:]))).S.T)
+        errors.append(single.error)
     if targets:
         targets[0] = without_dead_columns(targets[0])
-    return [*base, *balanced(nested(targets))]
+    return NetworkStart([*base, *balanced(nested(targets))], errors)
 
 
-def network_random(data: Data, network: Architecture, random_state: np.random.RandomState) -> list[Array]:
+def _tucker_levels(data: Data, network: Architecture, random_state: np.random.RandomState) -> NetworkStart:
+    by_mode = [
+        best_levels(data.transposed_unfolding(mode), ranks, random_state)
+        for mode, ranks in zip(network.modes, zip(*network.tucker_ranks, strict=True), strict=True)
+    ]
+    factors = [A for layer in zip(*map(through_levels, by_mode), strict=True) for A in layer]
+    errors = []
+    for of_level in zip(*by_mode, strict=True):
+        layer = ModeProduct([with_unit_columns(single.factors[1])[0] for single in of_level], network.modes)
+        errors.extend(Hierarchy([NNLSLayer(layer)]).errors(data, [NNLSLayer(layer).solve(data).S]))
+    if not network.ranks:
+        return NetworkStart(factors, errors)
+    code = DenseData(network._replace(ranks=()).hierarchy(factors).solve(data)[-1].S)
+    singles = best_levels(code, network.ranks, random_state)
+    # What the Tucker layers below have lost is lost for a level of their code, too.
+    lost = errors[-1] ** 2
+    errors.extend((lost + (1 - lost) * single.error**2) ** 0.5 for single in singles)
+    return NetworkStart([*factors, *through_levels(singles)], errors)
+
+
+def network_random(data: Data, network: Architecture, random_state: np.random.RandomState) -> NetworkStart:
     """Draw every factor at random, with columns of unit norm."""
-    return [random_factor(data, *shape, random_state) for shape in network.shapes()]
+    return NetworkStart([random_factor(data, *shape, random_state) for shape in network.shapes()])
 
 
 NETWORK_INITIALIZERS = {"levels": network_levels, "random": network_random}

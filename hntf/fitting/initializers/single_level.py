@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 from hntf.data import Data
@@ -24,10 +27,17 @@ def best_single_level(data: Data, rank: int, random_state: np.random.RandomState
     return descent
 
 
+def best_levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> list[AlternatingCP]:
+    """Return the best single level of every rank."""
+    return [best_single_level(data, rank, random_state) for rank in ranks]
+
+
 def screened_start(data: Data, rank: int, random_state: np.random.RandomState) -> AlternatingCP:
     """Return the best of several random starts after a few sweeps each."""
     work = SCREENING_SWEEPS * (2 * data.n_entries * rank + sum(data.shape) * rank**3 / 3)
     starts = int(np.clip(SCREENING_WORK / work, FEWEST_STARTS, MOST_STARTS))
+    if rank > math.prod(data.shape) // max(data.shape):
+        starts = 1  # more components than the data can carry: any start will do, and each takes long
     candidates = []
     for _ in range(starts):
         factors = [random_factor(data, d, rank, random_state) for d in data.shape[1:]]

@@ -19,7 +19,8 @@ class Optimizer(Descent):
 
     It has converged where the relative projected gradient is at most `tol`. The loss has kinks, where a minimum has no vanishing
     gradient: so it has converged too where the best value fell by no more than `tol²`, relatively, in the last `window` iterations,
-    or where no step lowers the loss though the gradient is small.
+    or where no step lowers the loss though the gradient is small. Both are larger by the root of how steep the loss is: the fall
+    that a gradient promises is its square over the steepness.
 
     Parameters
     ----------
@@ -41,6 +42,7 @@ class Optimizer(Descent):
         self.best = self.at
         self.stuck = False
         self._best_values = [self.at.value]
+        self._slack = getattr(objective, "steepness", 1.0) ** 0.5
 
     @abstractmethod
     def next_point(self) -> Evaluation | None:
@@ -71,15 +73,15 @@ class Optimizer(Descent):
 
     def ended(self, tol: float) -> Ended | None:
         gradient = self.projected_gradient
-        if gradient <= tol:
+        if gradient <= tol * self._slack:
             self.best = self.at
             return Ended(True, "relative projected gradient at most tol")
         first, last = self._best_values[0], self._best_values[-1]
-        if len(self._best_values) > self.window and first - last <= tol**2 * abs(last):
+        if len(self._best_values) > self.window and first - last <= tol**2 * self._slack * abs(last):
             return Ended(True, "the loss no longer falls")
         if self.stuck:
             self.best = self.at
-            return Ended(gradient <= max(KINK, tol), STUCK)
+            return Ended(gradient <= max(KINK, tol) * self._slack, STUCK)
         return None
 
     @property

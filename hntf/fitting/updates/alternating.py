@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-import numpy as np
-
-from hntf.arrays import Array, backend_of, from_numpy
+from hntf.arrays import Array, backend_of
 from hntf.data import Data
+from hntf.fitting.initializers.random import random_columns
 from hntf.fitting.loop import EXACT, Sweeps
 from hntf.fitting.scaling import with_unit_columns
 from hntf.least_squares.gram import Gram, squared_error_in_gram_form
@@ -97,10 +96,4 @@ def with_live_components(factors: Sequence[Array]) -> list[Array]:
     dead = sum(((U * U).sum(0) == 0) * 1.0 for U in factors if len(U))
     if float(sum(dead)) == 0.0:
         return list(factors)
-    random_state = np.random.RandomState(0)
-    revived = []
-    for U in factors:
-        fresh = random_state.uniform(size=tuple(U.shape))
-        fresh = from_numpy(fresh / (np.linalg.norm(fresh, axis=0) + (len(fresh) == 0)), U)
-        revived.append(tl.where(dead > 0, fresh, U) if len(U) else U)
-    return revived
+    return [tl.where(dead > 0, random_columns(U), U) if len(U) else U for U in factors]

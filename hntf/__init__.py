@@ -1,6 +1,7 @@
 """Hierarchical nonnegative matrix and tensor factorization, trained end to end through exact NNLS layers.
 
-Names are imported when they are first used, so that `import hntf` loads neither torch nor Numba nor matplotlib.
+Names are imported when they are first used, so that `import hntf` loads neither torch nor Numba nor matplotlib. What type
+checkers see of them stands in `__init__.pyi`.
 """
 
 from importlib import import_module
@@ -8,16 +9,29 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "datasets", "estimators", "fitting", "hierarchies", "layers", "losses", "maps", "plot", "torch")
+_MODULES = (
+    "data",
+    "datasets",
+    "estimators",
+    "fitting",
+    "hierarchies",
+    "layers",
+    "losses",
+    "maps",
+    "models",
+    "plot",
+    "torch",
+)
 _HOMES = {
     "DeepNMF": "hntf.estimators",
     "DeepSemiNMF": "hntf.estimators",
     "GradcheckReport": "hntf.gradient_check",
-    "Hierarchy": "hntf.hierarchies",
+    "Hierarchy": "hntf.models",
     "NNLSInfo": "hntf.least_squares",
     "NeuralNCPD": "hntf.estimators",
     "NeuralNMF": "hntf.estimators",
     "NeuralNTF": "hntf.estimators",
+    "Progress": "hntf.fitting.report",
     "Topic": "hntf.topics",
     "HierarchicalNCPD": "hntf.estimators",
     "HierarchicalNMF": "hntf.estimators",

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +49,30 @@ def test_losses_and_their_models_are_found_under_their_public_names(module):
 
 def test_the_earlier_name_of_unrolled_updates_still_serves():
     assert hntf.hierarchies.Unfolded is hntf.hierarchies.Unrolled
+
+
+FAULTS = """
+import hntf
+
+hntf.NeuralNMF((4, 2), random_state=0).fit([[1.0]])
+hntf.NeuralNMFF
+hntf.NeuralNMF(wrong=1)
+"""
+
+
+@pytest.mark.slow
+def test_a_type_checker_finds_wrong_names_and_arguments(tmp_path):
+    module = tmp_path / "faults.py"
+    module.write_text(FAULTS)
+    command = [sys.executable, "-m", "mypy", "--no-incremental", "--config-file", "", str(module)]
+    found = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path).stdout
+    lines = [line for line in found.splitlines() if line.startswith("faults.py") and ": error:" in line]
+    assert [line.split(":")[1] for line in lines] == ["5", "6"], found
+    assert '"NeuralNMFF"' in lines[0]
+    assert '"wrong"' in lines[1]
+
+
+def test_type_checkers_see_every_public_name():
+    stub = (Path(hntf.__file__).parent / "__init__.pyi").read_text()
+    for name in hntf.__all__:
+        assert f" as {name}\n" in stub or f"{name}: " in stub

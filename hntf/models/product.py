@@ -46,7 +46,10 @@ class Product(Model):
         return Product(list(map(function, self.matrices)), divergence=self.divergence, penalties=self.penalties)
 
     def in_units(self, c: float) -> Product:
-        penalties = self.penalties._replace(code_l1=c * self.penalties.code_l1)
+        # The squared error has the square of the unit of the data, the divergence the unit itself.
+        l1, l2 = self.penalties.of_mode(0)
+        l1, l2 = (l1, l2 / c) if self.divergence == "kullback-leibler" else (c * l1, l2)
+        penalties = self.penalties._replace(code_l1=l1, code_l2=l2)
         return Product(self.matrices, divergence=self.divergence, penalties=penalties)
 
     def encode(self, X: Data, level: int) -> Array:

@@ -304,7 +304,8 @@ class Hierarchy(Trainable):
         for level, S in enumerate(codes):
             Z = S
             for layer, shape in reversed(list(zip(self.layers[1 : level + 1], shapes[1:], strict=False))):
-                Z = layer.map.apply(Z.reshape(shape)).reshape(len(S), -1)
+                Z = layer.map.apply(Z.reshape(shape))
+                Z = Z.reshape(len(Z), -1)
             squared = squared_error(G, C, Z, norm_squared, 1.0).value
             errors.append(relative_error(squared, norm_squared, partial(first.residual_norm_squared, X, Z)))
         return errors

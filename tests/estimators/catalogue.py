@@ -4,6 +4,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import tensorly
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
@@ -107,9 +108,17 @@ CASES = [
     *(Case(name, method, *tensor()) for name, method in TENSOR_METHODS.items()),
     *(Case(f"{name} of a matrix", method, *matrix()) for name, method in ON_MATRICES.items()),
 ]
+EVERYDAY = {
+    "NMF", "NMF KL", "SSNMF", "HierarchicalNMF", "DeepNMF", "DeepSemiNMF", "UnfoldedNMF", "MultilayerSparseCoding", "NeuralNMF",
+    "NCPD", "NTD", "HierarchicalNCPD", "NeuralNCPD", "MultiHNTF", "MultilayerNTF", "NeuralNTF", "NeuralNTF Tucker",
+}  # fmt: skip
+"""One of each kind, for the everyday run; the others are tested in the whole one."""
+
+
+def parameters(cases):
+    """Return cases as parameters of a test, the less common ones marked as slow."""
+    return [pytest.param(case, id=case.name, marks=() if case.name in EVERYDAY else pytest.mark.slow) for case in cases]
+
+
 EXACT_CASES = [case for case in CASES if case.name not in EVEN_SHARES]
 CLASSIFIERS = [case for case in CASES if is_classifier(case.estimator)]
-
-
-def ids(case):
-    return case.name

@@ -12,7 +12,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import hntf
-from tests.estimators.catalogue import CASES, EXACT_CASES, SIGNED, ids
+from tests.estimators.catalogue import CASES, EXACT_CASES, SIGNED, parameters
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -24,7 +24,7 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES, ids=ids)
+@pytest.fixture(scope="module", params=parameters(CASES))
 def case(request):
     return request.param
 
@@ -42,8 +42,10 @@ def hidden(X, mask=None):
     return np.ones(X.shape, bool) if mask is None else mask
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-@pytest.mark.parametrize("case", EXACT_CASES, ids=ids)
+@pytest.mark.parametrize(
+    "kind", ["numpy", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS if kind != "numpy")]
+)
+@pytest.mark.parametrize("case", parameters(EXACT_CASES))
 def test_the_same_script_runs_for_all(case, kind):
     X, options = KINDS[kind](case.X)
     labels = {"y": case.y} if is_classifier(case.estimator) else {}
@@ -157,7 +159,7 @@ def test_a_model_serves_the_other_backend(case, fitted):
     np.testing.assert_allclose(of_torch.reconstruction_err_, fitted.reconstruction_err_, rtol=1e-2)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.X.ndim == 2], ids=ids)
+@pytest.mark.parametrize("case", parameters([case for case in CASES if case.X.ndim == 2]))
 def test_a_sparse_matrix_gives_the_fit_of_the_dense_one(case):
     X = case.X * (case.X > 0.2)
     sparse, dense = case.fit(scipy.sparse.csr_matrix(X)), case.fit(X)
@@ -203,11 +205,13 @@ def test_data_of_zeros_are_fitted_without_a_warning(case):
     np.testing.assert_array_equal(model.reconstruction_err_, 0.0)
 
 
+UNITLESS = [case for case in EXACT_CASES if "penalties" not in case.name]
+"""Those whose parameters have no units: penalties have those of the data."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-150, 1e150])
-@pytest.mark.parametrize(
-    "case", [case for case in EXACT_CASES if "penalties" not in case.name], ids=ids
-)  # penalties have the units of the data
+@pytest.mark.parametrize("case", parameters(UNITLESS))
 def test_the_units_of_the_data_do_not_matter(case, scale):
     expected, model = case.fit(), case.fit(scale * case.X)
     np.testing.assert_allclose(model.reconstruction_err_, expected.reconstruction_err_, rtol=1e-2)
@@ -249,7 +253,7 @@ def _has(model, method, level):
     return True
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "init" in case.estimator.get_params()], ids=ids)
+@pytest.mark.parametrize("case", parameters([case for case in CASES if "init" in case.estimator.get_params()]))
 def test_a_fit_starts_from_what_a_fit_found(case):
     fitted = case.fit()
     for init in (fitted, fitted.factors_):

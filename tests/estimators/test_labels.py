@@ -7,7 +7,7 @@ from sklearn.exceptions import NotFittedError
 
 import hntf
 from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
-from tests.estimators.catalogue import CLASSIFIERS, Case, ids
+from tests.estimators.catalogue import CLASSIFIERS, Case, parameters
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -21,16 +21,10 @@ LABELLED = [
     for case in CLASSIFIERS
     if not {"simplex", "batches", "held", "one"} & set(case.name.split())
 ]
-EVERYDAY = [case for case in LABELLED if case.X.ndim == 2 and "of a matrix" not in case.name]
-THOROUGH = [case for case in LABELLED if case not in EVERYDAY]
-CASES = [*EVERYDAY, *(pytest.param(case, marks=pytest.mark.slow) for case in THOROUGH)]
+MATRICES = [case for case in LABELLED if case.X.ndim == 2 and "of a matrix" not in case.name]
 
 
-def name(case):
-    return case.name
-
-
-@pytest.mark.parametrize("case", CASES, ids=name)
+@pytest.mark.parametrize("case", parameters(LABELLED))
 def test_labels(case):
     y = np.array(["left", "right"])[case.y]
     given = y.astype(object)
@@ -68,7 +62,7 @@ PROBABILISTIC = {
 """The estimators that give probabilities, and with which loss of the labels."""
 
 
-@pytest.mark.parametrize("case", [case for case in LABELLED if case.name in PROBABILISTIC], ids=name)
+@pytest.mark.parametrize("case", parameters([case for case in LABELLED if case.name in PROBABILISTIC]))
 def test_probabilities(case):
     model = case.copy(**PROBABILISTIC[case.name]).fit(case.X, case.y)
     probabilities = model.predict_proba(case.X)
@@ -83,7 +77,7 @@ def test_scores_that_are_no_probabilities_are_not_given_as_such():
         assert not hasattr(model, "predict_proba")
 
 
-@pytest.mark.parametrize("case", CASES, ids=name)
+@pytest.mark.parametrize("case", parameters(LABELLED))
 def test_labels_of_torch(case):
     X, y = torch.tensor(case.X), torch.tensor(case.y)
     model = case.fit(X, y=y)
@@ -92,7 +86,7 @@ def test_labels_of_torch(case):
     assert model.score(case.X, case.y) == 1.0
 
 
-@pytest.mark.parametrize("case", CASES, ids=name)
+@pytest.mark.parametrize("case", parameters(LABELLED))
 def test_the_classifier_is_the_best_one_for_codes_from_features(case):
     y = np.where(np.arange(len(case.y)) % 5 == 0, case.y, -1)
     model = case.fit(y=y)
@@ -103,7 +97,7 @@ def test_the_classifier_is_the_best_one_for_codes_from_features(case):
         np.testing.assert_allclose(model.classifier_, expected, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("case", EVERYDAY, ids=name)
+@pytest.mark.parametrize("case", parameters(MATRICES))
 def test_bad_labels_are_named(case):
     n = len(case.X)
     for y, words in (
@@ -126,22 +120,23 @@ def test_bad_labels_are_named(case):
         model.score(case.X, [-1] * n)
 
 
-@pytest.mark.parametrize("case", EVERYDAY, ids=name)
+@pytest.mark.parametrize("case", parameters(MATRICES))
 def test_no_weight_still_tells_classes(case):
     assert case.copy(supervision_weight=0.0).fit(case.X, case.y).score(case.X, case.y) > 0.7
 
 
+UNITLESS = [case for case in MATRICES if not {"penalties", "pooled"} & set(case.name.split())]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [2.0**-540, 2.0**540])
-@pytest.mark.parametrize(
-    "case", [case for case in EVERYDAY if "penalties" not in case.name and "pooled" not in case.name], ids=name
-)
+@pytest.mark.parametrize("case", parameters(UNITLESS))
 def test_labels_of_extreme_data(case, scale):
     model = case.fit(case.X * scale, y=case.y)
     assert model.score(case.X * scale, case.y) == 1.0
 
 
-@pytest.mark.parametrize("case", EVERYDAY, ids=name)
+@pytest.mark.parametrize("case", parameters(MATRICES))
 def test_prediction_with_missing_entries(case):
     X = case.X.copy()
     X[::7, ::5] = np.nan
@@ -202,7 +197,7 @@ def test_a_stream_may_start_without_labels():
             hntf.NeuralNMF((3, 2)).partial_fit(X, y, classes=classes)
 
 
-@pytest.mark.parametrize("case", CLASSIFIERS[:1], ids=ids)
+@pytest.mark.parametrize("case", parameters(CLASSIFIERS[:1]))
 def test_peculiar_unknown_labels(case):
     y = case.y.astype(object)
     for unknown in (-1, None, np.nan, "-1"):

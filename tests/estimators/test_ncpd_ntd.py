@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import tensorly
-from hntf.fitting.loop import advance
-from hntf.fitting.updates.alternating import UPDATES, AlternatingCP
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import NMF
@@ -12,6 +10,8 @@ from tensorly.decomposition import non_negative_parafac_hals, non_negative_tucke
 
 import hntf
 from hntf import NCPD, NTD
+from hntf.fitting.loop import advance
+from hntf.fitting.updates.alternating import UPDATES, AlternatingCP
 from tests.problems import few, seeds
 
 

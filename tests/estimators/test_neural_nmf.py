@@ -46,7 +46,8 @@ def test_reference_matrix_reaches_the_bound_from_every_seed(draw):
         assert np.all(NeuralNMF(RANKS, random_state=seed).fit(X).reconstruction_err_ <= 1.01 * bound(X))
 
 
-def test_fitted_attributes(X, model):
+def test_fitted_attributes(X):
+    model = NeuralNMF(RANKS, level_weights=None, random_state=0).fit(X)
     assert [A.shape for A in model.factors_] == [(87, 9), (9, 4), (4, 2)]
     assert [S.shape for S in model.codes_] == [(90, 9), (90, 4), (90, 2)]
     assert [H.shape for H in model.components_] == [(9, 87), (4, 87), (2, 87)]

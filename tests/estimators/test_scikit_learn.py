@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import hntf
 from hntf.datasets import make_hierarchical_blocks
-from tests.estimators.catalogue import CASES, CLASSIFIERS, ids
+from tests.estimators.catalogue import CASES, CLASSIFIERS, parameters
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -34,7 +34,7 @@ NOT_FOR_US = {
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("case", ON_MATRICES, ids=ids)
+@pytest.mark.parametrize("case", parameters(ON_MATRICES))
 def test_scikit_learn_conventions(case):
     short = {"n_init": 1} if "n_init" in case.estimator.get_params() else {}
     for estimator, check in estimator_checks_generator(case.copy(max_iter=20, **short)):
@@ -43,7 +43,7 @@ def test_scikit_learn_conventions(case):
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])
-@pytest.mark.parametrize("case", LEVELS, ids=ids)
+@pytest.mark.parametrize("case", parameters(LEVELS))
 def test_containers_have_the_names_of_their_level(case, container):
     model = case.fit().set_output(transform=container)
     for level in (0, -1, "all"):
@@ -54,7 +54,7 @@ def test_containers_have_the_names_of_their_level(case, container):
         assert list(case.fit().transform(case.X, level=0).columns) == list(model.get_feature_names_out(level=0))
 
 
-@pytest.mark.parametrize("case", [case for case in LEVELS if is_classifier(case.estimator)], ids=ids)
+@pytest.mark.parametrize("case", parameters([case for case in LEVELS if is_classifier(case.estimator)]))
 def test_prediction_at_any_level_in_any_container(case):
     levels = range(-len(np.atleast_1d(case.estimator.n_components)), 0)
     for level in levels if "supervision_level" in case.estimator.get_params() else [-1]:
@@ -65,7 +65,7 @@ def test_prediction_at_any_level_in_any_container(case):
         assert framed.score(case.X, case.y) == plain.score(case.X, case.y)
 
 
-@pytest.mark.parametrize("case", LEVELS, ids=ids)
+@pytest.mark.parametrize("case", parameters(LEVELS))
 def test_a_pipeline_gets_the_level_it_asks_for(case):
     ranks = [S.shape[1] for S in case.fit().codes_]
     for level, k in ((0, ranks[0]), (-1, ranks[-1]), ("all", sum(ranks))):
@@ -98,7 +98,7 @@ def test_missing_entries_of_nullable_columns():
         assert len(model.classes_) == 2
 
 
-@pytest.mark.parametrize("case", OF_MATRICES, ids=ids)
+@pytest.mark.parametrize("case", parameters(OF_MATRICES))
 def test_classifiers_are_seen_as_such(case):
     X, y = make_hierarchical_blocks(random_state=0).X[::2], make_hierarchical_blocks(random_state=0).supergroups[::2]
     # Sorted by class: folds must be stratified.
@@ -123,7 +123,7 @@ def test_voting_with_other_classifiers():
         )
 
 
-@pytest.mark.parametrize("case", OF_MATRICES, ids=ids)
+@pytest.mark.parametrize("case", parameters(OF_MATRICES))
 def test_numbers_that_are_no_classes_are_refused(case):
     with pytest.raises(ValueError, match="Unknown label type"):
         case.copy().fit(case.X, np.linspace(0.0, 1.0, len(case.X)))

@@ -5,7 +5,7 @@ import pytest
 
 import hntf
 from hntf import NCPD, NTD, HierarchicalNCPD, MultiHNTF, MultilayerNTF, NeuralNCPD, NeuralNTF
-from tests.estimators.catalogue import CASES, ids, tensor
+from tests.estimators.catalogue import CASES, parameters, tensor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -19,7 +19,7 @@ def X():
     return tensor()[0]
 
 
-@pytest.mark.parametrize("case", TENSORS, ids=ids)
+@pytest.mark.parametrize("case", parameters(TENSORS))
 def test_transform_is_the_best_code_for_the_features(case):
     model, X = case.fit(), case.X
     for level in range(1 if case.name in CODES_OF_CODES else model.n_levels_):
@@ -30,7 +30,7 @@ def test_transform_is_the_best_code_for_the_features(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [case for case in TENSORS if case.name != "NeuralNTF one mode"], ids=ids)
+@pytest.mark.parametrize("case", parameters([case for case in TENSORS if case.name != "NeuralNTF one mode"]))
 def test_missing_entries_are_predicted(case):
     """Better than by the mean of the observed ones; three numbers for the seven of a fibre would be too free for that."""
     observed = np.random.default_rng(1).random(case.X.shape) < 0.9
@@ -40,7 +40,7 @@ def test_missing_entries_are_predicted(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", TENSORS, ids=ids)
+@pytest.mark.parametrize("case", parameters(TENSORS))
 def test_weights_of_one_change_nothing(case):
     weighted = case.fit(weights=np.ones(case.X.shape))
     np.testing.assert_allclose(weighted.reconstruction_err_, case.fit().reconstruction_err_, rtol=2e-2)
@@ -110,7 +110,7 @@ def test_labels_of_any_kind_and_unknown_ones(X):
     [
         (MultiHNTF((3, 2), shared="by mode"), "shared must be True or False"),
         (NeuralNCPD((3, 2), train_base="no"), "train_base must be True or False"),
-        (NeuralNTF((3, 2), level_weights=1.0), "level_weights must be a sequence"),
+        (NeuralNTF((3, 2), level_weights=1.0), "level_weights must be 'balanced' or a sequence"),
         (NeuralNTF((4, 2.0)), "each rank in n_components must be an integer"),
     ],
 )

@@ -62,7 +62,7 @@ def test_partial_fit_learns_from_a_loader(blocks, supervision_loss):
     torch.manual_seed(0)
     dataset = torch.utils.data.TensorDataset(torch.tensor(blocks.X), torch.tensor(blocks.groups))
     loader = torch.utils.data.DataLoader(dataset, batch_size=30, shuffle=True)
-    model = hntf.NeuralNMF((9, 4), init="random", supervision_loss=supervision_loss, random_state=0)
+    model = hntf.NeuralNMF((9, 4), init="random", level_weights=None, supervision_loss=supervision_loss, random_state=0)
     for _ in range(80):
         for X, y in loader:
             model.partial_fit(X, y, classes=range(4))

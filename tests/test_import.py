@@ -31,6 +31,27 @@ def test_importing_takes_half_a_second_at_most_beyond_scikit_learn_and_tensorly(
     assert min(float(run(code)) for _ in range(3)) < 0.5
 
 
+FIRST = """
+import pkgutil, sys
+from importlib import import_module
+
+import hntf
+
+for module in [module.name for module in pkgutil.walk_packages(hntf.__path__, "hntf.")]:
+    for loaded in [name for name in sys.modules if name.split(".")[0] == "hntf"]:
+        del sys.modules[loaded]
+    try:
+        import_module(module)
+    except ImportError as error:
+        print(module, error)
+"""
+
+
+@pytest.mark.slow
+def test_every_module_can_be_the_first_that_is_imported():
+    assert run(FIRST) == ""
+
+
 @pytest.mark.parametrize("name", hntf.__all__)
 def test_public_names_exist(name):
     assert getattr(hntf, name) is not None

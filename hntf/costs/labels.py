@@ -188,27 +188,25 @@ class RunningLabels(Loss):
     Parameters
     ----------
     loss : LabelLoss
+    memory : tuple, optional
+        Codes and labels of known samples of an earlier training to go on from.
     """
 
-    def __init__(self, loss: LabelLoss) -> None:
+    def __init__(self, loss: LabelLoss, memory: tuple[Array, Labels] | None = None) -> None:
         self.loss = loss
         self.classifier: Array | None = None
-        self._memory: tuple[Array, Labels] | None = None
+        self._memory = memory
 
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
         """Return the known codes of the level and their labels, None where there are none."""
-        if labels is None or float(labels.known.sum()) == 0:
-            return None
-        rows = np.flatnonzero((to_numpy(labels.known) > 0).any(axis=1))
-        return self.loss.code(model, tape)[rows], labels.take(rows)
+        return None if labels is None else known_samples(self.loss.code(model, tape), labels)
 
     def settle(self, parts: Sequence[Any]) -> Array | None:
         """Add a batch to the memory, forget the oldest, and return the classifier; None before the first label."""
         known = [part for part in parts if part is not None]
         if known:
             size = max(MEMORY, sum(len(S) for S, _ in known))
-            S, labels = concatenated(known if self._memory is None else [self._memory, *known])
-            self._memory = S[-size:], Labels(labels.Y[-size:], labels.known[-size:], labels.classes)
+            self._memory = newest(concatenated(known if self._memory is None else [self._memory, *known]), size)
             self.classifier = self.loss.classifier(*self._memory)
         return self.classifier
 
@@ -219,3 +217,15 @@ class RunningLabels(Loss):
         if labels is None or settled is None:
             return 0.0, model.no_gradients(tape)
         return self.loss.evaluate(model, tape, labels, settled)
+
+
+def known_samples(S: Array, labels: Labels) -> tuple[Array, Labels] | None:
+    """Return the codes and the labels of the samples with a known label, None where there are none."""
+    rows = np.flatnonzero((to_numpy(labels.known) > 0).any(axis=1))
+    return (S[rows], labels.take(rows)) if len(rows) else None
+
+
+def newest(samples: tuple[Array, Labels], size: int = MEMORY) -> tuple[Array, Labels]:
+    """Return the last samples, as many as a running classifier remembers."""
+    S, labels = samples
+    return S[-size:], Labels(labels.Y[-size:], labels.known[-size:], labels.classes)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import column_or_1d
 
-from hntf.arrays import Array, as_float64, backend_of, from_numpy, is_torch, to_numpy
+from hntf.arrays import Array, as_float64, backend_of, from_numpy, in_backend_of, is_torch, to_numpy
 from hntf.validation import check_boolean, check_real_array
 
 UNKNOWN = -1
@@ -35,6 +35,11 @@ class Labels(NamedTuple):
     def take(self, rows: Array) -> Labels:
         """Return those of some samples, given by their indices."""
         return Labels(self.Y[rows], self.known[rows], self.classes)
+
+    def like(self, reference: Array) -> Labels:
+        """Return them in the backend and on the device of an array."""
+        Y, known = in_backend_of([self.Y, self.known], reference)
+        return Labels(Y, known, self.classes)
 
 
 def concatenated(parts: Sequence[tuple[Array, Labels]]) -> tuple[Array, Labels]:

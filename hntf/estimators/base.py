@@ -6,10 +6,9 @@ import math
 import numbers
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -18,47 +17,22 @@ from hntf.arrays import (
     as_float64,
     backend_of,
     cast_like,
-    host_view,
     identity_like,
     in_backend_of,
-    is_torch,
     to_numpy,
 )
 from hntf.costs.targets import Labels
-from hntf.data import Data, as_data
+from hntf.data import Data
+from hntf.estimators.inputs import MODERATE, Input, as_input
 from hntf.estimators.results import arrays_in, cast_nested, in_container
 from hntf.fitting.loop import Settings, Solution
 from hntf.fitting.report import Callback
 from hntf.models import Model
 from hntf.topics import TopicTree, named_features, topic_tree
-from hntf.validation import check_choice, check_number, check_real_array, check_same_home, warn_user
-
-MODERATE = (1e-50, 1e50)
-"""Largest entries of `X` whose fourth powers stay far from overflow and underflow; others are scaled for the fit."""
+from hntf.validation import check_choice, check_number, check_real_array, warn_user
 
 ROUNDING = 1e-7
 """Relative error that is no more than rounding, as the square of it is what is computed."""
-
-LARGEST_EXPONENT = 1000
-"""Of the power of two that scales: more would overflow for subnormal data."""
-
-
-class Input(NamedTuple):
-    """What a user gave, checked.
-
-    Attributes
-    ----------
-    data : Data
-        A tensor in CPU memory is worked on through a NumPy view: its small products are several times faster there.
-    prototype : array
-        An empty array in the backend and dtype of the results.
-    scale : float
-        The power of two by which extreme data were multiplied.
-    """
-
-    data: Data
-    prototype: Any
-    scale: float
 
 
 class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -343,27 +317,11 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             )
 
     def _validated(self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False) -> Input:
-        """Return the checked `X` as data to work on."""
-        if isinstance(X, Data):
-            return self._validated_data(as_data(X, mask=mask, weights=weights), reset=reset)
-        array = X
-        if scipy.sparse.issparse(X):
-            array = X.tocsr()
-        elif not is_torch(X):
-            array = check_real_array(X, "X", entries=False)
-        check_same_home({"X": np.empty(0) if scipy.sparse.issparse(X) else array, "weights": weights})
-        prototype = array[:0]
-        array, mask, weights = (_on_host(x) for x in (array, mask, weights))
-        if mask is not None and not isinstance(mask, str) and not scipy.sparse.issparse(array):
-            (mask,) = in_backend_of([mask if is_torch(mask) else np.asarray(mask)], array)
-        as_checked = as_data(array, mask=mask, weights=weights, nonnegative=not self._takes_signs)
-        self._check_shape(X, as_checked, reset=reset)
-        largest = max(map(abs, as_checked.minimum_and_maximum()))
-        if largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
-            return Input(as_checked, prototype, 1.0)
-        scale = float(np.ldexp(1.0, min(-int(np.frexp(largest)[1]), LARGEST_EXPONENT)))
-        wide = array.astype(np.float64) if scipy.sparse.issparse(array) else as_float64(array)
-        return Input(as_data(wide * scale, mask=mask, weights=weights), prototype, scale)
+        """Return the checked `X` as data to work on; in `fit` (`reset`) take note of its features, else compare with them."""
+        given = as_input(X, mask, weights, nonnegative=not self._takes_signs)
+        # What scikit-learn asks of a data object here is its shape.
+        self._check_shape(np.broadcast_to(0.0, given.data.shape) if isinstance(X, Data) else X, given.data, reset=reset)
+        return given.in_moderate_units()
 
     def _check_moderate(self, given: Input, why: str) -> None:
         """Raise `ValueError` where the data are so extreme that they were scaled."""
@@ -371,15 +329,6 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             raise ValueError(
                 f"X must have its largest entry between {MODERATE[0]:g} and {MODERATE[1]:g} {why}; scale it"
             )
-
-    def _validated_data(self, data: Data, *, reset: bool) -> Input:
-        """Return a data object as the input that it is, once it is known to be nonnegative and of the right shape."""
-        smallest, _ = data.minimum_and_maximum()
-        if smallest < 0 and not self._takes_signs:
-            raise ValueError(f"Negative values in data: X contains entries down to {smallest:g}")
-        # What scikit-learn asks of X here is its shape.
-        self._check_shape(np.broadcast_to(0.0, data.shape), data, reset=reset)
-        return Input(data, data.prototype, 1.0)
 
     def _check_shape(self, X: Any, data: Data, *, reset: bool) -> None:
         """Take note of the features in `fit` (`reset`), and compare with those that were fitted elsewhere."""
@@ -416,16 +365,6 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         tags.input_tags.positive_only = not self._takes_signs
         tags.input_tags.sparse = True
         return tags
-
-
-def _on_host(x: Any) -> Any:
-    """Return a NumPy view of a tensor in CPU memory, and anything else as it is."""
-    if not is_torch(x):
-        return x
-    if str(x.dtype) == "torch.bfloat16":  # NumPy has no such type
-        x = x.float()
-    host = host_view(x)
-    return x if host is None else host
 
 
 def level_index(level: Any, levels: int, *, name: str = "level") -> int:

@@ -12,7 +12,7 @@ from hntf.costs.label_terms import first_classifier, label_term
 from hntf.costs.squared import Frobenius
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
-from hntf.estimators.base import Input
+from hntf.estimators.inputs import Input
 from hntf.estimators.starts import check_init
 from hntf.estimators.supervised import Classifier
 from hntf.fitting.initializers.single_level import best_single_level

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hntf.costs.targets import Labels
-from hntf.estimators.base import Estimator, Input
+from hntf.estimators.base import Estimator
+from hntf.estimators.inputs import Input
 from hntf.estimators.starts import check_init, level_shapes
 from hntf.fitting.loop import run
 from hntf.fitting.report import Callback

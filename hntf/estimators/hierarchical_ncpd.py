@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from hntf.costs.targets import Labels
-from hntf.estimators.base import Estimator, Input
+from hntf.estimators.base import Estimator
+from hntf.estimators.inputs import Input
 from hntf.estimators.results import cp_tensor
 from hntf.estimators.starts import check_init, split_base
 from hntf.fitting.initializers.components import factorized_components, ordered_base

@@ -11,7 +11,7 @@ from hntf.costs.label_terms import label_term
 from hntf.costs.squared import Frobenius
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
-from hntf.estimators.base import Input
+from hntf.estimators.inputs import Input
 from hntf.estimators.starts import check_init, label_start, level_shapes, start_of_level
 from hntf.estimators.supervised import Classifier, check_label_terms
 from hntf.fitting.initializers.single_matrix import MATRIX_STARTS

@@ -8,8 +8,8 @@ from typing import Any
 
 from hntf.arrays import Array
 from hntf.costs.targets import Labels
-from hntf.estimators.base import Input
 from hntf.estimators.hierarchical_ncpd import fit_base
+from hntf.estimators.inputs import Input
 from hntf.estimators.results import cp_tensor
 from hntf.estimators.starts import check_init, split_base
 from hntf.estimators.supervised import Classifier

@@ -10,8 +10,9 @@ from hntf.arrays import Array, identity_like
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
 from hntf.estimators.architecture import check_mode
-from hntf.estimators.base import Estimator, Input
+from hntf.estimators.base import Estimator
 from hntf.estimators.hierarchical_ncpd import fit_base
+from hntf.estimators.inputs import Input
 from hntf.estimators.results import cp_tensor
 from hntf.fitting.initializers.components import by_size
 from hntf.fitting.loop import joined

@@ -9,7 +9,7 @@ import numpy as np
 
 from hntf.arrays import from_numpy, to_numpy
 from hntf.costs.targets import Labels
-from hntf.estimators.base import Input
+from hntf.estimators.inputs import Input
 from hntf.estimators.starts import check_init, level_shapes
 from hntf.estimators.supervised import Classifier
 from hntf.estimators.training import DATA_LOSSES, LevelWeights, train

@@ -6,7 +6,8 @@ from typing import Any
 
 from hntf.arrays import Array
 from hntf.costs.targets import Labels
-from hntf.estimators.base import Estimator, Input
+from hntf.estimators.base import Estimator
+from hntf.estimators.inputs import Input
 from hntf.estimators.results import cp_tensor
 from hntf.estimators.starts import check_init
 from hntf.fitting.initializers.components import ordered_base

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from hntf.arrays import in_backend_of
 from hntf.costs import Loss, Penalised, RunningLabels, Supervised
+from hntf.costs.labels import newest
 from hntf.costs.penalties import Penalties, warn_of_one_sided
 from hntf.costs.targets import Labels
 from hntf.data import Data
-from hntf.estimators.base import Input
+from hntf.estimators.inputs import Input
 from hntf.estimators.supervised import Classifier, checked_classes, checked_labels
 from hntf.estimators.training import train
 from hntf.fitting.batches import START_SAMPLES, BatchTrainer, Epochs
@@ -90,6 +92,8 @@ class NeuralEstimator(Classifier):
     batch_size: int | None
     random_state: Any
     _stream: Any = None
+    _known: Any = None
+    """The codes and labels of the last known samples of a fit, from which the classifier of a stream goes on."""
 
     @abstractmethod
     def _plan(self, given: Input, first: Data, random_state: np.random.RandomState) -> Plan:
@@ -132,7 +136,8 @@ class NeuralEstimator(Classifier):
             solution = run(descent, settings, data, plan.rank)
         self._keep_hierarchy(self._normalised(solution.found, loss), given, solution)
         self._keep_ratios(plan.errors)
-        self._keep_classifier(labels, given)
+        known = self._keep_classifier(labels, given)
+        self._known = None if known is None else newest(known)
         self._stream = None
 
     def _keep_hierarchy(self, hierarchy: Hierarchy, given: Input, solution: Solution) -> None:
@@ -252,7 +257,10 @@ class NeuralEstimator(Classifier):
             classes = checked_classes(classes)
             y = np.full(given.data.shape[0], -1) if y is None else y
         labels = checked_labels(y, label_mask, given.data, classes=classes, some=classes is None)
-        loss = self._with_labels(plan.loss, labels, given.data, plan.n_levels, running=True)
+        memory = self._known
+        if memory is not None:
+            memory = (in_backend_of([memory[0]], given.data.prototype)[0], memory[1].like(given.data.prototype))
+        loss = self._with_labels(plan.loss, labels, given.data, plan.n_levels, running=True, memory=memory)
         fitted = getattr(self, "model_", None)
         model: Any = plan.start(given.data) if fitted is None else fitted.to(given.data.prototype)
         trainer = BatchTrainer(model, self._solver_of_batches(), self.learning_rate, simplex=self.simplex)

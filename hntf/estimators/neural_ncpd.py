@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hntf.costs.targets import Labels
-from hntf.estimators.base import Input
+from hntf.estimators.inputs import Input
 from hntf.estimators.results import cp_tensor
 from hntf.estimators.starts import check_init
 from hntf.estimators.supervised import Classifier

@@ -9,7 +9,7 @@ import numpy as np
 
 from hntf.arrays import Array
 from hntf.data import Data
-from hntf.estimators.base import Input
+from hntf.estimators.inputs import Input
 from hntf.estimators.neural import NeuralEstimator, Plan
 from hntf.estimators.starts import check_init, level_shapes
 from hntf.estimators.training import LevelWeights

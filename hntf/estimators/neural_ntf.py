@@ -10,7 +10,7 @@ import numpy as np
 from hntf.arrays import Array
 from hntf.data import Data
 from hntf.estimators.architecture import check_architecture
-from hntf.estimators.base import Input
+from hntf.estimators.inputs import Input
 from hntf.estimators.neural import NeuralEstimator, Plan
 from hntf.estimators.results import cp_tensor, tucker_tensor
 from hntf.estimators.starts import check_init

@@ -8,7 +8,8 @@ from hntf.arrays import Array
 from hntf.costs.kullback_leibler import DIVERGENCES
 from hntf.costs.penalties import Penalties, warn_of_one_sided
 from hntf.costs.targets import Labels
-from hntf.estimators.base import Estimator, Input
+from hntf.estimators.base import Estimator
+from hntf.estimators.inputs import Input
 from hntf.estimators.starts import matrix_starts
 from hntf.fitting.loop import run
 from hntf.fitting.report import Callback

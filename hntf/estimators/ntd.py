@@ -12,7 +12,8 @@ from hntf.algebra import unfold
 from hntf.arrays import Array, cast_like, to_numpy
 from hntf.costs.targets import Labels
 from hntf.estimators.architecture import check_ranks_of_modes
-from hntf.estimators.base import Estimator, Input
+from hntf.estimators.base import Estimator
+from hntf.estimators.inputs import Input
 from hntf.estimators.results import tucker_tensor
 from hntf.estimators.starts import check_init
 from hntf.fitting.loop import run

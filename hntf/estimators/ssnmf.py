@@ -7,7 +7,7 @@ from typing import Any
 from hntf.costs.kullback_leibler import DIVERGENCES
 from hntf.costs.label_terms import label_term
 from hntf.costs.targets import Labels
-from hntf.estimators.base import Input
+from hntf.estimators.inputs import Input
 from hntf.estimators.nmf import check_divergence, checked_penalties, nmf_model
 from hntf.estimators.starts import label_start, matrix_starts
 from hntf.estimators.supervised import Classifier, check_label_terms

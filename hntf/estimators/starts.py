@@ -14,7 +14,7 @@ from hntf.costs.label_terms import first_classifier
 from hntf.costs.penalties import NO_PENALTIES, Penalties
 from hntf.costs.targets import Labels
 from hntf.data import Data
-from hntf.estimators.base import Input
+from hntf.estimators.inputs import Input
 from hntf.estimators.results import arrays_in
 from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, MatrixStart, matrix_start, positive
 from hntf.models.product import best_code

@@ -15,10 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
 from hntf.costs import CrossEntropy, LabelL2, LabelLoss, Loss, RunningLabels, Supervised
 from hntf.costs.label_terms import LABEL_DIVERGENCES
+from hntf.costs.labels import known_samples
 from hntf.costs.softmax import softmax
 from hntf.costs.targets import Labels, as_labels, is_unknown
 from hntf.data import Data
-from hntf.estimators.base import Estimator, Input, level_index
+from hntf.estimators.base import Estimator, level_index
+from hntf.estimators.inputs import Input
 from hntf.validation import check_choice, check_number
 
 LABEL_LOSSES: dict[str, type[LabelLoss]] = {"squared": LabelL2, "cross_entropy": CrossEntropy}
@@ -98,9 +100,9 @@ class Classifier(Estimator):
         return level_index(self.supervision_level, n_levels, name="supervision_level")
 
     def _with_labels(
-        self, loss: Loss, labels: Labels | None, data: Data, n_levels: int, *, running: bool = False
+        self, loss: Loss, labels: Labels | None, data: Data, n_levels: int, *, running: bool = False, memory: Any = None
     ) -> Loss:
-        """Return the loss with supervision, on batches `running`; without labels, the loss itself."""
+        """Return the loss with supervision, on batches `running` and with a `memory`; without labels, the loss itself."""
         check_choice(self.supervision_loss, "supervision_loss", tuple(LABEL_LOSSES))
         level = self._supervised_level(n_levels)
         if labels is None:
@@ -110,17 +112,21 @@ class Classifier(Estimator):
         size = kind.size(labels) or kind.size(one_hot(labels)) or 1.0
         weight = self.supervision_weight * (data.norm_squared() or 1.0) / size
         label_loss = kind(weight, level)
-        return Supervised(loss, RunningLabels(label_loss) if running else label_loss)
+        return Supervised(loss, RunningLabels(label_loss, memory) if running else label_loss)
 
-    def _keep_classifier(self, labels: Labels | None, given: Input) -> None:
-        """Fit the classifier to the codes of the known samples, found from their features alone, or forget an earlier one."""
+    def _keep_classifier(self, labels: Labels | None, given: Input) -> Any:
+        """Fit the classifier to the codes of the known samples, found from their features alone, or forget an earlier one.
+
+        Return these codes with their labels, None where there are none.
+        """
         if labels is None:
             self._set_classifier(None, None, given.prototype)
-            return
+            return None
         level = level_index(self.supervision_level, self.n_levels_)
         S = self._model_for(given).encode(given.data, level) / given.scale
         kind = LABEL_LOSSES.get(self.supervision_loss, LabelL2)
         self._set_classifier(kind.classifier(S, labels), labels.classes, given.prototype)
+        return known_samples(S, labels)
 
     def _set_classifier(self, B: Array | None, classes: Any, prototype: Any) -> None:
         """Set the classifier and the classes, or forget those of an earlier fit."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from hntf.costs import Reconstruction
 from hntf.costs.targets import Labels
-from hntf.estimators.base import Input
+from hntf.estimators.inputs import Input
 from hntf.estimators.starts import check_init
 from hntf.estimators.supervised import Classifier
 from hntf.estimators.training import train

@@ -74,10 +74,10 @@ class NNLSLayer:
         layer.map = self.map.with_factors(factors)
         return layer
 
-    def with_l1(self, l1: float) -> NNLSLayer:
-        """Return the same layer with another penalty `λ₁`."""
+    def with_penalties(self, l1: float, l2: float) -> NNLSLayer:
+        """Return the same layer with other penalties."""
         layer = copy(self)
-        layer.l1 = l1
+        layer.l1, layer.l2 = l1, l2
         return layer
 
     def forward(self, X: Any, *, support: Array | None = None) -> tuple[Array, LayerTape]:

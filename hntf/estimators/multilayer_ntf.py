@@ -14,6 +14,7 @@ from hntf.estimators.base import Estimator
 from hntf.estimators.hierarchical_ncpd import fit_base
 from hntf.estimators.inputs import Input
 from hntf.estimators.results import cp_tensor
+from hntf.estimators.starts import split_base
 from hntf.fitting.initializers.components import by_size
 from hntf.fitting.loop import joined
 from hntf.fitting.report import Callback
@@ -38,6 +39,8 @@ class MultilayerNTF(Estimator):
         The rank of every level, for example `(7, 4, 2)`; it must not grow.
     lead_mode : int
         The mode whose factors multiply up; negative ones count from the last.
+    init : {"screened"}, list of arrays or CPTensor
+        Where the fit of the base starts, as in `NCPD`. Or all factors in the shape of `factors_`, or a fitted model.
     max_iter, tol, n_init : int, float, int
         Of the NCPD of every level, as in `NCPD`.
     random_state : int, RandomState or None
@@ -88,6 +91,7 @@ class MultilayerNTF(Estimator):
         n_components: int | Sequence[int] = (8, 4, 2),
         *,
         lead_mode: int = 0,
+        init: Any = "screened",
         max_iter: int = 500,
         tol: float = 1e-5,
         n_init: int = 8,
@@ -98,6 +102,7 @@ class MultilayerNTF(Estimator):
     ) -> None:
         self.n_components = n_components
         self.lead_mode = lead_mode
+        self.init = init
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
@@ -119,8 +124,8 @@ class MultilayerNTF(Estimator):
         data: Data = given.data
         found: list[list[Array]] = []
         solutions = []
-        for rank in ranks:
-            solutions.append(fit_base("screened", rank, settings, given._replace(data=data), random_state))
+        for rank, init in zip(ranks, self._inits(len(ranks)), strict=True):
+            solutions.append(fit_base(init, rank, settings, given._replace(data=data), random_state))
             factors = _with_unit_lead(by_size(solutions[-1].found.factors), lead)
             found.append(factors)
             components = list(factors)
@@ -128,6 +133,14 @@ class MultilayerNTF(Estimator):
             data = DenseData(cp_dense(components[0], components))
         self.lead_mode_ = lead
         self._keep(lead_levels(found, lead), given, joined(solutions))
+
+    def _inits(self, n_levels: int) -> list[Any]:
+        """Return where the fit of every level starts."""
+        base, above = split_base(self.init)
+        inits = [base, *(above or ["screened"] * (n_levels - 1))]
+        if len(inits) != n_levels:
+            raise ValueError(f"init must hold the factors of {n_levels} levels, got {len(inits)}")
+        return inits
 
 
 def lead_levels(found: Sequence[Sequence[Array]], lead: int) -> SeparateLevels:

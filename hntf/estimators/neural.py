@@ -82,6 +82,7 @@ class Stream(NamedTuple):
 class NeuralEstimator(Classifier):
     """Base of the estimators that train a `Hierarchy`, with nonnegative factors, labels, penalties and batches."""
 
+    n_components: Any
     simplex: bool
     code_l1: float
     code_l2: float
@@ -96,8 +97,13 @@ class NeuralEstimator(Classifier):
     """The codes and labels of the last known samples of a fit, from which the classifier of a stream goes on."""
 
     @abstractmethod
-    def _plan(self, given: Input, first: Data, random_state: np.random.RandomState) -> Plan:
-        """Return the hierarchy that the parameters describe for the data, checked; `first` are those of the first start."""
+    def _plan(
+        self, given: Input, first: Data, random_state: np.random.RandomState, errors: list[float] | None = None
+    ) -> Plan:
+        """Return the hierarchy that the parameters describe for the data, checked.
+
+        `first` are the data of the first start, and `errors` those of the best single levels, where an earlier fit knows them.
+        """
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         random_state = as_random_state(self.random_state)
@@ -247,10 +253,18 @@ class NeuralEstimator(Classifier):
 
     def _first_batch(self, given: Input, y: Any, classes: Any, label_mask: Any) -> tuple[Stream, Labels | None]:
         """Return what a training on batches keeps, from the fit or the first batch, and the labels of that batch."""
-        plan = self._plan(given, given.data, as_random_state(self.random_state))
+        fitted = getattr(self, "model_", None)
+        ratios = getattr(self, "level_ratios_", None)
+        errors = None if ratios is None else (self.reconstruction_err_ / ratios).tolist()
+        plan = self._plan(given, given.data, as_random_state(self.random_state), errors)
         self._neural_settings()
         self._check_levels(plan.n_levels)
         plan.check_batches()
+        if fitted is not None and fitted.n_levels != plan.n_levels:
+            raise ValueError(
+                f"n_components must name {fitted.n_levels} levels as in the fit that partial_fit goes on from, "
+                f"got {self.n_components!r}; call fit to start anew"
+            )
         if classes is None and y is not None:
             classes = getattr(self, "classes_", None)
         if classes is not None:
@@ -261,7 +275,6 @@ class NeuralEstimator(Classifier):
         if memory is not None:
             memory = (in_backend_of([memory[0]], given.data.prototype)[0], memory[1].like(given.data.prototype))
         loss = self._with_labels(plan.loss, labels, given.data, plan.n_levels, running=True, memory=memory)
-        fitted = getattr(self, "model_", None)
         model: Any = plan.start(given.data) if fitted is None else fitted.to(given.data.prototype)
         trainer = BatchTrainer(model, self._solver_of_batches(), self.learning_rate, simplex=self.simplex)
         supervision: Any = loss.label_loss if isinstance(loss, Supervised) else None

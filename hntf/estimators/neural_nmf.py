@@ -196,15 +196,19 @@ class NeuralNMF(NeuralEstimator):
         self.output_level = output_level
         self.callback = callback
 
-    def _plan(self, given: Input, first: Data, random_state: np.random.RandomState) -> Plan:
+    def _plan(
+        self, given: Input, first: Data, random_state: np.random.RandomState, errors: list[float] | None = None
+    ) -> Plan:
         ranks = check_ranks(self.n_components)
         weights = LevelWeights(self.loss, self.level_weights, len(ranks))
         init: Any = self.init
         factors = check_init(init, tuple(INITIALIZERS), level_shapes(given.data.shape[1], ranks), given)
+        ready = []
         by_levels = factors is None and init == "levels"
-        singles = best_levels(first, ranks, random_state) if by_levels or weights.balanced else None
-        errors = None if singles is None else [single.error for single in singles]
-        ready = [through_levels(singles)] if by_levels and singles is not None else []
+        if errors is None and (by_levels or weights.balanced):
+            singles = best_levels(first, ranks, random_state)
+            errors = [single.error for single in singles]
+            ready = [through_levels(singles)] if by_levels else []
 
         def start(data: Data) -> Hierarchy:
             if factors is not None:

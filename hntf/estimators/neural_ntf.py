@@ -158,7 +158,9 @@ class NeuralNTF(NeuralEstimator):
     cp_tensor = cp_tensor
     tucker_tensor = tucker_tensor
 
-    def _plan(self, given: Input, first: Data, random_state: np.random.RandomState) -> Plan:
+    def _plan(
+        self, given: Input, first: Data, random_state: np.random.RandomState, errors: list[float] | None = None
+    ) -> Plan:
         network = check_architecture(self.n_components, self.modes, given.data.shape)
         weights = LevelWeights(self.loss, self.level_weights, network.n_levels)
         init: Any = self.init
@@ -168,8 +170,10 @@ class NeuralNTF(NeuralEstimator):
         def draw(data: Data) -> NetworkStart:
             return NetworkStart(factors) if factors else NETWORK_INITIALIZERS[init](data, network, random_state)
 
-        ready = [draw(first)]
-        errors = ready[0].errors
+        ready = []
+        if errors is None:
+            ready = [draw(first)]
+            errors = ready[0].errors
         if errors is None and weights.balanced:
             errors = network_levels(first, network, random_state).errors
 

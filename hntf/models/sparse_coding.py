@@ -11,10 +11,9 @@ import numpy as np
 
 from hntf.arrays import Array, backend_of, from_numpy, to_numpy
 from hntf.data import Data
-from hntf.layers import LayerTape, NNLSLayer
-from hntf.maps import Dense
+from hntf.layers import LayerTape
 from hntf.models.base import Trainable
-from hntf.models.stack import Gradients, Hierarchy
+from hntf.models.stack import Gradients, dense_hierarchy
 from hntf.validation import check_real_array, check_same_home
 
 
@@ -57,10 +56,11 @@ class SparseCoding(Trainable):
                 raise ValueError(f"pairs must fit on each other, got shapes {below.shape} and {above.shape}")
         for P, N in self.pairs:
             check_same_home({"P": P, "N": N})
-        self._make_layers()
+        self.hierarchy = dense_hierarchy([P for P, _ in self.pairs])
+        self._set_layers()
 
-    def _make_layers(self) -> None:
-        """Set the dictionaries, with unit columns, and the stack of layers that they make."""
+    def _set_layers(self) -> None:
+        """Set the dictionaries, with unit columns, and bring the stack of layers up to them and the penalties."""
         self.dictionaries, self._norms = [], []
         for P, N in self.pairs:
             U = P - N
@@ -69,8 +69,9 @@ class SparseCoding(Trainable):
             self.dictionaries.append(U / norms)
             self._norms.append(norms)
         sizes = to_numpy(self.penalties).tolist()
-        self.hierarchy = Hierarchy(
-            [NNLSLayer(Dense(D), l1=l1, l2=l2) for D, (l1, l2) in zip(self.dictionaries, sizes, strict=True)]
+        layers = self.hierarchy.with_factors(self.dictionaries).layers
+        self.hierarchy = self.hierarchy.with_layers(
+            [layer.with_penalties(l1, l2) for layer, (l1, l2) in zip(layers, sizes, strict=True)]
         )
 
     @property
@@ -86,7 +87,7 @@ class SparseCoding(Trainable):
     def _with(self, pairs: Sequence[Any], penalties: Array) -> SparseCoding:
         model = copy(self)
         model.pairs, model.penalties = list(pairs), penalties
-        model._make_layers()
+        model._set_layers()
         return model
 
     def mapped(self, function: Callable[[Array], Array]) -> SparseCoding:

@@ -275,7 +275,7 @@ class Hierarchy(Trainable):
         return self.with_factors(list(map(function, self.factors)))
 
     def in_units(self, c: float) -> Hierarchy:
-        return self.with_layers([layer.with_l1(c * layer.l1) if layer.l1 else layer for layer in self.layers])
+        return self.with_layers([layer.with_penalties(c * layer.l1, layer.l2) for layer in self.layers])
 
     def encode(self, X: Data, level: int) -> Array:
         return self.up_to(level).solve(X)[level].S

@@ -1,7 +1,7 @@
 """Hierarchical nonnegative matrix and tensor factorization, trained end to end through exact NNLS layers.
 
-Names are imported when they are first used, so that `import hntf` loads neither torch nor Numba nor matplotlib. What type
-checkers see of them stands in `__init__.pyi`.
+Names are imported when they are first used, so that `import hntf` loads neither torch nor Numba nor matplotlib. Their
+declarations for type checkers are in `__init__.pyi`.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Tensor algebra that every floor uses: Khatri–Rao products, unfoldings, products of the factors of a stack and their pullback."""
+"""Tensor algebra for all layers: Khatri–Rao products, unfoldings, products of a stack's factors and their pullback."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 from hntf.arrays import Array, backend_of
 
 Factors = Sequence[Array | None]
-"""One factor a mode, `(dimension, rank)`; the entry of the mode that is computed is ignored and may be None."""
+"""One factor per mode, `(dimension, rank)`; the entry of the mode that is computed is ignored and may be None."""
 
 
 def khatri_rao(factors: Factors) -> Array:
-    """Return the Khatri–Rao product, `(d_1 ⋯ d_p, rank)`, the last factor's index fastest."""
+    """Return the Khatri–Rao product, `(d_1 ⋯ d_p, rank)`, with the index of the last factor fastest."""
     return reduce(lambda product, U: (product[:, None, :] * U).reshape(-1, U.shape[1]), factors)  # type: ignore[index, union-attr]
 
 
 def kronecker(matrices: Sequence[Array]) -> Array:
-    """Return the Kronecker product of matrices, the last one's indices fastest."""
+    """Return the Kronecker product of matrices, with the indices of the last one fastest."""
 
     def product(A: Array, B: Array) -> Array:
         return (A[:, None, :, None] * B[None, :, None, :]).reshape(len(A) * len(B), -1)
@@ -31,25 +31,25 @@ def cp_dense(code: Array, factors: Factors) -> Array:
     """Return the dense tensor `[[S, U_2, …, U_N]]`."""
     *middle, last = factors[1:]
     shape = tuple(len(U) for U in (code, *factors[1:]))
-    # Of the two ways to split the modes, the one with the smaller Khatri–Rao product.
+    # Choose the split of the modes with the smaller Khatri–Rao product.
     if len(code) < len(last):  # type: ignore[arg-type]
         return (khatri_rao([code, *middle]) @ last.T).reshape(shape)  # type: ignore[union-attr]
     return (code @ khatri_rao(factors[1:]).T).reshape(shape)
 
 
 def unfold(X: Array, mode: int) -> Array:
-    """Return the unfolding (matricisation) of a tensor along a mode, `(d_mode, the other modes)`."""
+    """Return the unfolding of a tensor along a mode, `(d_mode, product of the other dimensions)`."""
     return backend_of(X).moveaxis(X, mode, 0).reshape(X.shape[mode], -1)
 
 
 def fold(matrix: Array, mode: int, shape: Sequence[int]) -> Array:
-    """Return the tensor of a shape whose unfolding along a mode is given."""
+    """Return the tensor of the given shape from its unfolding along a mode."""
     others = [d for i, d in enumerate(shape) if i != mode]
     return backend_of(matrix).moveaxis(matrix.reshape(shape[mode], *others), 0, mode)
 
 
 def split_columns(U: Array, ranks: Sequence[int]) -> list[Array]:
-    """Return the columns of each of several models that stand side by side."""
+    """Return the columns of each of several models, which are concatenated in `U`."""
     return [U[:, end - rank : end] for rank, end in zip(ranks, accumulate(ranks), strict=True)]
 
 
@@ -62,14 +62,14 @@ def chain(factors: Sequence[Array]) -> list[Array]:
 
 
 def decoded_code(S: Array, factors: Sequence[Array]) -> Array:
-    """Return `S A_Lᵀ ⋯ A_1ᵀ`, the code below all factors that a code above them stands for; with no factors, `S`."""
+    """Return `S A_Lᵀ ⋯ A_1ᵀ`, the reconstruction of the code below all factors from the code above them; `S` without factors."""
     for A in reversed(factors):
         S = S @ A.T
     return S
 
 
 def chain_pullback(factors: Sequence[Array], gradients: Sequence[Array | None]) -> list[Array]:
-    """Return the gradients with respect to the factors for those with respect to the products, None being zero."""
+    """Return the gradients with respect to the factors from those with respect to the products of `chain`; None is zero."""
     products = chain(factors)
     d_factors: list[Array] = []
     d_product: Array | None = None
@@ -84,7 +84,7 @@ def chain_pullback(factors: Sequence[Array], gradients: Sequence[Array | None]) 
 
 
 def add(total: Any, term: Any) -> Any:
-    """Return the sum of two gradients, None being zero."""
+    """Return the sum of two gradients; None is zero."""
     if total is None or term is None:
         return total if term is None else term
     return total + term

@@ -1,8 +1,8 @@
-"""Which backend an array belongs to, and how it enters and leaves the core.
+"""Backends of arrays, and the casts with which they enter and leave the core.
 
-The array decides: NumPy in, NumPy out; torch in, torch out, on its device and in its dtype. The core computes in
-float64 whatever the data, because a Gram matrix squares the condition number. It is written against the functions of
-a TensorLy backend, which `backend_of` hands out without touching TensorLy's global one.
+The array decides: NumPy arrays give NumPy arrays; torch tensors give tensors on their device and in their dtype. The core
+computes in float64 whatever the data, because a Gram matrix squares the condition number. It uses the functions of a TensorLy
+backend that `backend_of` returns, without touching TensorLy's global backend.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def backend_of(x: Array) -> Any:
 
 
 def as_float64(x: Array) -> Array:
-    """Return `x` in float64 and out of autograd, in its backend and on its device; no copy where it already is."""
+    """Return `x` in float64 and detached, in its backend and on its device; without a copy if it is float64 already."""
     if is_torch(x):
         return x.detach().double()
     return np.asarray(x, dtype=np.float64)
 
 
 def cast_like(x: Array, reference: Array) -> Array:
-    """Return the core's float64 `x` in the backend and floating dtype of `reference`; integers give float64.
+    """Return the float64 array `x` in the backend and floating dtype of `reference`; for integers it stays float64.
 
-    What does not fit into half precision comes in single precision, never as infinity.
+    Values that overflow in half precision are returned in single precision.
     """
     if is_torch(reference):
         x = x if is_torch(x) else from_numpy(x, reference)
@@ -55,7 +55,7 @@ def cast_like(x: Array, reference: Array) -> Array:
 
 
 HALF, LARGEST_HALF = 2, 65504.0
-"""Bytes of a number of half precision, and the largest one."""
+"""The size in bytes of a half-precision number, and the largest one."""
 
 
 def _overflows_half(x: Array) -> bool:
@@ -63,26 +63,26 @@ def _overflows_half(x: Array) -> bool:
 
 
 def host_view(x: Array) -> np.ndarray | None:
-    """Return a NumPy view of an array in CPU memory without copying; None for an array elsewhere."""
+    """Return a NumPy view of an array in CPU memory, without a copy; None for an array on another device."""
     if not is_torch(x):
         return x
     return x.detach().numpy() if x.device.type == "cpu" else None
 
 
 def to_numpy(x: Array) -> np.ndarray:
-    """Return `x` as a NumPy array in CPU memory, copied only from another device."""
+    """Return `x` as a NumPy array, copied only if it is on another device than the CPU."""
     return x.detach().cpu().numpy() if is_torch(x) else np.asarray(x)
 
 
 def from_numpy(x: np.ndarray, reference: Array) -> Array:
-    """Return the NumPy array `x` in the backend and on the device of `reference`; zero-copy on the CPU."""
+    """Return the NumPy array `x` in the backend and on the device of `reference`, without a copy on the CPU."""
     if not is_torch(reference):
         return x
     return sys.modules["torch"].from_numpy(x).to(reference.device)
 
 
 def in_backend_of(arrays: Sequence[Array], reference: Array) -> list[Array]:
-    """Return arrays in the backend and on the device of `reference`, as they are where they belong there."""
+    """Return arrays in the backend and on the device of `reference`; those that are there already are not copied."""
     return [x if _same_home(x, reference) else from_numpy(to_numpy(x), reference) for x in arrays]
 
 
@@ -98,7 +98,7 @@ def as_bool(x: Array) -> Array:
 
 
 def arange_like(n: int, reference: Array) -> Array:
-    """Return the integers below `n`, in the backend and on the device of `reference`."""
+    """Return the integers from 0 to `n − 1`, in the backend and on the device of `reference`."""
     if is_torch(reference):
         return sys.modules["torch"].arange(n, device=reference.device)
     return np.arange(n)

@@ -1,7 +1,7 @@
-"""Analytic gradients against central differences, with the distance to the nearest kink.
+"""Comparison of analytic gradients with central differences, with the distance to the nearest kink.
 
-A nonnegative least-squares solution has no derivative where its support changes. The check records the supports of all
-problems solved on both sides of every difference, so that a mismatch at a kink is told apart from a bug.
+A nonnegative least-squares solution has no derivative where its support changes. The check records the supports of all problems
+that are solved at both points of a difference, so that a mismatch at a kink can be distinguished from an error in the gradient.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Checkable = Callable[..., Any] | NNLSLayer | Hierarchy | LinearMap | Loss
 
 @dataclass(frozen=True)
 class Worst:
-    """The entry with the largest relative error, and what was found there."""
+    """The entry with the largest relative error, with its analytic and numeric derivative."""
 
     input: int
     index: tuple[int, ...]
@@ -39,20 +39,21 @@ class Worst:
 
 @dataclass(frozen=True)
 class GradcheckReport:
-    """The outcome of `gradcheck`.
+    """The result of `gradcheck`.
 
     Attributes
     ----------
     ok : bool
-        Whether every entry agrees within `rtol`.
+        Whether the error of every entry is at most `rtol`.
     max_rel_error : float
-        Largest `|analytic − numeric|`, relative to the largest entry of that input's gradient.
+        Largest `|analytic − numeric|`, relative to the largest entry of the gradient with respect to the same input.
     margin : float
-        Strict-complementarity margin of all nonnegative least-squares problems solved: the distance to the nearest kink, in
-        the units of the data; infinite where none was solved.
+        The strict-complementarity margin of all nonnegative least-squares problems solved, that is the distance to the nearest
+        kink, in the units of the data; infinite if none was solved.
     worst : Worst
-        The input, index and both values of the largest error, and whether a support changes between the two points of
-        its difference. Where it does, the difference says nothing: the mismatch is a kink and no bug.
+        The input, index and both values of the largest error, and whether a support changes between the two points of its
+        difference. If it does, the difference crosses a kink and does not approximate a derivative, so the mismatch is not an
+        error in the gradient.
     """
 
     ok: bool
@@ -80,22 +81,22 @@ def gradcheck(function: Checkable, inputs: Any, *, eps: float = 1e-6, rtol: floa
     Parameters
     ----------
     function : callable, NNLSLayer, Hierarchy, LinearMap or Loss
-        What to check, and against which of its inputs:
+        What to check, and the inputs with respect to which it is checked:
 
-        - a callable of the inputs that returns `(value, gradients)`, the value a number and the gradients one array an input;
-        - a callable of torch tensors that returns one tensor, differentiated by autograd;
-        - a layer or a hierarchy, with `X` as its input: gradients with respect to `X` and to all factors;
-        - a map, with a code `S` and data `X` as inputs: the pullbacks of its application, Gram and adjoint with respect to the
-          code, the data and all factors;
-        - a loss, with a hierarchy (or another model) and `X` as inputs: gradients with respect to all factors.
+        - a callable of the inputs that returns `(value, gradients)`, a number and one array per input;
+        - a callable of torch tensors that returns one tensor, which is differentiated by autograd;
+        - a layer or a hierarchy, with `X` as its input: the gradients with respect to `X` and to all factors;
+        - a map, with a code `S` and data `X` as inputs: the pullbacks of its application, its Gram matrix and its adjoint with
+          respect to the code, the data and all factors;
+        - a loss, with a hierarchy (or another model) and `X` as inputs: the gradients with respect to all factors.
 
-        Outputs that are no number are projected on a fixed random direction.
+        Outputs that are not scalars are projected on a fixed random direction.
     inputs : array or sequence of arrays
-        NumPy arrays or torch tensors; checked in float64.
+        The point at which to check, as NumPy arrays or torch tensors; computed in float64.
     eps : float
-        Half the distance of the two points of a difference, relative to the largest entry of the input.
+        Half the distance between the two points of a difference, relative to the largest entry of the input.
     rtol : float
-        Largest relative error that counts as agreement.
+        Largest relative error at which the gradients count as equal.
 
     Returns
     -------
@@ -104,7 +105,7 @@ def gradcheck(function: Checkable, inputs: Any, *, eps: float = 1e-6, rtol: floa
     Raises
     ------
     TypeError, ValueError
-        If `function` is none of the above, or an input is no finite real array.
+        If `function` is none of the above, or an input is not a finite real array.
 
     Examples
     --------
@@ -143,7 +144,7 @@ def gradcheck(function: Checkable, inputs: Any, *, eps: float = 1e-6, rtol: floa
 def _central_differences(
     value_and_grad: Callable[..., Any], arrays: list[Array], i: int, eps: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the differences of every entry of input `i`, and whether a support changes between their two points."""
+    """Return the difference of every entry of input `i`, and whether a support changes between its two points."""
     x = to_numpy(arrays[i])
     step = eps * (np.abs(x).max() or 1.0)
     numeric, crossed = np.empty(x.shape), np.empty(x.shape, bool)
@@ -161,7 +162,7 @@ def _central_differences(
 
 
 def _as_function_of_arrays(function: Checkable, inputs: Any) -> tuple[Callable[..., Any], list[Array]]:
-    """Return a function of arrays alone that gives `(value, gradients)`, and the arrays."""
+    """Return a function of arrays only that returns `(value, gradients)`, and the arrays."""
     arrays = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     if isinstance(function, Loss):
         return _loss_function(function, arrays)
@@ -177,7 +178,7 @@ def _as_function_of_arrays(function: Checkable, inputs: Any) -> tuple[Callable[.
 
 
 def _direction(x: Array, seed: int = 0) -> Array:
-    """Return a fixed random direction of the shape of `x`, of entries neither small nor all of one sign."""
+    """Return a fixed random direction of the shape of `x`, with entries of both signs that are not small."""
     direction = np.random.default_rng(seed).uniform(-1.0, 1.0, tuple(x.shape))
     return from_numpy(direction + np.sign(direction), x)
 
@@ -222,7 +223,7 @@ def _map_function(linear_map: LinearMap, arrays: list[Array]) -> tuple[Callable[
         moved, data = linear_map.with_factors(factors), DenseData(X)
         contracted = moved.contracted(data)
         G, C, model = moved.gram(data), moved.adjoint(data, contracted), moved.apply(S)
-        # The Gram is checked by its action on a fixed code: it may be too large to be formed.
+        # The Gram matrix is checked by its action on a fixed code, because it may be too large to be formed.
         code = _direction(C)
         image, dimage = apply_gram(G, code), _direction(C, seed=1)
         dG, dC, dmodel = symmetric_outer(dimage, code, G), _direction(C), _direction(model)

@@ -1,8 +1,8 @@
-"""The models that losses are functions of, under the name that users know; `hntf.models` holds all of them."""
+"""The models to which losses apply, as users import them; `hntf.models` has all models."""
 
 from hntf.models import ComponentStacks, GatheredComponents, Hierarchy, Model, SparseCoding, Unrolled
 
 Unfolded = Unrolled
-"""The same, by its earlier name."""
+"""The earlier name of `Unrolled`."""
 
 __all__ = ["ComponentStacks", "GatheredComponents", "Hierarchy", "Model", "SparseCoding", "Unfolded", "Unrolled"]

@@ -1,4 +1,4 @@
-"""One level: a nonnegative least-squares problem over a linear map, forward and backward."""
+"""A nonnegative least-squares layer over a linear map, with its forward and backward pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hntf.validation import check_number, check_real_array, check_same_home, che
 
 
 class LayerTape(NamedTuple):
-    """What the backward pass of a layer needs of its forward pass, all in float64; `G` and `C` are the map's, without penalties."""
+    """The record of a forward pass for the backward pass, in float64; `G` and `C` are those of the map, without penalties."""
 
     X: Data
     G: Gram
@@ -29,16 +29,16 @@ class LayerTape(NamedTuple):
 class NNLSLayer:
     r"""The layer `q(X) = argmin_{S ≥ 0} ½‖X − M(S)‖² + λ₁ΣS + ½λ₂‖S‖²` over a linear map `M`, differentiated exactly.
 
-    Only the solution on the support is differentiated: with `V` the solution of the same problem for `dS` on the support
-    found in the forward pass, `dC = V` and `dG = −½(VᵀS + SᵀV)`, which the map pulls back. No residual is formed. A layer works
-    on `G` and `C` alone: for ill-conditioned maps `hntf.nnls`, which refines against the factor itself, loses fewer digits.
+    Only the solution on the support is differentiated: with `V` the solution of the same problem for `dS` on the support of the
+    forward pass, `dC = V` and `dG = −½(VᵀS + SᵀV)`, which the map pulls back to its factors. No residual is formed. A layer uses
+    only `G` and `C`; for ill-conditioned maps `hntf.nnls`, which refines against the factor itself, is more accurate.
 
     Parameters
     ----------
     map : LinearMap
-        For example `hntf.maps.Dense(A)`.
+        The map from codes to data, for example `hntf.maps.Dense(A)`.
     l1, l2 : float
-        The penalties `λ₁`, `λ₂`, at least 0: they shift `C` and `G`, and so the solution and its derivative stay exact.
+        The penalties `λ₁`, `λ₂`, at least 0. They shift `C` and `G`, so the solution and its derivative remain exact.
 
     References
     ----------
@@ -69,7 +69,7 @@ class NNLSLayer:
         self.l2 = float(l2)
 
     def with_factors(self, factors: Sequence[Array]) -> NNLSLayer:
-        """Return the same layer with other factors, trusted to be float64 matrices of the same shapes."""
+        """Return the same layer with other factors, which must be float64 matrices of the same shapes (not checked)."""
         layer = copy(self)
         layer.map = self.map.with_factors(factors)
         return layer
@@ -81,25 +81,26 @@ class NNLSLayer:
         return layer
 
     def forward(self, X: Any, *, support: Array | None = None) -> tuple[Array, LayerTape]:
-        """Solve for the code of every sample.
+        """Compute the code of every sample.
 
         Parameters
         ----------
         X : array, tensor, scipy.sparse matrix or Data, `(n, …)`
+            Samples along mode 0.
         support : bool array, `(n, k)`, optional
-            Where to start the search.
+            The support from which the search starts, for example that of a nearby problem.
 
         Returns
         -------
         S : array, `(n, k)`
-            In the dtype of `X`.
+            The codes, in the dtype of `X`.
         tape : LayerTape
-            For `backward`.
+            The record of the forward pass, for `backward`.
 
         Raises
         ------
         TypeError, ValueError
-            If `X` is no real array of the shape the map produces, or it or a factor holds NaN or infinite entries.
+            If `X` is not a real array of the shape that the map produces, or `X` or a factor has NaN or infinite entries.
         """
         data = as_data(X)
         self.map.check_input(data)
@@ -112,15 +113,16 @@ class NNLSLayer:
         Parameters
         ----------
         tape : LayerTape
-            From `forward`.
+            The record that `forward` returned.
         dS : array, `(n, k)`
             Gradient with respect to the code.
 
         Returns
         -------
-        dX : array of the shape of `X`; for a sparse `X` a sparse matrix, the gradient with respect to its stored entries
+        dX : array of the shape of `X`
+            Gradient with respect to the input; for a sparse `X` a sparse matrix with the gradient at its stored entries.
         dfactors : list of arrays
-            In the order of `map.factors`.
+            Gradients with respect to the factors, in the order of `map.factors`.
         """
         dS = check_real_array(dS, "dS")
         check_same_home({"dS": dS, "the code": tape.S})
@@ -130,7 +132,7 @@ class NNLSLayer:
         return cast_like(dX, tape.X.prototype), self.map.pullback(tape.X, dG, dC, tape.contracted)
 
     def solve(self, X: Data, support: Array | None = None) -> LayerTape:
-        """Solve for trusted data: `forward` without checks of the arguments or a cast."""
+        """Run `forward` without checks of the arguments or a cast of the result."""
         contracted = self.map.contracted(X)
         G, C = self.map.gram(X), self.map.adjoint(X, contracted)
         if not (is_finite(C) and is_finite(G)):

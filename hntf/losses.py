@@ -1,6 +1,6 @@
-"""The losses of a model with several levels, under the name that users know: value and gradient in one call.
+"""The losses of models with several levels, as users import them: each returns its value and gradients in one call.
 
-`hntf.costs` holds them, with what methods need that update their factors in turn.
+They are implemented in `hntf.costs`, together with the costs of methods that update their factors in turn.
 """
 
 from hntf.costs import (

@@ -1,9 +1,9 @@
-"""Work over ranges of rows, on all cores, by threads of our own.
+"""Work over ranges of rows on all cores, with a pool of plain threads.
 
-Plain threads rather than a compiled parallel loop: they never spin, so they leave the cores to others when idle; kernels may be
-called from several threads at once; and they compile in a fraction of the time. BLAS threads do spin for a while after each
-product and would take the cores from the kernels, so products that alternate with kernels run here too, block by block, with
-BLAS held to one thread.
+Plain threads have advantages over a compiled parallel loop: they do not spin, so they leave the cores to others when idle;
+kernels may be called from several threads at once; and compilation takes a fraction of the time. BLAS threads do spin for a while
+after each product and would take the cores from the kernels. Products that alternate with kernels therefore run in this pool as
+well, block by block, with BLAS limited to one thread.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from threadpoolctl import ThreadpoolController
 from hntf.arrays import Array, from_numpy, host_view
 
 SERIAL_WORK = 200_000
-"""Multiply-adds below which handing rows to threads costs more than it saves."""
+"""Number of multiply-adds below which distributing rows over threads costs more than it saves."""
 
 SERIAL_PRODUCT = 4_000_000
-"""The same for matrix products, which take less time a multiply-add."""
+"""The same number for matrix products, which take less time per multiply-add."""
 
 CHUNKS_PER_THREAD = 2
 
@@ -52,7 +52,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class _BlasHold:
-    """Who holds BLAS to one thread: the setting is the process's, so the first to come sets it and the last to go restores it."""
+    """Limits BLAS to one thread. The limit applies to the whole process: the first holder sets it and the last restores it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -77,7 +77,7 @@ _hold = _BlasHold()
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Hold NumPy's BLAS to one thread inside the block, and restore what was set before when no thread needs it any more."""
+    """Limit NumPy's BLAS to one thread inside the block; the previous limit is restored when no thread needs the limit any more."""
     _hold.acquire()
     try:
         yield
@@ -86,7 +86,7 @@ def single_threaded_blas() -> Iterator[None]:
 
 
 def over_rows(work: Callable[[int, int], Any], rows: int, work_per_row: int) -> None:
-    """Call `work(start, stop)` over ranges that cover `rows`, each of about `work_per_row` multiply-adds."""
+    """Call `work(start, stop)` for ranges that cover `rows`; a row takes about `work_per_row` multiply-adds."""
     if core_count() == 1 or rows * work_per_row < SERIAL_WORK:
         work(0, rows)
         return
@@ -97,7 +97,7 @@ def over_rows(work: Callable[[int, int], Any], rows: int, work_per_row: int) -> 
 
 
 def transposed_matmul(X: Array, A: Array) -> Array:
-    """Return `(X A)ᵀ` in C order for a tall `X`, as `matmul` does."""
+    """Return `(X A)ᵀ` in C order for a tall `X`, computed as in `matmul`."""
     left, right = host_view(X), host_view(A)
     if left is None or right is None or core_count() == 1 or left.size * A.shape[1] < SERIAL_PRODUCT:
         return A.T @ X.T

@@ -1,4 +1,4 @@
-"""The tree that a hierarchy spans: which topics gather under which supertopic, with their words and shares."""
+"""The tree of topics of a fitted hierarchy: which topics gather under which supertopic, with their words and shares."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Topic:
     Attributes
     ----------
     level, index : int
-        Level from 1, the finest, and position of the component in it.
+        The level, from 1 for the finest, and the index of the component in it.
     share : float
-        Part of the level's model that the component carries. The shares of a level add up to 1; those of children need not
-        add up to their parent's, whose level is another model.
+        The fraction of the level's model that the component carries. The shares of a level sum to 1. The shares of children need
+        not sum to that of their parent, which is a component of another level's model.
     words : list of str
-        The features of largest weight, heaviest first.
+        The features with the largest weights, in decreasing order.
     children : list of Topic
-        The components one level finer that this one gathers more than any other does, largest share first.
+        The components of the next finer level that contribute more to this topic than to any other, in decreasing order of share.
     """
 
     level: int
@@ -37,7 +37,7 @@ class Topic:
     children: list[Topic] = field(default_factory=list)
 
     def leaves(self) -> Iterator[Topic]:
-        """Yield the finest topics below, or the topic itself."""
+        """Yield the topics of the finest level below this one, or the topic itself if there are none."""
         if not self.children:
             yield self
         for child in self.children:
@@ -52,12 +52,12 @@ class Topic:
 
 @dataclass(frozen=True)
 class TopicTree:
-    """The topics of the last level, each with the finer ones below it; printing it draws the tree.
+    """The topics of the last level with the finer topics below them; printing it draws the tree.
 
     Attributes
     ----------
     roots : list of Topic
-        The components of the last level, largest share first.
+        The components of the last level, in decreasing order of share.
     """
 
     roots: list[Topic]
@@ -67,23 +67,23 @@ class TopicTree:
 
 
 def named_features(feature_names: Any, mode: int | None, shape: Sequence[int], seen: Any) -> dict[int, list[str]]:
-    """Return the names of the entries of every mode that a tree shows, by mode.
+    """Return the names of the entries of the modes that a tree shows, as a dictionary by mode.
 
     Parameters
     ----------
     feature_names : sequence of str, or of such sequences, or None
-        What a user gave.
+        The names that the user passed.
     mode : int or None
-        The one mode to show; by default all but that of the samples.
+        The mode to show; by default all modes but that of the samples.
     shape : sequence of int
         The shape of the data, samples first.
     seen : sequence of str or None
-        The names of the features that a fit saw.
+        The names of the features seen in `fit`.
 
     Raises
     ------
     TypeError, ValueError
-        If a mode is out of range, or names do not fit the data.
+        If a mode is out of range or the names do not match the data.
     """
     order = len(shape)
     if mode is not None:
@@ -125,19 +125,20 @@ def topic_tree(
     Parameters
     ----------
     model : Model
+        The fitted model.
     codes : list of arrays, `(n, k_l)`
-        Those of the samples, where the model lives.
+        The codes of the samples, in the backend and on the device of the model.
     names : dict
         The names of the entries of every mode that is shown.
     mode : int or None
-        Whose tree it is, where every mode has its own.
+        The mode whose tree is built, where every mode has its own.
     n_words : int
-        Maximum number of words that a topic shows, of every mode.
+        Maximum number of words per topic and mode.
 
     Raises
     ------
     ValueError
-        If every mode gathers its components for itself and none is named.
+        If every mode has its own gathering matrices and `mode` is None.
     """
     last = len(codes) - 1
     of_modes = isinstance(model.memberships(last), list)

@@ -1,6 +1,6 @@
-"""Checks of the public edge: bad input ends here, named, before any work.
+"""Checks of the arguments of public functions, before any computation.
 
-Every message names the argument, says what was got and what is allowed. The core trusts what passed.
+Every message names the argument, what was passed and what is allowed. Internal functions do not check again.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def check_real_array(
 ) -> Array:
     """Return `x` as a finite, real, non-empty NumPy array or torch tensor; lists become NumPy arrays.
 
-    With `entries=False` the caller checks later that the entries are finite.
+    With `entries=False` the entries are not checked here; the caller does so later.
 
     Raises
     ------
     TypeError
-        If `x` is no array of numbers.
+        If `x` is not an array of numbers.
     ValueError
-        If `x` is complex, has an order that is not in `orders`, an empty axis, or entries that are NaN, infinite or, where
+        If `x` is complex, its order is not in `orders`, it has an empty axis, or it has entries that are NaN, infinite or, with
         `nonnegative`, negative.
     """
     if scipy.sparse.issparse(x):
@@ -68,7 +68,7 @@ def _as_numeric(x: Any, name: str) -> np.ndarray:
         raise TypeError(f"{name} must be an array of real numbers, got {_describe(x)} of uneven lengths") from error
     if array.dtype.kind == "O":
         try:
-            # pandas gives the columns of its nullable types as objects, with NA for what is missing.
+            # pandas returns columns of nullable types as objects, with NA for missing values.
             missing = np.array([type(entry).__name__ == "NAType" for entry in array.ravel()], dtype=bool)
             array = np.where(missing.reshape(array.shape), np.nan, array).astype(np.float64)
         except (TypeError, ValueError) as error:
@@ -80,7 +80,7 @@ def _as_numeric(x: Any, name: str) -> np.ndarray:
 
 
 def check_real_dtype(dtype: np.dtype, name: str) -> None:
-    """Raise `ValueError` for complex, `TypeError` for other dtypes that are no real numbers."""
+    """Raise `ValueError` for complex dtypes, `TypeError` for others that are not real numbers."""
     if dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} must hold real numbers, got dtype {dtype}")
     if dtype.kind not in "fiub":
@@ -88,7 +88,7 @@ def check_real_dtype(dtype: np.dtype, name: str) -> None:
 
 
 def check_sparse(x: Any, name: str, *, nonnegative: bool = False) -> Any:
-    """Return the SciPy sparse `x` if it is a finite real matrix of no empty axis; raise as `check_real_array` does."""
+    """Return the SciPy sparse `x` if it is a finite real matrix without empty axes; raise as `check_real_array` does."""
     check_real_dtype(x.dtype, name)
     check_order(x, name, (2,))
     if x.nnz:
@@ -111,7 +111,7 @@ def check_order(x: Any, name: str, orders: Sequence[int] | None = None) -> None:
 
 
 def check_entries(x: Array, name: str, *, nonnegative: bool = False) -> None:
-    """Raise `ValueError` if the dense array `x` holds NaN, infinite or, where `nonnegative`, negative entries."""
+    """Raise `ValueError` if the dense array `x` has entries that are NaN, infinite or, with `nonnegative`, negative."""
     low, high = float(x.min()), float(x.max())
     if np.isnan(low) or np.isnan(high):
         raise ValueError(
@@ -135,13 +135,13 @@ def check_same_home(arrays: dict[str, Any]) -> None:
 
 
 def check_shape(x: Any, name: str, shape: tuple[int, ...], why: str) -> None:
-    """Raise `ValueError` unless `x` has the given shape; `why` says what fixes it."""
+    """Raise `ValueError` unless `x` has the given shape; `why` explains the shape in the message."""
     if tuple(x.shape) != tuple(shape):
         raise ValueError(f"{name} must have shape {tuple(shape)} ({why}), got {tuple(x.shape)}")
 
 
 def check_boolean(x: Any, name: str, shape: tuple[int, ...], why: str) -> Array:
-    """Return `x` as an array of truth values of the given shape; zeros and ones are taken too."""
+    """Return `x` as a boolean array of the given shape; zeros and ones are accepted as well."""
     array = x if is_torch(x) else np.asarray(x)
     check_shape(array, name, shape, why)
     if not str(array.dtype).endswith("bool") and not bool(((array == 0) | (array == 1)).all()):
@@ -150,7 +150,7 @@ def check_boolean(x: Any, name: str, shape: tuple[int, ...], why: str) -> Array:
 
 
 def check_number(value: Any, name: str, *, low: float = 0.0, integer: bool = False, strict: bool = False) -> None:
-    """Raise `TypeError` if `value` is no real number (or integer), `ValueError` if it is not finite and above `low`."""
+    """Raise `TypeError` if `value` is not a real number (or integer), `ValueError` if it is not finite or below `low`."""
     kind = numbers.Integral if integer else numbers.Real
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"{name} must be {'an integer' if integer else 'a real number'}, got {value!r}")
@@ -159,7 +159,7 @@ def check_number(value: Any, name: str, *, low: float = 0.0, integer: bool = Fal
 
 
 def check_flag(value: Any, name: str) -> bool:
-    """Return the truth value of a flag; raise `TypeError` unless it is True or False."""
+    """Return a flag as a bool; raise `TypeError` unless it is True or False."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
@@ -172,14 +172,14 @@ def check_choice(value: Any, name: str, choices: Sequence[str]) -> None:
 
 
 def check_ranks(n_components: Any, name: str = "n_components", *, may_grow: bool = False) -> tuple[int, ...]:
-    """Return the ranks of the levels as a tuple of integers; one integer is one level.
+    """Return the ranks of the levels as a tuple of integers; a single integer is one level.
 
     Raises
     ------
     TypeError
-        If a rank is no integer.
+        If a rank is not an integer.
     ValueError
-        If there is no level, a rank is below 1, or (unless `may_grow`) a level has more components than the one below it.
+        If there is no level, a rank is below 1, or (unless `may_grow`) a level has more components than the level below it.
     """
     ranks = (n_components,) if isinstance(n_components, numbers.Integral) else n_components
     if isinstance(ranks, str) or not isinstance(ranks, Sequence | np.ndarray):
@@ -194,14 +194,14 @@ def check_ranks(n_components: Any, name: str = "n_components", *, may_grow: bool
 
 
 def as_random_state(seed: Any) -> np.random.RandomState:
-    """Return the `RandomState` of a seed: an integer, a `RandomState`, a `Generator`, whose stream it goes on with, or None."""
+    """Return the `RandomState` for a seed: None, an integer, a `RandomState`, or a `Generator`, whose stream it continues."""
     if isinstance(seed, np.random.Generator):
         return np.random.RandomState(seed.bit_generator)
     return check_random_state(seed)
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn the line of the user's code that called into this package, however deep the call went."""
+    """Warn at the line of the user's code that called into this package, however deep the call stack."""
     package = str(Path(__file__).parent)
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):

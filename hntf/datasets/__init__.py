@@ -1,4 +1,4 @@
-"""Data sets that need no download: generators of the reference problems, and real text that is installed with us."""
+"""Data sets that require no download: generators of reference problems, and real text from installed packages."""
 
 from hntf.datasets.docstrings import load_docstrings
 from hntf.datasets.synthetic import make_hierarchical_blocks, make_hierarchical_tensor

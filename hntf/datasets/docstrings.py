@@ -1,4 +1,4 @@
-"""Real text with a known hierarchy and no download: the docstrings of NumPy, SciPy and scikit-learn."""
+"""Real text with a known hierarchy that requires no download: the docstrings of NumPy, SciPy and scikit-learn."""
 
 from __future__ import annotations
 
@@ -16,9 +16,16 @@ NOT_DOCUMENTED = frozenset({"conftest", "setup", "tests", "testing", "f2py", "di
 
 
 class Docstrings(NamedTuple):
-    """Documents with two levels of labels, all lists of one length.
+    """Documents with two levels of labels, in lists of the same length.
 
-    `names` are the qualified names, `texts` the docstrings, `packages` and `submodules` the true topics.
+    Attributes
+    ----------
+    names : list of str
+        The qualified names of the functions and classes.
+    texts : list of str
+        Their docstrings.
+    packages, submodules : list of str
+        The package and the submodule of each document, which are the two levels of true topics.
     """
 
     names: list[str]
@@ -30,8 +37,9 @@ class Docstrings(NamedTuple):
 def load_docstrings() -> Docstrings:
     """Return the docstrings of the public functions and classes of NumPy, SciPy and scikit-learn, about 2,500 documents.
 
-    Those of more than 300 characters in public submodules; what is imported into several submodules counts once, where it is
-    found first. The package and the submodule are the two true levels. What it returns varies with the installed versions.
+    Only docstrings of more than 300 characters in public submodules are included; an object that is imported into several
+    submodules is included once, in the first one. The package and the submodule of a document are its two true levels. The result
+    depends on the installed versions.
 
     Returns
     -------
@@ -57,7 +65,7 @@ def load_docstrings() -> Docstrings:
 
 def _public_submodules(package: str) -> Iterator[ModuleType]:
     with warnings.catch_warnings():
-        # Deprecated submodules and names say so on import; their documents count all the same.
+        # Deprecated submodules and names warn on import; their documents are included all the same.
         warnings.simplefilter("ignore")
         root = importlib.import_module(package)
         for found in pkgutil.iter_modules(root.__path__):
@@ -66,14 +74,14 @@ def _public_submodules(package: str) -> Iterator[ModuleType]:
             try:
                 yield importlib.import_module(f"{package}.{found.name}")
             except ImportError:
-                # A submodule whose optional dependency is not installed has no documents here.
+                # A submodule whose optional dependency is not installed is skipped.
                 continue
         yield root
 
 
 def _public_docstrings(module: ModuleType, package: str) -> Iterator[tuple[str, str]]:
     listed = getattr(module, "__all__", None)
-    # A module that does not list its public names documents what it defines, not what it imports.
+    # For a module without `__all__`, only what it defines itself is included, not what it imports.
     origin = package if listed else module.__name__
     for name in sorted(listed or [name for name in vars(module) if not name.startswith("_")]):
         with warnings.catch_warnings():
@@ -81,7 +89,7 @@ def _public_docstrings(module: ModuleType, package: str) -> Iterator[tuple[str, 
             try:
                 member = getattr(module, name, None)
             except ImportError:
-                # An experimental estimator that its package hides until asked for by a special import.
+                # An experimental estimator that requires a special import is skipped.
                 continue
         home = getattr(member, "__module__", None) or origin
         if not callable(member) or inspect.ismodule(member) or not home.startswith(origin):

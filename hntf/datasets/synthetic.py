@@ -14,7 +14,7 @@ SUPERGROUP_OF_CLASS = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1])
 
 
 class HierarchicalBlocks(NamedTuple):
-    """A matrix with three nested levels of classes: `X` `(90, 87)`, and the labels of its samples at each level."""
+    """A matrix `X` `(90, 87)` with three nested levels of classes, and the labels of its samples at each level."""
 
     X: np.ndarray
     classes: np.ndarray
@@ -25,22 +25,23 @@ class HierarchicalBlocks(NamedTuple):
 def make_hierarchical_blocks(
     *, noise: float = 0.15, random_state: int | np.random.RandomState | None = None
 ) -> HierarchicalBlocks:
-    """Draw the synthetic matrix with a known three-level hierarchy, 90 samples of 87 features.
+    """Generate the synthetic matrix with a known three-level hierarchy, 90 samples of 87 features.
 
-    Nine classes of samples have a block of features each; they gather into four groups and two supergroups. An entry is 4 in
-    the class's own block, 2 in another block of its group, 1 in another block of its supergroup, 0 elsewhere, plus noise
-    that is uniform on `[0, noise]`. The natural ranks are `(9, 4, 2)`.
+    Each of nine classes of samples has a block of features. The classes gather into four groups, and these into two supergroups.
+    An entry is 4 in the block of the class itself, 2 in another block of its group, 1 in another block of its supergroup and 0
+    elsewhere, plus noise that is uniform on `[0, noise]`. The true ranks are `(9, 4, 2)`.
 
     Parameters
     ----------
     noise : float
-        Largest noise, at least 0.
+        The largest value of the noise, at least 0.
     random_state : int, RandomState or None
+        Seed or generator of the noise. Pass an int for reproducible results.
 
     Returns
     -------
     HierarchicalBlocks
-
+        The matrix `X` and the labels `classes`, `groups` and `supergroups` of its samples, each `(90,)`.
     References
     ----------
     Will, Zhang, Sadovnik, Gao, Vendrow, Haddock, Molitor, Needell (2023), *Neural nonnegative matrix factorization for
@@ -79,7 +80,7 @@ FINE_BLOCKS = (
 
 
 class HierarchicalTensor(NamedTuple):
-    """A tensor with three nested levels of blocks: `X` `(40, 40, 40)`, the same without noise, and labels of its samples."""
+    """A tensor `X` `(40, 40, 40)` with three nested levels of blocks, the same without noise, and labels of its samples."""
 
     X: np.ndarray
     clean: np.ndarray
@@ -90,21 +91,24 @@ class HierarchicalTensor(NamedTuple):
 def make_hierarchical_tensor(
     *, noise: float = 0.4, random_state: int | np.random.RandomState | None = None
 ) -> HierarchicalTensor:
-    """Draw the synthetic tensor with a known three-level hierarchy, 40 × 40 × 40.
+    """Generate the synthetic tensor with a known three-level hierarchy, 40 × 40 × 40.
 
-    Two large blocks of 0.75 hold two blocks of 2 each, and those hold six blocks of 3.5 between them, of which the last of the four
-    has none: 7, 4 and 2 are the natural ranks. The noise is `noise` times the size of a normal number, entry by entry.
+    Two large blocks of value 0.75 each contain two blocks of value 2. Three of these four contain two blocks of value 3.5 each,
+    the last one none. The true ranks are 7, 4 and 2. The noise added to each entry is `noise` times the absolute value of a
+    standard normal number.
 
     Parameters
     ----------
     noise : float
-        At least 0; the papers' low and high noise are 0.1 and 0.4.
+        The scale of the noise, at least 0; the papers' low and high noise are 0.1 and 0.4.
     random_state : int, RandomState or None
+        Seed or generator of the noise. Pass an int for reproducible results.
 
     Returns
     -------
     HierarchicalTensor
-        `groups` (4) and `supergroups` (2) are the blocks of the second and first level that a sample, an index of mode 0, is in.
+        The tensor `X`, the tensor `clean` without noise, and the labels `groups` (4) and `supergroups` (2) of the samples, each
+        `(40,)`: the blocks of value 2 and of value 0.75 to which an index of mode 0 belongs.
 
     References
     ----------

@@ -1,10 +1,9 @@
-"""Estimators in the manner of scikit-learn, one file a method or family, over shared fits.
+"""Estimators with the scikit-learn API, one file per method.
 
-`base` holds what all of them share: the public edge and the parameters of a fit; `supervised` the labels; `coded` codes of
-samples and their inverse. The families over it: `stack` (a stack of layers), `neural` (one that is trained), `network` (another
-trained model), `decoded` (codes found from the data at every level); beside it `cp_levels` (a CP decomposition at every level).
-`architecture` checks ranks and modes; `label_terms` holds labels as a second matrix; `results` hands out TensorLy objects;
-`slices` codes samples by the slices of a core.
+`base` holds what all estimators have in common: the checks of inputs, the parameters of a fit and the attributes of the fitted
+model. `supervised` adds labels; `neural` trains a `Hierarchy`, on all samples or on batches. Helpers: `inputs` (data as users
+give them), `starts` (initial factors), `architecture` (ranks and modes), `training` (losses and weights of the levels), `results`
+(casts, named columns, TensorLy objects).
 """
 
 from hntf.estimators.deep_nmf import DeepNMF

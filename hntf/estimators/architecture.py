@@ -1,4 +1,4 @@
-"""Checks of what users say of a hierarchy: its ranks and modes."""
+"""Checks of the ranks and modes that describe a hierarchy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hntf.validation import check_number, check_ranks
 
 
 def check_architecture(n_components: Any, modes: Any, shape: tuple[int, ...]) -> Architecture:
-    """Return the network that `n_components` and `modes` describe for a tensor of a shape.
+    """Return the layers that `n_components` and `modes` describe for a tensor of the given shape.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def check_architecture(n_components: Any, modes: Any, shape: tuple[int, ...]) ->
 
 
 def check_ranks_of_modes(ranks: Any, first: Any) -> tuple[int, ...]:
-    """Return the ranks of one Tucker level, one a mode, as many as the `first` level has."""
+    """Return the checked ranks of one Tucker level, as many as the `first` level has."""
     if isinstance(ranks, str) or not isinstance(ranks, Sequence | np.ndarray) or len(ranks) == 0:
         raise TypeError(f"each level in n_components must be an integer or a tuple of integers, got {ranks!r}")
     for rank in ranks:
@@ -63,7 +63,7 @@ def check_ranks_of_modes(ranks: Any, first: Any) -> tuple[int, ...]:
 
 
 def check_modes(modes: Any, count: int, order: int) -> tuple[int, ...]:
-    """Return the compressed modes, increasing, for `count` ranks a level and a tensor of an order."""
+    """Return the compressed modes in increasing order, for levels of `count` ranks and a tensor of the given order."""
     if modes is None:
         if count not in (order - 1, order):
             raise ValueError(
@@ -80,7 +80,7 @@ def check_modes(modes: Any, count: int, order: int) -> tuple[int, ...]:
 
 
 def check_mode(mode: Any, order: int, name: str) -> int:
-    """Return one mode as an index from 0."""
+    """Return a checked mode as an index from 0."""
     check_number(mode, name, low=-order, integer=True)
     if mode >= order:
         raise ValueError(f"{name} must be from {-order} to {order - 1} for data of order {order}, got {mode}")

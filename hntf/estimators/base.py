@@ -1,4 +1,4 @@
-"""What all estimators share: the public edge, the one model that a fit leaves, and everything that is told of it."""
+"""Base class of all estimators: checks of the inputs, the fitted model, and the methods and attributes derived from it."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from hntf.topics import TopicTree, named_features, topic_tree
 from hntf.validation import check_choice, check_number, check_real_array, warn_user
 
 ROUNDING = 1e-7
-"""Relative error that is no more than rounding, as the square of it is what is computed."""
+"""Relative errors below this are at rounding level: the squared error is what is computed."""
 
 
 class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
-    """Base of all estimators: it checks data, keeps the model that a subclass's `_fit` finds, and answers for it.
+    """Base of all estimators: it checks the data, stores the model that a subclass's `_fit` finds, and derives the rest from it.
 
     Attributes
     ----------
     model_ : Model
-        What the fit found; all else follows from it and the codes of the samples.
+        The fitted model; the other attributes follow from it and the codes of the samples.
     codes_ : list of arrays, `(n, k_l)`
-        What the samples are made of, level by level.
+        The codes of the training samples at each level.
     """
 
     model_: Model
@@ -58,11 +58,11 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     output_level: int | str = -1
 
     _takes_signs = False
-    """Whether data may be negative."""
+    """Whether data may have negative entries."""
 
     _matrices_only = False
     _for_tensors = ""
-    """Of a method for matrices, the name of the one to take for tensors."""
+    """For a method that takes matrices only, the name of the estimator to use for tensors."""
 
     def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
         """Fit all levels to the data.
@@ -70,14 +70,14 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         Parameters
         ----------
         X : array, tensor or scipy.sparse matrix, `(n, m)` or `(n, d_2, …, d_N)`
-            Samples along mode 0; nonnegative, but for the methods that take data of any sign. A sparse matrix is never made
-            dense; a tensor is fitted on its device.
-        y : ignored
-            For scikit-learn's conventions.
+            Samples along mode 0. Must be nonnegative, except for the methods that take data of any sign. A sparse matrix is never
+            made dense; a torch tensor is fitted on its device.
+        y : Ignored
+            Not used, present for API consistency by convention.
         mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are not NaN. For dense `X`, as are weights.
+            True where an entry is observed; `"nan"` masks the entries that are NaN. For dense `X` only.
         weights : array, shape of `X`, optional
-            Nonnegative weights of the squared residuals.
+            Nonnegative weights of the entries in the cost. For dense `X` only.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         """Check the parameters, fit to checked data and labels, and call `_keep`."""
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Fit to `X` and return the codes of its samples, as `transform` does; takes what `fit` takes."""
+        """Fit to `X` and return the codes of its samples; takes the arguments of `fit` and returns what `transform` returns."""
         data_params = {name: value for name, value in fit_params.items() if name in ("mask", "weights")}
         return self.fit(X, y, **fit_params).transform(X, **data_params)
 
@@ -106,26 +106,26 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     def _keep(
         self, model: Model, given: Input, solution: Solution, codes: Sequence[Array] | None = None
     ) -> list[Array]:
-        """Keep a model, and how the fit went; return the codes of the samples, in the units of the data.
+        """Store the fitted model and the course of the fit; return the codes of the samples in the units of the data.
 
-        `codes` are those that the fit found, where they are not what the model gives the samples.
+        `codes` are the codes that the fit found, where they differ from those that the model computes from the data.
         """
         found = model.codes_of_levels(given.data) if codes is None else list(codes)
         self.reconstruction_err_ = np.array(model.errors(given.data, found))
         self.model_ = model.in_units(1.0 / given.scale)
         in_units = [S / given.scale for S in found]
         self.codes_ = [cast_like(S, given.prototype) for S in in_units]
-        # A start that cannot be bettered counts as an iteration, as scikit-learn has it.
+        # As in scikit-learn, a fit whose start cannot be improved counts one iteration.
         self.n_iter_ = max(1, solution.n_iter)
         self.history_ = solution.history
         solution.warn_unless_converged(self.tol)
         return in_units
 
     def _keep_ratios(self, errors: Sequence[float] | None) -> None:
-        """Keep the ratio of each level's error to that of the best single level of its rank, where these are known."""
+        """Store the ratio of each level's error to that of the best single level of its rank, if these errors are known."""
         self.__dict__.pop("level_ratios_", None)
         if errors is not None:
-            # Below rounding any ratio is as good as one.
+            # Errors at rounding level count as equal.
             best = np.maximum(errors, ROUNDING)
             self.level_ratios_ = np.maximum(self.reconstruction_err_, ROUNDING) / best
 
@@ -137,13 +137,13 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
 
     @property
     def factors_(self) -> list[Any]:
-        """The parameters of the method."""
+        """The factors of the model; see the class for their order and shapes."""
         check_is_fitted(self, "model_")
         return cast_nested(list(self.model_.parameters), self.codes_[0])
 
     @property
     def components_(self) -> list[Any]:
-        """What a unit of each component looks like: of a matrix its data, of a tensor the profile of every mode, level by level."""
+        """The components of each level in data space: `(k_l, m)` for a matrix, one `(k_l, d_i)` per mode for a tensor."""
         check_is_fitted(self, "model_")
         codes = [self._code(level) for level in range(self.n_levels_)]
         if len(self.feature_shape_) > 1:
@@ -153,18 +153,18 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
 
     @property
     def memberships_(self) -> list[Any]:
-        """How the components of each level gather into those of the next, level by level; the identity at level 0."""
+        """The gathering matrix of each level, from the components of the level below, `(k_{l−1}, k_l)`; the identity at level 0."""
         check_is_fitted(self, "model_")
         return cast_nested([self.model_.memberships(level) for level in range(self.n_levels_)], self.codes_[0])
 
     @property
     def sparsity_(self) -> dict[str, np.ndarray]:
-        """The fraction of zeros in the codes of every level and in every factor: `"codes"` and `"factors"`."""
+        """The fraction of zeros in the codes of each level (`"codes"`) and in each factor (`"factors"`)."""
         parts = {"codes": self.codes_, "factors": arrays_in(self.factors_)}
         return {name: np.array([float(np.mean(to_numpy(x) == 0)) for x in part]) for name, part in parts.items()}
 
     def _code(self, level: int) -> Array:
-        """Return the codes of the training samples at a level where the model lives, float64."""
+        """Return the codes of the training samples at a level, in float64, in the backend and on the device of the model."""
         S = as_float64(self.codes_[level])
         return in_backend_of([S], arrays_in(list(self.model_.parameters))[0])[0]
 
@@ -176,21 +176,22 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     # Samples to codes and back.
 
     def transform(self, X: Any, level: int | str | None = None, *, mask: Any = None, weights: Any = None) -> Any:
-        """Return the codes of samples at a level, from their features alone.
+        """Return the codes of samples at a level, computed from their features alone.
 
         Parameters
         ----------
         X : array, tensor or sparse matrix, `(n, …)`
-            As in `fit`, of the features that were fitted.
+            As in `fit`, with the same features.
         level : int or "all", optional
-            From 0, the finest; -1 is the last; `"all"` puts the codes of all levels side by side. By default `output_level`.
+            Index of the level: 0 is the finest, -1 the last; `"all"` concatenates the codes of all levels. By default
+            `output_level`.
         mask, weights
             As in `fit`.
 
         Returns
         -------
         array, `(n, k_l)`
-            In the backend and floating dtype of `X`, or in the container that `set_output` asks for.
+            In the backend and floating dtype of `X`, or in the container chosen with `set_output`.
         """
         codes, level = self._encoded(X, level, mask=mask, weights=weights)
         return in_container(codes, X, self.get_feature_names_out(level=level), self)
@@ -216,18 +217,19 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         return level if isinstance(level, str) and level == "all" else level_index(level, self.n_levels_, name=name)
 
     def inverse_transform(self, S: Array, level: int | str | None = None) -> Array:
-        """Return the data that codes of a level stand for, in the shape of the data.
+        """Reconstruct samples from their codes at a level.
 
         Parameters
         ----------
         S : array, `(n, k_l)`
+            Codes of samples.
         level : int or "all", optional
-            As in `transform`; of all levels side by side the finest one is taken, which is closest to the data.
+            As in `transform`. With `"all"` the codes of the finest level are used, whose reconstruction is closest to the data.
 
         Returns
         -------
         array, `(n, …)`
-            In the backend and floating dtype of `S`.
+            The reconstruction in the shape of the data, in the backend and floating dtype of `S`.
         """
         check_is_fitted(self, "model_")
         given = self._checked_level(level)
@@ -240,10 +242,10 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         return cast_like(self.model_.to(S).decode(as_float64(S)[:, : ranks[index]], index), S)
 
     def get_feature_names_out(self, input_features: Any = None, *, level: int | str | None = None) -> np.ndarray:
-        """Return the names of the columns that `transform` gives at a level, by default at `output_level`.
+        """Return the names of the columns that `transform` returns at a level, by default at `output_level`.
 
-        They are the name of the class in lower case and the number of the component, of levels below the last one with the level
-        between: `neuralnmf0` and `neuralnmf_level0_0`.
+        A name is the class name in lower case and the index of the component, with the index of the level in between for all
+        levels but the last: `neuralnmf0` and `neuralnmf_level0_0`.
         """
         check_is_fitted(self, "model_")
         chosen = self._checked_level(level)
@@ -255,7 +257,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         return np.array(names, dtype=object)
 
     def score(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> float:
-        """Return the negative relative error of samples at the output level, from codes of their features: larger is better."""
+        """Return the negative relative reconstruction error of samples at the output level: larger is better."""
         return -self._error(X, mask=mask, weights=weights)
 
     def _error(self, X: Any, *, mask: Any, weights: Any) -> float:
@@ -273,13 +275,13 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         Parameters
         ----------
         feature_names : sequence of str, optional
-            Of a matrix the names of its features, by default those that `fit` saw, or `x0`, `x1`, …. Of a tensor the names of the
-            entries of a `mode`, or a sequence with such names, or None, for every mode from 1.
+            For a matrix, the names of its features; by default those seen in `fit`, or `x0`, `x1`, …. For a tensor, the names of
+            the entries of `mode`; without `mode`, a sequence with one list of names, or None, for each mode from 1.
         mode : int, optional
-            Of a tensor the mode whose tree is shown, and whose entries are the words: it must be named where every mode gathers
-            its components for itself. By default the words are the entries of all modes but that of the samples.
+            For a tensor, the mode whose tree is shown and whose entries are the words. Required where every mode has its own
+            gathering matrices. By default, the words are the entries of all modes but that of the samples.
         n_words : int
-            Maximum number of words that a topic shows, of every mode.
+            Maximum number of words per topic and mode.
 
         Returns
         -------
@@ -289,7 +291,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         Raises
         ------
         TypeError, ValueError
-            If a name is missing or a mode must be named.
+            If names do not match the data, or `mode` is out of range or is missing where it is required.
         """
         check_is_fitted(self, "model_")
         check_number(n_words, "n_words", low=1, integer=True)
@@ -308,7 +310,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             raise ValueError(f"X must have order 2, got order {order}{instead}")
 
     def _warn_of_rank(self, rank: int, shape: Sequence[int]) -> None:
-        """Warn where there are more components than data of a shape can have: the others are redundant, and cost time."""
+        """Warn if there are more components than the largest rank of data of this shape: the others are redundant and cost time."""
         largest = math.prod(shape) // max(shape)
         if rank > largest:
             warn_user(
@@ -317,21 +319,21 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             )
 
     def _validated(self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False) -> Input:
-        """Return the checked `X` as data to work on; in `fit` (`reset`) take note of its features, else compare with them."""
+        """Return the checked `X` as data; in `fit` (`reset`) store its features, otherwise compare with the stored ones."""
         given = as_input(X, mask, weights, nonnegative=not self._takes_signs)
-        # What scikit-learn asks of a data object here is its shape.
+        # scikit-learn only requires the shape of a data object.
         self._check_shape(np.broadcast_to(0.0, given.data.shape) if isinstance(X, Data) else X, given.data, reset=reset)
         return given.in_moderate_units()
 
     def _check_moderate(self, given: Input, why: str) -> None:
-        """Raise `ValueError` where the data are so extreme that they were scaled."""
+        """Raise `ValueError` if the data are so extreme that they were rescaled."""
         if given.scale != 1.0:
             raise ValueError(
                 f"X must have its largest entry between {MODERATE[0]:g} and {MODERATE[1]:g} {why}; scale it"
             )
 
     def _check_shape(self, X: Any, data: Data, *, reset: bool) -> None:
-        """Take note of the features in `fit` (`reset`), and compare with those that were fitted elsewhere."""
+        """Store the features in `fit` (`reset`), otherwise compare with those of the fit."""
         self._check_order(len(data.shape))
         validate_data(self, X, reset=reset, skip_check_array=True)
         if reset:
@@ -342,12 +344,12 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             )
 
     def _check_levels(self, n_levels: int) -> None:
-        """Check what the parameters say of levels, of which there are so many."""
+        """Check the parameters that refer to levels against the number of levels."""
         if self.output_level != "all":
             level_index(self.output_level, n_levels, name="output_level")
 
     def _settings(self, solvers: Sequence[str]) -> Settings:
-        """Return the parameters of a fit, checked."""
+        """Return the checked parameters of a fit."""
         check_choice(self.solver, "solver", tuple(solvers))
         check_number(self.max_iter, "max_iter", low=1, integer=True)
         check_number(self.tol, "tol")

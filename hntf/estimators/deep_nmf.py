@@ -1,4 +1,4 @@
-"""Deep NMF: levels of NMF with pooling between them, then trained as one network by multiplicative updates."""
+"""Deep NMF: levels of NMF with pooling between them, then trained jointly by multiplicative updates."""
 
 from __future__ import annotations
 
@@ -28,63 +28,69 @@ from hntf.validation import as_random_state, check_choice, check_number, check_r
 
 
 class DeepNMF(Classifier):
-    r"""Deep NMF: `X ≈ S_1 A_1ᵀ`, `ρ(S_l) ≈ S_{l+1} A_{l+1}ᵀ`, first level by level, then all factors on the cost of the whole.
+    r"""Deep NMF: `X ≈ S_1 A_1ᵀ`, `ρ(S_l) ≈ S_{l+1} A_{l+1}ᵀ`, fitted level by level and then all levels jointly.
 
     The pooling `ρ` is a pointwise activation of the mean or maximum over groups of components, or the identity. In the second
-    stage the top code stands for data, `X̂ = Ŝ_1 A_1ᵀ`, `Ŝ_l = ρ†(Ŝ_{l+1} A_{l+1}ᵀ)`, `Ŝ_L = S_L`, with the shares that components
-    have in their groups kept from the first stage, and
+    stage the code of the last level reconstructs the data, `X̂ = Ŝ_1 A_1ᵀ`, `Ŝ_l = ρ†(Ŝ_{l+1} A_{l+1}ᵀ)`, `Ŝ_L = S_L`, where `ρ†`
+    divides a pooled value among the components of its group in the proportions found in the first stage. The cost
 
     .. math:: \tfrac12 \| W \circ (X - \hat X) \|_F^2 + \tfrac12 \lambda \| L \circ (Y - S_L B) \|_F^2
 
-    falls by multiplicative updates of `S_L`, every `A_l` and `B`, made from the chain rule. With `ρ` the identity it is
-    multiplicative up-propagation, whose cost never rises; through another activation the updates take roots of their ratios
-    until it does not either. The papers write the transpose, samples in columns.
+    is minimised by multiplicative updates of `S_L`, every `A_l` and `B`, derived with the chain rule. With `ρ` the identity this
+    is multiplicative up-propagation, whose cost never increases; with another activation, the ratios of an update are replaced by
+    their roots until the cost does not increase. The papers write the transpose, samples in columns.
 
     Parameters
     ----------
     n_components : int or tuple of int
-        The number of components of each level, finest first; it must not grow.
+        Number of components of each level, finest first; it must not increase.
     activation : {"identity", "sqrt", "log1p"}
-        The pointwise part of `ρ`.
+        The pointwise part of `ρ`, applied after pooling.
     pooling : {"none", "mean", "max"}
-        What a group of components becomes.
+        How the components of a group are combined into one.
     pool_size : int
-        Components in a group; it must divide the number of components of every level but the last.
-    init : {"screened", "random", "nndsvd", "nndsvda", "nndsvdar"}
-        Where the NMF of every level starts.
+        Number of components in a group; it must divide the number of components of every level but the last. Ignored with
+        `pooling="none"`.
+    init : {"screened", "random", "nndsvd", "nndsvda", "nndsvdar"} or list of arrays
+        Where the NMF of every level starts, as in `NMF`; or the factors `[A_1, …, A_L]`, which replace the first stage.
     max_iter : int
-        Most sweeps of the second stage.
+        Maximum number of sweeps of the second stage.
     tol : float
-        The second stage ends where a sweep lowers the cost by less than this part of it.
+        Relative decrease of the cost per sweep below which the second stage stops.
     n_init : int
-        Number of starts, of which the best fit is kept.
+        Number of starts; the best fit is kept.
     supervision_weight : float
         The weight of the labels relative to the data, as in `SSNMF`.
-    random_state : int, RandomState or None
+    random_state : int, RandomState, Generator or None
+        Seed or generator of the random starts. Pass an int for reproducible results.
     verbose : bool or int
         Whether to show a progress bar.
     output_level : int or "all"
-        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
-        all levels side by side.
+        The level whose codes `transform` returns by default, for example in a pipeline: an index from 0, -1 for the last level,
+        or `"all"` to concatenate the codes of all levels.
     callback : callable, optional
-        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
+        Called after every iteration with a `Progress` (start, iteration, loss). The fit stops if it returns a true value.
 
     Attributes
     ----------
     factors_ : list of arrays, `(k_{l−1} / pool_size, k_l)`
-        The `A_l`; those of the first level have `m` rows.
+        The factors `A_l`; the first one is `(m, k_1)`.
     codes_ : list of arrays, `(n, k_l)`
-        The code of level l that gives the data best through the levels below, from the features alone.
+        The code of level l that reconstructs the data best through the levels below, computed from the features alone.
     components_ : list of arrays, `(k_l, m)`
-        What a unit code of each level stands for; with no pooling `(A_1 … A_l)ᵀ`.
+        The reconstruction of a unit code of each component; without pooling and activation `(A_1 … A_l)ᵀ`.
     reconstruction_err_ : array, `(L,)`
-        Relative Frobenius error of what the code of each level stands for, with the shares that components have in their pooled
-        groups in the codes below: with even shares, as in `inverse_transform`, it is larger.
+        Relative Frobenius error of the reconstruction from each level, with the proportions of the components in their groups
+        taken from the codes of the levels below. `inverse_transform` does not know these codes and uses equal proportions, with a
+        larger error.
     n_iter_ : int
+        Number of sweeps of the second stage.
     history_ : dict of arrays
-        `"loss"`: the cost by sweep of the second stage, relative to that of a model of zero.
+        `"loss"`: the cost after each sweep of the second stage, divided by that of a model of zero.
     classifier_ : array, `(k_L, p)`
-        And `classes_` `(p,)`, where labels were given.
+        The linear classifier of the labels on the codes; only set if labels were given.
+    classes_ : array, `(p,)`
+        The class labels; only set if labels were given.
 
     References
     ----------
@@ -179,7 +185,10 @@ class DeepNMF(Classifier):
         pooling: Pooling,
         random_state: np.random.RandomState,
     ) -> tuple[Trained, list[Array]]:
-        """Return the first stage: factors and top code of an NMF of every level, and the weights of components in their groups."""
+        """Return the result of the first stage: the factors and the last code of an NMF of every level, and the proportions.
+
+        The proportions are those of the components in their groups, level by level.
+        """
         level, S, factors, shares = data, None, [], []
         for i, rank in enumerate(ranks):
             if S is not None:
@@ -197,5 +206,5 @@ class DeepNMF(Classifier):
 
 
 def pooled_shapes(m: int, ranks: Sequence[int], pooling: Pooling) -> list[tuple[int, int]]:
-    """Return the shapes of the factors of a network with pooling on `m` features."""
+    """Return the shapes of the factors of a hierarchy with pooling on `m` features."""
     return list(zip([m, *(rank // pooling.size for rank in ranks)], ranks, strict=False))

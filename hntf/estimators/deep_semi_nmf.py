@@ -19,50 +19,54 @@ from hntf.validation import as_random_state, check_ranks
 class DeepSemiNMF(Estimator):
     r"""Deep semi-NMF, `X ≈ S_L (A_1 … A_L)ᵀ` with `S_L ≥ 0`, and `X` and all `A_l` of any sign.
 
-    It starts from a semi-NMF of the data, of its codes, and so on. Then in turn, level by level, `A_l ← Ψ† Xᵀ (S̃_l)†ᵀ` with `Ψ =
-    A_1 … A_{l−1}` and the code `S̃_l` of level l rebuilt from above, and with `Φ = A_1 … A_L`
+    The fit starts from a semi-NMF of the data, then of its code, and so on. Each sweep then updates, level by level,
+    `A_l ← Ψ† Xᵀ (S̃_l)†ᵀ` with `Ψ = A_1 … A_{l−1}` and the code of level l as the last level reconstructs it,
+    `S̃_l = S_L (A_{l+1} … A_L)ᵀ`; and last, with `Φ = A_1 … A_L`,
 
     .. math:: S_L \leftarrow S_L \circ \sqrt{([X\Phi]^+ + S_L [\Phi^T\Phi]^-) / ([X\Phi]^- + S_L [\Phi^T\Phi]^+)},
 
-    so that the cost `½‖X − S_L Φᵀ‖²` never rises. As the code rebuilt from above has the rank of the top, so has every `A_l` in the
-    end: the levels below explain no more than the top does. The papers write the transpose, samples in columns.
+    so that the cost `½‖X − S_L Φᵀ‖²` never increases. As the rank of `S̃_l` is at most `k_L`, so is the rank of every `A_l` in
+    the end: the lower levels explain no more than the last one does. The papers write the transpose, samples in columns.
 
     Parameters
     ----------
     n_components : int or tuple of int
-        The number of components of each level, finest first; it must not grow.
+        Number of components of each level, finest first; it must not increase.
     init : {"levels"} or list of arrays
-        Where the fit starts: at a semi-NMF of the data, of its codes, and so on, or at given factors `[A_1, …, A_L]` of any sign.
+        Where the fit starts. `"levels"` takes a semi-NMF of the data, then of its code, and so on. Or a list of factors
+        `[A_1, …, A_L]`, of any sign.
     max_iter : int
         Maximum number of sweeps over all levels.
     tol : float
-        A fit ends where a sweep lowers the cost by less than this part of it.
+        Relative decrease of the cost per sweep below which a fit stops.
     n_init : int
-        Number of starts, of which the best fit is kept.
-    random_state : int, RandomState or None
+        Number of starts; the best fit is kept.
+    random_state : int, RandomState, Generator or None
+        Seed or generator of the random starts. Pass an int for reproducible results.
     verbose : bool or int
         Whether to show a progress bar.
     output_level : int or "all"
-        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
-        all levels side by side.
+        The level whose codes `transform` returns by default, for example in a pipeline: an index from 0, -1 for the last level,
+        or `"all"` to concatenate the codes of all levels.
     callback : callable, optional
-        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
+        Called after every iteration with a `Progress` (start, iteration, loss). The fit stops if it returns a true value.
 
     Attributes
     ----------
     factors_ : list of arrays, `(k_{l−1}, k_l)`
-        The `A_l`.
+        The factors `A_l`, of any sign.
     codes_ : list of arrays, `(n, k_l)`
-        `argmin_{S ≥ 0} ‖X − S (A_1 … A_l)ᵀ‖` of every level, exactly.
+        The exact codes `argmin_{S ≥ 0} ‖X − S (A_1 … A_l)ᵀ‖` of the training samples at each level.
     components_ : list of arrays, `(k_l, m)`
         `(A_1 … A_l)ᵀ`, of any sign.
     reconstruction_err_ : array, `(L,)`
         Relative Frobenius error of each level with these codes.
     sparsity_ : dict of arrays
-        The share of zeros in the codes of every level, `"codes"`, and in every factor, `"factors"`.
+        The fraction of zeros in the codes of each level (`"codes"`) and in each factor (`"factors"`).
     n_iter_ : int
+        Number of sweeps of the fit that was kept.
     history_ : dict of arrays
-        `"loss"`: the cost by sweep, relative to that of a model of zero.
+        `"loss"`: the cost after each sweep, divided by that of a model of zero.
 
     References
     ----------

@@ -22,37 +22,38 @@ from hntf.validation import as_random_state, check_ranks
 
 
 class HierarchicalNCPD(Estimator):
-    r"""Hierarchical nonnegative CP decomposition, level by level: errors of lower levels propagate, on purpose.
+    r"""Hierarchical nonnegative CP decomposition, fitted level by level: errors of lower levels propagate to the levels above.
 
-    The base is the best NCPD `[[U_1, …, U_N]]` of rank `k_0` found. Then in every mode the components are factorized by
-    nonnegative matrix factorization, `S_{i,l−1} ≈ S_{i,l} A_{i,l}ᵀ` from `S_{i,0} = U_iᵀ`, and level l is `[[Û_{1,l}, …,
-    Û_{N,l}]]` with `Û_{i,l} = A_{i,1} ⋯ A_{i,l} S_{i,l}ᵀ`. `NeuralNCPD` trains the same model as a whole.
+    The base is the best NCPD `[[U_1, …, U_N]]` of rank `k_0` found. Then in every mode the components are factorized by NMF,
+    `S_{i,l−1} ≈ S_{i,l} A_{i,l}ᵀ` from `S_{i,0} = U_iᵀ`, and level l is `[[Û_{1,l}, …, Û_{N,l}]]` with
+    `Û_{i,l} = A_{i,1} ⋯ A_{i,l} S_{i,l}ᵀ`. `NeuralNCPD` trains the same model end to end.
 
     Parameters
     ----------
     n_components : tuple of int
-        The rank of the base and the number of topics of each level above; it must not grow.
-    init : {"screened"}, list of arrays or CPTensor
+        The rank of the base and the number of topics of each level above; it must not increase.
+    init : {"screened"}, list of arrays, CPTensor or fitted estimator
         Where the fit of the base starts, as in `NCPD`.
     max_iter, tol : int, float
-        Of the fit of the base, as in `NCPD`.
+        As in `NCPD`, for the fit of the base.
     n_init : int
-        Number of starts of the base, of which the best is kept.
-    random_state : int, RandomState or None
+        Number of starts of the base; the best one is kept.
+    random_state : int, RandomState, Generator or None
+        Seed or generator of the random starts. Pass an int for reproducible results.
     verbose : bool or int
         Whether to show a progress bar.
     output_level : int or "all"
-        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
-        all levels side by side.
+        The level whose codes `transform` returns by default, for example in a pipeline: an index from 0, -1 for the last level,
+        or `"all"` to concatenate the codes of all levels.
     callback : callable, optional
-        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
+        Called after every iteration with a `Progress` (start, iteration, loss). The fit stops if it returns a true value.
 
     Attributes
     ----------
     factors_, codes_, components_, memberships_, reconstruction_err_
         As in `NeuralNCPD`.
     n_iter_ : int
-        Sweeps of the base.
+        Number of sweeps of the fit of the base.
 
     References
     ----------
@@ -106,7 +107,7 @@ class HierarchicalNCPD(Estimator):
 
 
 def fit_base(init: Any, rank: int, settings: Settings, given: Input, random_state: np.random.RandomState) -> Solution:
-    """Fit the CP decomposition that a hierarchy stands on, from screened random starts or from given factors."""
+    """Fit the CP decomposition at the base of a hierarchy, from screened random starts or from given factors."""
     data = given.data
     factors = check_init(init, ("screened",), [(d, rank) for d in data.shape], given)
 

@@ -1,4 +1,4 @@
-"""Hierarchical NMF: one level after the other, each by itself; what a level loses stays lost."""
+"""Hierarchical NMF: NMF of the data, then of its codes, level by level; errors propagate to the levels above."""
 
 from __future__ import annotations
 
@@ -26,52 +26,56 @@ from hntf.validation import as_random_state, check_ranks
 class HierarchicalNMF(Classifier):
     r"""Hierarchical NMF, level by level: `S_{l−1} ≈ S_l A_lᵀ` by an NMF of the codes of the level below, `S_0 = X`.
 
-    So `X ≈ S_l (A_1 … A_l)ᵀ`, with errors that propagate upwards; at one level labels may be factorized along, as in `SSNMF`. The
-    baseline that `NeuralNMF` trains together. The papers write the transpose, samples in columns.
+    Hence `X ≈ S_l (A_1 … A_l)ᵀ`, with errors that propagate to the levels above. Labels can be factorized together with the codes
+    of one level, as in `SSNMF`. `NeuralNMF` trains the same model end to end. The papers write the transpose, samples in columns.
 
     Parameters
     ----------
     n_components : int or tuple of int
-        The number of components of each level, finest first; it must not grow.
+        Number of components of each level, finest first; it must not increase.
     solver : {"anls", "hals", "mu"}
         As in `NMF`.
     init : {"screened", "random", "nndsvd", "nndsvda", "nndsvdar"} or list of arrays
-        Where the fit of every level starts, as in `NMF`, or the factors `[A_1, …, A_L]`.
+        Where the fit of every level starts, as in `NMF`; or the factors `[A_1, …, A_L]`.
     max_iter, tol, n_init
-        As in `NMF`, of every level.
+        As in `NMF`, for every level.
     supervision_weight : float
-        As in `SSNMF`, of the level with labels; larger by default, as the codes below have lost what tells some classes apart.
+        As in `SSNMF`, for the level with labels. The default is larger than there, because the codes of lower levels have lost
+        part of what distinguishes some classes.
     supervision_level : int
-        The level, from 0, whose codes are factorized with the labels; -1 is the last.
+        Index of the level, from 0, whose codes are factorized together with the labels; -1 is the last.
     supervision_loss : {"squared", "kullback-leibler"}
-        The term of the labels; Kullback–Leibler wants `solver="mu"`.
-    random_state : int, RandomState or None
+        The cost of the labels; `"kullback-leibler"` requires `solver="mu"`.
+    random_state : int, RandomState, Generator or None
+        Seed or generator of the random starts. Pass an int for reproducible results.
     verbose : bool or int
         Whether to show a progress bar.
     output_level : int or "all"
-        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
-        all levels side by side.
+        The level whose codes `transform` returns by default, for example in a pipeline: an index from 0, -1 for the last level,
+        or `"all"` to concatenate the codes of all levels.
     callback : callable, optional
-        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
+        Called after every iteration with a `Progress` (start, iteration, loss). The fit stops if it returns a true value.
 
     Attributes
     ----------
     factors_ : list of arrays, `(k_{l−1}, k_l)`
-        The `A_l`, with columns of unit norm.
+        The factors `A_l`, with columns of unit norm.
     codes_ : list of arrays, `(n, k_l)`
-        The `S_l = argmin_{S ≥ 0} ‖S_{l−1} − S A_lᵀ‖` of the training samples, from their features alone.
+        The codes `S_l = argmin_{S ≥ 0} ‖S_{l−1} − S A_lᵀ‖` of the training samples, computed from their features alone.
     components_ : list of arrays, `(k_l, m)`
         The topics of level l over the features, `(A_1 … A_l)ᵀ`.
     reconstruction_err_ : array, `(L,)`
         Relative Frobenius error `‖X − S_l (A_1 … A_l)ᵀ‖ / ‖X‖` of each level.
     sparsity_ : dict of arrays
-        The share of zeros in the codes of every level, `"codes"`, and in every factor, `"factors"`.
+        The fraction of zeros in the codes of each level (`"codes"`) and in each factor (`"factors"`).
     n_iter_ : int
-        Sweeps of all levels.
+        Total number of sweeps of all levels.
     history_ : dict of arrays
-        `"loss"`: the cost by sweep, level after level, each relative to that of a model of zero.
+        `"loss"`: the cost after each sweep, level after level, each divided by that of a model of zero for the level.
     classifier_ : array, `(k_l, p)`
-        And `classes_` `(p,)`, where labels were given.
+        The linear classifier of the labels on the codes; only set if labels were given.
+    classes_ : array, `(p,)`
+        The class labels; only set if labels were given.
 
     References
     ----------
@@ -153,7 +157,7 @@ class HierarchicalNMF(Classifier):
         settings: Settings,
         random_state: np.random.RandomState,
     ) -> Solution:
-        """Factorize the codes of the level below, with the labels if there are some."""
+        """Factorize the codes of the level below, together with the labels if there are labels."""
         terms: list[Term] = [Frobenius(data)]
         if labels is not None:
             terms.append(label_term(labels, self.supervision_loss, self.supervision_weight, terms[0].scale))

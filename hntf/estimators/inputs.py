@@ -1,4 +1,4 @@
-"""What users give, checked and brought to where and how it is worked on."""
+"""Checks of the data that users pass, and their conversion to the form in which they are processed."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from hntf.data import Data, as_data
 from hntf.validation import check_real_array, check_same_home
 
 MODERATE = (1e-50, 1e50)
-"""Largest entries of `X` whose fourth powers stay far from overflow and underflow; others are scaled for the fit."""
+"""Range of the largest entry of `X` in which its fourth power is far from overflow and underflow; other data are rescaled."""
 
 LARGEST_EXPONENT = 1000
-"""Of the power of two that scales: more would overflow for subnormal data."""
+"""Largest exponent of the power of two by which data are scaled: a larger one would overflow for subnormal data."""
 
 
 class Input(NamedTuple):
-    """What a user gave, checked.
+    """The checked data of a user.
 
     Attributes
     ----------
     data : Data
-        A tensor in CPU memory is worked on through a NumPy view: its small products are several times faster there.
+        A torch tensor in CPU memory is processed through a NumPy view, which is several times faster for small products.
     prototype : array
         An empty array in the backend and dtype of the results.
     scale : float
         The power of two by which extreme data were multiplied.
     arrays : tuple or None
-        The array, mask and weights that the data were made of; None where the user gave a data object.
+        The array, mask and weights from which `data` was made; None if the user passed a data object.
     """
 
     data: Data
@@ -39,7 +39,7 @@ class Input(NamedTuple):
     arrays: Any = None
 
     def in_moderate_units(self) -> Input:
-        """Return extreme data multiplied by a power of two, and others as they are."""
+        """Return the input with extreme data multiplied by a power of two, and other data unchanged."""
         largest = max(map(abs, self.data.minimum_and_maximum()))
         if self.arrays is None or largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
             return self
@@ -50,12 +50,12 @@ class Input(NamedTuple):
 
 
 def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
-    """Return what a user gave as checked data.
+    """Return the checked data of a user.
 
     Raises
     ------
     TypeError, ValueError
-        As `as_data` does; for negative entries where data must be `nonnegative`.
+        As `as_data` does, and if `nonnegative` data have negative entries.
     """
     if isinstance(X, Data):
         data = as_data(X, mask=mask, weights=weights)
@@ -79,7 +79,7 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
 
 
 def _on_host(x: Any) -> Any:
-    """Return a NumPy view of a tensor in CPU memory, and anything else as it is."""
+    """Return a NumPy view of a tensor in CPU memory; return anything else unchanged."""
     if not is_torch(x):
         return x
     if str(x.dtype) == "torch.bfloat16":  # NumPy has no such type

@@ -1,4 +1,4 @@
-"""Multi-HNTF: the components of one CP decomposition, gathered level by level."""
+"""Multi-HNTF: the components of one CP decomposition, gathered level by level by nonnegative matrices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hntf.models import GatheredComponents
 from hntf.validation import as_random_state, check_flag, check_ranks
 
 BASE_SWEEPS, BASE_TOL = 1000, 1e-5
-"""Where the fit of the base ends, which comes first; `max_iter` and `tol` are those of the fit of the gathering matrices."""
+"""Maximum number of sweeps and tolerance for the base, which is fitted first; `max_iter` and `tol` apply to the second fit."""
 
 
 class MultiHNTF(Classifier):
@@ -32,48 +32,53 @@ class MultiHNTF(Classifier):
 
     .. math:: X \approx [[ U_1 W_{1} \cdots W_{l}, \ldots, U_N W_{1} \cdots W_{l} ]],
 
-    with `W_l ≥ 0` of shape `(k_{l−1}, k_l)` shared by all modes, or one for each mode. All `W` minimise the weighted sum of the
-    levels' squared errors together, with the base held or trained along.
+    with `W_l ≥ 0` of shape `(k_{l−1}, k_l)`, shared by all modes or one per mode. All `W` minimise the weighted sum of the
+    squared errors of all levels together, with the base fixed or trained as well.
 
     Parameters
     ----------
     n_components : tuple of int
-        The rank of the base and of each level above, for example `(7, 4, 2)`; it must not grow.
+        The rank of the base and of each level above, for example `(7, 4, 2)`; it must not increase.
     shared : bool
-        Whether one matrix a level gathers the components of all modes, as in the paper, or each mode has its own.
+        Whether all modes use the same gathering matrix at a level, as in the paper, or each mode has its own.
     train_base : bool
-        Whether the base is trained along, or held as the best NCPD found.
+        Whether the base is trained as well, or fixed at the best NCPD found.
     loss : {"energy", "data-centric", "reconstruction"}
-        Whether all levels count, or the last one alone.
+        `"energy"`, also called `"data-centric"`, counts the errors of all levels, `"reconstruction"` that of the last level only.
     level_weights : "balanced", sequence of float or None
-        Weights `w_l` of the levels. Where levels conflict, equal ones (None) trade the finest level away, whose error is the
-        smallest: `"balanced"` divides each by the squared error of the best single level of its rank, which the start finds, but
-        at least 1 % of the data, so that every level counts by what the hierarchy costs it. Only the energy is balanced.
-    init : {"screened"}, list of arrays or CPTensor
-        Where the fit of the base starts, as in `NCPD`. Or all factors in the shape of `factors_`, or a fitted model.
+        The weights `w_l` of the levels. `"balanced"` divides the squared error of each level by that of the best single-level
+        factorization of its rank (errors below 1 % of the data count as 1 %), so that every level counts by its error relative to
+        what it could reach on its own. None gives equal weights: where levels conflict, the finest one, whose error is the
+        smallest, then yields to the others. Only `loss="energy"` is balanced.
+    init : {"screened"}, list of arrays, CPTensor or fitted estimator
+        Where the fit of the base starts, as in `NCPD`; or all factors, nested as in `factors_`, or an estimator to take them
+        from.
     solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
-    max_iter, tol, learning_rate, random_state, verbose, output_level, callback
+        The optimizer, as in `NeuralNMF`.
+    max_iter, tol, learning_rate
+        As in `NeuralNMF`, for the fit of the gathering matrices.
+    random_state, verbose, output_level, callback
         As in `NeuralNMF`.
     n_init : int
-        Number of starts of the base, of which the best is kept.
+        Number of starts of the base; the best one is kept.
     supervision_weight, supervision_level, supervision_loss
-        As in `NeuralNMF`, with levels from the base.
+        As in `NeuralNMF`; level 0 is the base.
 
     Attributes
     ----------
     factors_ : list of lists of arrays
-        `factors_[0] = [U_1, …, U_N]`, and `factors_[l]` holds the `W_l` of every mode.
+        `factors_[0] = [U_1, …, U_N]`, and `factors_[l]` holds the matrices `W_l`, one per mode.
     codes_ : list of arrays, `(n, k_l)`
-        The components of level l in the samples, `U_1 W_1 ⋯ W_l`.
+        The factor of the samples at level l, `U_1 W_1 ⋯ W_l`.
     components_ : list of lists of arrays, `(k_l, d_i)`
         `components_[l][mode]` holds the components of level l over the entries of a mode, `(U_i W_1 ⋯ W_l)ᵀ`.
     memberships_ : list of arrays, `(k_{l−1}, k_l)`
-        The `W_l`, the identity at level 0; a list with one a mode where `shared=False`.
+        The gathering matrices `W_l`, the identity at level 0; with `shared=False` a list per level, one matrix per mode.
     reconstruction_err_ : array, `(L + 1,)`
         Relative Frobenius error of each level.
-    level_ratios_ : array, `(L,)`
-        The error of each level over that of the best single level of its rank: what the hierarchy costs; set where the start
-        knows those errors.
+    level_ratios_ : array, `(L + 1,)`
+        The error of each level divided by that of the best single-level factorization of its rank: the price of the hierarchy.
+        Only set if the fit computed these errors, as it does with the default parameters.
     n_iter_, history_, classifier_, classes_
         As in `NeuralNMF`.
 
@@ -163,7 +168,7 @@ class MultiHNTF(Classifier):
         self._keep_classifier(labels, given)
 
     def _given_matrices(self, above: list[list[Array]], ranks: Sequence[int], given: Input) -> list[list[Array]]:
-        """Return the gathering matrices that a user gave, level by level and mode by mode, as the model holds them."""
+        """Return the user's gathering matrices, mode by mode and then level by level, as the model holds them."""
         modes = 1 if self.shared else len(given.data.shape)
         above = [level[:modes] for level in above]
         shapes = [shape for shape in pairwise(ranks) for _ in range(modes)]

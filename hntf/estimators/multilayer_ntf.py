@@ -1,4 +1,4 @@
-"""Multilayer NTF: the tensor of the components of one mode, factorized again and again."""
+"""Multilayer NTF: repeated factorization of the tensor of the components along one mode."""
 
 from __future__ import annotations
 
@@ -24,52 +24,55 @@ from hntf.validation import as_random_state, check_ranks
 
 
 class MultilayerNTF(Estimator):
-    r"""Multilayer nonnegative tensor factorization: level by level, along one lead mode.
+    r"""Multilayer nonnegative tensor factorization, level by level along one lead mode.
 
-    The base is an NCPD `[[U_1, …, U_N]]`. For a lead mode m the tensor `[[U_1, …, I, …, U_N]]`, with the identity in place of
-    `U_m`, holds its components one by one; it is factorized by NCPD again, `[[V_1, …, V_N]]` with `V_m` `(k_{l−1}, k_l)`, and
-    level l approximates the data by `[[V_1, …, U_m V_m, …, V_N]]`: the lead factors multiply up, those of the other modes are
-    new at every level. Errors of lower levels propagate.
+    The base is an NCPD `[[U_1, …, U_N]]`. For a lead mode m, the tensor `[[U_1, …, I, …, U_N]]`, with the identity in place of
+    `U_m`, stacks the components of the base along mode m. It is factorized by NCPD again, `[[V_1, …, V_N]]` with `V_m` of shape
+    `(k_{l−1}, k_l)`, and level l approximates the data by `[[V_1, …, U_m V_m, …, V_N]]`: the factors of the lead mode are
+    multiplied together, those of the other modes are new at every level. Errors of lower levels propagate to the levels above.
 
-    The columns of the lead factors have unit norm, so that the components' sizes are in the tensor that the next level sees.
+    The columns of the lead factors have unit norm, so that the tensor which the next level factorizes carries the sizes of the
+    components.
 
     Parameters
     ----------
     n_components : tuple of int
-        The rank of every level, for example `(7, 4, 2)`; it must not grow.
+        The rank of every level, for example `(7, 4, 2)`; it must not increase.
     lead_mode : int
-        The mode whose factors multiply up; negative ones count from the last.
-    init : {"screened"}, list of arrays or CPTensor
-        Where the fit of the base starts, as in `NCPD`. Or all factors in the shape of `factors_`, or a fitted model.
+        The mode whose factors are multiplied together; negative numbers count from the last mode.
+    init : {"screened"}, list of arrays, CPTensor or fitted estimator
+        Where the fit of the base starts, as in `NCPD`; or all factors, nested as in `factors_`, or an estimator to take them
+        from.
     max_iter, tol, n_init : int, float, int
-        Of the NCPD of every level, as in `NCPD`.
-    random_state : int, RandomState or None
+        As in `NCPD`, for the fit of every level.
+    random_state : int, RandomState, Generator or None
+        Seed or generator of the random starts. Pass an int for reproducible results.
     verbose : bool or int
         Whether to show a progress bar.
     output_level : int or "all"
-        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
-        all levels side by side.
+        The level whose codes `transform` returns by default, for example in a pipeline: an index from 0, -1 for the last level,
+        or `"all"` to concatenate the codes of all levels.
     callback : callable, optional
-        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
+        Called after every iteration with a `Progress` (start, iteration, loss). The fit stops if it returns a true value.
 
     Attributes
     ----------
     factors_ : list of lists of arrays
-        `factors_[l][mode]` is the factor `V_i` of a mode that level l found: `(k_{l−1}, k_l)` in the lead mode above the base,
-        else `(d_i, k_l)`.
+        `factors_[l][mode]` is the factor `V_i` that level l found for a mode: `(k_{l−1}, k_l)` for the lead mode above the base,
+        otherwise `(d_i, k_l)`.
     codes_ : list of arrays, `(n, k_l)`
-        The components of level l in the samples.
+        The factor of the samples at level l.
     components_ : list of lists of arrays, `(k_l, d_i)`
         `components_[l][mode]` holds the components of level l over the entries of a mode.
     memberships_ : list of arrays, `(k_{l−1}, k_l)`
-        The lead factor of each level, the identity at level 0: it says of how much of each component of level l the components
-        below are made.
+        The lead factor of each level: how much each component of the level below contributes to each component of level l. The
+        identity at level 0.
     reconstruction_err_ : array, `(L + 1,)`
         Relative Frobenius error of each level.
     lead_mode_ : int
-        The lead mode, from 0.
+        The lead mode as an index from 0.
     n_iter_ : int
-        Sweeps of all levels.
+        Total number of sweeps of all levels.
 
     References
     ----------
@@ -135,7 +138,7 @@ class MultilayerNTF(Estimator):
         self._keep(lead_levels(found, lead), given, joined(solutions))
 
     def _inits(self, n_levels: int) -> list[Any]:
-        """Return where the fit of every level starts."""
+        """Return the start of every level."""
         base, above = split_base(self.init)
         inits = [base, *(above or ["screened"] * (n_levels - 1))]
         if len(inits) != n_levels:
@@ -144,7 +147,7 @@ class MultilayerNTF(Estimator):
 
 
 def lead_levels(found: Sequence[Sequence[Array]], lead: int) -> SeparateLevels:
-    """Return the CP decompositions of all levels: the lead factors multiply up, the others are those of their level."""
+    """Return the CP decompositions of all levels: the lead factors are multiplied together, the others belong to their level."""
     models: list[Model] = []
     for level, product in enumerate(chain([factors[lead] for factors in found])):
         factors = [product if mode == lead else U for mode, U in enumerate(found[level])]
@@ -153,7 +156,7 @@ def lead_levels(found: Sequence[Sequence[Array]], lead: int) -> SeparateLevels:
 
 
 def _with_unit_lead(factors: Sequence[Array], lead: int) -> list[Array]:
-    """Return a CP decomposition whose lead factor has unit columns, the sizes spread evenly over the other modes."""
+    """Return a CP decomposition whose lead factor has unit columns, with the sizes spread evenly over the other modes."""
     units, sizes = unit_components(factors)
     of_mode = sizes ** (1.0 / (len(units) - 1))
     return [U if mode == lead else U * of_mode for mode, U in enumerate(units)]

@@ -26,47 +26,52 @@ class MultilayerSparseCoding(Classifier):
     .. math:: S_l = \mathrm{argmin}_{S \ge 0} \; \tfrac12 \| S_{l-1} - S D_l^T \|^2
               + \lambda_{1,l} \sum S + \tfrac12 \lambda_{2,l} \| S \|^2, \qquad S_0 = X
 
-    The columns of every `D_l` have unit norm. All dictionaries minimise the squared error of the data at every level, `‖X − S_l
-    (D_1 … D_l)ᵀ‖²`, or at the last, and the loss of the labels where there are some; then the penalties are trained along.
-    Without labels they are held: the error of the data alone would only lower them. Wide and slim layers may alternate.
+    The columns of every `D_l` have unit norm. All dictionaries minimise the squared error `‖X − S_l (D_1 … D_l)ᵀ‖²` of all
+    levels, or of the last one, plus the loss of the labels if there are labels. With labels the penalties are trained as well;
+    without labels they are fixed, because the error of the data alone would always decrease them. Levels may have more components
+    than the level below, or fewer.
 
     Parameters
     ----------
     n_components : int or tuple of int
-        The number of components of each level, from the data up; it may grow.
+        Number of components of each level, from the data up; it may increase.
     code_l1 : float
-        The `λ_{1,l}` of all levels at the start, relative to the root mean square of the samples' norms.
+        The initial `λ_{1,l}` of all levels, relative to the root mean square of the norms of the samples.
     code_l2 : float
-        The `λ_{2,l}` of all levels at the start, at least 0; positive where a level has more components than its input features.
+        The initial `λ_{2,l}` of all levels, at least 0. It should be positive if a level has more components than input features.
     loss : {"energy", "data-centric", "reconstruction"}
-        Whether the errors of all levels count, or that of the last one alone.
+        `"energy"`, also called `"data-centric"`, counts the errors of all levels, `"reconstruction"` that of the last level only.
     level_weights : sequence of float, optional
-        Weights of the levels, all 1 by default.
+        The weights of the levels, all 1 by default.
     init : {"levels"} or list of arrays
-        Where the fit starts: at the dictionaries of a semi-NMF of the data, of its codes, and so on, or at given ones of any sign.
-    solver, max_iter, tol, n_init, learning_rate
+        Where the fit starts. `"levels"` takes the dictionaries of a semi-NMF of the data, then of its code, and so on. Or a list
+        of dictionaries, of any sign.
+    solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
+        The optimizer, as in `NeuralNMF`.
+    max_iter, tol, n_init, learning_rate
         As in `NeuralNMF`.
     supervision_weight, supervision_level
         As in `NeuralNMF`.
     supervision_loss : {"cross_entropy", "squared"}
         As in `NeuralNMF`.
-    random_state : int, RandomState or None
+    random_state : int, RandomState, Generator or None
+        Seed or generator of the random starts. Pass an int for reproducible results.
     verbose : bool or int
         Whether to show a progress bar.
     output_level : int or "all"
-        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
-        all levels side by side.
+        The level whose codes `transform` returns by default, for example in a pipeline: an index from 0, -1 for the last level,
+        or `"all"` to concatenate the codes of all levels.
     callback : callable, optional
-        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
+        Called after every iteration with a `Progress` (start, iteration, loss). The fit stops if it returns a true value.
 
     Attributes
     ----------
     factors_ : list of arrays, `(k_{l−1}, k_l)`
         The dictionaries `D_l`.
     penalties_ : array, `(L, 2)`
-        `λ_{1,l}` and `λ_{2,l}` as trained.
+        The trained `λ_{1,l}` and `λ_{2,l}`.
     codes_ : list of arrays, `(n, k_l)`
-        The `S_l` of the training samples.
+        The codes `S_l` of the training samples.
     components_ : list of arrays, `(k_l, m)`
         `(D_1 … D_l)ᵀ`, of any sign.
     reconstruction_err_ : array, `(L,)`

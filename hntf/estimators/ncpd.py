@@ -23,43 +23,46 @@ from hntf.validation import as_random_state, check_number
 class NCPD(Estimator):
     r"""Nonnegative CP decomposition, `min ‖X − [[U_1, …, U_N]]‖²` over `U_i ≥ 0`; of a matrix, nonnegative matrix factorization.
 
-    Entrywise `X[j_1, …, j_N] ≈ Σ_r U_1[j_1, r] ⋯ U_N[j_N, r]`. The factors are updated in turn, mode by mode. All modes but the
-    last share one product with the data.
+    Entrywise `X[j_1, …, j_N] ≈ Σ_r U_1[j_1, r] ⋯ U_N[j_N, r]`. The factors are updated in turn, mode by mode; all modes but the
+    last use the same product with the data.
 
     Parameters
     ----------
     n_components : int
-        The rank.
+        Number of components, the rank of the decomposition.
     solver : {"anls", "hals"}
-        How a factor is updated: exact alternating nonnegative least squares, or some sweeps of accelerated HALS.
-    init : {"screened", "random"}, list of arrays or CPTensor
-        Where the fit starts: at the best of several random starts after a few sweeps, at random factors, or at given ones, one
-        a mode.
+        How a factor is updated: `"anls"` solves for it exactly (alternating nonnegative least squares), `"hals"` takes several
+        sweeps of accelerated HALS.
+    init : {"screened", "random"}, list of arrays, CPTensor or fitted estimator
+        Where the fit starts. `"screened"` takes the best of several random starts after a few sweeps, `"random"` random factors.
+        Or the factors to start from, one per mode.
     max_iter : int
-        Most sweeps over all modes.
+        Maximum number of sweeps over all modes.
     tol : float
-        A fit ends where a sweep lowers the relative error by less than this part of it.
+        Relative decrease of the relative error per sweep below which a fit stops.
     n_init : int
-        Number of starts, of which the best fit is kept.
-    random_state : int, RandomState or None
+        Number of starts; the best fit is kept.
+    random_state : int, RandomState, Generator or None
+        Seed or generator of the random starts. Pass an int for reproducible results.
     verbose : bool or int
         Whether to show a progress bar.
     callback : callable, optional
-        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
+        Called after every iteration with a `Progress` (start, iteration, loss). The fit stops if it returns a true value.
 
     Attributes
     ----------
     factors_ : list of arrays, `(d_i, k)`
-        One a mode, samples first; components in the order of their size, the size of each spread evenly over the modes.
+        One factor per mode, samples first. Components are sorted by decreasing size, which is spread evenly over the modes.
     codes_ : list with one array, `(n, k)`
         The factor of the samples.
     components_ : list with one list of arrays, `(k, d_i)`
-        `components_[0][mode]`: the components over the entries of every mode; of a matrix `[U_2ᵀ]`.
+        `components_[0][mode]` holds the components over the entries of a mode. For a matrix the list is `[U_2ᵀ]`.
     reconstruction_err_ : array, `(1,)`
         Relative Frobenius error.
     n_iter_ : int
+        Number of sweeps of the fit that was kept, including those that screened its start.
     history_ : dict of arrays
-        `"loss"`: the squared relative error by sweep.
+        `"loss"`: the squared relative error after each sweep.
 
     References
     ----------
@@ -107,7 +110,7 @@ class NCPD(Estimator):
 
     @property
     def factors_(self) -> list[Array]:
-        """The factors, one a mode."""
+        """The factors, one per mode."""
         return super().factors_[0]
 
     def _fit(self, given: Input, labels: Labels | None) -> None:

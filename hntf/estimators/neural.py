@@ -1,4 +1,4 @@
-"""What the estimators that are trained by gradients share: from a loss and starts to a solution, on all samples or on batches."""
+"""Base class of the estimators that train a hierarchy by gradients, on all samples or on batches."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ from hntf.validation import as_random_state, check_choice, check_flag, check_num
 
 
 class Plan(NamedTuple):
-    """What a fit needs to know of a hierarchy.
+    """The hierarchy that a fit trains.
 
     Attributes
     ----------
     loss : Loss
-        That of the data.
+        The loss of the data.
     start : callable
-        Draws a start for data; the first one for the data that the plan was made for.
+        Draws a start for the given data; its first call returns a start for the data that the plan was made for.
     n_levels : int
+        Number of levels.
     rank : int
-        The largest.
+        The largest rank.
     errors : list of float or None
-        Of the best single levels, where they are known.
+        The errors of the best single levels, if they are known.
     codes_samples : bool
-        Whether every sample has a code of its own, and the factors are the same for other samples.
+        Whether every sample has a code of its own and the factors do not depend on the samples.
     """
 
     loss: Loss
@@ -52,24 +53,26 @@ class Plan(NamedTuple):
     codes_samples: bool = True
 
     def check_batches(self) -> None:
-        """Raise `ValueError` if the factors have rows for the samples."""
+        """Raise `ValueError` if a factor has one row per sample."""
         if not self.codes_samples:
             raise ValueError("modes must not hold 0 for training on batches: its factor has a row for every sample")
 
 
 class Stream(NamedTuple):
-    """What a training on batches, one call each, keeps between them.
+    """The state that `partial_fit` keeps from one call to the next.
 
     Attributes
     ----------
     trainer : BatchTrainer
+        The model and the state of the optimizer.
     loss : Loss
-        Of a batch, penalties and labels included.
+        The loss of a batch, including penalties and labels.
     n_samples : int
-        Of the first batch, for which the loss was made.
+        Number of samples in the first batch, for which the loss was made.
     supervision : RunningLabels or None
-        The part of it that has the classifier.
+        The part of the loss that has the classifier.
     classes : array or None
+        The class labels.
     """
 
     trainer: BatchTrainer
@@ -94,15 +97,16 @@ class NeuralEstimator(Classifier):
     random_state: Any
     _stream: Any = None
     _known: Any = None
-    """The codes and labels of the last known samples of a fit, from which the classifier of a stream goes on."""
+    """The codes and labels of the last labelled samples of a fit, from which `partial_fit` continues the classifier."""
 
     @abstractmethod
     def _plan(
         self, given: Input, first: Data, random_state: np.random.RandomState, errors: list[float] | None = None
     ) -> Plan:
-        """Return the hierarchy that the parameters describe for the data, checked.
+        """Return the hierarchy that the checked parameters describe for the data.
 
-        `first` are the data of the first start, and `errors` those of the best single levels, where an earlier fit knows them.
+        `first` are the data of the first start; `errors` are those of the best single levels, if they are known from an earlier
+        fit.
         """
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
@@ -111,7 +115,7 @@ class NeuralEstimator(Classifier):
         data, batch_size = given.data, settings.batch_size
 
         def part() -> Data:
-            """Return the samples that a start is drawn from."""
+            """Return the samples from which a start is drawn."""
             if batch_size is None:
                 return data
             return data.take(random_state.permutation(data.shape[0])[: max(batch_size, START_SAMPLES)])
@@ -150,7 +154,7 @@ class NeuralEstimator(Classifier):
         self._keep(hierarchy, given, solution)
 
     def _neural_settings(self) -> Settings:
-        """Return the parameters of the optimizer, checked; the solver by its name."""
+        """Return the checked parameters of the optimizer, with the solver chosen."""
         settings = self._settings(("auto", *OPTIMIZERS))
         settings = settings._replace(simplex=check_flag(self.simplex, "simplex"))
         if self.batch_size is None:
@@ -163,9 +167,9 @@ class NeuralEstimator(Classifier):
         return "adam" if self.solver == "auto" else self.solver
 
     def _with_penalties(self, loss: Loss, given: Input) -> Loss:
-        """Return the loss with the penalties that the parameters name, and check these.
+        """Return the loss with the checked penalties added.
 
-        Penalties of factors count once a sample, as those of codes do: more samples of a kind change nothing.
+        Penalties of factors are multiplied by the number of samples, so that repeating the samples does not change the solution.
         """
         check_number(self.volume_weight, "volume_weight")
         check_number(self.volume_delta, "volume_delta", strict=True)
@@ -186,9 +190,10 @@ class NeuralEstimator(Classifier):
         return penalised if any(sizes) or self.volume_weight else loss
 
     def _normalised(self, hierarchy: Any, loss: Loss) -> Hierarchy:
-        """Bring the columns of the last level's factors to unit norm, where nothing fixes their scale.
+        """Scale the columns of the last factors to unit norm, unless the simplex or a penalty fixes their scale.
 
-        A level's problem weighs the components of the code below by their scale: only that of the last level is free.
+        Only the scale of the last level is free: the scale of a lower level weights its components in the problem of the level
+        above.
         """
         if self.simplex or isinstance(loss, Penalised):
             return hierarchy
@@ -208,21 +213,21 @@ class NeuralEstimator(Classifier):
     ) -> Self:
         """Take one projected step of SGD or Adam on a batch of samples.
 
-        The first call starts from the fit, where there is one, and else from its batch.
+        The first call continues from an earlier `fit`, or starts from its batch if there was none.
 
         Parameters
         ----------
         X, mask, weights, label_mask
-            As in `fit`, of one batch, which counts as the whole for the penalties.
+            As in `fit`, for one batch; the penalties are those of a fit to this batch alone.
         y : array, `(n,)` or `(n, p)`, optional
-            As in `fit`, -1 where unknown. Labels are trained where the first call has some.
+            As in `fit`, -1 where unknown. Labels are only used if the first call has labels or `classes`.
         classes : array, `(p,)`, optional
-            All classes there are: needed in the first call where its `y` does not show all.
+            All class labels; required in the first call if its `y` does not contain all classes.
 
         Returns
         -------
         self
-            `codes_` and `reconstruction_err_` are those of this batch after the step; the factors keep the scale of the training.
+            `codes_` and `reconstruction_err_` are those of this batch after the step; the factors are not normalised.
 
         Raises
         ------
@@ -252,7 +257,7 @@ class NeuralEstimator(Classifier):
         return self
 
     def _first_batch(self, given: Input, y: Any, classes: Any, label_mask: Any) -> tuple[Stream, Labels | None]:
-        """Return what a training on batches keeps, from the fit or the first batch, and the labels of that batch."""
+        """Return the initial state of `partial_fit`, from the fit or from the first batch, and the labels of that batch."""
         fitted = getattr(self, "model_", None)
         ratios = getattr(self, "level_ratios_", None)
         errors = None if ratios is None else (self.reconstruction_err_ / ratios).tolist()

@@ -26,59 +26,60 @@ class NeuralNCPD(Classifier):
     r"""Hierarchical nonnegative CP decomposition trained end to end through exact NNLS layers.
 
     The base is `[[U_1, …, U_N]]` of rank `k_0`. In every mode its components are the data of a hierarchy, `S_{i,0} = U_iᵀ`,
-    `S_{i,l} = argmin_{S ≥ 0} ‖S_{i,l−1} − S A_{i,l}ᵀ‖²`, so that level l gathers them into `k_l` topics, and all factors minimise
+    `S_{i,l} = argmin_{S ≥ 0} ‖S_{i,l−1} − S A_{i,l}ᵀ‖²`, which gathers them into `k_l` topics at level l. All factors minimise
 
     .. math:: \sum_l w_l \, \| X - [[\hat U_{1,l}, \ldots, \hat U_{N,l}]] \|^2, \quad
               \hat U_{i,l} = A_{i,1} \cdots A_{i,l} S_{i,l}^T .
 
-    Each mode gathers the base's components for itself: topic j of a level in one mode and topic j in another need not belong
-    together; `memberships_` tells which components of the base each one gathers. `MultiHNTF` has components that span all modes.
+    Each mode gathers the components of the base on its own: topic j of a level in one mode and topic j in another need not belong
+    together. `memberships_` shows which components of the base each topic gathers. In `MultiHNTF` components span all modes.
 
     Parameters
     ----------
     n_components : tuple of int
-        The rank of the base and the number of topics of each level above, for example `(7, 4, 2)`; it must not grow.
+        The rank of the base and the number of topics of each level above, for example `(7, 4, 2)`; it must not increase.
     train_base : bool
-        Whether the base is trained along, or held as the best single CP found.
+        Whether the base is trained as well, or fixed at the one of the start.
     loss : {"energy", "data-centric", "reconstruction"}
-        Whether all levels count, or the last one alone.
+        `"energy"`, also called `"data-centric"`, counts the errors of all levels, `"reconstruction"` that of the last level only.
     level_weights : "balanced", sequence of float or None
-        Weights `w_l` of the levels. Where levels conflict, equal ones (None) trade the finest level away, whose error is the
-        smallest: `"balanced"` divides each by the squared error of the best single level of its rank, which the start finds, but
-        at least 1 % of the data, so that every level counts by what the hierarchy costs it. Only the energy is balanced.
-    init : {"levels", "sequential", "random"} or list of arrays
-        Where the fit starts. `"levels"`: base and first factors are the best of several single NCPD of each rank.
-        `"sequential"`: the base likewise, and its components factorized level by level, as `HierarchicalNCPD` does. Or all
-        factors in the shape of `factors_`, or a fitted model.
+        The weights `w_l` of the levels. `"balanced"` divides the squared error of each level by that of the best single-level
+        factorization of its rank (errors below 1 % of the data count as 1 %), so that every level counts by its error relative to
+        what it could reach on its own. None gives equal weights: where levels conflict, the finest one, whose error is the
+        smallest, then yields to the others. Only `loss="energy"` is balanced.
+    init : {"levels", "sequential", "random"}, list of arrays or fitted estimator
+        Where the fit starts. `"levels"` computes the base and the factors from the best of several single-level NCPDs of each
+        rank; `"sequential"` computes the base in the same way and factorizes its components level by level, as `HierarchicalNCPD`
+        does; `"random"` draws all factors at random. Or all factors, nested as in `factors_`, or an estimator to take them from.
     solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
-    max_iter, tol, learning_rate, random_state, verbose, output_level, callback
+        The optimizer, as in `NeuralNMF`.
+    max_iter, tol, n_init, learning_rate, random_state, verbose, output_level, callback
         As in `NeuralNMF`.
-    n_init : int
-        Number of starts, of which the best fit is kept.
     supervision_weight, supervision_level, supervision_loss
-        As in `NeuralNMF`, with levels from the base; the codes of the samples are `A_{1,1} ⋯ A_{1,l}`, or `U_1` at level 0.
+        As in `NeuralNMF`; level 0 is the base. The codes of the samples are `A_{1,1} ⋯ A_{1,l}`, or `U_1` at level 0.
 
     Attributes
     ----------
     factors_ : list of lists of arrays
-        `factors_[0] = [U_1, …, U_N]`, and `factors_[l] = [A_{1,l}, …, A_{N,l}]`, level by level.
+        `factors_[0] = [U_1, …, U_N]`, and `factors_[l] = [A_{1,l}, …, A_{N,l}]` for the levels above.
     codes_ : list of arrays, `(n, k_l)`
         The topics of level l in the samples, `A_{1,1} ⋯ A_{1,l}`; `U_1` at level 0.
     components_ : list of lists of arrays, `(k_l, d_i)`
         `components_[l][mode]` holds the topics of level l over the entries of a mode, `(A_{i,1} ⋯ A_{i,l})ᵀ`; `U_iᵀ` at level 0.
     memberships_ : list of lists of arrays, `(k_{l−1}, k_l)`
-        `memberships_[l][mode]`: at level 1 how much of each topic is in the components of the base, `S_{i,1}`, above it the
-        `A_{i,l}` that gather topics into coarser ones; the identity at level 0.
+        `memberships_[l][mode]` shows how the level below gathers into the topics of level l: at level 1 the codes `S_{i,1}` of
+        the components of the base, above it the factors `A_{i,l}`; the identity at level 0.
     reconstruction_err_ : array, `(L + 1,)`
         Relative Frobenius error of each level.
-    level_ratios_ : array, `(L,)`
-        The error of each level over that of the best single level of its rank: what the hierarchy costs; set where the start
-        knows those errors.
+    level_ratios_ : array, `(L + 1,)`
+        The error of each level divided by that of the best single-level factorization of its rank: the price of the hierarchy.
+        Only set if the fit computed these errors, as it does with the default parameters.
     n_iter_ : int
+        Number of iterations of the fit that was kept.
     history_ : dict of arrays
-        `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` by iteration.
+        `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` after each iteration.
     classifier_, classes_
-        As in `NeuralNMF`, where labels were given.
+        As in `NeuralNMF`; only set if labels were given.
 
     References
     ----------
@@ -166,7 +167,7 @@ class NeuralNCPD(Classifier):
         self._keep_classifier(labels, given)
 
     def _starts(self, given: Input, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[StackStart]:
-        """Return an iterator of starts: those of the named initializer, or the factors that the user gave."""
+        """Return an iterator over starts, from the named initializer or from the user's factors."""
         shape = given.data.shape
         shapes = [(d, ranks[0]) for d in shape]
         for level, rank in enumerate(ranks[1:], start=1):

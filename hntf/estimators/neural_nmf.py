@@ -30,96 +30,109 @@ class NeuralNMF(NeuralEstimator):
 
     .. math:: \sum_l w_l \, \| X - S_l (A_1 A_2 \cdots A_l)^T \|_F^2
 
-    (`loss="energy"`, by another name `"data-centric"`), its last term alone (`"reconstruction"`), or what every layer leaves of
-    its own input, `Σ_l w_l ‖S_{l−1} − S_l A_lᵀ‖²` (`"layer-centric"`, which wants `simplex`). Every factor learns from every
-    level: the layers are differentiated exactly. The papers write the transpose, samples in columns.
+    for `loss="energy"` (also called `"data-centric"`), its last term alone for `"reconstruction"`, or, for `"layer-centric"`, the
+    error of every layer on its own input, `Σ_l w_l ‖S_{l−1} − S_l A_lᵀ‖²`, which requires `simplex=True` or penalties of the
+    factors. The layers are differentiated exactly, so every factor learns from all levels. The papers write the transpose,
+    samples in columns.
 
     Parameters
     ----------
     n_components : int or tuple of int
-        The number of components of each level, finest first, for example `(9, 4, 2)`; it must not grow, as each level
-        gathers the components of the one before.
+        Number of components of each level, finest first, for example `(9, 4, 2)`. It must not increase, as each level gathers the
+        components of the one before.
     loss : {"energy", "data-centric", "reconstruction", "layer-centric"}
-        Whether all levels count, the last one alone, or every layer by its own input.
+        The cost of the data: the errors of all levels (`"energy"`, also called `"data-centric"`), the error of the last level
+        (`"reconstruction"`), or the errors of the layers on their own inputs (`"layer-centric"`).
     level_weights : "balanced", sequence of float or None
-        Weights `w_l` of the levels. Where levels conflict, equal ones (None) trade the finest level away, whose error is the
-        smallest: `"balanced"` divides each by the squared error of the best single level of its rank, which the start finds, but
-        at least 1 % of the data, so that every level counts by what the hierarchy costs it. Only the energy is balanced.
+        The weights `w_l` of the levels. `"balanced"` divides the squared error of each level by that of the best single-level
+        factorization of its rank (errors below 1 % of the data count as 1 %), so that every level counts by its error relative to
+        what it could reach on its own. None gives equal weights: where levels conflict, the finest one, whose error is the
+        smallest, then yields to the others. Only `loss="energy"` is balanced.
     init : {"levels", "sequential", "nndsvd", "nndsvda", "nndsvdar", "random"} or list of arrays
-        Where the fit starts. `"levels"` fits each rank by itself and finds the factors between; `"sequential"` factorizes the
-        codes level by level; the others are the nonnegative double SVD with zeros kept, filled with the mean or with small
-        random numbers, and random numbers. Or the factors `[A_1, …, A_L]` themselves.
+        Where the fit starts. `"levels"` fits each rank by itself and computes the factors in between by nonnegative least
+        squares; `"sequential"` factorizes the codes level by level. `"nndsvd"`, `"nndsvda"` and `"nndsvdar"` take the nonnegative
+        double SVD level by level, with its zeros kept, filled with the mean, or filled with small random numbers; `"random"`
+        draws all factors at random. Or the factors `[A_1, …, A_L]`.
     solver : {"auto", "lbfgs", "projected_gradient", "sgd", "adam"}
-        The bounded quasi-Newton method `"lbfgs"` needs no learning rate; projected gradient finds its steps too. `"auto"` is
-        `"lbfgs"`, and `"adam"` for training on batches, which can be `"sgd"` too.
+        The optimizer. `"lbfgs"` is a projected quasi-Newton method; it and `"projected_gradient"` choose their step lengths
+        themselves, while `"sgd"` and `"adam"` take projected steps with a learning rate. `"auto"` is `"lbfgs"`, or `"adam"` with
+        a `batch_size`, which only `"adam"` and `"sgd"` support.
     batch_size : int, optional
-        Samples of a batch: then an iteration is an epoch of projected steps on shuffled batches. By default every iteration takes
-        all samples.
+        Number of samples in a batch. If given, an iteration is an epoch of projected steps on shuffled batches. By default every
+        iteration uses all samples.
     max_iter : int
-        Most iterations of the solver.
+        Maximum number of iterations of the solver.
     tol : float
-        Where to stop: relative projected gradient `‖A‖ ‖∇⁺‖ / ‖X‖²` of the loss. A minimum may lie at a kink, so a fit ends
-        too where the loss fell by less than `tol²`, relatively, in 20 iterations (200 for SGD and Adam), or where no step
-        lowers it. On batches, an epoch that lowers the mean loss by less than `tol`, relatively, halves the learning rate, and the
-        fifth such epoch ends the fit.
+        Tolerance on the relative projected gradient `‖A‖ ‖∇⁺‖ / ‖X‖²` of the loss. As a minimum may lie at a kink, where the
+        gradient does not vanish, a fit also stops when the relative decrease of the loss over 20 iterations (200 for SGD and
+        Adam) is below `tol²`, or when no step lowers the loss. On batches, an epoch whose relative decrease of the mean loss is
+        below `tol` halves the learning rate, and the fifth such epoch ends the fit.
     n_init : int
-        Number of starts, of which the best fit is kept.
+        Number of starts. Each one is trained for 50 iterations (one epoch on batches), and the one with the lowest loss is
+        continued.
     learning_rate : float, optional
-        Relative to the size of the starting factors; each solver has a default.
+        The length of the steps relative to the size of the starting factors; for `"lbfgs"` and `"projected_gradient"` that of the
+        first step. By default 0.1, for `"adam"` 0.02 and for `"sgd"` 0.01.
     supervision_weight : float
-        The `λ` of labels given to `fit`: the loss gains `λ ‖X‖²` times what the labels lose, relative to what a model that knows
-        nothing of them does. `L` leaves out unknown labels.
+        The weight `λ` of the labels: the loss is increased by `λ ‖X‖²` times the label loss, divided by its value for scores
+        `S_l B` of zero.
     supervision_level : int
-        The level, from 0, whose codes tell the labels; -1 is the last.
+        Index of the level, from 0, whose codes predict the labels; -1 is the last.
     supervision_loss : {"squared", "cross_entropy"}
-        `‖L∘(Y − S_l B)‖²` over a classifier `B ≥ 0`, or the cross-entropy of `softmax(S_l B)` over `B` of any sign, which gives
-        `predict_proba`.
+        The label loss: `‖L∘(Y − S_l B)‖²`, minimised over a classifier `B ≥ 0`, or the cross-entropy of `softmax(S_l B)`,
+        minimised over `B` of any sign, which provides `predict_proba`. `L` masks unknown labels.
     code_l1, code_l2 : float
-        Penalties of the codes, exact in every layer and its derivative: `S_l = argmin_{S ≥ 0} ½‖S_{l−1} − S A_lᵀ‖² + λ₁ΣS +
-        ½λ₂‖S‖²`, and twice their sum is added to the loss. They want `simplex` or penalties of the factors: else the factors
-        grow and the codes shrink.
+        The penalties `λ₁`, `λ₂` of the codes. They are part of every layer,
+        `S_l = argmin_{S ≥ 0} ½‖S_{l−1} − S A_lᵀ‖² + λ₁ΣS + ½λ₂‖S‖²`, and twice their sum is added to the loss. They require
+        `simplex=True` or penalties of the factors: otherwise the factors grow and the codes shrink without bound.
     factor_l1, factor_l2 : float
-        Penalties of the factors: `2μ₁ΣA_l + μ₂‖A_l‖²` is added to the loss.
+        The penalties `μ₁`, `μ₂` of the factors: `2μ₁ΣA_l + μ₂‖A_l‖²`, times the number of samples, is added to the loss.
     simplex : bool
-        Whether the columns of all factors are held at sum one.
+        Whether the columns of all factors are constrained to sum to one.
     volume_weight : float
-        The `ν` of a minimum-volume penalty `ν ‖X‖² Σ_l log det(A_lᵀA_l + δI)`; use it with `simplex`.
+        The weight `ν` of a minimum-volume penalty `ν ‖X‖² Σ_l log det(A_lᵀA_l + δI)`; use it with `simplex=True`.
     volume_delta : float
-        The `δ`, greater than 0.
-    random_state : int, RandomState or None
+        The `δ` of the minimum-volume penalty, greater than 0.
+    random_state : int, RandomState, Generator or None
+        Seed or generator of the random starts and of the shuffling of batches. Pass an int for reproducible results.
     verbose : bool or int
         Whether to show a progress bar.
     output_level : int or "all"
-        The level whose codes `transform` returns where it is not told one, in a pipeline for example; `"all"` puts the codes of
-        all levels side by side.
+        The level whose codes `transform` returns by default, for example in a pipeline: an index from 0, -1 for the last level,
+        or `"all"` to concatenate the codes of all levels.
     callback : callable, optional
-        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
+        Called after every iteration with a `Progress` (start, iteration, loss). The fit stops if it returns a true value.
 
     Attributes
     ----------
     factors_ : list of arrays, `(k_{l−1}, k_l)`
-        The `A_l`; the columns of the last one have unit norm, where neither `simplex` nor a penalty fixes their scale.
+        The factors `A_l`. The columns of the last one have unit norm, unless `simplex` or a penalty fixes their scale.
     codes_ : list of arrays, `(n, k_l)`
-        The `S_l` of the training samples.
+        The codes `S_l` of the training samples.
     components_ : list of arrays, `(k_l, m)`
         The topics of level l over the features, `(A_1 … A_l)ᵀ`.
     reconstruction_err_ : array, `(L,)`
         Relative Frobenius error `‖X − S_l (A_1 … A_l)ᵀ‖ / ‖X‖` of each level.
     level_ratios_ : array, `(L,)`
-        The error of each level over that of the best single level of its rank: what the hierarchy costs; set where the start
-        knows those errors.
+        The error of each level divided by that of the best single-level factorization of its rank: the price of the hierarchy.
+        Only set if the fit computed these errors, as it does with the default parameters.
     n_iter_ : int
+        Number of iterations of the fit that was kept.
     history_ : dict of arrays
-        `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` by iteration.
+        `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` after each iteration.
     classifier_ : array, `(k_l, p)`
-        The `B`, and `classes_` `(p,)`, where labels were given.
+        The linear classifier of the labels on the codes; only set if labels were given.
+    classes_ : array, `(p,)`
+        The class labels; only set if labels were given.
     memberships_ : list of arrays, `(k_{l−1}, k_l)`
-        How topics gather into those of level l: `A_l`, the identity at level 0.
+        The gathering matrix of each level, which shows how the topics of the level below gather into its topics: `A_l`, or the
+        identity at level 0.
     sparsity_ : dict of arrays
-        The fraction of zeros in the codes of every level, `"codes"`, and in every factor, `"factors"`.
+        The fraction of zeros in the codes of each level (`"codes"`) and in each factor (`"factors"`).
     n_features_in_ : int
+        Number of features seen in `fit`.
     feature_names_in_ : array of str
-        Where `X` had string column names.
+        Names of the features seen in `fit`; only set if `X` had string column names.
 
     References
     ----------

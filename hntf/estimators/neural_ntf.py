@@ -1,4 +1,4 @@
-"""Neural NTF: a network of exact nonnegative least-squares layers on a tensor, the first one CP or Tucker."""
+"""Neural NTF: a hierarchy of exact nonnegative least-squares layers on a tensor, the first one CP or Tucker."""
 
 from __future__ import annotations
 
@@ -23,68 +23,74 @@ from hntf.models.separate import tucker_levels
 
 
 class NeuralNTF(NeuralEstimator):
-    r"""Hierarchical nonnegative tensor factorization as a deep network of exact NNLS layers, trained end to end.
+    r"""Hierarchical nonnegative tensor factorization trained end to end through exact NNLS layers.
 
-    The first layer is a CP decomposition over the modes but the first, `S_1 = argmin_{S ≥ 0} ‖X − [[S, U_2, …, U_N]]‖²`, or a
-    Tucker decomposition, `S_1 = argmin_{S ≥ 0} ‖X − S ×_i A_i‖²`; the layers above act on the codes, `S_l = argmin_{S ≥ 0}
-    ‖S_{l−1} − S A_lᵀ‖²`, or are Tucker layers again, nested in the ones below. All factors minimise the squared error of the
-    tensor that every level's code stands for (`loss="energy"`), or of the last one's. Of a matrix this is `NeuralNMF`.
+    The first layer is a CP decomposition over all modes but the first, `S_1 = argmin_{S ≥ 0} ‖X − [[S, U_2, …, U_N]]‖²`, or a
+    Tucker decomposition, `S_1 = argmin_{S ≥ 0} ‖X − S ×_i A_i‖²`. The layers above act on the codes,
+    `S_l = argmin_{S ≥ 0} ‖S_{l−1} − S A_lᵀ‖²`, or are Tucker layers again, nested in the ones below. All factors minimise the sum
+    of the squared reconstruction errors of all levels (`loss="energy"`), or that of the last level. For a matrix this is
+    `NeuralNMF`.
 
     Parameters
     ----------
     n_components : int or tuple
-        One entry a level. An integer first makes a CP layer, the others dense layers: `(7, 4, 2)`. A tuple of ranks, one a
-        compressed mode, makes a Tucker layer: `((8, 8), (4, 4), (2, 2))`; integers after it are dense layers on its code: `((8,
-        8), 5, 2)`. Ranks must not grow.
+        One entry per level. If the first entry is an integer, the first layer is a CP layer and the others are dense:
+        `(7, 4, 2)`. A tuple of ranks, one per compressed mode, is a Tucker layer: `((8, 8), (4, 4), (2, 2))`; integers after it
+        are dense layers on its code: `((8, 8), 5, 2)`. Ranks must not increase.
     modes : sequence of int, optional
-        The modes that Tucker layers compress. By default the modes 1, …, N−1, or all of them where a level has N ranks.
-        Modes that are not compressed stay as they are. With mode 0 the code is a core, shared by all samples.
+        The modes that Tucker layers compress; the other modes stay as they are. By default the modes 1, …, N−1, or all modes if a
+        level has N ranks. With mode 0 the code is a core, shared by all samples.
     loss : {"energy", "data-centric", "reconstruction", "layer-centric"}
         As in `NeuralNMF`.
     level_weights : "balanced", sequence of float or None
-        Weights `w_l` of the levels. Where levels conflict, equal ones (None) trade the finest level away, whose error is the
-        smallest: `"balanced"` divides each by the squared error of the best single level of its rank, which the start finds, but
-        at least 1 % of the data, so that every level counts by what the hierarchy costs it. Only the energy is balanced.
+        The weights `w_l` of the levels. `"balanced"` divides the squared error of each level by that of the best single-level
+        factorization of its rank (errors below 1 % of the data count as 1 %), so that every level counts by its error relative to
+        what it could reach on its own. None gives equal weights: where levels conflict, the finest one, whose error is the
+        smallest, then yields to the others. Only `loss="energy"` is balanced.
     init : {"levels", "random"} or list of arrays
-        `"levels"` fits each rank by itself and finds the factors between. Or all factors, in the order of `factors_`.
+        Where the fit starts. `"levels"` fits each rank by itself and computes the factors in between by nonnegative least
+        squares; `"random"` draws all factors at random. Or all factors, in the order of `factors_`.
     solver, batch_size, max_iter, tol, n_init, learning_rate, random_state, verbose, output_level, callback
         As in `NeuralNMF`.
     supervision_weight, supervision_level, supervision_loss
-        As in `NeuralNMF`. Where mode 0 is compressed the code is a core, and labels are not trained along: their classifier is
-        fitted to the codes of the samples afterwards.
+        As in `NeuralNMF`. If mode 0 is compressed, the labels do not take part in the training: the classifier is fitted
+        afterwards to the codes of the samples.
     code_l1, code_l2, factor_l1, factor_l2, simplex, volume_weight, volume_delta
         As in `NeuralNMF`; `code_l2` must be 0 with Tucker layers.
 
     Attributes
     ----------
     factors_ : list of arrays
-        Level by level: `U_2, …, U_N`, each `(d_i, k_1)`, then the dense `A_l` `(k_{l−1}, k_l)`; or the `A_{i,l}` of each Tucker
-        layer.
+        The factors of all levels, one after the other: those of a CP layer are `U_2, …, U_N`, each `(d_i, k_1)`, that of a dense
+        layer is `A_l`, `(k_{l−1}, k_l)`, and those of a Tucker layer are `A_{i,l}`, one per compressed mode.
     codes_ : list of arrays, `(n, k_l)`
-        The codes of the training samples; those of a Tucker layer are flattened, the last mode fastest. Where mode 0 is compressed,
-        a sample's code is its row of the factor of mode 0: the weights with which it takes part in the slices of the core.
+        The codes of the training samples; those of a Tucker layer are flattened, the last mode fastest. If mode 0 is compressed,
+        the code of a sample is its row of the factor of mode 0, which weights the slices of the core.
     components_ : list of lists of arrays, `(k_l, d_i)`
-        `components_[l][mode]`: what a unit of each component looks like along a mode; the outer product of these over the modes
-        from 1 where it has rank one (CP and Tucker layers), else its sum over the other modes. Of a matrix `(k_l, m)`.
+        `components_[l][mode]` holds the profile of each component of level l along a mode. At CP and Tucker layers a component is
+        the outer product of its profiles over modes 1, …, N−1; at dense layers above them a profile is the component summed over
+        the other modes. For a matrix, `components_[l]` is a single array `(k_l, m)`.
     memberships_ : list of arrays, `(k_{l−1}, k_l)`
-        The `A_l` of dense layers; of Tucker layers the Kronecker product of the `A_{i,l}`; the identity at level 0.
+        The gathering matrix of each level: `A_l` for a dense layer, the Kronecker product of the `A_{i,l}` for a Tucker layer,
+        and the identity at level 0.
     reconstruction_err_ : array, `(L,)`
         Relative Frobenius error of each level.
     modes_ : tuple of int
-        The modes that Tucker layers compress; empty for a CP layer.
+        The modes that Tucker layers compress; empty if the first layer is CP.
     level_ratios_ : array, `(L,)`
-        The error of each level over that of the best single level of its rank: what the hierarchy costs; set where the start
-        knows those errors.
+        The error of each level divided by that of the best single-level factorization of its rank: the price of the hierarchy.
+        Only set if the fit computed these errors, as it does with the default parameters.
     n_iter_ : int
+        Number of iterations of the fit that was kept.
     history_ : dict of arrays
-        `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` by iteration.
+        `"loss"` (relative to `‖X‖²`) and `"projected_gradient"` after each iteration.
     classifier_, classes_
-        As in `NeuralNMF`, where labels were given.
+        As in `NeuralNMF`; only set if labels were given.
 
     References
     ----------
     Will, Zhang, Sadovnik, Gao, Vendrow, Haddock, Molitor, Needell (2023), *Neural nonnegative matrix factorization for
-    hierarchical multilayer topic modeling*, whose network this carries to tensors.
+    hierarchical multilayer topic modeling*, for matrices.
     Kolda, Bader (2009), *Tensor decompositions and applications*, SIAM Review 51.
 
     Examples
@@ -188,6 +194,6 @@ class NeuralNTF(NeuralEstimator):
         if 0 not in self.modes_:
             self._keep(hierarchy, given, solution)
             return
-        # Where mode 0 is compressed the code is a core, one for all samples: every level is a Tucker decomposition.
+        # With mode 0 compressed the code is a core shared by all samples, so every level is one Tucker decomposition.
         cores = hierarchy.encode_levels(given.data)
         self._keep(tucker_levels(hierarchy, cores, given.data.shape), given, solution)

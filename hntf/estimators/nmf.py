@@ -26,51 +26,56 @@ class NMF(Estimator):
     .. math:: \tfrac12 \| X - S A^T \|^2 + \lambda_1 \sum S + \tfrac12 \lambda_2 \| S \|^2
               + n \left( \mu_1 \sum A + \tfrac12 \mu_2 \| A \|^2 \right)
 
-    or, in place of the first term, the Kullback–Leibler divergence `Σ X∘log(X / S Aᵀ) − X + S Aᵀ`. The papers write the
-    transpose, samples in columns.
+    With `loss="kullback-leibler"` the first term is the Kullback–Leibler divergence `Σ X∘log(X / S Aᵀ) − X + S Aᵀ` instead. The
+    papers write the transpose, samples in columns.
 
     Parameters
     ----------
     n_components : int
-        The rank.
+        Number of components.
     loss : {"frobenius", "kullback-leibler"}
-        The latter, for counts, wants `solver="mu"`.
+        The cost of the data; `"kullback-leibler"`, for counts, requires `solver="mu"`.
     solver : {"anls", "hals", "mu"}
-        How code and factor are updated in turn: exact alternating nonnegative least squares, some sweeps of accelerated HALS, or a
-        multiplicative update, `S ← S∘(X A)/(S AᵀA)`, where a denominator of zero leaves an entry as it is.
+        How the code and the factor are updated in turn: `"anls"` solves for each one exactly (alternating nonnegative least
+        squares), `"hals"` takes several sweeps of accelerated HALS, and `"mu"` a multiplicative update, `S ← S∘(X A)/(S AᵀA)`,
+        which leaves entries with a zero denominator as they are.
     init : {"screened", "random", "nndsvd", "nndsvda", "nndsvdar"} or list of arrays
-        Where the fit starts: at the best of several random starts after a few sweeps, at a random factor, at the nonnegative double
-        SVD with zeros kept, filled with the mean or with small random numbers, or at `[A]`. Multiplicative updates get
-        zeros filled with a hundredth of the mean.
+        Where the fit starts. `"screened"` takes the best of several random starts after a few sweeps, `"random"` a random factor.
+        `"nndsvd"`, `"nndsvda"` and `"nndsvdar"` take the nonnegative double SVD with its zeros kept, filled with the mean, or
+        filled with small random numbers. Or a list `[A]` with the factor. For `solver="mu"`, zeros are filled with a hundredth of
+        the mean.
     max_iter : int
-        Most sweeps.
+        Maximum number of sweeps.
     tol : float
-        A fit ends where a sweep lowers the cost by less than this part of it.
+        Relative decrease of the cost per sweep below which a fit stops.
     n_init : int
-        Number of starts, of which the best fit is kept.
+        Number of starts; the best fit is kept.
     code_l1, code_l2, factor_l1, factor_l2 : float
-        The penalties `λ₁`, `λ₂`, `μ₁`, `μ₂`, at least 0; those of the code want one of the factor, or it grows.
-    random_state : int, RandomState or None
+        The penalties `λ₁`, `λ₂`, `μ₁`, `μ₂`, at least 0. Penalise the code and the factor together: if only one of them is
+        penalised, the other grows without bound and the penalty has no effect.
+    random_state : int, RandomState, Generator or None
+        Seed or generator of the random starts. Pass an int for reproducible results.
     verbose : bool or int
         Whether to show a progress bar.
     callback : callable, optional
-        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
+        Called after every iteration with a `Progress` (start, iteration, loss). The fit stops if it returns a true value.
 
     Attributes
     ----------
     factors_ : list with one array, `(m, k)`
-        The `A`; its columns have unit norm where no penalty fixes their scale.
+        The factor `A`, with columns of unit norm unless a penalty fixes their scale.
     codes_ : list with one array, `(n, k)`
-        The `S` of the training samples.
+        The code `S` of the training samples.
     components_ : list with one array, `(k, m)`
-        `Aᵀ`, the topics over the features.
+        `Aᵀ`, the components over the features.
     reconstruction_err_ : array, `(1,)`
         Relative Frobenius error `‖X − S Aᵀ‖ / ‖X‖`.
     sparsity_ : dict of arrays
-        The share of zeros in the code, `"codes"`, and in the factor, `"factors"`.
+        The fraction of zeros in the codes of each level (`"codes"`) and in each factor (`"factors"`).
     n_iter_ : int
+        Number of sweeps of the fit that was kept, including those that screened its start.
     history_ : dict of arrays
-        `"loss"`: the cost by sweep, relative to that of a model of zero (Kullback–Leibler: to the sum of `X`).
+        `"loss"`: the cost after each sweep, divided by that of a model of zero (for Kullback–Leibler by the sum of `X`).
 
     References
     ----------
@@ -148,9 +153,10 @@ class NMF(Estimator):
 
 
 def nmf_model(found: JointUpdates, loss: str, penalties: Penalties) -> tuple[Model, list[Array] | None]:
-    """Return the model of a factorization, with unit columns where no penalty fixes their scale, and the codes if not its own.
+    """Return the model of a factorization, and its codes where the model does not recompute them (None otherwise).
 
-    Codes of squared errors are exact for the factor; those of a divergence are what the fit found.
+    The columns of the factor have unit norm unless a penalty fixes their scale. For the squared error the codes are recomputed
+    exactly; for a divergence they are those of the fit.
     """
     A, norms = with_unit_columns(found.factors[0])
     if any(penalties):
@@ -161,13 +167,13 @@ def nmf_model(found: JointUpdates, loss: str, penalties: Penalties) -> tuple[Mod
 
 
 def check_divergence(loss: str, solver: str) -> None:
-    """Raise `ValueError` if a solver does not take a divergence."""
+    """Raise `ValueError` if the solver does not support the divergence."""
     if loss != "frobenius" and solver != "mu":
         raise ValueError(f"solver must be 'mu' with loss={loss!r}, got {solver!r}")
 
 
 def checked_penalties(estimator: Any, given: Input) -> Penalties:
-    """Return the penalties that the parameters of an estimator name; those of the factor count once a sample."""
+    """Return the checked penalties of an estimator; those of the factor are multiplied by the number of samples."""
     for name in Penalties._fields:
         check_number(getattr(estimator, name), name)
     n = given.data.shape[0]

@@ -27,45 +27,49 @@ from hntf.validation import as_random_state
 class NTD(Estimator):
     r"""Nonnegative Tucker decomposition, `min ‖X − G ×_1 U_1 ⋯ ×_N U_N‖²` over a core `G ≥ 0` and factors `U_i ≥ 0`.
 
-    Core and factors are updated in turn. The core is solved for exactly: one nonnegative least-squares problem, whose Gram
-    matrix, the Kronecker product of the `U_iᵀU_i`, is not formed where it is large.
+    The core and the factors are updated in turn. The core is the exact solution of one nonnegative least-squares problem, whose
+    Gram matrix, the Kronecker product of the `U_iᵀU_i`, is not formed if it is large.
 
     Parameters
     ----------
     n_components : int or tuple of int
-        The rank of every mode, the first one that of the samples; one integer is the rank of all.
+        The rank of every mode, samples first; a single integer is used for all modes.
     solver : {"anls", "hals"}
-        How a factor is updated: exactly, or by some sweeps of accelerated HALS.
-    init : {"modes", "random"} or list of arrays
-        Where the fit starts: each factor from a factorization of the matrix whose features are the entries of its mode, random
-        factors, or given ones, one a mode.
+        How a factor is updated: `"anls"` solves for it exactly, `"hals"` takes several sweeps of accelerated HALS.
+    init : {"modes", "random"}, list of arrays, TuckerTensor or fitted estimator
+        Where the fit starts. `"modes"` takes each factor from an NMF of the unfolding of the data along its mode, `"random"`
+        random factors. Or the factors to start from, one per mode.
     max_iter : int
-        Most sweeps over core and factors.
+        Maximum number of sweeps over the core and the factors.
     tol : float
-        A fit ends where a sweep lowers the relative error by less than this part of it.
+        Relative decrease of the relative error per sweep below which a fit stops.
     n_init : int
-        Number of starts, of which the best fit is kept.
-    random_state : int, RandomState or None
+        Number of starts; the best fit is kept.
+    random_state : int, RandomState, Generator or None
+        Seed or generator of the random starts. Pass an int for reproducible results.
     verbose : bool or int
         Whether to show a progress bar.
     callback : callable, optional
-        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
+        Called after every iteration with a `Progress` (start, iteration, loss). The fit stops if it returns a true value.
 
     Attributes
     ----------
     factors_ : list of arrays, `(d_i, r_i)`
-        One a mode, samples first, with columns of unit norm, in the order of the size of their slices of the core.
+        One factor per mode, samples first, with columns of unit norm in decreasing order of the norm of their slices of the core.
     core_ : array, `(r_1, …, r_N)`
+        The core.
     codes_ : list with one array, `(n, r_1)`
         The factor of the samples.
     components_ : list with one list of arrays, `(r_1, d_i)`
-        `components_[0][mode]`: what slice a of the core, the unit of a code, looks like along a mode: its sum over the other
-        modes; of a matrix what it stands for, `(r_1, m)`. The components of a mode by itself are the columns of `factors_[mode]`.
+        `components_[0][mode]` is the profile along a mode of each slice of the core along mode 0, expanded by the other factors
+        and summed over the remaining modes; for a matrix, the expanded slices themselves, `(r_1, m)`. The components of a single
+        mode are the columns of `factors_[mode]`.
     reconstruction_err_ : array, `(1,)`
         Relative Frobenius error.
     n_iter_ : int
+        Number of sweeps of the fit that was kept.
     history_ : dict of arrays
-        `"loss"`: the squared relative error by sweep.
+        `"loss"`: the squared relative error after each sweep.
 
     References
     ----------
@@ -138,7 +142,7 @@ class NTD(Estimator):
 
 
 def _by_size(core: Array, factors: Sequence[Array]) -> tuple[Array, list[Array]]:
-    """Return the decomposition with the components of every mode in the order of the size of their slices of the core."""
+    """Return the decomposition with the components of every mode sorted by decreasing norm of their slices of the core."""
     ordered = []
     for mode, U in enumerate(factors):
         slices = to_numpy(unfold(core, mode))

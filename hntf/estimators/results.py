@@ -1,4 +1,4 @@
-"""How results leave: cast to the backend and dtype of the data, in named containers, or as TensorLy knows them."""
+"""Conversion of results: casts to the backend and dtype of the data, containers with named columns, TensorLy objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hntf.fitting.scaling import unit_components
 
 
 def cast_nested(x: Any, prototype: Any) -> Any:
-    """Return an array, or lists of them, cast to the backend and dtype of `prototype`."""
+    """Return an array, or nested lists of arrays, cast to the backend and dtype of `prototype`."""
     return [cast_nested(item, prototype) for item in x] if isinstance(x, list) else cast_like(x, prototype)
 
 
@@ -25,9 +25,9 @@ def arrays_in(x: Any) -> list[Array]:
 
 
 class NamedColumns(TransformerMixin):
-    """Hands codes out in the container that `set_output` asks for, with the names of their level.
+    """Puts codes into the container chosen with `set_output`, with the column names of their level.
 
-    scikit-learn asks a transformer for one list of names, whatever the level: so this one stands in for the estimator.
+    scikit-learn expects one list of names per transformer, whatever the level, so this object stands in for the estimator.
     """
 
     def __init__(self, names: np.ndarray, config: dict[str, str]) -> None:
@@ -39,12 +39,12 @@ class NamedColumns(TransformerMixin):
         return self.names
 
     def transform(self, X: Any, codes: Array) -> Any:
-        """Return the codes; scikit-learn puts them into the container, with the index of `X`."""
+        """Return the codes, which scikit-learn puts into the container with the index of `X`."""
         return codes
 
 
 def in_container(codes: Array, X: Any, names: np.ndarray, estimator: Any) -> Any:
-    """Return codes as the estimator's `set_output` or scikit-learn's configuration asks."""
+    """Return codes in the container that the estimator's `set_output` or scikit-learn's configuration selects."""
     config = getattr(estimator, "_sklearn_output_config", {})
     if config.get("transform", sklearn.get_config()["transform_output"]) == "default":
         return codes
@@ -52,7 +52,7 @@ def in_container(codes: Array, X: Any, names: np.ndarray, estimator: Any) -> Any
 
 
 class _OwnCPTensor(CPTensor):
-    """A CP tensor that is made without asking TensorLy's global backend, which may be another one."""
+    """A CP tensor that is created without TensorLy's global backend, which may differ from that of the arrays."""
 
     def __init__(self, weights: Array, factors: list[Array]) -> None:
         self.weights, self.factors = weights, factors
@@ -61,7 +61,7 @@ class _OwnCPTensor(CPTensor):
 
 
 class _OwnTuckerTensor(TuckerTensor):
-    """A Tucker tensor that is made without asking TensorLy's global backend, which may be another one."""
+    """A Tucker tensor that is created without TensorLy's global backend, which may differ from that of the arrays."""
 
     def __init__(self, core: Array, factors: list[Array]) -> None:
         self.core, self.factors = core, factors
@@ -76,25 +76,26 @@ def _copied(x: Array) -> Array:
 def cp_tensor(self: Any, level: int = -1, *, normalize: bool = False) -> CPTensor:
     """Return the model of a level as a CP tensor.
 
-    Its rank is the number of outer products that the level is a sum of: `k_l` where the components of a level have rank one, and
-    that of the base or of the first layer where they are sums of its components (`NeuralNCPD`, `HierarchicalNCPD`, `NeuralNTF`).
+    Its rank is the number of rank-one terms of the level. This is `k_l` if every component of the level has rank one; if the
+    components are sums of the components of the base or of the first layer (`NeuralNCPD`, `HierarchicalNCPD`, `NeuralNTF`), it is
+    the rank of the base or of the first layer.
 
     Parameters
     ----------
     level : int
-        From 0, the finest; -1 is the last.
+        Index of the level: 0 is the finest, -1 the last.
     normalize : bool
-        Whether the columns of the factors have unit norm and the weights carry the size of the components.
+        Whether the columns of the factors are scaled to unit norm, with their sizes in the weights.
 
     Returns
     -------
     CPTensor
-        Of TensorLy, a copy, in the backend and floating dtype of the training data.
+        A TensorLy object with copies of the arrays, in the backend and floating dtype of the training data.
 
     Raises
     ------
     ValueError
-        If the level is no CP decomposition.
+        If the level is not a CP decomposition.
     """
     level, code = self._level_and_code(level)
     factors = self.model_.cp_factors(level, code)
@@ -106,24 +107,24 @@ def cp_tensor(self: Any, level: int = -1, *, normalize: bool = False) -> CPTenso
 
 
 def tucker_tensor(self: Any, level: int = -1) -> TuckerTensor:
-    """Return the model of a level as a Tucker tensor of the ranks of that level.
+    """Return the model of a level as a Tucker tensor with the ranks of that level.
 
-    Modes that are not compressed have the identity as their factor, and their dimension as their rank.
+    A mode that is not compressed has an identity matrix as its factor.
 
     Parameters
     ----------
     level : int
-        From 0, the finest; -1 is the last.
+        Index of the level: 0 is the finest, -1 the last.
 
     Returns
     -------
     TuckerTensor
-        Of TensorLy, a copy, in the backend and floating dtype of the training data.
+        A TensorLy object with copies of the arrays, in the backend and floating dtype of the training data.
 
     Raises
     ------
     ValueError
-        If the level is no Tucker layer.
+        If the level is not a Tucker decomposition.
     """
     level, code = self._level_and_code(level)
     core, factors = self.model_.tucker_factors(level, code)

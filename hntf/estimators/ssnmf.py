@@ -19,39 +19,40 @@ from hntf.validation import as_random_state, check_choice, check_number
 
 
 class SSNMF(Classifier):
-    r"""Semi-supervised NMF: the code of the data tells the labels too.
+    r"""Semi-supervised NMF: one code `S` factorizes both the data and the labels of the samples.
 
     .. math:: \min_{S, A, B \ge 0} \tfrac12 \| W \circ (X - S A^T) \|_F^2 + \tfrac12 \lambda \| L \circ (Y - S B) \|_F^2
 
-    with masks or weights `W` of the data and `L` of the labels; either term may be the Kullback–Leibler divergence in its place,
-    which makes four models. The labels of new samples come from their features alone: a code from `A`, then `S B`. The papers write
-    the transpose, samples in columns.
+    with masks or weights `W` of the data and `L` of the labels. Either term may be the Kullback–Leibler divergence instead, which
+    gives four models. The labels of new samples are predicted from their features alone: first the code is computed with `A`,
+    then `S B`. The papers write the transpose, samples in columns.
 
     Parameters
     ----------
     n_components : int
-        The rank.
+        Number of components.
     loss : {"frobenius", "kullback-leibler"}
-        The term of the data.
+        The cost of the data.
     supervision_loss : {"squared", "kullback-leibler"}
-        The term of the labels.
+        The cost of the labels.
     supervision_weight : float
-        The weight of the labels relative to the data: the terms of a model of zero are as 1 to this, so that `λ` is this times
-        `‖W∘X‖² / ‖L∘Y‖²` for squared errors.
+        The weight of the labels relative to the data: 1 gives both terms the same value for a model of zero. For squared errors
+        `λ` is this weight times `‖W∘X‖² / ‖L∘Y‖²`.
     solver : {"anls", "hals", "mu"}
-        As in `NMF`; with a Kullback–Leibler term `"mu"`, whose updates sum the parts of both terms.
+        As in `NMF`. If one of the costs is Kullback–Leibler, `"mu"` is required.
     init, max_iter, tol, n_init, code_l1, code_l2, factor_l1, factor_l2, random_state, verbose, callback
         As in `NMF`.
 
     Attributes
     ----------
     factors_, codes_, components_, reconstruction_err_, sparsity_, n_iter_
-        As in `NMF`; the codes of the training samples are those that the labels took part in.
+        As in `NMF`; the codes of the training samples are those of the fit, to which the labels contributed.
     history_ : dict of arrays
-        `"loss"`: the cost by sweep, relative to the term of the data for a model of zero.
+        `"loss"`: the cost after each sweep, divided by the cost of the data for a model of zero.
     classifier_ : array, `(k, p)`
-        The best classifier for the codes that the known samples have from their features alone, where labels were given.
+        The best classifier for the codes that the labelled samples have from their features alone; only set if labels were given.
     classes_ : array, `(p,)`
+        The class labels; only set if labels were given.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Starts as users give them: by name, as factors in the shape that an estimator returns, a tensor of TensorLy, a fitted model."""
+"""Starts as users pass them: a name, factors in the nesting of `factors_`, a TensorLy tensor, or a fitted estimator."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def check_init(
     *,
     nonnegative: bool = True,
 ) -> list[Array] | None:
-    """Return the starting factors that a user gave, of these shapes, where the data are worked on; None for a start by name.
+    """Return the user's starting factors, checked against these shapes, where the data are processed; None for a start by name.
 
-    Factors may come in lists by level, as a `CPTensor` or `TuckerTensor`, whose weights or core the fit finds anew, or as a fitted
-    estimator, whose `factors_` are taken.
+    Factors may come as a flat or nested list, as a `CPTensor` or `TuckerTensor` (the core is recomputed by the fit), or as a
+    fitted estimator, whose `factors_` are used.
     """
     if isinstance(init, str):
         check_choice(init, "init", names)
@@ -53,7 +53,7 @@ def check_init(
 
 
 def factors_of(init: Any) -> Any:
-    """Return the factors of a fitted estimator or a TensorLy tensor, the weights of a CP in its first one; else what is given."""
+    """Return the factors of a fitted estimator or TensorLy tensor, CP weights multiplied into the first; else `init` itself."""
     if hasattr(init, "factors_"):
         return init.factors_
     if isinstance(init, CPTensor):
@@ -63,7 +63,7 @@ def factors_of(init: Any) -> Any:
 
 
 def split_base(init: Any) -> tuple[Any, Any]:
-    """Return the start of a base and that of the levels above, None where only a base is given or a start by name."""
+    """Return the start of the base and the start of the levels above, None if only the base or a name is given."""
     init = factors_of(init)
     if isinstance(init, Sequence) and not isinstance(init, str) and init and isinstance(init[0], Sequence):
         return list(init[0]), list(init[1:]) or None
@@ -78,7 +78,7 @@ def level_shapes(m: int, ranks: Sequence[int]) -> list[tuple[int, int]]:
 def matrix_starts(
     init: Any, rank: int, solver: str, penalties: Penalties, given: Input, random_state: np.random.RandomState
 ) -> Callable[[Data], MatrixStart]:
-    """Return what draws starts of a level on a matrix of so many features as the data have."""
+    """Return a function that draws the start of a level for data with as many features as the given ones."""
     factors = check_init(init, MATRIX_STARTS, [(given.data.shape[1], rank)], given)
     return lambda data: start_of_level(
         init if factors is None else factors[0], rank, solver, data, random_state, penalties
@@ -93,7 +93,7 @@ def start_of_level(
     random_state: np.random.RandomState,
     penalties: Penalties = NO_PENALTIES,
 ) -> MatrixStart:
-    """Return the start of one level by name or from a checked factor, at the scale of the penalties, and positive for `"mu"`."""
+    """Return the start of one level, by name or from a checked factor: scaled by the penalties, and positive for `"mu"`."""
     if isinstance(init, str):
         S, A, n_screened = matrix_start(data, rank, init, random_state)
     else:
@@ -103,6 +103,6 @@ def start_of_level(
 
 
 def label_start(S: Array, labels: Labels, solver: str) -> Array:
-    """Return the factor of the labels `(p, k)` to start from."""
+    """Return the starting factor of the labels, `(p, k)`."""
     B = first_classifier(S, labels)
     return positive(B) if solver == "mu" else B

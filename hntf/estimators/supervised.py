@@ -1,4 +1,4 @@
-"""Labels of samples: what the estimators share that take them. scikit-learn sees these as classifiers."""
+"""Base class of the estimators that take labels; scikit-learn regards them as classifiers."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from hntf.estimators.inputs import Input
 from hntf.validation import check_choice, check_number
 
 LABEL_LOSSES: dict[str, type[LabelLoss]] = {"squared": LabelL2, "cross_entropy": CrossEntropy}
-"""The losses of labels of the methods that are trained by gradients; the classifier is that of the loss."""
+"""The losses of labels for methods that are trained by gradients; each one defines its classifier."""
 
 BINARY = 2
 
 
 def normalised(scores: Array) -> Array:
-    """Return nonnegative scores `(n, p)` divided by the sum of their row; of a row of zeros, even ones."""
+    """Return nonnegative scores `(n, p)` divided by their row sums; a row of zeros becomes uniform."""
     sums = scores.sum(1)[:, None]
     empty = sums == 0
     return (scores + empty) / (sums + empty * scores.shape[1])
 
 
 PROBABILITIES: dict[str, Callable[[Array], Array]] = {"cross_entropy": softmax, "kullback-leibler": normalised}
-"""How the scores of the label losses that speak of probabilities give them."""
+"""How scores are turned into probabilities, for the label losses that allow it."""
 
 
 def _has_probabilities(estimator: Any) -> bool:
@@ -48,15 +48,17 @@ def _has_probabilities(estimator: Any) -> bool:
 
 
 class Classifier(Estimator):
-    """Base of the estimators whose codes tell labels.
+    """Base of the estimators that predict labels from codes.
 
-    The classifier of new samples is fitted to the codes that the training samples have from their features alone.
+    The classifier is fitted to the codes that the labelled training samples have from their features alone, because new samples
+    have no labels.
 
     Attributes
     ----------
     classifier_ : array, `(k_l, p)`
-        Where labels were given.
+        The linear classifier of the labels on the codes; only set if labels were given.
     classes_ : array, `(p,)`
+        The class labels; only set if labels were given.
     """
 
     supervision_weight: float
@@ -64,22 +66,22 @@ class Classifier(Estimator):
     supervision_loss: str = "squared"
 
     def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
-        """Fit all levels to the data, and to labels of the samples where there are some.
+        """Fit all levels to the data, and to the labels of the samples if there are labels.
 
         Parameters
         ----------
         X : array, tensor or scipy.sparse matrix, `(n, m)` or `(n, d_2, …, d_N)`
-            Samples along mode 0; nonnegative, but for the methods that take data of any sign. A sparse matrix is never made
-            dense; a tensor is fitted on its device.
+            Samples along mode 0. Must be nonnegative, except for the methods that take data of any sign. A sparse matrix is never
+            made dense; a torch tensor is fitted on its device.
         y : array, `(n,)` or `(n, p)`, optional
-            Class labels, -1, NaN or None where unknown, or a nonnegative matrix of soft or multiple labels, a row of NaN where
-            unknown.
+            Class labels, with -1, NaN or None for unknown ones; or a nonnegative matrix of soft or multiple labels, with a row of
+            NaN for a sample whose labels are unknown.
         mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` takes the entries that are not NaN. For dense `X`, as are weights.
+            True where an entry is observed; `"nan"` masks the entries that are NaN. For dense `X` only.
         weights : array, shape of `X`, optional
-            Nonnegative weights of the squared residuals.
+            Nonnegative weights of the entries in the cost. For dense `X` only.
         label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
-            True where a label is known, besides those that are -1 or NaN.
+            True where a label is known. Labels that are -1, NaN or None are unknown whatever the mask.
 
         Returns
         -------
@@ -95,29 +97,29 @@ class Classifier(Estimator):
         return self
 
     def _supervised_level(self, n_levels: int) -> int:
-        """Return the level with labels as an index, after a check of what the parameters say of labels."""
+        """Return the index of the level with labels, after checking the supervision parameters."""
         check_number(self.supervision_weight, "supervision_weight")
         return level_index(self.supervision_level, n_levels, name="supervision_level")
 
     def _with_labels(
         self, loss: Loss, labels: Labels | None, data: Data, n_levels: int, *, running: bool = False, memory: Any = None
     ) -> Loss:
-        """Return the loss with supervision, on batches `running` and with a `memory`; without labels, the loss itself."""
+        """Return the loss plus that of the labels, if any; `running` is for batches, `memory` continues an earlier classifier."""
         check_choice(self.supervision_loss, "supervision_loss", tuple(LABEL_LOSSES))
         level = self._supervised_level(n_levels)
         if labels is None:
             return loss
         kind = LABEL_LOSSES[self.supervision_loss]
-        # Where no label is known yet, as if all samples had one.
+        # If no label is known yet, use the value for one label per sample.
         size = kind.size(labels) or kind.size(one_hot(labels)) or 1.0
         weight = self.supervision_weight * (data.norm_squared() or 1.0) / size
         label_loss = kind(weight, level)
         return Supervised(loss, RunningLabels(label_loss, memory) if running else label_loss)
 
     def _keep_classifier(self, labels: Labels | None, given: Input) -> Any:
-        """Fit the classifier to the codes of the known samples, found from their features alone, or forget an earlier one.
+        """Fit the classifier to the codes of the labelled samples, or delete an earlier one if there are no labels.
 
-        Return these codes with their labels, None where there are none.
+        The codes are computed from the features alone. Return them with their labels, or None if there are none.
         """
         if labels is None:
             self._set_classifier(None, None, given.prototype)
@@ -129,7 +131,7 @@ class Classifier(Estimator):
         return known_samples(S, labels)
 
     def _set_classifier(self, B: Array | None, classes: Any, prototype: Any) -> None:
-        """Set the classifier and the classes, or forget those of an earlier fit."""
+        """Set the classifier and the classes, or delete those of an earlier fit."""
         if B is None:
             for name in ("classifier_", "classes_"):
                 self.__dict__.pop(name, None)
@@ -140,7 +142,7 @@ class Classifier(Estimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.estimator_type = "classifier"
-        # A linear classifier without an offset, on nonnegative codes: scikit-learn's blobs in two features are not for it.
+        # A linear classifier without intercept on nonnegative codes fails on scikit-learn's test data with two features.
         tags.classifier_tags = ClassifierTags(poor_score=True)
         return tags
 
@@ -150,12 +152,12 @@ class Classifier(Estimator):
             raise NotFittedError(f"{method} needs labels: {type(self).__name__} was fitted without y")
 
     def _scores(self, X: Any, *, mask: Any, weights: Any) -> Array:
-        """Return what the codes of samples say of each class, `S_l B`, `(n, p)`."""
+        """Return the scores of the classes, `S_l B`, `(n, p)`."""
         S, _ = self._encoded(X, self.supervision_level, mask=mask, weights=weights)
         return cast_like(as_float64(S) @ from_numpy(to_numpy(as_float64(self.classifier_)), S), S)
 
     def decision_function(self, X: Any, *, mask: Any = None, weights: Any = None) -> Array:
-        """Return what the codes of samples say of each class, from the features alone.
+        """Return the scores of the classes, computed from the features alone.
 
         Parameters
         ----------
@@ -165,43 +167,44 @@ class Classifier(Estimator):
         Returns
         -------
         array, `(n, p)` or `(n,)`
-            `S_l B`; of two classes, as in scikit-learn, the second less the first.
+            `S_l B`. For two classes, as in scikit-learn, the score of the second minus that of the first.
         """
         self._check_classifier("decision_function")
         scores = self._scores(X, mask=mask, weights=weights)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == BINARY else scores
 
     def predict(self, X: Any, *, mask: Any = None, weights: Any = None) -> np.ndarray:
-        """Return the class of each sample, `(n,)`, from the features alone; a class that `fit` never saw is never predicted."""
+        """Return the predicted classes, `(n,)`, computed from the features alone; classes unseen in `fit` are never predicted."""
         self._check_classifier("predict")
         scores = self._scores(X, mask=mask, weights=weights)
         return self.classes_[np.argmax(to_numpy(scores), axis=1)]
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any, *, mask: Any = None, weights: Any = None) -> Array:
-        """Return the probability of each class, `(n, p)`.
+        """Return the probabilities of the classes, `(n, p)`, computed from the features alone.
 
-        Of `"cross_entropy"` it is `softmax(S_l B)`, of `"kullback-leibler"` the scores `S_l B` divided by their sum.
+        With `supervision_loss="cross_entropy"` they are `softmax(S_l B)`, with `"kullback-leibler"` the scores `S_l B` divided by
+        their sum.
         """
         self._check_classifier("predict_proba")
         scores = self._scores(X, mask=mask, weights=weights)
         return cast_like(PROBABILITIES[self.supervision_loss](as_float64(scores)), scores)
 
     def score(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> float:
-        """Return how well the model does on samples, from their features alone: larger is better.
+        """Return the accuracy of the predictions or, without labels, the negative reconstruction error: larger is better.
 
         Parameters
         ----------
         X, mask, weights
             As in `transform`.
         y : array, `(n,)`, optional
-            The classes, -1 where unknown.
+            The true classes, -1 where unknown.
 
         Returns
         -------
         float
-            The accuracy of `predict` on the samples whose class is known; a class that `fit` never saw counts as an error.
-            Without `y` the negative relative error at the output level.
+            The accuracy of `predict` on the samples whose class is known; a class that was unseen in `fit` counts as an error.
+            Without `y`, the negative relative error of the reconstruction at the output level.
         """
         if y is None:
             return super().score(X, mask=mask, weights=weights)
@@ -219,14 +222,14 @@ class Classifier(Estimator):
 
 
 def check_label_terms(loss: str, solver: str) -> None:
-    """Raise `ValueError` if updates in turn by `solver` do not take a loss of labels."""
+    """Raise `ValueError` if the solver does not support the loss of the labels."""
     check_choice(loss, "supervision_loss", tuple(LABEL_DIVERGENCES))
     if loss != "squared" and solver != "mu":
         raise ValueError(f"solver must be 'mu' with supervision_loss={loss!r}, got {solver!r}")
 
 
 def checked_labels(y: Any, label_mask: Any, data: Data, *, classes: Any = None, some: bool = True) -> Labels | None:
-    """Return the labels of the samples of `data`, None where there are none; `some` must be known."""
+    """Return the checked labels of the samples, None without `y`; with `some` at least one must be known."""
     if y is None:
         if label_mask is not None:
             raise ValueError("label_mask must be None where there is no y")
@@ -241,7 +244,7 @@ def checked_labels(y: Any, label_mask: Any, data: Data, *, classes: Any = None, 
 
 
 def checked_classes(classes: Any) -> np.ndarray:
-    """Return the classes that a user named, sorted."""
+    """Return the user's classes, checked and sorted."""
     array = np.unique(np.asarray(classes))
     if array.size == 0 or any(map(is_unknown, array.tolist())):
         raise ValueError(f"classes must name at least one class, and not -1, which stands for unknown; got {classes!r}")
@@ -249,7 +252,7 @@ def checked_classes(classes: Any) -> np.ndarray:
 
 
 def one_hot(labels: Labels) -> Labels:
-    """Return labels as if every sample had the first class."""
+    """Return the labels with the first class for every sample."""
     Y = 0 * labels.Y
     Y[:, 0] = 1.0
     return labels._replace(Y=Y)

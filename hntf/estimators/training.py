@@ -1,4 +1,4 @@
-"""How estimators train a model by gradients: the loss by its name, the weights of the levels, and the run."""
+"""Training of models by gradients: the loss by its name, the weights of the levels, and the run of the optimizer."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ LOSSES = {"energy": Energy, "data-centric": Energy, "layer-centric": LayerCentri
 """The losses of the data, by name."""
 
 DATA_LOSSES = ("energy", "data-centric", "reconstruction")
-"""Those that are errors of the data: all that a model other than a `Hierarchy` has."""
+"""The losses that measure the error of the data itself; only a `Hierarchy` supports others."""
 
 BALANCED = "balanced"
-"""The name of weights of the levels that follow from the error each one reaches by itself."""
+"""The name of the weights that are computed from the error which each level reaches on its own."""
 
 
 class LevelWeights:
-    """The parameters `loss` and `level_weights` of an estimator, checked, and the loss that they make.
+    """The checked parameters `loss` and `level_weights` of an estimator, and the loss that they define.
 
     Parameters
     ----------
     loss : str
         The name of the loss of the data.
     weights : "balanced", sequence of float or None
-        None is equal weights.
+        The weights of the levels; None for equal weights.
     n_levels : int
+        Number of levels.
     names : sequence of str
-        The losses that the estimator takes.
+        The losses that the estimator supports.
 
     Raises
     ------
@@ -66,7 +67,7 @@ class LevelWeights:
         self.balanced = named and n_levels > 1 and LOSSES[loss] is Energy
 
     def data_loss(self, errors: Sequence[float] | None) -> Loss:
-        """Return the loss, for the errors of the best single levels where the weights are balanced by them."""
+        """Return the loss; balanced weights are computed from the errors of the best single levels."""
         if self.loss == "reconstruction":
             return Reconstruction()
         if self.balanced:
@@ -75,7 +76,7 @@ class LevelWeights:
 
 
 class Settled(Descent):
-    """A model without factors of its own to train, such as a base that is held with no level above it."""
+    """A model with no factors to train, for example a fixed base without levels above it."""
 
     def __init__(self, objective: Objective) -> None:
         settled = objective.loss.settle([part.forward(objective.model, objective.loss) for part in objective.parts])
@@ -109,7 +110,7 @@ class Settled(Descent):
 def train(
     start: Callable[[], Trainable], loss: Loss, settings: Settings, data: Data, labels: Labels | None, rank: int
 ) -> Solution:
-    """Minimise a loss from the best of several starts, each drawn by `start()`, with all samples in one part."""
+    """Minimise a loss over all samples at once, from the best of several starts, each drawn by `start()`."""
 
     def descent() -> Descent:
         objective = Objective(loss, start(), [Part(data, labels)], simplex=settings.simplex)

@@ -1,4 +1,4 @@
-"""Unfolded NMF: multiplicative updates of the code as the layers of a network, with trained dictionaries."""
+"""Unfolded NMF: multiplicative updates of the code unrolled into layers whose dictionaries are trained."""
 
 from __future__ import annotations
 
@@ -21,48 +21,53 @@ from hntf.validation import as_random_state, check_number
 
 
 class UnfoldedNMF(Classifier):
-    r"""NMF whose code comes from `K` multiplicative updates, unrolled and trained end to end, `X ≈ S⁽ᴷ⁾ A⁽ᴷ⁾ᵀ`.
+    r"""Unfolded NMF: `K` multiplicative updates of the code, unrolled and trained end to end, `X ≈ S⁽ᴷ⁾ A⁽ᴷ⁾ᵀ`.
 
     .. math:: S^{(t+1)} = S^{(t)} \circ \frac{(X \circ \hat X_t^{\beta-2}) A^{(t)}}{\hat X_t^{\beta-1} A^{(t)} + \mu},
               \qquad \hat X_t = S^{(t)} A^{(t)T}
 
-    The dictionaries of the last `C` updates are untied from the first one, which the others share, and the last one decodes. All
-    minimise the squared error `‖X − S⁽ᴷ⁾ A⁽ᴷ⁾ᵀ‖²`, with labels that of the labels too. There is no hierarchy: every layer has as
-    many components. The paper writes the transpose, samples in columns.
+    The last `C` updates have a dictionary each, all earlier ones use the first dictionary, and the last dictionary reconstructs
+    the data. All dictionaries minimise the squared error `‖X − S⁽ᴷ⁾ A⁽ᴷ⁾ᵀ‖²`, plus the loss of the labels if there are labels.
+    This is not a hierarchy: all layers have the same number of components. The paper writes the transpose, samples in columns.
 
     Parameters
     ----------
     n_components : int
-        The number of components.
+        Number of components.
     n_steps : int
-        The `K` updates.
+        Number of updates `K`.
     n_untied : int
-        The `C` last updates with a dictionary of their own, at most `K`.
+        Number `C` of last updates with a dictionary of their own, at most `K`.
     beta : {2, 1}
-        The updates are those of the squared error, or of the Kullback–Leibler divergence.
+        Whether the updates are those of the squared error (2) or of the Kullback–Leibler divergence (1).
     sparsity : float
-        The `μ`, at least 0; with `beta=2` relative to the root mean square of the data. Where it is positive, the columns of the
-        dictionaries are held at sum one: else they grow until it has no effect.
-    init : {"screened", "random", "nndsvd", "nndsvda", "nndsvdar"}
-        The NMF whose factor all dictionaries start from, zeros filled with a hundredth of the mean.
-    solver, max_iter, tol, n_init, learning_rate
+        The sparsity penalty `μ`, at least 0; with `beta=2` it is relative to the root mean square of the data. If it is positive,
+        the columns of the dictionaries are constrained to sum to one, because otherwise they grow until the penalty has no
+        effect.
+    init : {"screened", "random", "nndsvd", "nndsvda", "nndsvdar"} or list of arrays
+        The NMF start, as in `NMF`, whose factor is the start of all dictionaries; or a list of dictionaries, in the order of
+        `factors_`. Zeros are filled with a hundredth of the mean.
+    solver : {"lbfgs", "projected_gradient", "sgd", "adam"}
+        The optimizer, as in `NeuralNMF`.
+    max_iter, tol, n_init, learning_rate
         As in `NeuralNMF`.
     supervision_weight, supervision_loss
         As in `NeuralNMF`.
-    random_state : int, RandomState or None
+    random_state : int, RandomState, Generator or None
+        Seed or generator of the random starts. Pass an int for reproducible results.
     verbose : bool or int
         Whether to show a progress bar.
     callback : callable, optional
-        Called after every iteration with a `Progress`: start, iteration and loss. The fit stops where it returns a true value.
+        Called after every iteration with a `Progress` (start, iteration, loss). The fit stops if it returns a true value.
 
     Attributes
     ----------
     factors_ : list of arrays, `(m, k)`
-        The first dictionary and those of the last `C` updates; the last one decodes.
+        The first dictionary and those of the last `C` updates; the last one reconstructs the data.
     codes_ : list with one array, `(n, k)`
-        `S⁽ᴷ⁾` of the training samples.
+        The code `S⁽ᴷ⁾` of the training samples.
     components_ : list with one array, `(k, m)`
-        `A⁽ᴷ⁾ᵀ`.
+        The components over the features, `A⁽ᴷ⁾ᵀ`.
     reconstruction_err_ : array, `(1,)`
         Relative Frobenius error.
     sparsity_, n_iter_, history_, classifier_, classes_
@@ -131,7 +136,7 @@ class UnfoldedNMF(Classifier):
         random_state = as_random_state(self.random_state)
         size = (data.norm_squared() / np.prod(data.shape)) ** 0.5
         sparsity = self.sparsity * (size if self.beta == 2 else 1.0)
-        # Where all updates are untied the first dictionary would not be used.
+        # If all updates are untied, the first dictionary would not be used.
         count = min(self.n_untied + 1, self.n_steps)
         factors = check_init(self.init, MATRIX_STARTS, [(data.shape[1], rank)] * count, given)
 

@@ -1,7 +1,7 @@
 """Linear maps `M: S ↦ X̂` from a code to data, one a file.
 
-A map supplies the Gram matrix `G = M*M` and the adjoint `C = M*(X)` that a nonnegative least-squares problem needs, their
-pullback to the factors, and its own application with pullback. It knows nothing of solvers or losses.
+A map provides the Gram matrix `G = M*M` and the adjoint `C = M*(X)` for a nonnegative least-squares problem, their pullback to
+the factors, and its own application with pullback. It does not depend on solvers or losses.
 """
 
 from hntf.maps.base import LinearMap

@@ -1,4 +1,4 @@
-"""What a layer asks of a linear map."""
+"""The interface of linear maps to layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LinearMap(ABC):
 
     @abstractmethod
     def code_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the code of data of a shape: `(n, k)`, or a tensor whose last modes flatten to `k`."""
+        """Return the shape of the code for data of the given shape: `(n, k)`, or a tensor whose last modes are flattened to `k`."""
 
     @property
     @abstractmethod
@@ -28,14 +28,14 @@ class LinearMap(ABC):
 
     @abstractmethod
     def with_factors(self, factors: Sequence[Array]) -> Self:
-        """Return the same map with other factors, trusted to be float64 matrices of the same backend that fit together."""
+        """Return the same map with other factors, which must be float64 matrices of one backend that fit together (not checked)."""
 
     @abstractmethod
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Tell whether the map produces data of a shape."""
+        """Return whether the map produces data of the given shape."""
 
     def check_input(self, X: Data) -> None:
-        """Raise `ValueError` if the map does not produce data of the shape of `X`, `TypeError` if they have two backends."""
+        """Raise `ValueError` if the map does not produce data of the shape of `X`, `TypeError` if their backends differ."""
         check_same_home({"X": X.prototype, "the factors": self.factors[0]})
         if not self.fits(X.shape):
             raise ValueError(f"X must have shape {self.expected_shape}, got {tuple(X.shape)}")
@@ -43,7 +43,7 @@ class LinearMap(ABC):
     @property
     @abstractmethod
     def expected_shape(self) -> str:
-        """The shape of the data, in words."""
+        """The shape of the data as a phrase for error messages."""
 
     def input_shape(self, code_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape in which the map takes a code of the level below as its data."""
@@ -51,10 +51,10 @@ class LinearMap(ABC):
 
     @abstractmethod
     def gram(self, X: Data) -> Gram:
-        """Return `G = M*M`: `(k, k)`, one a sample where the data are weighted, `(n, k, k)`, or a `KroneckerGram`."""
+        """Return `G = M*M`: `(k, k)`; one per sample, `(n, k, k)`, for weighted data; or a `KroneckerGram`."""
 
     def contracted(self, X: Data) -> Array | None:
-        """Return a product with the data that `adjoint` and `pullback` share, if there is one."""
+        """Return a product with the data that `adjoint` and `pullback` have in common, or None if there is none."""
         return None
 
     @abstractmethod
@@ -63,11 +63,11 @@ class LinearMap(ABC):
 
     @abstractmethod
     def pullback(self, X: Data, dG: Gram, dC: Array, contracted: Array | None = None) -> list[Array]:
-        """Return the gradients with respect to the factors for gradients with respect to `G` (symmetric) and `C`."""
+        """Return the gradients with respect to the factors from the gradients with respect to `G` (symmetric) and `C`."""
 
     @abstractmethod
     def input_gradient(self, X: Data, dC: Array) -> Any:
-        """Return the gradient with respect to `X` for the gradient `dC`."""
+        """Return the gradient with respect to `X` from the gradient `dC`."""
 
     @abstractmethod
     def apply(self, S: Array) -> Array:
@@ -75,13 +75,13 @@ class LinearMap(ABC):
 
     @abstractmethod
     def apply_pullback(self, S: Array, dX: Array) -> tuple[Array, list[Array]]:
-        """Return the gradients with respect to `S` and the factors for the gradient `dX` with respect to `M(S)`.
+        """Return the gradients with respect to `S` and the factors from the gradient `dX` with respect to `M(S)`.
 
-        `dX` may have the shape of the data or that with all modes but the first flattened.
+        `dX` has the shape of the data, or the same with all modes but the first flattened.
         """
 
     def residual_norm_squared(self, X: Data, S: Array) -> float:
-        """Return `‖X − M(S)‖²` from the residual itself, in blocks of samples."""
+        """Return `‖X − M(S)‖²`, computed from the residual itself in blocks of samples."""
         return X.residual_norm_squared(lambda rows: self.apply(S[rows]))
 
 

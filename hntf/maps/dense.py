@@ -21,12 +21,12 @@ class Dense(LinearMap):
     Parameters
     ----------
     A : array, `(m, k)`
-        NumPy array or torch tensor, of any sign. The papers' `A`, whose transpose the codes multiply.
+        The factor, a NumPy array or torch tensor of any sign. Codes are multiplied by its transpose.
 
     Raises
     ------
     TypeError, ValueError
-        If `A` is no finite real matrix, or has an empty axis.
+        If `A` is not a finite real matrix, or has an empty axis.
 
     Examples
     --------

@@ -13,21 +13,21 @@ from hntf.maps.base import LinearMap, checked_factors
 
 
 class KhatriRao(LinearMap):
-    r"""The map `M(S) = [[S, U_2, …, U_N]]` from codes to tensors of order N, with one factor a mode but the first.
+    r"""The map `M(S) = [[S, U_2, …, U_N]]` from codes to tensors of order N, with one factor per mode except the first.
 
     Entrywise `M(S)[i, j_2, …, j_N] = Σ_r S[i, r] U_2[j_2, r] ⋯ U_N[j_N, r]`. `G` is the Hadamard product of the `U_iᵀU_i`, and
-    `C` the matricised tensor times the Khatri–Rao product `U_2 ⊙ … ⊙ U_N`, which is never formed. With one factor this is
-    `Dense`.
+    `C` the mode-0 unfolding of the tensor times the Khatri–Rao product `U_2 ⊙ … ⊙ U_N` (MTTKRP), which is never formed. With one
+    factor this is `Dense`.
 
     Parameters
     ----------
     factors : list of arrays, `(d_i, k)`
-        NumPy arrays or torch tensors, of any sign, for the modes 1, …, N−1.
+        The factors of the modes 1, …, N−1: NumPy arrays or torch tensors, of any sign.
 
     Raises
     ------
     TypeError, ValueError
-        If a factor is no finite real matrix or has an empty axis, or they differ in their number of columns.
+        If a factor is not a finite real matrix or has an empty axis, or the factors differ in their number of columns.
 
     References
     ----------

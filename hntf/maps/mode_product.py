@@ -20,22 +20,22 @@ from hntf.validation import check_number
 class ModeProduct(LinearMap):
     r"""The map `M(S) = S ×_{i} A_i` over a subset of the modes; the code keeps the other modes as they are.
 
-    The code is a tensor with `r_i` in place of `d_i` along the compressed modes, given as `(n, k)` with all its modes but the
-    first flattened, the last one fastest. `G` is the Kronecker product of the `A_iᵀA_i`, never formed where it is large, and `C
-    = X ×_{i} A_iᵀ`. Without mode 0 the samples are separate problems. With it the first axis of the code is `r_0` and not `n`:
-    one problem for the whole core of a Tucker decomposition.
+    The code is a tensor with the dimension `r_i` in place of `d_i` along the compressed modes. It is passed as `(n, k)`, with all
+    modes but the first flattened, the last one fastest. `G` is the Kronecker product of the `A_iᵀA_i`, which is not formed if it
+    is large, and `C = X ×_{i} A_iᵀ`. If mode 0 is not compressed, the samples are separate problems. If it is, the first axis of
+    the code is `r_0` instead of `n`, and the whole core of a Tucker decomposition is one problem.
 
     Parameters
     ----------
     factors : list of arrays, `(d_i, r_i)`
-        NumPy arrays or torch tensors, of any sign.
+        The factors `A_i`: NumPy arrays or torch tensors, of any sign.
     modes : sequence of int, optional
-        The mode of each factor, increasing; 1, 2, … by default.
+        The mode of each factor, in increasing order. By default 1, 2, ….
 
     Raises
     ------
     TypeError, ValueError
-        If a factor is no finite real matrix or has an empty axis, or a mode is out of range, repeated or out of order.
+        If a factor is not a finite real matrix or has an empty axis, or a mode is out of range, repeated or out of order.
 
     References
     ----------
@@ -108,7 +108,7 @@ class ModeProduct(LinearMap):
         return C.reshape(len(C), -1)
 
     def _compressed(self, X: Data, contracted: Array | None, skip: int) -> Array:
-        """Return `X ×_i A_iᵀ` over all modes but `skip`, from what is contracted with the last factor where that serves."""
+        """Return `X ×_i A_iᵀ` over all modes but `skip`, reusing the contraction with the last factor where possible."""
         by_mode = self._by_mode(len(X.shape))
         last = self.modes[-1]
         if contracted is None or skip == last:
@@ -125,7 +125,7 @@ class ModeProduct(LinearMap):
         """Return the gradients of `⟨X ×_i A_iᵀ, V⟩`, which is `⟨X, M(V)⟩`, with respect to the factors."""
         V = V.reshape(self.code_shape(X.shape))
         if len(self.modes) == 1 and len(X.shape) == 2:
-            # A product with the matrix itself, which may be sparse.
+            # Multiply by the matrix itself, which may be sparse.
             (mode,) = self.modes
             other = unfold(V, mode).T
             return [X.mttkrp([None if i == mode else other for i in range(2)], mode)]
@@ -151,7 +151,7 @@ class ModeProduct(LinearMap):
         )
 
     def _expand(self, S: Array, shape: tuple[int, ...]) -> Array:
-        """Return `M(S)` of the given shape."""
+        """Return `M(S)` for data of the given shape."""
         expected = self.code_shape(shape)
         if math.prod(S.shape) != math.prod(expected):
             raise ValueError(
@@ -163,7 +163,7 @@ class ModeProduct(LinearMap):
         return DenseData(core).multi_mode_dot(transposed, skip=-1)
 
     def _data_shape(self, S: Array) -> tuple[int, ...]:
-        """Return the shape of `M(S)`: what the code has along modes that are not compressed, `d_i` along the others."""
+        """Return the shape of `M(S)`: `d_i` along the compressed modes, and the dimensions of the code along the others."""
         dimensions = {mode: len(A) for mode, A in zip(self.modes, self._factors, strict=True)}
         if S.ndim > self.modes[-1]:
             return tuple(dimensions.get(mode, size) for mode, size in enumerate(S.shape))

@@ -24,7 +24,7 @@ class Product(Model):
     divergence : {"frobenius", "kullback-leibler"}
         What the best code minimises.
     penalties : Penalties
-        Those of the code take part in it, where there is one level.
+        Those of the code take part in the divergence, where there is one level.
     """
 
     def __init__(

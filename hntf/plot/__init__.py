@@ -1,4 +1,4 @@
-"""Pictures, one kind a file; matplotlib is imported when the first one is drawn."""
+"""Plots, one kind per file; matplotlib is imported when the first one is drawn."""
 
 from hntf.plot.tree import tree
 

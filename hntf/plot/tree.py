@@ -1,4 +1,4 @@
-"""The tree of topics as nested boxes, supertopics on the left."""
+"""Plot of the tree of topics as nested boxes, with the supertopics on the left."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from typing import Any
 from hntf.topics import Topic, TopicTree
 
 ROW_HEIGHT, COLUMN_WIDTH = 0.42, 4.2
-"""Inches a finest topic takes, and a level."""
+"""Height of a topic of the finest level and width of a level, in inches."""
 
 
 def tree(topics: TopicTree, *, n_words: int = 5, ax: Any = None) -> Any:
-    """Draw the tree of topics: a column a level, coarsest first, each box beside the ones it gathers.
+    """Draw the tree of topics, one column per level, coarsest first, with the topics that a topic gathers to the right of its
+    box.
 
     Parameters
     ----------
     topics : TopicTree
-        From `model.tree(feature_names)`.
+        The tree, as returned by `model.tree(feature_names)`.
     n_words : int
-        Most words a box shows.
+        Maximum number of words per box.
     ax : matplotlib Axes, optional
-        Where to draw; by default a new figure of fitting size.
+        The axes to draw on; by default those of a new figure of suitable size.
 
     Returns
     -------
     matplotlib Axes
-        Its figure is saved with `ax.figure.savefig(path)`.
+        The axes with the plot. Save the figure with `ax.figure.savefig(path)`.
 
     Raises
     ------
@@ -39,7 +40,7 @@ def tree(topics: TopicTree, *, n_words: int = 5, ax: Any = None) -> Any:
     levels = max(root.level for root in topics.roots)
     rows = sum(_rows(root) for root in topics.roots)
     if ax is None:
-        # A figure of its own, outside pyplot: nothing to close, no backend chosen for the user.
+        # A figure outside pyplot does not have to be closed and does not select a matplotlib backend.
         ax = Figure(figsize=(COLUMN_WIDTH * levels, ROW_HEIGHT * rows + 0.4), layout="tight").add_subplot()
     ax.set(xlim=(0, levels), ylim=(rows, 0))
     ax.set_axis_off()

@@ -1,6 +1,6 @@
-"""The layers as torch functions and modules: adaptation only, all mathematics is the core's.
+"""Nonnegative least squares as a torch function and a torch module; adapters only, without mathematics of their own.
 
-- `functional`: `nnls`, with autograd, double backward and `torch.func.vmap`;
+- `functional`: `nnls`, which supports autograd, double backward and `torch.func.vmap`;
 - `modules`: `NNLS`, an `nn.Module`.
 """
 

@@ -13,39 +13,40 @@ from hntf.validation import check_number
 
 
 def nnls(X: torch.Tensor, A: torch.Tensor, *, l1: float = 0.0, l2: float = 0.0) -> torch.Tensor:
-    r"""Return the nonnegative code of every sample, differentiable in the samples and in the dictionary.
+    r"""Solve nonnegative least-squares problems, differentiably in the samples and in the dictionary.
 
     .. math:: q(X, A) = \mathrm{argmin}_{S \ge 0} \; \tfrac12 \|X - S A^T\|_F^2 + \lambda_1 \sum S + \tfrac12 \lambda_2 \|S\|_F^2
 
-    The solution is exact and so is its derivative, of first and second order, wherever it exists; at a kink, and where the
-    solution is not unique, the gradient is that of the returned solution on its support of independent columns, always finite.
-    Samples are rows, as in a torch batch: `hntf.nnls(A, B)` is the transpose.
+    The solution and its first and second derivatives are exact, wherever they exist. At a kink, and where the solution is not
+    unique, the gradient is that of the returned solution on its support, whose columns are linearly independent; it is always
+    finite. Samples are rows, as in a torch batch; `hntf.nnls(A, B)` has them in columns.
 
     Parameters
     ----------
     X : tensor, `(…, n, m)` or `(m,)`
-        Floating point, of any sign.
+        Samples, of floating-point dtype and any sign.
     A : tensor, `(m, k)` or `(…, m, k)`
-        One dictionary for all samples, or one for each problem of a batch, its leading dimensions those of `X`.
+        The dictionary, of any sign: one for all samples, or one per problem of a batch, with the leading dimensions of `X`.
     l1, l2 : float
         Sparsity and ridge penalties on the code, at least 0.
 
     Returns
     -------
     S : tensor, `(…, n, k)` or `(k,)`
-        In the dtype and on the device of `X`; computed in float64.
+        The nonnegative codes of the samples, in the dtype and on the device of `X`; computed in float64.
 
     Raises
     ------
     TypeError
-        If `X` or `A` is no real floating-point tensor.
+        If `X` or `A` is not a real floating-point tensor.
     ValueError
-        If shapes or devices do not fit, or entries are NaN or infinite.
+        If shapes or devices do not match, or entries are NaN or infinite.
 
     Notes
     -----
-    `torch.func` transforms (`vmap`, `jacrev`, `jacfwd`, `hessian`) work; the older batching behind `is_grads_batched=True` and
-    `torch.autograd.functional.jacobian(vectorize=True)` does not reach custom functions.
+    `torch.func` transforms (`vmap`, `jacrev`, `jacfwd`, `hessian`) are supported. The older batching behind
+    `is_grads_batched=True` and `torch.autograd.functional.jacobian(vectorize=True)` is not, because it does not support custom
+    autograd functions.
 
     Examples
     --------
@@ -97,12 +98,12 @@ def _check(X: Any, A: Any) -> None:
 
 
 def _flat(G: torch.Tensor, *rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return a batch of problems as the core takes it: `(g, k, k)`, and the rows of all problems below each other."""
+    """Return a batch of problems in the shapes of the core: Gram matrices `(g, k, k)`, and the rows of all problems stacked."""
     return G.reshape(-1, *G.shape[-2:]), *(x.reshape(-1, x.shape[-1]) for x in rows)
 
 
 class _SolveOnSupport(Function):
-    """The differentiable primitive on `G` `(…, k, k)` and `C`, `support` `(…, n, k)`; its backward pass is itself."""
+    """The differentiable primitive on `G` `(…, k, k)` and `C`, `support` `(…, n, k)`; its backward pass is the primitive itself."""
 
     @staticmethod
     def forward(G: torch.Tensor, C: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
@@ -158,7 +159,7 @@ class _NNLSGram(Function):
 
 
 def _pullback(G: torch.Tensor, S: torch.Tensor, support: torch.Tensor, dS: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The pullback of the core's `on_support`, written through the differentiable primitive: hence its own derivative."""
+    """The pullback of `hntf.least_squares.on_support`, written with the differentiable primitive, hence differentiable again."""
     V = _SolveOnSupport.apply(G, dS, support)
     product = V.mT @ S
     return -0.5 * (product + product.mT), V
@@ -167,7 +168,7 @@ def _pullback(G: torch.Tensor, S: torch.Tensor, support: torch.Tensor, dS: torch
 def _pushforward(
     G: torch.Tensor, support: torch.Tensor, S: torch.Tensor, dG: torch.Tensor | None, dC: torch.Tensor | None
 ) -> torch.Tensor:
-    """The derivative along `(dG, dC)`: the same problem for `dC − S dG`."""
+    """The derivative in the direction `(dG, dC)`: the solution of the same problem for `dC − S dG`."""
     right = torch.zeros_like(S) if dC is None else dC
     if dG is not None:
         right = right - S @ (0.5 * (dG + dG.mT))
@@ -175,13 +176,13 @@ def _pushforward(
 
 
 def _save(ctx: Any, *tensors: torch.Tensor) -> None:
-    """Keep tensors for both modes of differentiation."""
+    """Save tensors for forward and reverse mode."""
     ctx.save_for_backward(*tensors)
     ctx.save_for_forward(*tensors)
 
 
 def _batch_first(info: Any, in_dims: Any, tensors: Any) -> list[torch.Tensor]:
-    """Return the tensors with the mapped dimension first, those that are not mapped repeated along it."""
+    """Return the tensors with the mapped dimension first; tensors that are not mapped are repeated along it."""
     return [
         x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
         for x, dim in zip(tensors, in_dims, strict=True)

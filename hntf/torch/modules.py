@@ -1,4 +1,4 @@
-"""Nonnegative least squares as a layer of a network."""
+"""Nonnegative least squares as a layer of a torch network."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class NNLS(nn.Module):
     Parameters
     ----------
     in_features : int
-        The number of features `m` of a sample.
+        Number of features of a sample, `m`.
     k : int
-        The number of components of a code.
+        Number of components of a code.
     l1, l2 : float
         Sparsity and ridge penalties on the code, at least 0.
     device, dtype : optional
-        Of the dictionary.
+        Device and dtype of the dictionary.
 
     Attributes
     ----------
     A : Parameter, `(in_features, k)`
-        Drawn uniformly from `[0, 1]`, columns of unit norm. Training may take it anywhere; `project_` brings it back to the
-        nonnegative orthant, as nonnegative factorization asks.
+        The dictionary, initialised uniformly in `[0, 1]` with columns of unit norm. Training does not keep it nonnegative; for a
+        nonnegative factorization call `project_` after every step.
 
     Examples
     --------
@@ -60,13 +60,13 @@ class NNLS(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw the dictionary anew."""
+        """Draw a new random dictionary."""
         self.A.uniform_()
         self.A.div_(torch.linalg.vector_norm(self.A, dim=0))
 
     @torch.no_grad()
     def project_(self) -> None:
-        """Set negative entries of the dictionary to zero: call it after every step of the optimizer."""
+        """Set negative entries of the dictionary to zero; call it after every step of the optimizer."""
         self.A.clamp_(min=0)
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
@@ -74,5 +74,5 @@ class NNLS(nn.Module):
         return nnls(X, self.A, l1=self.l1, l2=self.l2)
 
     def extra_repr(self) -> str:
-        """Describe the layer in the printed module."""
+        """Return the parameters of the layer for its printed representation."""
         return f"in_features={self.in_features}, k={self.k}, l1={self.l1}, l2={self.l2}"

@@ -8,9 +8,8 @@ import numpy as np
 
 from hntf.arrays import Array, backend_of
 from hntf.data import Data
-from hntf.fitting.initializers.random import random_columns
 from hntf.fitting.initializers.single_level import best_levels
-from hntf.fitting.scaling import balanced
+from hntf.fitting.scaling import balanced, random_columns
 from hntf.fitting.updates.alternating import AlternatingCP
 from hntf.least_squares.solver import solve
 

@@ -20,9 +20,3 @@ def random_factor(data: Data, dimension: int, rank: int, random_state: np.random
     """Draw one factor, in the backend and on the device of the data."""
     U = random_state.uniform(size=(dimension, rank))
     return from_numpy(U / np.linalg.norm(U, axis=0), data.prototype)
-
-
-def random_columns(A: Array) -> Array:
-    """Return random columns of unit norm in the shape of `A`, the same for every call."""
-    fresh = np.random.RandomState(0).uniform(size=tuple(A.shape))
-    return from_numpy(fresh / (np.linalg.norm(fresh, axis=0) if len(fresh) else 1.0), A)

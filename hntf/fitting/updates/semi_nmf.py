@@ -31,6 +31,9 @@ OFFSET = 0.2
 NOISE = 0.05
 """Size of the random part of dictionaries at a start, relative to their columns: it parts columns that are alike."""
 
+VANISHED = 1e-300
+"""Denominators below it count as zero: a ratio to them would overflow."""
+
 LEVEL_SWEEPS, LEVEL_TOL = 200, 1e-5
 """Of a level by itself, where all start."""
 
@@ -73,7 +76,7 @@ def semi_update(G: Array, C: Array, S: Array) -> Array:
     """Return `S∘√(([C]⁺ + S[G]⁻) / ([C]⁻ + S[G]⁺))`, with zero for a denominator of zero."""
     numerator = _positive(C) + apply_gram(_positive(-G), S)
     denominator = _positive(-C) + apply_gram(_positive(G), S)
-    return S * (numerator / (denominator + (denominator == 0))) ** 0.5
+    return S * (numerator / (denominator + (denominator < VANISHED))) ** 0.5
 
 
 def _positive(Z: Array) -> Array:

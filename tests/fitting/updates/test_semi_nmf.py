@@ -36,6 +36,14 @@ def test_the_update_is_that_of_the_paper(rng):
     np.testing.assert_allclose(semi_update(A.T @ A, X @ A, S), expected)
 
 
+def test_codes_that_all_but_vanished_do_not_overflow():
+    G, C = np.array([[6.0, -5.0], [-5.0, 8.0]]), np.array([[0.01, -1.0]])
+    S = np.array([[1e-319, 4e-322]])
+    found = semi_update(G, C, S)
+    assert np.isfinite(found).all()
+    assert found[0, 0] > S[0, 0]
+
+
 def test_sparse_data_of_any_sign(rng):
     X = rng.standard_normal((20, 8)) * (rng.random((20, 8)) < 0.5)
     dense, sparse = (hntf.DeepSemiNMF((3, 2), random_state=0, tol=1e-3).fit(Z) for Z in (X, scipy.sparse.csr_array(X)))

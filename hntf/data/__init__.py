@@ -1,7 +1,7 @@
-"""Where the numbers live: all that a fit asks of `X`, one small file for each home of data.
+"""Data objects: everything that a fit requires of `X`, one small file for each kind of storage.
 
-`protocol` states what the maps and losses above may ask; `dense`, `sparse` and `weighted` answer it. Nothing above this
-folder asks whether `X` is sparse, masked, on disk or distributed.
+`protocol` defines what the maps and losses may ask; `dense`, `sparse` and `weighted` implement it. No module above this folder
+depends on whether `X` is sparse, masked, on disk or distributed.
 """
 
 from hntf.data.conversion import as_data

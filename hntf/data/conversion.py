@@ -1,4 +1,4 @@
-"""Turn what a user holds into data: the public edge of this folder."""
+"""Conversion of arrays, tensors and sparse matrices to data objects."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def as_data(X: Any, *, mask: Any = None, weights: Array | None = None, nonnegati
     X : array, tensor or scipy.sparse matrix of order 2 or more, or Data
         Samples along mode 0. Data objects are returned as they are.
     mask : bool array, shape of `X`, or "nan", optional
-        True where an entry is observed, as in TensorLy; `"nan"` takes the entries of `X` that are no NaN.
+        True where an entry is observed, as in TensorLy; `"nan"` masks the entries of `X` that are NaN. For dense `X` only.
     weights : array, shape of `X`, optional
-        Nonnegative weights of the squared residuals; together with a mask the masked entries weigh nothing.
+        Nonnegative weights of the squared residuals, multiplied by the mask if there is one. For dense `X` only.
     nonnegative : bool
-        Whether negative entries of `X` are an error.
+        Whether negative entries of `X` raise an error.
 
     Returns
     -------
     Data
-        In float64, on the device of `X`.
+        The data object, in float64, on the device of `X`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is no real array, has NaN, infinite or (where asked) negative entries, an empty axis, the wrong
+        If an argument is not a real array, has NaN, infinite or (with `nonnegative`) negative entries, an empty axis or the wrong
         shape, or belongs to another backend or device.
 
     Examples

@@ -13,7 +13,7 @@ from hntf.data.protocol import SMALLEST_MODEL, Data
 from hntf.threads import matmul, transposed_matmul
 
 SMALL = 2**17
-"""Entries of an intermediate product that are no matter of memory."""
+"""Number of entries up to which an intermediate product is formed whatever the size of the data."""
 
 
 class DenseData(Data):
@@ -57,7 +57,7 @@ class DenseData(Data):
         return products[0] if blocks == 1 else backend_of(products[0]).concatenate(products, axis=1)
 
     def _mttkrp(self, factors: Factors, mode: int) -> Array:
-        """Contract the tensor with the first or the last factor by one matrix product, then with the others."""
+        """Contract the tensor with the first or the last factor by one matrix product, then with the other factors."""
         if mode < len(self.shape) - 1:
             return _contract_columns(self._contract_last(factors[-1]), factors, mode, first=0)
         product = transposed_matmul(self.array.reshape(self.shape[0], -1).T, factors[0])
@@ -72,12 +72,12 @@ class DenseData(Data):
 
     @property
     def _most_entries(self) -> int:
-        """The most entries an intermediate product may have: those of the data, or so few that memory does not matter."""
+        """Maximum number of entries of an intermediate product: that of the data, but at least `SMALL`."""
         return max(self.n_entries, SMALL)
 
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
         product = self.array
-        # The last mode first: it is the one that a product reads in order, and each product shrinks what is left.
+        # The last mode first: a product reads it in memory order, and each product reduces the size of what is left.
         for i, U in reversed(list(enumerate(factors))):
             if i == skip or U is None:
                 continue
@@ -121,7 +121,7 @@ class DenseData(Data):
 
 
 def at_least_smallest(model: Array) -> Array:
-    """Return a model that data may be divided by."""
+    """Return a model with its entries raised to a minimum, so that data can be divided by it."""
     if float(model.min()) > SMALLEST_MODEL:
         return model
     return backend_of(model).where(model > SMALLEST_MODEL, model, 0 * model + SMALLEST_MODEL)
@@ -134,7 +134,7 @@ def entries_divergence(X: Array, ratio: Array) -> float:
 
 
 def dense_ratio_gradient(ratio: Array, factors: Factors, dC: Array) -> DenseData:
-    """Return `−[[dC, U_2, …]] ∘ ratio / X̂` for the model of the factors."""
+    """Return `−[[dC, U_2, …]] ∘ ratio / X̂` with the model `X̂` of the factors."""
     return DenseData(-cp_dense(dC, factors) * ratio / at_least_smallest(cp_dense(factors[0], factors)))
 
 

@@ -1,4 +1,4 @@
-"""What maps and losses may ask of the data, and the answers that do not depend on where the numbers live."""
+"""The interface of data to maps and losses, and the methods that do not depend on the kind of storage."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from hntf.least_squares.gram import Gram
 from hntf.least_squares.kronecker import KroneckerGram
 
 SMALLEST_MODEL = 1e-100
-"""What a model of zero counts as where data are divided by it."""
+"""Smallest entry of a model by which data are divided; smaller entries are replaced by it."""
 
 
 class Data(ABC):
-    """A tensor of order N, samples along mode 0, in float64.
+    """A tensor of order N with samples along mode 0, in float64.
 
     Attributes
     ----------
     shape : tuple of int
+        The shape of the data.
     prototype : Any
-        The array as the user gave it, or an empty one of its kind: results are cast to its dtype.
+        The user's array, or an empty one of the same kind; results are cast to its dtype.
     """
 
     shape: tuple[int, ...]
@@ -34,49 +35,50 @@ class Data(ABC):
 
     @abstractmethod
     def norm_squared(self) -> float:
-        """Return `‖X‖²`, weighted where there are weights."""
+        """Return `‖X‖²`, weighted if there are weights."""
 
     @abstractmethod
     def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:
-        """Return the matricised tensor times the Khatri–Rao product of the other modes' factors, `(shape[mode], rank)`.
+        """Return the unfolding along a mode times the Khatri–Rao product of the other factors (MTTKRP), `(shape[mode], rank)`.
 
-        For a matrix this is `X A` (mode 0, `factors=[None, A]`) and `XᵀV` (mode 1, `factors=[V, None]`). `contracted` is what
-        `contract_last` returned for the last factor: with it all modes but the last need no further pass over the data.
+        For a matrix this is `X A` (mode 0, `factors=[None, A]`) and `XᵀV` (mode 1, `factors=[V, None]`). `contracted` is the
+        result of `contract_last` for the last factor: with it, all modes but the last require no further pass over the data.
         """
 
     def contract_last(self, U: Array) -> Array | None:
-        """Return `X` contracted with the last mode's factor, `(rank, n, …, d_{N−2})`, for the `mttkrp` of several modes.
+        """Return `X` contracted with the factor of the last mode, `(rank, n, …, d_{N−2})`, to use in the `mttkrp` of several
+        modes.
 
-        None where there is nothing to share (order 2), or it would take more memory than twice the data.
+        None for order 2, where several modes have no product in common, or if the result is too large.
         """
         return None
 
     @abstractmethod
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
-        """Return `X ×_i U_iᵀ` over all modes `i` but `skip`; modes whose factor is None stay as they are."""
+        """Return `X ×_i U_iᵀ` over all modes `i` but `skip`; modes whose factor is None are left unchanged."""
 
     @abstractmethod
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
-        """Return the gradient with respect to `X` for the gradient `dC` with respect to `mttkrp(factors, 0)`.
+        """Return the gradient with respect to `X` from the gradient `dC` with respect to `mttkrp(factors, 0)`.
 
-        Dense data get the tensor `[[dC, U_2, …, U_N]]`; sparse data get it at their stored entries only.
+        For dense data it is the tensor `[[dC, U_2, …, U_N]]`, for sparse data the same at the stored entries only.
         """
 
     @abstractmethod
     def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:
-        """Return `‖X − X̂‖²` from the residual itself, in blocks of samples; `model` gives the `X̂` of a block.
+        """Return `‖X − X̂‖²`, computed from the residual itself in blocks of samples; `model` returns the `X̂` of a block.
 
-        The Gram form loses digits as the relative error falls, all of them at about 1e-8; this does not.
+        The Gram form loses digits as the relative error decreases, and has none left at about 1e-8; the residual does not.
         """
 
     @abstractmethod
     def weigh(self, dX: Array) -> Any:
-        """Return the gradient with respect to `X` for a dense `dX`: times the weights, or at the stored entries only."""
+        """Return the gradient with respect to `X` from a dense `dX`: multiplied by the weights, or at the stored entries only."""
 
     @property
     @abstractmethod
     def n_entries(self) -> int:
-        """How many entries a product touches: the work it takes, less the rank."""
+        """Number of entries that a product reads: its work divided by the rank."""
 
     @abstractmethod
     def minimum_and_maximum(self) -> tuple[float, float]:
@@ -84,45 +86,45 @@ class Data(ABC):
 
     @abstractmethod
     def take(self, rows: Array) -> Data:
-        """Return some of the samples, given by their indices."""
+        """Return the samples with the given indices."""
 
     @abstractmethod
     def ratio(self, factors: Factors) -> Data:
-        """Return the weighted ratio of `X` to the model `[[U_1, …, U_N]]`; of sparse data at their stored entries.
+        """Return the weighted ratio of `X` to the model `[[U_1, …, U_N]]`, for sparse data at the stored entries.
 
-        Where the model is zero, it counts as `SMALLEST_MODEL`.
+        Entries of the model are at least `SMALLEST_MODEL`.
         """
 
     @abstractmethod
     def divergence(self, ratio: Any) -> float:
-        """Return `Σ W∘(X∘log(X / X̂) − X)`, with `0 log 0 = 0`, for what `ratio` gave."""
+        """Return `Σ W∘(X∘log(X / X̂) − X)`, with `0 log 0 = 0`, from the result of `ratio`."""
 
     @abstractmethod
     def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> Data:
-        """Return the gradient with respect to the model in `ratio` for the gradient `dC` of the ratio's `mttkrp` of mode 0.
+        """Return the gradient with respect to the model in `ratio`, from the gradient `dC` of the mode-0 `mttkrp` of the ratio.
 
-        `−[[dC, U_2, …]] ∘ W∘X / X̂²`, at the entries of the data.
+        It is `−[[dC, U_2, …]] ∘ W∘X / X̂²`, at the entries of the data.
         """
 
     def completed(self, model: Callable[[], Array]) -> Data:
-        """Return data without weights, the expected ones for what `model` gives; `X` itself where there are no weights.
+        """Return unweighted data, completed by the model that `model` returns; `X` itself if there are no weights.
 
-        For weights scaled into [0, 1] they are `W∘X + (1 − W)∘X̂`: a better fit to these is a better weighted fit to `X` (Srebro &
-        Jaakkola 2003, *Weighted low-rank approximations*, ICML).
+        With the weights scaled to [0, 1] they are `W∘X + (1 − W)∘X̂`: a better fit to them is a better weighted fit to `X`
+        (Srebro & Jaakkola 2003, *Weighted low-rank approximations*, ICML).
         """
         return self
 
     def weights_mttkrp(self, factors: Factors, mode: int) -> Array:
-        """Return what `mttkrp` is for the weights, or for a tensor of ones without any: `(shape[mode], rank)` or `(1, rank)`."""
+        """Return the `mttkrp` of the weights, `(shape[mode], rank)`, or of a tensor of ones without weights, `(1, rank)`."""
         return reduce(mul, [U.sum(0) for i, U in enumerate(factors) if i != mode])[None]  # type: ignore[union-attr]
 
     def gram(self, factors: Factors, mode: int = 0) -> Array:
-        """Return the Gram matrix of the Khatri–Rao product of the other modes' factors: `(k, k)`, or one a slice of the mode."""
+        """Return the Gram matrix of the Khatri–Rao product of the other factors: `(k, k)`, or one per slice of the mode."""
         others = [U for i, U in enumerate(factors) if i != mode]
         return reduce(mul, [U.T @ U for U in others])  # type: ignore[union-attr]
 
     def gram_products(self, factors: Factors, ranks: Sequence[int]) -> list[Array]:
-        """Return `U_i G_i` for every mode, level by level: the factors of several models of these `ranks` stand side by side."""
+        """Return `U_i G_i` for every mode and several models of these `ranks`, whose factors are concatenated."""
         same_model = from_numpy(_same_block(tuple(ranks)), factors[0])
         products = [U.T @ U for U in factors]  # type: ignore[union-attr]
         return [
@@ -130,7 +132,7 @@ class Data(ABC):
         ]
 
     def gram_pullback(self, factors: Factors, dG: Array) -> list[Array]:
-        """Return the gradients with respect to the factors of modes 1 … N−1 for the symmetric gradient `dG`."""
+        """Return the gradients with respect to the factors of modes 1, …, N−1 from the symmetric gradient `dG`."""
         grams = [U.T @ U for U in factors[1:]]  # type: ignore[union-attr]
         gradients = []
         for i, U in enumerate(factors[1:]):
@@ -147,19 +149,19 @@ class Data(ABC):
         return [d if A is None else A.shape[1] for d, A in zip(self.shape, factors, strict=True)]
 
     def kronecker_gram_pullback(self, factors: Factors, dG: Any) -> list[Array | None]:
-        """Return the gradients with respect to the factors for the gradient of `symmetric_outer`, None where there is none."""
+        """Return the gradients with respect to the factors from a gradient as `symmetric_outer` gives it; None for no factor."""
         return [None if A is None else 2 * (A @ d) for A, d in zip(factors, dG.arrays, strict=True)]
 
     @abstractmethod
     def transposed_unfolding(self, mode: int) -> Data:
-        """Return the data as a matrix whose features are the entries of a mode, `(the other modes, d_mode)`."""
+        """Return the transposed unfolding along a mode, `(product of the other dimensions, d_mode)`."""
 
     @abstractmethod
     def as_matrix(self) -> Data:
         """Return the data as a matrix of samples, `(n, d_1 ⋯ d_{N−1})`."""
 
     def tucker_gram(self, core: Array, factors: Factors, mode: int) -> Array:
-        """Return the Gram matrix of the map `U ↦ core ×_mode U ×_i U_i`, `(r, r)`, or one a slice of the mode."""
+        """Return the Gram matrix of the map `U ↦ core ×_mode U ×_i U_i`: `(r, r)`, or one per slice of the mode."""
         image = core
         for i, U in enumerate(factors):
             if i != mode:
@@ -169,7 +171,7 @@ class Data(ABC):
         return unfold(image, mode) @ unfold(core, mode).T
 
     def blocks_of_samples(self) -> list[slice]:
-        """Return slices of mode 0 whose dense blocks hold a few million entries each."""
+        """Return slices of mode 0 that cover the samples in dense blocks of a few million entries each."""
         entries = 1
         for dimension in self.shape[1:]:
             entries *= dimension
@@ -179,6 +181,6 @@ class Data(ABC):
 
 @cache
 def _same_block(ranks: tuple[int, ...]) -> np.ndarray:
-    """Return 1 for pairs of columns of one model, 0 for others."""
+    """Return a matrix with 1 for pairs of columns of the same model and 0 for others."""
     of_column = np.repeat(np.arange(len(ranks)), ranks)
     return (of_column[:, None] == of_column) * 1.0

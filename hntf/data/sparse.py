@@ -1,4 +1,4 @@
-"""Sparse data: a SciPy sparse matrix. Nothing of its dense size is formed, but for blocks of a reported residual."""
+"""Sparse data: a SciPy sparse matrix. No dense array of its size is formed, except in blocks to compute a residual."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SparseData(Data):
 
     @property
     def _coordinates(self) -> tuple[np.ndarray, np.ndarray]:
-        """The rows and the columns of the stored entries, zeros among them too."""
+        """The row and column indices of the stored entries, including stored zeros."""
         return np.repeat(np.arange(self.shape[0]), np.diff(self.matrix.indptr)), self.matrix.indices
 
     def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:

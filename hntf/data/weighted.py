@@ -1,4 +1,4 @@
-"""Weighted or masked data: two data objects, `W ∘ X` for the adjoint and `W` for the Gram matrices, one a sample."""
+"""Weighted or masked data: two data objects, `W ∘ X` for the adjoint and `W` for the Gram matrices, one per sample."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class WeightedData(Data):
         return self.weights.mttkrp(products, mode).reshape(-1, k, k)
 
     def gram_products(self, factors: Factors, ranks: Sequence[int]) -> list[Array]:
-        # One Gram a row of every model: those of columns of different models would only take memory.
+        # One Gram matrix per row of every model; those between columns of different models are not required.
         models = list(zip(*(split_columns(U, ranks) for U in factors), strict=True))
         return [
             backend_of(factors[0]).concatenate(
@@ -137,7 +137,7 @@ class WeightedData(Data):
         return gradients
 
     def _arrangement(self, factors: Factors) -> Arrangement:
-        """Return how the code of these factors falls into problems: modes without a factor separate them."""
+        """Return the problems that the code of these factors consists of: modes without a factor separate them."""
         return Arrangement(self.compressed_shape(factors), [mode for mode, A in enumerate(factors) if A is None])
 
 
@@ -146,7 +146,7 @@ def _column_products_by_mode(factors: Factors) -> list[Array | None]:
 
 
 def _column_products(U: Array) -> Array:
-    """Return the products of all pairs of columns, row by row: `(d, k²)`."""
+    """Return the products of all pairs of columns in every row, `(d, k²)`."""
     return backend_of(U).einsum("ja,jb->jab", U, U).reshape(len(U), -1)
 
 
@@ -156,7 +156,7 @@ def _column_products_pullback(U: Array, d_products: Array) -> Array:
 
 
 def _grams_of_rows(products: Array, ranks: Sequence[int]) -> Array:
-    """Return the Grams `(rows, k, k)` whose entries are products of pairs, `(rows…, r², s², …)` for the ranks r, s, …."""
+    """Return the Gram matrices `(rows, k, k)` from the products of pairs, `(rows…, r², s², …)` for the ranks r, s, …."""
     split = products.reshape(-1, *(r for rank in ranks for r in (rank, rank)))
     axes = range(1, split.ndim)
     k = math.prod(ranks)
@@ -164,6 +164,6 @@ def _grams_of_rows(products: Array, ranks: Sequence[int]) -> Array:
 
 
 def _pairs_interleaved(split: Array) -> Array:
-    """Move the axes `(rows, r, s, …, r, s, …)` of pairs to `(rows, r, r, s, s, …)`."""
+    """Reorder the axes `(rows, r, s, …, r, s, …)` of pairs to `(rows, r, r, s, s, …)`."""
     half = (split.ndim - 1) // 2
     return backend_of(split).transpose(split, [0, *(axis for i in range(half) for axis in (1 + i, 1 + half + i))])

@@ -1,11 +1,11 @@
-"""Models of samples at several levels, one kind a file: what a method finds, and what a fitted estimator keeps.
+"""Models of samples at several levels, one kind per file: what a method computes, and what a fitted estimator stores.
 
-`base` says what every model answers (`Model`: codes of samples and data of codes, components, memberships, errors) and what a
-model that is trained by gradients answers besides (`Trainable`). `stack` is a stack of NNLS layers on the data (`Hierarchy`),
-`sparse_coding` one with dictionaries of any sign and trained penalties, `unrolled` multiplicative updates as layers. `cp` holds CP
-decompositions at every level: with a stack of layers on every mode (`component_stacks`), or with components gathered by
-nonnegative matrices (`gathered`). Without gradients: `product` of factors, `pooled` between levels (`pooling` says how), one
-`tucker` decomposition, `separate` models level by level.
+`base` defines the interface of all models (`Model`: codes of samples, reconstruction from codes, components, memberships, errors)
+and that of models that are trained by gradients (`Trainable`). `stack` is a stack of NNLS layers on the data (`Hierarchy`),
+`sparse_coding` a stack with dictionaries of any sign and trained penalties, `unrolled` multiplicative updates as layers. `cp`
+holds CP decompositions at every level: with a stack of layers on every mode (`component_stacks`), or with components gathered by
+nonnegative matrices (`gathered`). Models without gradients: a `product` of factors, factors `pooled` between levels (with
+`pooling`), one `tucker` decomposition, and `separate` models for the levels.
 """
 
 from hntf.models.base import Model, Trainable

@@ -1,4 +1,4 @@
-"""What every model of samples answers, and what one that is trained by gradients answers besides."""
+"""The interfaces of all models of samples, and of models that are trained by gradients."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from hntf.data import Data
 
 
 class Model(ABC):
-    """A model of samples at several levels: level l gives a sample a code of `k_l` numbers, which stands for data.
+    """A model of samples at several levels: at level l, a sample has a code of `k_l` numbers, from which it is reconstructed.
 
-    Levels count from 0, the finest. Everything that a fitted estimator tells follows from a model and the codes of its samples.
+    Levels count from 0, the finest. The methods and attributes of a fitted estimator follow from its model and the codes of its
+    samples.
     """
 
     @property
@@ -27,41 +28,44 @@ class Model(ABC):
     @property
     @abstractmethod
     def parameters(self) -> list[Any]:
-        """The parameters of the method as its users know them: arrays, in lists by level where there are several a level."""
+        """The factors as users see them in `factors_`: arrays, or a list per level if a level has several."""
 
     @abstractmethod
     def mapped(self, function: Callable[[Array], Array]) -> Self:
-        """Return the same model with a function applied to every array that it holds."""
+        """Return the same model with a function applied to all its arrays."""
 
     @abstractmethod
     def encode(self, X: Data, level: int) -> Array:
-        """Return the codes `(n, k_l)` of trusted samples at a level, from their features alone."""
+        """Return the codes `(n, k_l)` of samples at a level, computed from their features alone; the data are not checked."""
 
     @abstractmethod
     def decode(self, S: Array, level: int) -> Array:
-        """Return the data `(n, d_2, …, d_N)` that float64 codes of a level stand for."""
+        """Return the reconstruction `(n, d_2, …, d_N)` from float64 codes of a level."""
 
     @abstractmethod
     def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
-        """Return the relative errors `‖X − X̂_l‖ / ‖X‖` of the levels for the codes of the samples; 0 for zero data."""
+        """Return the relative errors `‖X − X̂_l‖ / ‖X‖` of the levels for the codes of the samples; 0 if the data are zero."""
 
     @abstractmethod
     def profiles(self, level: int, code: Array) -> list[Array]:
-        """Return what a unit of each component looks like, mode by mode, `(k_l, d_i)`; in mode 0 the samples, with these codes.
+        """Return the profiles of the components along every mode, `(k_l, d_i)`; in mode 0 these are the given codes of the
+        samples.
 
-        Where the data of a unit code have rank one they are the outer product of the profiles of modes 1 … N−1; else a profile is
-        their sum over the other modes. Where every mode gathers its components for itself, they are the components of the modes.
+        If the reconstruction of a unit code has rank one, it is the outer product of its profiles over modes 1, …, N−1. Otherwise
+        a profile is the reconstruction summed over the other modes. If every mode has its own gathering matrices, the profiles
+        are the components of the modes.
         """
 
     @abstractmethod
     def memberships(self, level: int) -> Any:
-        """Return how the components of the level below gather into those of a level, `(k_{l−1}, k_l)`, or one such matrix a mode.
+        """Return the gathering matrix of a level, `(k_{l−1}, k_l)`, from the components of the level below; or a list, one per
+        mode.
 
-        The identity at level 0.
+        It is the identity at level 0.
         """
 
     def unit_sums(self, level: int) -> Array:
-        """Return the sum of the data that a unit of each component stands for, `(k_l,)`."""
+        """Return the sum of the entries of the reconstruction of a unit code of each component, `(k_l,)`."""
         return self.profiles(level, self._no_samples(level))[1].sum(1)
 
     def _no_samples(self, level: int) -> Array:
@@ -69,11 +73,11 @@ class Model(ABC):
         return (first[0] if isinstance(first, list) else first)[:0]
 
     def masses(self, level: int, code: Array, mode: int | None) -> Array:
-        """Return how much of what the level stands for is in each component (of a mode, where each has its own), `(k_l,)`."""
+        """Return the mass of each component in the reconstruction of the level (of a mode, if each has its own), `(k_l,)`."""
         return code.sum(0) * self.unit_sums(level)
 
     def gathered_masses(self, level: int, code: Array, mode: int | None) -> Array:
-        """Return how much of each component of the level below goes into each component of a level, up to a factor a row."""
+        """Return the mass that each component of the level below contributes to each one of a level, up to a factor per row."""
         return self.memberships(level) * code.sum(0)
 
     def encode_levels(self, X: Data) -> list[Array]:
@@ -81,37 +85,38 @@ class Model(ABC):
         return [self.encode(X, level) for level in range(self.n_levels)]
 
     def codes_of_levels(self, X: Data) -> list[Array]:
-        """Return the codes at every level of the samples that the model was fitted to."""
+        """Return the codes, at every level, of the samples to which the model was fitted."""
         return self.encode_levels(X)
 
     def in_units(self, c: float) -> Self:
-        """Return the model for data that are `c` times as large, with codes that are `c` times as large at every level."""
+        """Return the model for data multiplied by `c`, whose codes are multiplied by `c` at every level."""
         return self
 
     def to(self, reference: Any) -> Self:
-        """Return the model in the backend and on the device of an array: a model fitted on one serves the other."""
+        """Return the model in the backend and on the device of an array, so that it can be used on data from there."""
         return self.mapped(lambda x: in_backend_of([x], reference)[0])
 
     def cp_factors(self, level: int, code: Array) -> list[Array]:
-        """Return the factors of a level as a CP decomposition of samples with these codes; raise `ValueError` if it is none."""
+        """Return the CP factors of a level for samples with these codes; raise `ValueError` if it is not a CP decomposition."""
         raise ValueError(f"cp_tensor needs a level that is a CP decomposition, and level {level} is none")
 
     def tucker_factors(self, level: int, code: Array) -> tuple[Array, list[Array]]:
-        """Return the core and the factors of a level as a Tucker decomposition; raise `ValueError` if it is none."""
+        """Return the Tucker core and factors of a level; raise `ValueError` if it is not a Tucker decomposition."""
         raise ValueError(f"tucker_tensor needs a level that is a Tucker decomposition, and level {level} is none")
 
 
 class Trainable(Model):
-    """A model that is trained by gradients: given by factors, nonnegative for the optimizers here.
+    """A model that is trained by gradients. It is given by its factors, which are nonnegative for the optimizers of this package.
 
-    A forward pass returns a tape; losses turn it into gradients with respect to what the pass computed, of a kind of the model's
-    own with a list `codes`, one array `(n, k_l)` or None a level; `pullback` carries them to the factors.
+    A forward pass returns a tape. A loss computes from it the gradients with respect to the results of the pass, in an object of
+    the model's own class with a list `codes` that has one array `(n, k_l)` or None per level. `pullback` carries them to the
+    factors.
     """
 
     @property
     @abstractmethod
     def factors(self) -> list[Array]:
-        """The factors that are trained, in float64."""
+        """The trained factors, in float64."""
 
     @abstractmethod
     def with_factors(self, factors: Sequence[Array]) -> Self:
@@ -123,7 +128,7 @@ class Trainable(Model):
 
     @abstractmethod
     def solve(self, X: Data, start: Any = None) -> Any:
-        """Run forward on trusted data; support searches start from those of the tape `start`."""
+        """Run the forward pass on data that are not checked; support searches start from the supports of the tape `start`."""
 
     @abstractmethod
     def codes(self, tape: Any) -> list[Array]:
@@ -131,14 +136,15 @@ class Trainable(Model):
 
     @abstractmethod
     def no_gradients(self, tape: Any) -> Any:
-        """Return gradients of zero with respect to what the forward pass computed."""
+        """Return gradients of zero with respect to the results of the forward pass."""
 
     @abstractmethod
     def squared_errors(self, tape: Any, weights: Sequence[float]) -> tuple[float, Any]:
-        """Return `Σ_l w_l ‖X − X̂_l‖²` and its gradients with respect to what the forward pass computed."""
+        """Return `Σ_l w_l ‖X − X̂_l‖²` and its gradients with respect to the results of the forward pass."""
 
     def layer_errors(self, tape: Any, weights: Sequence[float]) -> tuple[float, Any]:
-        """Return the weighted squared errors of every layer's own input, and their gradients; raise `TypeError` without layers."""
+        """Return the sum of the weighted errors of the layers on their own inputs, and its gradients; `TypeError` without
+        layers."""
         raise TypeError(f"LayerCentric is a loss of a hntf.Hierarchy, got {type(self).__name__}")
 
     @abstractmethod
@@ -147,7 +153,7 @@ class Trainable(Model):
 
 
 def rank_one_profiles(code: Array, factors: Sequence[Array]) -> list[Array]:
-    """Return the profiles of components that are outer products of the columns of `factors`, those of modes 1 … N−1."""
+    """Return the profiles of components that are outer products of columns of `factors`, the factors of modes 1, …, N−1."""
     return [code.T, *(U.T for U in factors)]
 
 
@@ -162,11 +168,11 @@ def summed_profiles(code: Array, factors: Sequence[Array], weights: Array) -> li
 
 
 def identity_of(k: int, reference: Array) -> Array:
-    """Return the memberships of the finest level: nothing is gathered there."""
+    """Return the memberships of the finest level, the identity."""
     return identity_like(k, reference)
 
 
 def product_profiles(code: Array, factors: Sequence[Array]) -> list[Array]:
-    """Return the profiles of a level of a matrix, `[Sᵀ, (A_1 ⋯ A_l)ᵀ]`."""
+    """Return the profiles of a level for a matrix, `[Sᵀ, (A_1 ⋯ A_l)ᵀ]`."""
     units = identity_like(factors[-1].shape[1], factors[-1])
     return [code.T, decoded_code(units, factors)]

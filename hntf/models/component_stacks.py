@@ -1,8 +1,8 @@
-"""A CP decomposition whose components are topped by a stack of NNLS layers in every mode (Neural NCPD).
+"""A CP decomposition with a stack of NNLS layers on its components in every mode (Neural NCPD).
 
-The stacks of all modes have the same ranks, so above the first level, where the modes' dimensions end, their factors are one
-array `(N, k_{l−1}, k_l)`: each level is one nonnegative least-squares problem with a Gram matrix a mode, and every product one
-for all modes.
+The stacks of all modes have the same ranks. Above the first level, which has the dimension of its mode, their factors are
+therefore stored in one array `(N, k_{l−1}, k_l)`, and each level is one nonnegative least-squares problem with one Gram matrix
+per mode.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class LevelTape(NamedTuple):
 
 
 class StackTape(NamedTuple):
-    """The forward pass of all levels, and for each the codes of levels l, …, 1 that its code stands for.
+    """The forward pass of all levels, with the codes of levels l, …, 1 that the code of each level l reconstructs.
 
-    `first_codes` holds the last of these, those of level 1, of all levels below each other: `(N, L k_0, k_1)`.
+    `first_codes` holds the reconstructed codes of level 1 from all levels, stacked: `(N, L k_0, k_1)`.
     """
 
     levels: list[LevelTape]
@@ -48,18 +48,18 @@ class ComponentStacks(CPModel):
     Parameters
     ----------
     base : list of arrays, `(d_i, k_0)`
-        The `U_i`, one a mode.
+        The factors `U_i` of the base, one per mode.
     stacks : list of lists of arrays
-        Mode by mode `[A_{i,1}, …, A_{i,L}]`, of shapes `(d_i, k_1)`, `(k_1, k_2)`, …
+        For every mode the factors `[A_{i,1}, …, A_{i,L}]`, of shapes `(d_i, k_1)`, `(k_1, k_2)`, …
     train_base : bool
-        Whether the `U_i` belong to the factors that are trained.
+        Whether the `U_i` are trained as well.
     unit : float
-        They are trained in this unit, as `U_i / unit`: a fit goes faster where all its variables are of one size.
+        The `U_i` are trained as `U_i / unit`: a fit is faster if all its variables have the same magnitude.
 
     Attributes
     ----------
     factors : list of arrays
-        The `U_i / unit` where they are trained, then the stacks, mode by mode.
+        The `U_i / unit` if they are trained, then the factors of the stacks, mode by mode.
 
     References
     ----------
@@ -90,7 +90,7 @@ class ComponentStacks(CPModel):
         return type(self)(list(map(function, self.base)), stacks, train_base=self.train_base, unit=self.unit)
 
     def in_units(self, c: float) -> Self:
-        # Both the components of the samples and their first factor: so the topics of the samples carry the unit at every level.
+        # Scale both the base and the first factor of the samples, so that the codes of the samples carry the unit at every level.
         samples, *others = self.stacks
         stacks = [[*(c * A for A in samples[:1]), *samples[1:]], *others]
         base = [c * self.base[0], *self.base[1:]]
@@ -108,7 +108,7 @@ class ComponentStacks(CPModel):
         return [self.base[mode], *chain(self.stacks[mode])]
 
     def code_of_base(self, level: int, mode: int) -> Array:
-        """Return how much of each topic of a level above the base is in the components of the base, `(k_0, k_l)`."""
+        """Return the codes of the components of the base at a level above it, `(k_0, k_l)`."""
         return self._expanded[1].levels[level - 1].S[mode]
 
     def memberships(self, level: int) -> list[Array]:
@@ -137,7 +137,7 @@ class ComponentStacks(CPModel):
 
     @cached_property
     def _upper(self) -> list[Array]:
-        """Return the factors of levels 2, …, L, all modes in one array."""
+        """Return the factors of levels 2, …, L, with all modes in one array."""
         tl = backend_of(self.base[0])
         return [tl.stack(list(A)) for A in list(zip(*self.stacks, strict=True))[1:]]
 
@@ -195,7 +195,7 @@ class ComponentStacks(CPModel):
         return self._with_codes(d_base, [[d, *(D[mode] for D in d_upper)] for mode, d in enumerate(d_first)], gradients)
 
     def _with_codes(self, d_base: list[Array], d_stacks: list[list[Array]], gradients: CPGradients) -> list[Array]:
-        """Return the gradients in the order of `factors`, those with respect to the codes of the samples added."""
+        """Return the gradients in the order of `factors`, with those from the codes of the samples added."""
         of_base, *above = gradients.codes
         d_base = [add(d_base[0], of_base), *d_base[1:]]
         if any(d is not None for d in above):
@@ -212,7 +212,7 @@ def _solve_level(G: Array, C: Array, start: CPTape | None, level: int) -> LevelT
 
 
 def _level_pullback(level: LevelTape, dS: Array) -> tuple[Array, Array]:
-    """Return the gradient with respect to the `C` of a level, and twice that with respect to `G`, mode by mode."""
+    """Return the gradient with respect to the `C` of a level, and twice the gradient with respect to `G`, for every mode."""
     V = solve_on_support(level.G, dS.reshape(-1, dS.shape[-1]), level.support).reshape(dS.shape)
     product = V.mT @ level.S
     return V, -(product + product.mT)

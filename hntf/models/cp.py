@@ -1,7 +1,7 @@
 """CP decompositions at several levels: their errors and gradients for all levels and modes at once.
 
-Level l approximates the data by `[[Û_1, …, Û_N]]`. The columns of all levels' factors stand side by side, so that one pass of
-matricised products serves every level: MTTKRP acts column by column, and columns of different levels do not meet in a Gram.
+Level l approximates the data by `[[Û_1, …, Û_N]]`. The factors of all levels are concatenated, so that one MTTKRP per mode serves
+every level: it acts column by column, and the Gram matrices of different levels stay separate.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class CPTape(NamedTuple):
     ----------
     X : Data
     factors : list of arrays, `(d_i, Σ_l r_l)`
-        Mode by mode the factors of all levels, side by side.
+        For every mode the factors of all levels, concatenated.
     ranks : tuple of int
-        The `r_l`.
+        The ranks `r_l` of the levels.
     inner : Any
-        What the model computed them from.
+        The part of the forward pass that is specific to the model.
     """
 
     X: Data
@@ -52,16 +52,16 @@ class CPGradients:
 
 
 class CPModel(Trainable):
-    """A model with a CP decomposition at every level; a subclass tells how the levels' factors follow from its own.
+    """A model with a CP decomposition at every level; a subclass defines how the factors of the levels follow from its own.
 
-    The codes `Q` of the samples at a level give the factor of mode 0: it is `Q Rᵀ` for the `R` of `code_gather`, or `Q` itself.
+    The factor of mode 0 at a level is `Q Rᵀ`, with the codes `Q` of the samples and the `R` of `code_gather`, or `Q` itself.
     """
 
     base: list[Array]
 
     @abstractmethod
     def expand(self, start: CPTape | None) -> tuple[list[Array], Any]:
-        """Return mode by mode the factors of all levels, side by side, and what the pullback needs."""
+        """Return for every mode the factors of all levels, concatenated, and what the pullback requires."""
 
     @property
     @abstractmethod
@@ -74,7 +74,7 @@ class CPModel(Trainable):
 
     @abstractmethod
     def code_gather(self, level: int) -> Array | None:
-        """Return the `R` with `Û_1 = Q Rᵀ` for the samples' codes `Q` of a level, None where they are `Û_1` itself."""
+        """Return the `R` with `Û_1 = Q Rᵀ` for the codes `Q` of the samples at a level, None if `Q` is `Û_1` itself."""
 
     @cached_property
     def _expanded(self) -> tuple[list[Array], Any]:
@@ -82,7 +82,7 @@ class CPModel(Trainable):
 
     @cached_property
     def levels(self) -> list[list[Array]]:
-        """The factors of the modes, level by level."""
+        """The factors of every level, one per mode."""
         factors, _ = self._expanded
         return [list(level) for level in zip(*(split_columns(U, self.level_ranks) for U in factors), strict=True)]
 
@@ -117,7 +117,7 @@ class CPModel(Trainable):
         return sums if gather is None else sums @ gather
 
     def codes_of_levels(self, X: Data) -> list[Array]:
-        """Return the codes of the samples that the model was fitted to: they are its own."""
+        """Return the codes of the training samples, which are part of the model."""
         return self.components(0)
 
     def check_input(self, X: Data) -> None:

@@ -14,16 +14,16 @@ from hntf.models.cp import CPGradients, CPModel, CPTape
 class GatheredComponents(CPModel):
     r"""The model of Multi-HNTF: level l is `[[U_1 W_{1,1} ⋯ W_{1,l}, …, U_N W_{N,1} ⋯ W_{N,l}]]`, a CP of rank `k_l`.
 
-    With no matrices it is a CP decomposition.
+    Without matrices it is a CP decomposition.
 
     Parameters
     ----------
     base : list of arrays, `(d_i, k_0)`
-        The `U_i`, one a mode.
+        The factors `U_i` of the base, one per mode.
     gathers : list of lists of arrays
-        `[W_1, …, W_L]` of shapes `(k_0, k_1)`, `(k_1, k_2)`, …: one list that all modes share, or one a mode.
+        `[W_1, …, W_L]` of shapes `(k_0, k_1)`, `(k_1, k_2)`, …: one list for all modes, or one list per mode.
     train_base : bool
-        Whether the `U_i` belong to the factors that are trained.
+        Whether the `U_i` are trained as well.
 
     References
     ----------
@@ -78,7 +78,7 @@ class GatheredComponents(CPModel):
         return matrices[0] if len(matrices) == 1 else matrices
 
     def gathered_masses(self, level: int, code: Array, mode: int | None) -> Array:
-        # A finer component's part of the outer product that is the coarser one, up to its own size.
+        # The contribution of a finer component to the outer product of the coarser one, up to its own size.
         matrices = [gather[level - 1] for gather in self.gathers]
         return matrices[(mode or 0) % len(matrices)] ** len(self.base) * self.masses(level, code, mode)
 

@@ -1,4 +1,4 @@
-"""Levels of nonnegative factorization with pooling between them, and the codes that give the data best."""
+"""Levels of nonnegative factorization with pooling between them, and the codes that reconstruct the data best."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from hntf.models.pooling import Pooling, carried_up, decoded
 from hntf.models.product import best_code
 
 CODE_UPDATES = 300
-"""Multiplicative updates of the codes of samples for held factors."""
+"""Number of multiplicative updates of the codes of samples for fixed factors."""
 
 FILL = 0.01
-"""Part of the mean of a code that replaces its zeros, which multiplicative updates would keep."""
+"""Fraction of the mean of a code with which its zeros are filled, because multiplicative updates would keep them."""
 
 
 class Pooled(Model):
-    """A network with the pooling `ρ` between its levels: `X ≈ S_1 A_1ᵀ`, `ρ(S_l) ≈ S_{l+1} A_{l+1}ᵀ`.
+    """A hierarchy with the pooling `ρ` between its levels: `X ≈ S_1 A_1ᵀ`, `ρ(S_l) ≈ S_{l+1} A_{l+1}ᵀ`.
 
     Parameters
     ----------
     matrices : list of arrays
-        The `A_l`, `(k_{l−1} / pool size, k_l)`.
+        The factors `A_l`, `(k_{l−1} / pool size, k_l)`.
     pooling : Pooling
     """
 
@@ -45,7 +45,7 @@ class Pooled(Model):
         return Pooled(list(map(function, self.matrices)), self.pooling)
 
     def upwards(self, X: Data, level: int) -> tuple[Array, list[Array]]:
-        """Return the code of a level found level by level, and the shares of components in their groups below it."""
+        """Return the code of a level, found level by level, and the proportions of components in their groups below it."""
         S, shares = best_code(X, self.matrices[0]), []
         for A in self.matrices[1 : level + 1]:
             pooled, share = self.pooling.pooled(S)
@@ -55,13 +55,13 @@ class Pooled(Model):
 
     def encode(self, X: Data, level: int) -> Array:
         S, shares = self.upwards(X, level)
-        # Zeros are filled sample by sample: a code must not depend on what else is coded.
+        # Zeros are filled sample by sample, so that a code does not depend on the other samples.
         means = S.mean(1)[:, None]
         factors = self.matrices[: level + 1]
         return propagated_code(Frobenius(X), factors, S + (S == 0) * FILL * means, self.pooling, shares)
 
     def decode(self, S: Array, level: int) -> Array:
-        # Components of a pooled group share alike.
+        # All components of a pooled group have the same proportion.
         return decoded(self.matrices[: level + 1], S, self.pooling, [None] * level)[0] @ self.matrices[0].T
 
     def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
@@ -80,14 +80,14 @@ class Pooled(Model):
         A = self.matrices[level]
         if level == 0:
             return identity_of(A.shape[1], A)
-        # All components of a pooled group go where the group goes.
+        # All components of a pooled group gather where the group does.
         return (A[:, None, :] * self.pooling.ones(A)[0][:, :, None]).reshape(-1, A.shape[1])
 
 
 def parts_of_code(
     term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array]
 ) -> tuple[Array, Array]:
-    """Return the negative and the positive part of the gradient with respect to the code of the top."""
+    """Return the negative and the positive part of the gradient with respect to the code of the last level."""
     codes = decoded(factors, S, pooling, shares)
     negative, positive = term.split_gradient(codes[0], factors[0], 0)
     if len(factors) == 1:
@@ -101,7 +101,7 @@ def parts_of_code(
 def propagated_code(
     term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array]
 ) -> Array:
-    """Return the code of the top for held factors, after many updates; each sample takes its own roots, whatever the others do."""
+    """Return the code of the last level for fixed factors after many updates, each sample with roots of its own."""
     costs = _costs_of_samples(term, factors, S, pooling, shares)
     exponents = 0 * costs + 1.0
     tl = backend_of(S)
@@ -119,7 +119,7 @@ def propagated_code(
 def _costs_of_samples(
     term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array]
 ) -> Array:
-    """Return the cost of every sample, less what does not depend on its code."""
+    """Return the cost of every sample, up to a constant that does not depend on its code."""
     first = decoded(factors, S, pooling, shares)[0]
     negative, positive = term.split_gradient(first, factors[0], 0)
     return ((0.5 * positive - negative) * first).sum(1)

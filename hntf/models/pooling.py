@@ -1,8 +1,8 @@
-"""A network that pools between its levels, and what a code of its top stands for.
+"""Pooling between the levels of a hierarchy, and the reconstruction from the code of its last level.
 
-Between two levels of nonnegative factorization stands `ρ`, an activation after pooling over groups of components:
-`ρ(S_l) ≈ S_{l+1} A_{l+1}ᵀ`. It has a right inverse, given the shares that the components of a group have in what was pooled, and
-so a top code stands for data: `X̂ = Ŝ_1 A_1ᵀ`, `Ŝ_l = ρ†(Ŝ_{l+1} A_{l+1}ᵀ)`. All derivatives are nonnegative.
+Between two levels of nonnegative factorization, `ρ` pools over groups of components and applies an activation:
+`ρ(S_l) ≈ S_{l+1} A_{l+1}ᵀ`. Given the proportions of the components in their groups, it has a right inverse `ρ†`. The code of the
+last level therefore reconstructs the data: `X̂ = Ŝ_1 A_1ᵀ`, `Ŝ_l = ρ†(Ŝ_{l+1} A_{l+1}ᵀ)`. All derivatives are nonnegative.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from hntf.arrays import Array, backend_of
 
 LARGEST_EXPONENT = 200.0
-"""Beyond it the exponential of a step that is too long would overflow in the products that follow, before it is found to be so."""
+"""Exponents are capped here: that of a step which is too long would overflow before the step is rejected."""
 
 
 def _capped_exponential(y: Array) -> Array:
@@ -21,7 +21,7 @@ def _capped_exponential(y: Array) -> Array:
 
 
 class Activation(NamedTuple):
-    """A pointwise `f` on the nonnegative numbers, with its inverse and the derivative of that."""
+    """A pointwise function `f` on the nonnegative numbers, its inverse, and the derivative of the inverse."""
 
     apply: Callable[[Array], Array]
     inverse: Callable[[Array], Array]
@@ -37,14 +37,14 @@ POOLINGS = ("none", "mean", "max")
 
 
 class Pooling(NamedTuple):
-    """The `ρ` between two levels: `f` of the mean or the maximum of every `size` components in a row."""
+    """The `ρ` between two levels: `f` of the mean or the maximum of every `size` consecutive components."""
 
     activation: str = "identity"
     kind: str = "none"
     size: int = 1
 
     def pooled(self, S: Array) -> tuple[Array, Array]:
-        """Return `ρ(S)`, `(n, k / size)`, and the shares of the components in their groups, `(n, k)`."""
+        """Return `ρ(S)`, `(n, k / size)`, and the proportions of the components in their groups, `(n, k)`."""
         groups = S.reshape(len(S), -1, self.size)
         pooled = groups.mean(2) if self.kind == "mean" else backend_of(S).max(groups, axis=2)
         empty = pooled == 0
@@ -52,23 +52,26 @@ class Pooling(NamedTuple):
         return ACTIVATIONS[self.activation].apply(pooled), shares.reshape(S.shape)
 
     def expanded(self, P: Array, shares: Array | None) -> Array:
-        """Return `ρ†(P)`, `(n, k)`; with no shares given, those of a group are alike."""
+        """Return `ρ†(P)`, `(n, k)`; without given proportions, all components of a group are equal."""
         values = ACTIVATIONS[self.activation].inverse(P)
         repeated = (values[:, :, None] * self.ones(P)).reshape(len(P), -1)
         return repeated if shares is None else shares * repeated
 
     def expanded_pullback(self, P: Array, shares: Array, dS: Array) -> Array:
-        """Return the gradient with respect to `P` for that with respect to `ρ†(P)`."""
+        """Return the gradient with respect to `P` from the gradient with respect to `ρ†(P)`."""
         sums = (shares * dS).reshape(len(P), -1, self.size).sum(2)
         return ACTIVATIONS[self.activation].slope(P) * sums
 
     def ones(self, P: Array) -> Array:
-        """Return `(1, 1, size)` ones, which repeat the components of a group."""
+        """Return an array of ones, `(1, 1, size)`, which repeats a pooled value for the components of its group."""
         return backend_of(P).ones((1, 1, self.size), **backend_of(P).context(P))
 
 
 def decoded(factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array | None]) -> list[Array]:
-    """Return the codes `[Ŝ_1, …, Ŝ_L]` of all levels that the top code `S` stands for; `shares[l − 1]` are those above level l."""
+    """Return the codes `[Ŝ_1, …, Ŝ_L]` of all levels that the code of the last level reconstructs.
+
+    `shares[l − 1]` are the proportions in the groups of level l.
+    """
     codes = [S]
     for A, share in zip(reversed(factors[1:]), reversed(shares[: len(factors) - 1]), strict=True):
         codes.append(pooling.expanded(codes[-1] @ A.T, share))
@@ -78,7 +81,7 @@ def decoded(factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequen
 def carried_up(
     factors: Sequence[Array], codes: Sequence[Array], pooling: Pooling, shares: Sequence[Array], dS: Array, level: int
 ) -> tuple[Array, Array]:
-    """Return the gradients of the factor above the first and of the code, `level` (from 1), for that of the first code."""
+    """Return the gradients of the factor of `level` (from 1) and of its code, from the gradient of the first code."""
     gradient = dS
     for index in range(1, level):
         P = codes[index] @ factors[index].T

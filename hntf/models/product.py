@@ -1,4 +1,4 @@
-"""Products of factors whose codes are found from the data themselves at every level."""
+"""Products of factors whose codes are computed from the data at every level."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hntf.models.base import Model, identity_of, product_profiles
 
 
 class Product(Model):
-    """`X ≈ S_l (A_1 … A_l)ᵀ` with factors of any sign and the nonnegative code of each level that gives the data best.
+    """`X ≈ S_l (A_1 … A_l)ᵀ` with factors of any sign and, at each level, the nonnegative code that reconstructs the data best.
 
     Parameters
     ----------
     matrices : list of arrays, `(k_{l−1}, k_l)`
         The `A_l`.
     divergence : {"frobenius", "kullback-leibler"}
-        What the best code minimises.
+        What the code minimises.
     penalties : Penalties
         Those of the code take part in the divergence, where there is one level.
     """
@@ -46,7 +46,7 @@ class Product(Model):
         return Product(list(map(function, self.matrices)), divergence=self.divergence, penalties=self.penalties)
 
     def in_units(self, c: float) -> Product:
-        # The squared error has the square of the unit of the data, the divergence the unit itself.
+        # The squared error has the unit of the data squared, the divergence the unit of the data.
         l1, l2 = self.penalties.of_mode(0)
         l1, l2 = (l1, l2 / c) if self.divergence == "kullback-leibler" else (c * l1, l2)
         penalties = self.penalties._replace(code_l1=l1, code_l2=l2)

@@ -1,4 +1,4 @@
-"""Levels that are each a model of their own, and what gathers them."""
+"""Levels with a separate model each, and the matrices that gather their components."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from hntf.models.tucker import Tucker
 
 
 class SeparateLevels(Model):
-    """A model of one level for every level, and the matrices that gather the components of one into those of the next.
+    """A single-level model for every level, and the matrices that gather the components of one level into those of the next.
 
     Parameters
     ----------
     models : list of Model
-        From the finest level, each with a single level.
+        One model per level, finest first, each with a single level.
     gathers : list of arrays, `(k_{l−1}, k_l)`
-        One less than there are models.
+        The gathering matrices of all levels but the first.
     parameters : list
-        What users get as the parameters of the method, level by level; they are arrays in a list a level.
+        The factors as users see them in `factors_`, one list of arrays per level.
     lead : int
-        The mode whose factors the gathering matrices multiply up.
+        The mode whose factors are multiplied by the gathering matrices.
     """
 
     def __init__(
@@ -80,7 +80,8 @@ class SeparateLevels(Model):
         return self.models[level].unit_sums(0)
 
     def gathered_masses(self, level: int, code: Array, mode: int | None) -> Array:
-        # A finer component's part of the lead factor of each coarser one, times the mass of that.
+        # The fraction of the lead factor of each coarser component that comes from a finer one, times the mass of the coarser
+        # one.
         parts = self.gathers[level - 1]
         totals = chain([self._parameters[0][self.lead].sum(0)[None], *self.gathers[:level]])[-1][0]
         return parts * (self.masses(level, code, mode) / (totals + (totals == 0)))
@@ -93,7 +94,7 @@ class SeparateLevels(Model):
 
 
 def tucker_levels(hierarchy: Hierarchy, cores: Sequence[Array], shape: Sequence[int]) -> SeparateLevels:
-    """Return the Tucker decompositions of all levels of Tucker layers that compress mode 0 too; `cores` are their codes."""
+    """Return the Tucker decompositions of all levels for Tucker layers that also compress mode 0; `cores` are their codes."""
     products = [identity_like(d, hierarchy.factors[0]) for d in shape]
     models: list[Model] = []
     gathers, parameters = [], []

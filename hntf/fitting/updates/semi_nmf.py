@@ -17,7 +17,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from hntf.algebra import chain, decoded_code
-from hntf.arrays import Array, from_numpy, to_numpy
+from hntf.arrays import Array, backend_of, from_numpy, to_numpy
 from hntf.costs.squared import Frobenius
 from hntf.data import Data, DenseData
 from hntf.fitting.initializers.nndsvd import truncated_svd
@@ -32,7 +32,7 @@ NOISE = 0.05
 """Size of the random part of dictionaries at a start, relative to their columns: it parts columns that are alike."""
 
 VANISHED = 1e-300
-"""Denominators below it count as zero: a ratio to them would overflow."""
+"""A ratio to a denominator below it may overflow."""
 
 LEVEL_SWEEPS, LEVEL_TOL = 200, 1e-5
 """Of a level by itself, where all start."""
@@ -76,7 +76,11 @@ def semi_update(G: Array, C: Array, S: Array) -> Array:
     """Return `S∘√(([C]⁺ + S[G]⁻) / ([C]⁻ + S[G]⁺))`, with zero for a denominator of zero."""
     numerator = _positive(C) + apply_gram(_positive(-G), S)
     denominator = _positive(-C) + apply_gram(_positive(G), S)
-    return S * (numerator / (denominator + (denominator < VANISHED))) ** 0.5
+    safe = denominator + (denominator == 0)
+    tiny = safe < VANISHED
+    # Roots first where the ratio would overflow.
+    roots = backend_of(S).where(tiny, numerator**0.5 / safe**0.5, (numerator / (safe + tiny)) ** 0.5)
+    return S * roots
 
 
 def _positive(Z: Array) -> Array:

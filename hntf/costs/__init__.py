@@ -1,10 +1,11 @@
-"""What a fit minimises, each cost written once.
+"""The costs that fits minimise.
 
-`base` says what a cost asks of a model and how a sum over parts of the samples comes together; `levels` sums squared errors over
-the levels of a model; `squared` and `kullback_leibler` measure data against `S Aᵀ`, each with the value, the normal equations or
-the split gradient that updates in turn need (`multiplicative`); `labels` are the costs of labels that codes predict, which
-`targets` holds, with `softmax` for the cross-entropy, and `label_terms` the same as matrices; `penalties` are sizes of codes and
-factors and volumes; `total` is the sum of data and labels. A cost knows neither models nor optimizers.
+`base` defines what a loss requires of a model, and how the parts of a sum over samples are combined. `levels` sums squared errors
+over the levels of a model. `squared` and `kullback_leibler` compare data with `S Aᵀ`; each provides its value and, for methods
+that update factors in turn, the normal equations or the split gradient (`multiplicative`). `labels` are the costs of labels that
+codes predict (`targets` holds the labels, `softmax` the cross-entropy), and `label_terms` the same as a second matrix.
+`penalties` are those on the sizes of codes and factors and on volumes; `total` is the sum of the costs of data and labels. Costs
+depend neither on models nor on optimizers.
 """
 
 from hntf.costs.base import Loss

@@ -1,4 +1,4 @@
-"""The generalised Kullback–Leibler divergence of a matrix from `S Aᵀ`, for counts, and the code of least divergence."""
+"""The generalised Kullback–Leibler divergence of a matrix from `S Aᵀ`, for counts, and the code that minimises it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hntf.data import Data
 
 
 class KullbackLeibler:
-    """The term `w Σ W∘(X∘log(X / X̂) − X + X̂)`, `X̂ = S Aᵀ`, of a cost; it remembers its last ratio of data to model."""
+    """The term `w Σ W∘(X∘log(X / X̂) − X + X̂)`, `X̂ = S Aᵀ`, of a cost; it caches the last ratio of data to model."""
 
     def __init__(self, X: Data, weight: float = 1.0) -> None:
         self.X = X
@@ -23,7 +23,7 @@ class KullbackLeibler:
 
     @property
     def scale(self) -> float:
-        """What the cost is measured against: the sum of the data, or 1 if that is zero."""
+        """The unit of the cost: the sum of the data, or 1 if that is zero."""
         ones = from_numpy(np.ones((self.X.shape[1], 1)), self.X.prototype)
         return float(self.X.mttkrp([None, ones], 0).sum()) or 1.0
 
@@ -33,11 +33,11 @@ class KullbackLeibler:
         return self._last[2]
 
     def split_gradient(self, S: Array, A: Array, mode: int) -> tuple[Array, Array]:
-        """Return the negative and the positive part of the gradient: of the code, `(W∘X/X̂) A` and `W A`."""
+        """Return the negative and the positive part of the gradient; for the code these are `(W∘X/X̂) A` and `W A`."""
         return self.weight * self._ratio(S, A).mttkrp([S, A], mode), self.weight * self.X.weights_mttkrp([S, A], mode)
 
     def value(self, S: Array, A: Array) -> float:
-        """Return the term."""
+        """Return the value of the term."""
         total = float((S * self.X.weights_mttkrp([S, A], 0)).sum())
         return self.weight * (self.X.divergence(self._ratio(S, A)) + total)
 
@@ -48,13 +48,13 @@ DIVERGENCES: dict[str, type[Frobenius] | type[KullbackLeibler]] = {
 }
 
 CODE_UPDATES, CODE_TOL = 2000, 1e-6
-"""Multiplicative updates of the code of new samples, and the relative change of the code of a sample below which its own end."""
+"""Maximum number of updates of the code of new samples, and the relative change of a code at which its updates stop."""
 
 
 def kullback_leibler_code(X: Data, A: Array, penalties: Penalties) -> Array:
-    """Return the code `(n, k)` of least divergence for a factor, by multiplicative updates from even codes of the right sum.
+    """Return the code `(n, k)` of least divergence for a factor, by multiplicative updates from constant codes of the right sum.
 
-    Each sample ends by its own measure, so that its code does not depend on what else is coded.
+    The updates stop for each sample separately, so that its code does not depend on the other samples.
     """
     tl = backend_of(A)
     sums = X.mttkrp([None, 0 * A[:, :1] + 1], 0) / (float(A.sum()) or 1.0)

@@ -1,4 +1,4 @@
-"""Labels as a second matrix that shares the code of the data, for the methods that update factors in turn."""
+"""Labels as a second matrix with the same code as the data, for the methods that update factors in turn."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ LABEL_DIVERGENCES = {"squared": "frobenius", "kullback-leibler": "kullback-leibl
 
 
 def label_data(labels: Labels) -> Data:
-    """Return the labels as a matrix `(n, p)`, the unknown ones masked."""
+    """Return the labels as a matrix `(n, p)` in which unknown labels are masked."""
     if bool((labels.known > 0).all()):
         return DenseData(labels.Y)
     return WeightedData(labels.Y, labels.known + 0 * labels.Y)
 
 
 def label_term(labels: Labels, loss: str, weight: float, scale: float) -> Frobenius | KullbackLeibler:
-    """Return the term of the labels, whose value for a model of zero is `weight` times `scale`, that of the data."""
+    """Return the term of the labels; for a model of zero its value is `weight` times `scale`, the scale of the data term."""
     term = DIVERGENCES[LABEL_DIVERGENCES[loss]](label_data(labels))
     term.weight = weight * scale / term.scale
     return term
 
 
 def first_classifier(S: Array, labels: Labels) -> Array:
-    """Return the factor of the labels `(p, k)` to start from: that of least squares on the code."""
+    """Return the starting factor of the labels, `(p, k)`, by least squares on the code."""
     return LabelL2.classifier(S, labels).T

@@ -1,4 +1,4 @@
-"""Supervision: how well the codes of the samples tell their labels."""
+"""Losses of labels that are predicted from the codes of the samples."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from hntf.least_squares.solver import solve
 from hntf.validation import check_number
 
 MEMORY = 1000
-"""Known samples, at least those of the newest batch, whose codes a running classifier is fitted to."""
+"""Number of labelled samples to whose codes a running classifier is fitted; all of the newest batch if it has more."""
 
 
 class LabelLoss(Loss):
-    """A loss of the labels that a classifier `B` `(k_l, p)` reads from the codes of a level, `S_l B`.
+    """A loss of the labels that a classifier `B` `(k_l, p)` predicts from the codes of a level, with the scores `S_l B`.
 
-    The classifier is solved for exactly at every evaluation, so that it is trained with the factors and needs no start; the
-    gradient with respect to the code is that at the best `B`.
+    The classifier is solved for exactly at every evaluation, so that it requires no start; the gradient with respect to the code
+    is the one at the best `B`.
 
     Parameters
     ----------
@@ -49,17 +49,17 @@ class LabelLoss(Loss):
     @staticmethod
     @abstractmethod
     def classifier_of_scaled(S: Array, labels: Labels) -> Array:
-        """Return the best `B`, `(k, p)`, for codes whose columns have the largest entry one."""
+        """Return the best `B`, `(k, p)`, for codes whose columns have one as their largest entry."""
 
     @staticmethod
     @abstractmethod
     def loss_of_scores(scores: Array, labels: Labels) -> tuple[float, Array]:
-        """Return the loss of `S B`, `(n, p)`, and its gradient."""
+        """Return the loss of the scores `S B`, `(n, p)`, and its gradient."""
 
     @staticmethod
     @abstractmethod
     def size(labels: Labels) -> float:
-        """Return what the loss is measured against: its value where nothing is known of the labels."""
+        """Return the unit of the loss: its value for scores of zero."""
 
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
         """Return the codes of the level and their labels."""
@@ -73,13 +73,13 @@ class LabelLoss(Loss):
         return S, labels
 
     def settle(self, parts: Sequence[Any]) -> Array:
-        """Return the classifier that is best for the codes of all parts."""
+        """Return the best classifier for the codes of all parts."""
         return self.classifier(*concatenated(parts))
 
     def evaluate(
         self, model: Differentiable, tape: Any, labels: Labels | None = None, settled: Any = None
     ) -> tuple[float, Any]:
-        """Return the value of a part for the classifier that was settled, and its gradient."""
+        """Return the value of a part for the classifier from `settle`, and its gradient."""
         value, dscores = self.loss_of_scores(self.code(model, tape) @ settled, labels)  # type: ignore[arg-type]
         gradients = model.no_gradients(tape)
         gradients.codes[self.level] = self.weight * (dscores @ settled.T)
@@ -95,7 +95,7 @@ class LabelLoss(Loss):
 class LabelL2(LabelLoss):
     r"""The squared error of labels predicted from the codes of a level, `½λ min_{B ≥ 0} ‖L∘(Y − S_l B)‖²`.
 
-    `L` leaves out unknown labels.
+    `L` masks unknown labels.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class LabelL2(LabelLoss):
         if labels.known.shape[1] == 1:
             known = labels.known * S
             return solve(known.T @ known, labels.Y.T @ known).S.T
-        # One Gram a column of labels.
+        # One Gram matrix per column of labels.
         grams = S.T @ (labels.known.T[:, :, None] * S)
         return solve(grams, labels.Y.T @ S).S.T
 
@@ -142,10 +142,10 @@ class LabelL2(LabelLoss):
 
 
 class CrossEntropy(LabelLoss):
-    r"""The cross-entropy of labels with the softmax of what the codes of a level say, `λ min_B −Σ L∘Y∘log softmax(S_l B)`.
+    r"""The cross-entropy of labels and the softmax of scores from the codes of a level, `λ min_B −Σ L∘Y∘log softmax(S_l B)`.
 
-    Where the codes tell all classes apart the best `B` would be infinite: `½ρ‖S_l B‖²`, summed over the known samples with `ρ` a
-    hundredth, is added, which does not depend on the scale of the codes. `L` leaves out unknown labels.
+    `L` masks unknown labels. If the codes separate the classes, the best `B` would be infinite; therefore `½ρ‖S_l B‖²`, summed
+    over the labelled samples, is added with `ρ = 0.01`. This term does not depend on the scale of the codes.
 
     Parameters
     ----------
@@ -176,20 +176,21 @@ class CrossEntropy(LabelLoss):
 
     @staticmethod
     def size(labels: Labels) -> float:
-        """Return `Σ L∘Y log p`, the cross-entropy of a guess."""
+        """Return `Σ L∘Y log p`, the cross-entropy of a uniform prediction."""
         return float(labels.Y.sum()) * math.log(max(labels.Y.shape[1], 2))
 
 
 class RunningLabels(Loss):
-    """A loss of labels on batch after batch: its classifier is the best one for the codes of the last known samples.
+    """A loss of labels on successive batches: its classifier is the best one for the codes of the last labelled samples.
 
-    Averages of the classifiers of batches would be spoilt by batches that lack classes.
+    Averaging the classifiers of batches would fail if some batches lack classes.
 
     Parameters
     ----------
     loss : LabelLoss
+        The loss of the labels.
     memory : tuple, optional
-        Codes and labels of known samples of an earlier training to go on from.
+        Codes and labels of labelled samples from an earlier training, from which to continue.
     """
 
     def __init__(self, loss: LabelLoss, memory: tuple[Array, Labels] | None = None) -> None:
@@ -198,11 +199,11 @@ class RunningLabels(Loss):
         self._memory = memory
 
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
-        """Return the known codes of the level and their labels, None where there are none."""
+        """Return the codes of the labelled samples at the level and their labels, None if there are none."""
         return None if labels is None else known_samples(self.loss.code(model, tape), labels)
 
     def settle(self, parts: Sequence[Any]) -> Array | None:
-        """Add a batch to the memory, forget the oldest, and return the classifier; None before the first label."""
+        """Add a batch to the memory, drop the oldest samples, and return the classifier; None before the first label."""
         known = [part for part in parts if part is not None]
         if known:
             size = max(MEMORY, sum(len(S) for S, _ in known))
@@ -213,19 +214,19 @@ class RunningLabels(Loss):
     def evaluate(
         self, model: Differentiable, tape: Any, labels: Labels | None = None, settled: Any = None
     ) -> tuple[float, Any]:
-        """Return the value on a batch and its gradient; zero where no label is known yet."""
+        """Return the value on a batch and its gradient; zero if no label is known yet."""
         if labels is None or settled is None:
             return 0.0, model.no_gradients(tape)
         return self.loss.evaluate(model, tape, labels, settled)
 
 
 def known_samples(S: Array, labels: Labels) -> tuple[Array, Labels] | None:
-    """Return the codes and the labels of the samples with a known label, None where there are none."""
+    """Return the codes and the labels of the samples with a known label, None if there are none."""
     rows = np.flatnonzero((to_numpy(labels.known) > 0).any(axis=1))
     return (S[rows], labels.take(rows)) if len(rows) else None
 
 
 def newest(samples: tuple[Array, Labels], size: int = MEMORY) -> tuple[Array, Labels]:
-    """Return the last samples, as many as a running classifier remembers."""
+    """Return the last `size` samples, by default as many as a running classifier remembers."""
     S, labels = samples
     return S[-size:], Labels(labels.Y[-size:], labels.known[-size:], labels.classes)

@@ -1,4 +1,4 @@
-"""Losses that sum the errors of levels: of the data, the last one only or all with weights, or of every layer's own input."""
+"""Losses that sum errors over levels: of the data at all levels or the last one, or of the layers on their own inputs."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Energy(Loss):
 
     @property
     def steepness(self) -> float:
-        """The largest weight, at least 1."""
+        """The largest weight of a level, at least 1."""
         return max(1.0, *(self.weights or [1.0]))
 
     def level_weights(self, levels: int) -> list[float]:
-        """Return one weight a level."""
+        """Return one weight per level."""
         if self.weights is None:
             return [1.0] * levels
         if len(self.weights) != levels:
@@ -59,14 +59,14 @@ class Energy(Loss):
         return self.weights
 
     def check_no_labels(self, labels: Labels | None) -> None:
-        """Raise `ValueError` where there are labels."""
+        """Raise `ValueError` if there are labels."""
         if labels is not None:
             raise ValueError(f"y must be None: {type(self).__name__} is a loss without labels")
 
     def evaluate(
         self, model: Differentiable, tape: Any, labels: Labels | None = None, settled: Any = None
     ) -> tuple[float, Any]:
-        """Return the value of a part and its gradient with respect to what the forward pass computed."""
+        """Return the value of a part and its gradient with respect to the results of the forward pass."""
         self.check_no_labels(labels)
         return model.squared_errors(tape, self.level_weights(model.n_levels))
 
@@ -96,10 +96,10 @@ class Reconstruction(Energy):
 
 
 class LayerCentric(Energy):
-    r"""The weighted sum over layers of how well each gives its own input, `Σ_l w_l ‖S_{l−1} − M_l(S_l)‖²`, `S_0 = X`.
+    r"""The weighted sum of the errors of the layers on their own inputs, `Σ_l w_l ‖S_{l−1} − M_l(S_l)‖²`, `S_0 = X`.
 
-    It depends on the scale of the codes between: hold the columns of the factors on the simplex, or penalise them, or the codes
-    shrink to nothing. For a `Hierarchy`.
+    It depends on the scale of the codes in between: constrain the columns of the factors to the simplex or penalise the factors,
+    otherwise the codes shrink to zero. It applies to a `Hierarchy`.
 
     Parameters
     ----------
@@ -121,20 +121,20 @@ class LayerCentric(Energy):
     def evaluate(
         self, model: Differentiable, tape: Any, labels: Labels | None = None, settled: Any = None
     ) -> tuple[float, Any]:
-        """Return the value of a part and its gradient with respect to what the forward pass computed."""
+        """Return the value of a part and its gradient with respect to the results of the forward pass."""
         self.check_no_labels(labels)
         return model.layer_errors(tape, self.level_weights(model.n_levels))
 
 
 FLOOR = 1e-2
-"""Relative error below which a level counts as fitted exactly: its own best is no measure of what the others may cost it."""
+"""Relative error below which a level counts as fitted exactly, so that its weight remains bounded."""
 
 
 def balanced_weights(errors: Sequence[float]) -> list[float]:
-    """Return weights by which every level counts by its error relative to its own best single-level error.
+    """Return weights with which every level counts by its error relative to its best single-level error.
 
-    They are `1 / e_l²` for these errors, no smaller than a floor, and such that the levels together weigh as much as with equal
-    weights where each is at its best.
+    The weights are proportional to `1 / e_l²` for these errors, which are at least `FLOOR`. They are scaled so that the sum of
+    the weighted errors equals that with equal weights if every level reaches its best error.
     """
     squares = np.maximum(np.asarray(errors, dtype=np.float64), FLOOR) ** 2
     return (squares.mean() / squares).tolist()

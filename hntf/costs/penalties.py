@@ -14,7 +14,7 @@ from hntf.costs.targets import Labels
 from hntf.validation import check_number, warn_user
 
 LARGEST_LOG, BISECTIONS = 100.0, 60
-"""How far, in logarithms, and how finely the scale between code and factor is sought."""
+"""Range, in logarithms, and number of bisections of the search for the scale between code and factor."""
 
 
 def size(U: Array, l1: float, l2: float) -> float:
@@ -23,7 +23,7 @@ def size(U: Array, l1: float, l2: float) -> float:
 
 
 class Penalties(NamedTuple):
-    """`l1 ΣU + ½ l2 ‖U‖²` of the code and of the factor of the first matrix."""
+    """The penalties `l1 ΣU + ½ l2 ‖U‖²` of the code and of the factor of the first matrix."""
 
     code_l1: float = 0.0
     code_l2: float = 0.0
@@ -35,16 +35,16 @@ class Penalties(NamedTuple):
         return (self.code_l1, self.code_l2) if mode == 0 else (self.factor_l1, self.factor_l2)
 
     def value(self, S: Array, A: Array) -> float:
-        """Return the sum."""
+        """Return the sum of the penalties."""
         total = 0.0
         for mode, U in enumerate((S, A)):
             total += size(U, *self.of_mode(mode))
         return total
 
     def balanced(self, S: Array, A: Array) -> tuple[Array, Array]:
-        """Return `S` and `A` with the scale of each component between them such that the penalties are least.
+        """Return `S` and `A`, with each component scaled up in one and down in the other so that the penalties are least.
 
-        As they are where only one of them has a penalty: the other one could grow without end.
+        If only one of them is penalised, they are returned unchanged, because the other could grow without bound.
         """
         if not (self.code_l1 or self.code_l2) or not (self.factor_l1 or self.factor_l2):
             return S, A
@@ -64,9 +64,9 @@ NO_PENALTIES = Penalties()
 
 
 def warn_of_one_sided(penalties: Penalties, *, bounded_factors: bool = False) -> None:
-    """Warn where code or factor alone has a penalty: the other one then grows without end, and the penalty has no effect.
+    """Warn if only the code or only the factor is penalised: the other then grows without bound, and the penalty has no effect.
 
-    `bounded_factors` tells that the columns of the factors are held at sum one.
+    `bounded_factors` means that the columns of the factors are constrained to sum to one.
     """
     of_code, of_factor = any(penalties[:2]), any(penalties[2:])
     if bounded_factors or of_code == of_factor:
@@ -81,19 +81,19 @@ def warn_of_one_sided(penalties: Penalties, *, bounded_factors: bool = False) ->
 class Penalised(Loss):
     r"""A loss with penalties, `loss + Σ_l (2 λ₁ΣS_l + λ₂‖S_l‖²) + Σ_l (2 μ₁ΣA_l + μ₂‖A_l‖² + ν log det(A_lᵀA_l + δI))`.
 
-    With the penalties `l1 = λ₁`, `l2 = λ₂` in its layers too, a hierarchy of one level minimises one function over code and factor:
-    twice the penalised least squares of `hntf.nnls`.
+    If its layers have the penalties `l1 = λ₁`, `l2 = λ₂` as well, a hierarchy of one level minimises a single function over code
+    and factor: twice the penalised least squares of `hntf.nnls`.
 
     Parameters
     ----------
     loss : Loss
     code_l1, code_l2, factor_l1, factor_l2 : float
-        `λ₁`, `λ₂`, `μ₁`, `μ₂`, at least 0.
+        The penalties `λ₁`, `λ₂`, `μ₁`, `μ₂`, at least 0.
     volume : float
-        `ν`, at least 0: small volumes make the columns of a factor identifiable. It wants columns on the simplex, or penalised:
-        else they shrink.
+        The weight `ν` of the volume, at least 0: small volumes make the columns of a factor identifiable. It requires columns on
+        the simplex or another constraint on their scale, otherwise they shrink.
     delta : float
-        `δ`, greater than 0.
+        The constant `δ`, greater than 0.
 
     References
     ----------
@@ -131,21 +131,21 @@ class Penalised(Loss):
 
     @property
     def steepness(self) -> float:
-        """That of the loss of the data."""
+        """The steepness of the loss without penalties."""
         return self.loss.steepness
 
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
-        """Return that of the loss."""
+        """Return what the loss requires from a part."""
         return self.loss.of_part(model, tape, labels)
 
     def settle(self, parts: Sequence[Any]) -> Any:
-        """Return that of the loss."""
+        """Return the result of `settle` of the loss."""
         return self.loss.settle(parts)
 
     def evaluate(
         self, model: Differentiable, tape: Any, labels: Labels | None = None, settled: Any = None
     ) -> tuple[float, Any]:
-        """Return the value of a part with the penalties of its codes, and its gradient."""
+        """Return the value of a part, including the penalties of its codes, and its gradient."""
         value, gradients = self.loss.evaluate(model, tape, labels, settled)
         if self.code_l1 or self.code_l2:
             for level, S in enumerate(model.codes(tape)):

@@ -8,26 +8,29 @@ from hntf.arrays import Array, backend_of, from_numpy, to_numpy
 from hntf.costs.targets import Labels
 
 RIDGE = 1e-2
-"""Weight `ρ` of the squared scores of a known sample: bounds them where the codes tell the classes apart."""
+"""Weight `ρ` of the squared scores of a labelled sample, which bounds them if the codes separate the classes."""
 
 DIRECTIONS = 1e-12
-"""Eigenvalues of `SᵀS` below this part of the largest are directions that the codes do not have."""
+"""Eigenvalues of `SᵀS` below this fraction of the largest one count as zero."""
 
 TOLERANCE = 1e-11
-"""Of the gradient in orthonormal coordinates, relative to the number of known labels."""
+"""Tolerance on the gradient in orthonormal coordinates, relative to the number of known labels."""
 
 MAX_NEWTON, MAX_CONJUGATE = 50, 200
 
 
 def softmax(scores: Array) -> Array:
-    """Return the probabilities of scores `(n, p)`, row by row."""
+    """Return the softmax of scores `(n, p)`, row by row."""
     tl = backend_of(scores)
     shifted = tl.exp(scores - tl.max(scores, axis=1)[:, None])
     return shifted / shifted.sum(1)[:, None]
 
 
 def cross_entropy(scores: Array, labels: Labels) -> tuple[float, Array]:
-    """Return `−Σ Y∘log softmax(Z) + ½ρ Σ_i w_i ‖z_i‖²` of scores `Z`, `w` the sums of the rows of `Y`, and its gradient."""
+    """Return the regularised cross-entropy of scores `Z` and its gradient.
+
+    It is `−Σ Y∘log softmax(Z) + ½ρ Σ_i w_i ‖z_i‖²`, with the row sums `w` of `Y`.
+    """
     tl = backend_of(scores)
     shifted = scores - tl.max(scores, axis=1)[:, None]
     log_sum = tl.log(tl.exp(shifted).sum(1))[:, None]
@@ -38,10 +41,10 @@ def cross_entropy(scores: Array, labels: Labels) -> tuple[float, Array]:
 
 
 def softmax_classifier(S: Array, labels: Labels) -> Array:
-    """Return `argmin_B cross_entropy(S B)`, `(k, p)`, the least one where the codes leave it open.
+    """Return `argmin_B cross_entropy(S B)`, `(k, p)`; of several solutions, the one of least norm.
 
-    Newton's method in coordinates in which the columns of the known codes are orthonormal: there the curvature is at most `½ + ρ`
-    and at least `ρ`, so that conjugate gradients solve each step in a few products.
+    Newton's method in coordinates in which the columns of the labelled codes are orthonormal. There the curvature is between `ρ`
+    and `½ + ρ`, so that conjugate gradients solve each step in a few products.
     """
     Y = to_numpy(labels.Y)
     mass = Y.sum(axis=1)
@@ -62,7 +65,7 @@ def softmax_classifier(S: Array, labels: Labels) -> Array:
         length, slope = 1.0, float((step * gradient).sum())
         while True:
             moved, moved_gradient = _objective(Q, V + length * step, known)
-            # Near the minimum the value no longer tells: there a full step is right.
+            # Near the minimum, differences of the value are at rounding level; there a full step is right.
             if moved <= at + 1e-4 * length * slope + 1e-14 * abs(at) or length < 1e-8:
                 break
             length *= 0.5

@@ -1,4 +1,4 @@
-"""The squared error in Gram form: neither the model nor a residual is formed, except to report small errors."""
+"""The squared error in Gram form: neither the model nor the residual is formed, except to report small errors."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def squared_error(G: Gram, C: Array, Z: Array, norm_squared: float, weight: floa
 
 
 GRAM_FORM_CANCELS = 1e-9
-"""Squared relative error below which the Gram form has lost too many digits, and the residual is formed."""
+"""Squared relative error below which the Gram form has lost too many digits and the residual is formed instead."""
 
 
 def relative_error(squared: float, norm_squared: float, from_residual: Callable[[], float]) -> float:
-    """Return the relative error for a squared one in Gram form, from the residual where that has lost too many digits."""
+    """Return the relative error from the squared error in Gram form, or from the residual if that has lost too many digits."""
     if squared < GRAM_FORM_CANCELS * norm_squared:
         squared = from_residual()
     return (squared / norm_squared) ** 0.5
 
 
 def cp_relative_error(X: Data, factors: Sequence[Array]) -> float:
-    """Return `‖X − [[U_1, …, U_N]]‖ / ‖X‖`; zero data are reproduced exactly."""
+    """Return `‖X − [[U_1, …, U_N]]‖ / ‖X‖`; 0 for zero data."""
     norm_squared = X.norm_squared()
     if norm_squared == 0.0:
         return 0.0
@@ -54,9 +54,9 @@ def cp_relative_error(X: Data, factors: Sequence[Array]) -> float:
 
 
 class Frobenius:
-    """The term `w ½‖√W∘(X − S Aᵀ)‖²` of a cost, `w` its weight and `W` those of the data.
+    """The term `w ½‖√W∘(X − S Aᵀ)‖²` of a cost, with its weight `w` and the weights `W` of the data.
 
-    It remembers its last products with the data: an update, and the cost after it, often want the same.
+    It caches the last products with the data, because an update and the cost after it often use the same ones.
     """
 
     def __init__(self, X: Data, weight: float = 1.0) -> None:
@@ -66,23 +66,23 @@ class Frobenius:
 
     @property
     def scale(self) -> float:
-        """What the cost is measured against: the value of a model of zero."""
+        """The unit of the cost: its value for a model of zero, or 1 if that is zero."""
         return 0.5 * self.X.norm_squared() or 1.0
 
     def normal_equations(self, S: Array, A: Array, mode: int) -> tuple[Gram, Array]:
-        """Return the Gram matrix and the right-hand side of the code (mode 0) or of the factor (1), without the weight."""
+        """Return the Gram matrix and right-hand side for the code (mode 0) or the factor (1), without the weight of the term."""
         other = A if mode == 0 else S
         if mode not in self._last or self._last[mode][0] is not other:
             self._last[mode] = (other, self.X.gram([S, A], mode), self.X.mttkrp([S, A], mode))
         return self._last[mode][1:]
 
     def split_gradient(self, S: Array, A: Array, mode: int) -> tuple[Array, Array]:
-        """Return the negative and the positive part of the gradient: of the code, `(W∘X) A` and `(W∘X̂) A`."""
+        """Return the negative and the positive part of the gradient; for the code these are `(W∘X) A` and `(W∘X̂) A`."""
         G, C = self.normal_equations(S, A, mode)
         return self.weight * C, self.weight * apply_gram(G, S if mode == 0 else A)
 
     def value(self, S: Array, A: Array) -> float:
-        """Return the term."""
+        """Return the value of the term."""
         mode = 0 if 0 in self._last and self._last[0][0] is A else 1
         G, C = self.normal_equations(S, A, mode)
         return 0.5 * self.weight * squared_error_in_gram_form(self.X.norm_squared(), G, C, S if mode == 0 else A)

@@ -1,4 +1,4 @@
-"""Labels of samples, as a user gives them and as losses take them."""
+"""Labels of samples, as users pass them and as losses use them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Labels(NamedTuple):
     Attributes
     ----------
     Y : array, `(n, p)`
-        One-hot, or soft or multiple labels; rows of unknown samples are zero.
+        One-hot, soft or multiple labels; rows of unknown samples are zero.
     known : array, `(n, 1)` or `(n, p)`
-        1 where the labels of a sample, or its label of a class, are known, 0 elsewhere.
+        1 where the labels of a sample, or a single label of it, are known, 0 elsewhere.
     classes : array, `(p,)`
-        What the columns stand for.
+        The class of each column.
     """
 
     Y: Array
@@ -33,17 +33,17 @@ class Labels(NamedTuple):
     classes: np.ndarray
 
     def take(self, rows: Array) -> Labels:
-        """Return those of some samples, given by their indices."""
+        """Return the labels of the samples with the given indices."""
         return Labels(self.Y[rows], self.known[rows], self.classes)
 
     def like(self, reference: Array) -> Labels:
-        """Return them in the backend and on the device of an array."""
+        """Return the labels in the backend and on the device of an array."""
         Y, known = in_backend_of([self.Y, self.known], reference)
         return Labels(Y, known, self.classes)
 
 
 def concatenated(parts: Sequence[tuple[Array, Labels]]) -> tuple[Array, Labels]:
-    """Return codes and labels of several parts below each other."""
+    """Return the codes and the labels of several parts, stacked."""
     if len(parts) == 1:
         return parts[0]
     tl = backend_of(parts[0][0])
@@ -52,32 +52,35 @@ def concatenated(parts: Sequence[tuple[Array, Labels]]) -> tuple[Array, Labels]:
 
 
 def is_unknown(label: Any) -> bool:
-    """Tell whether a class label stands for unknown: -1 (which NumPy makes `"-1"` among strings), NaN, None or pandas' NA."""
+    """Return whether a class label means unknown: -1 (`"-1"` among strings in NumPy), NaN, None or pandas' NA."""
     if label is None or type(label).__name__ in ("NAType", "NaTType"):  # pandas, whose NA compares to nothing
         return True
     return label == UNKNOWN or label == str(UNKNOWN) or label != label  # noqa: PLR0124
 
 
 def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: Any = None, some: bool = True) -> Labels:
-    """Return class labels `(n,)`, -1, NaN or None where unknown, or a nonnegative matrix `(n, p)`, in the backend of `reference`.
+    """Return the checked labels of samples, in the backend of `reference`.
 
     Parameters
     ----------
     y : array, `(n,)` or `(n, p)`
+        Class labels, with -1, NaN or None for unknown ones; or a nonnegative matrix of soft or multiple labels.
     n : int
+        Number of samples.
     reference : array
+        An array in the backend and on the device of the result.
     mask : bool array, `(n,)` or, for a matrix `y`, `(n, p)`, optional
-        True where a label is known; those of -1 or NaN are unknown whatever it says.
+        True where a label is known. Labels that are -1, NaN or None are unknown whatever the mask.
     classes : array, `(p,)`, optional
-        All classes there are, sorted, where `y` need not show all of them.
+        All classes, sorted; by default those that occur in `y`.
     some : bool
         Whether at least one label must be known.
 
     Raises
     ------
     TypeError, ValueError
-        If `y` or `mask` has another length or order, or no label is known; if a matrix has negative entries or NaN in part of a
-        row. A row of NaN is unknown.
+        If `y` or `mask` has the wrong length or order, or no label is known; if a matrix has negative entries, or NaN in some but
+        not all entries of a row (a row of NaN is an unknown sample).
     """
     if mask is not None:
         mask = to_numpy(mask) if is_torch(mask) else np.asarray(mask)
@@ -88,7 +91,7 @@ def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: An
     if is_torch(y):
         y = to_numpy(y)
     elif not isinstance(y, np.ndarray):
-        # As objects: NumPy would turn the -1 of unknown labels among strings into a string.
+        # As objects, because NumPy would turn the -1 of unknown labels among strings into a string.
         y = np.asarray(y, dtype=object)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
@@ -102,7 +105,7 @@ def as_labels(y: Any, n: int, reference: Array, *, mask: Any = None, classes: An
 
 
 def _one_hot(y: np.ndarray, mask: np.ndarray | None, classes: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return class labels as a matrix, which samples are known, `(n, 1)`, and the classes."""
+    """Return class labels as a one-hot matrix, the mask of known samples, `(n, 1)`, and the classes."""
     labels = y.tolist()
     known = np.array([not is_unknown(label) for label in labels], dtype=bool)
     if mask is not None:
@@ -118,7 +121,7 @@ def _one_hot(y: np.ndarray, mask: np.ndarray | None, classes: Any) -> tuple[np.n
 
 
 def _soft(y: np.ndarray, mask: np.ndarray | None, classes: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a matrix of labels with unknown ones zero, which are known, `(n, 1)` or `(n, p)`, and the classes."""
+    """Return a matrix of labels with zeros for unknown ones, the mask of known ones, `(n, 1)` or `(n, p)`, and the classes."""
     y = as_float64(check_real_array(y, "y", entries=False))
     known = ~np.isnan(y).all(axis=1, keepdims=True)
     if mask is not None:
@@ -132,12 +135,12 @@ def _soft(y: np.ndarray, mask: np.ndarray | None, classes: Any) -> tuple[np.ndar
 
 
 def _mask_shape(mask: np.ndarray, y: Any, n: int) -> tuple[int, ...]:
-    """Return the shape that a label mask must have: that of a matrix of labels where it has order 2."""
+    """Return the shape that a label mask must have: that of the labels if both have order 2, otherwise `(n,)`."""
     return (n,) if mask.ndim != 2 or np.ndim(y) != 2 else tuple(np.shape(y))
 
 
 def _index_in(names: np.ndarray, classes: Any) -> np.ndarray:
-    """Return the index of every name among the classes, which are sorted."""
+    """Return the index of every name in the sorted classes."""
     if len(names) == 0:
         return np.empty(0, int)
     index = np.searchsorted(classes, names)

@@ -18,7 +18,9 @@ class Supervised(Loss):
     Parameters
     ----------
     data_loss : Loss
+        The loss of the data.
     label_loss : LabelLoss or RunningLabels
+        The loss of the labels.
 
     Examples
     --------
@@ -35,11 +37,11 @@ class Supervised(Loss):
 
     @property
     def steepness(self) -> float:
-        """That of the loss of the data."""
+        """The steepness of the loss of the data."""
         return self.data_loss.steepness
 
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
-        """Return what the label loss must know of a part."""
+        """Return what the label loss requires from a part."""
         return self.label_loss.of_part(model, tape, labels)
 
     def settle(self, parts: Sequence[Any]) -> Any:
@@ -49,12 +51,12 @@ class Supervised(Loss):
     def evaluate(
         self, model: Differentiable, tape: Any, labels: Labels | None = None, settled: Any = None
     ) -> tuple[float, Any]:
-        """Return the value of a part and its gradient with respect to what the forward pass computed."""
+        """Return the value of a part and its gradient with respect to the results of the forward pass."""
         value, gradients = self.data_loss.evaluate(model, tape)
         supervision, of_labels = self.label_loss.evaluate(model, tape, labels, settled)
         gradients.codes = [add(a, b) for a, b in zip(gradients.codes, of_labels.codes, strict=True)]
         return value + supervision, gradients
 
     def of_factors(self, factors: Sequence[Array]) -> tuple[float, list[Array] | None]:
-        """Return that of the loss of the data."""
+        """Return the cost of the factors in the loss of the data."""
         return self.data_loss.of_factors(factors)

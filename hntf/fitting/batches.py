@@ -1,4 +1,4 @@
-"""Training on batches of samples by projected steps of SGD or Adam: a batch is a part of the samples like any other."""
+"""Training on batches of samples by projected steps of SGD or Adam."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from hntf.fitting.parts import Part
 from hntf.models import Trainable
 
 START_SAMPLES = 5000
-"""Samples, at least, that a start is drawn from."""
+"""Minimum number of samples from which a start is drawn."""
 
 HALVINGS = 5
-"""How often the rate is halved, each time an epoch lowers the mean loss too little, before a fit ends."""
+"""Number of epochs with too small a decrease of the mean loss, each of which halves the learning rate, that end a fit."""
 
 
 class BatchTrainer:
-    """The state of a training: the point `x`, the method that moves it one projected step a batch, and the losses so far.
+    """The state of a training: the point `x`, the method that takes one projected step per batch, and the losses so far.
 
     Parameters
     ----------
     model : Trainable
-        Its factors are the starting point.
+        The model, whose factors are the starting point.
     solver : {"adam", "sgd"}
+        The method.
     learning_rate : float or None
+        Relative to the size of the starting point; None for the default of the method.
     simplex : bool
-        As in `Objective`.
+        Whether the columns of the factors are constrained to sum to one, as in `Objective`.
     """
 
     def __init__(self, model: Trainable, solver: str, learning_rate: float | None, *, simplex: bool = False) -> None:
@@ -41,7 +43,7 @@ class BatchTrainer:
         self._method = STEPS[solver](self.x, learning_rate)
 
     def step(self, loss: Loss, data: Data, labels: Labels | None = None, *, share: float = 1.0) -> Evaluation:
-        """Take one step on a batch that is a share of the samples; return the evaluation before it."""
+        """Take one step on a batch that is the fraction `share` of the samples; return the evaluation before the step."""
         objective = Objective(loss, self.model, [Part(data, labels)], simplex=self.simplex, share=share)
         at = objective(self.x)
         x = self.x + self._method(len(self.values), at.gradient)
@@ -51,28 +53,30 @@ class BatchTrainer:
         return at
 
     def halve_rate(self) -> None:
-        """Halve the length of the steps."""
+        """Halve the learning rate."""
         self._method.length *= 0.5
 
 
 class Epochs(Descent):
-    """Training on shuffled batches, an epoch a step.
+    """Training on shuffled batches, with an epoch as one step of the descent.
 
-    An epoch that lowers the mean loss by no more than `tol`, relatively, halves the rate; after some halvings the fit has
-    converged.
-    Of several starts, the one with the lowest loss after an epoch goes on.
+    An epoch that lowers the mean loss by no more than `tol`, relatively, halves the learning rate; after `HALVINGS` such epochs
+    the fit has converged. Of several starts, the one with the lowest loss after one epoch is continued.
 
     Parameters
     ----------
     trainer : BatchTrainer
-        At the start.
+        The trainer at its start.
     data, labels
-        All samples.
+        All samples and their labels.
     loss : Loss
+        The loss.
     batch_size : int
+        Number of samples in a batch.
     tol : float
+        Relative decrease of the mean loss per epoch below which the learning rate is halved.
     random_state : RandomState
-        Shuffles.
+        The generator that shuffles the samples.
     """
 
     race = 1
@@ -123,7 +127,7 @@ class Epochs(Descent):
         return True
 
     def _epoch(self) -> tuple[float, float]:
-        """Take a step on every batch; return the mean loss and the mean of the relative projected gradients."""
+        """Take one step per batch; return the mean loss and the mean of the relative projected gradients."""
         n = self.data.shape[0]
         values, gradients = [], []
         order = self.random_state.permutation(n)

@@ -1,8 +1,8 @@
-"""How many threads BLAS may use inside a fit.
+"""The number of threads that BLAS may use inside a fit.
 
-A fit alternates small matrix products with compiled kernels over rows. BLAS threads keep spinning for a while after each
-product and take the cores from the kernels, so they are held to one unless the products with the data are so large that
-they dominate. `benchmarks/threads.py` measures what it is worth on a machine.
+A fit alternates small matrix products with compiled kernels over rows. BLAS threads keep spinning for a while after each product
+and take the cores from the kernels. BLAS is therefore limited to one thread, unless the products with the data are so large that
+they dominate. `benchmarks/threads.py` measures the effect on a machine.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from hntf.data import Data, SparseData
 from hntf.threads import single_threaded_blas
 
 DOMINATING_WORK = 1e8
-"""Multiply-adds of one dense product with the data from which on BLAS keeps its threads."""
+"""Number of multiply-adds of one dense product with the data from which on BLAS keeps its threads."""
 
 
 @contextmanager
 def blas_threads_for(data: Data, rank: int) -> Iterator[None]:
-    """Hold BLAS to one thread inside the block where that is faster, and restore what was set before."""
+    """Limit BLAS to one thread inside the block if that is faster, and restore the previous limit afterwards."""
     if not isinstance(data, SparseData) and data.n_entries * rank >= DOMINATING_WORK:
         yield
         return

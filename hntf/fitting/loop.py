@@ -1,7 +1,7 @@
-"""The one loop of all fits: starts that may race, iterations until a method has converged, a history, one result.
+"""The loop of all fits: several starts that may race, iterations until convergence, a history, and one result.
 
-A method is a `Descent`: it takes one step at a time and says where it has arrived and whether it has converged. Optimizers,
-updates in turn and training on batches are all descents; what follows from a run is one `Solution`.
+A method is a `Descent`: it takes one step at a time and reports its loss and whether it has converged. Optimizers, updates of one
+factor after the other, and training on batches are all descents. The result of a run is a `Solution`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from hntf.fitting.report import Callback, Report
 from hntf.validation import warn_user
 
 EXACT = 1e-15
-"""Loss, relative to the data, below which all that is left is rounding."""
+"""Loss, relative to the data, below which only rounding errors are left."""
 
 
 class Settings(NamedTuple):
-    """How to fit: the names and numbers that estimators take from their users."""
+    """The checked parameters of a fit."""
 
     solver: str
     max_iter: int
@@ -37,19 +37,20 @@ class Settings(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """Where a fit ended.
+    """The result of a fit.
 
     Attributes
     ----------
     found : Any
-        What the descent found: a model, or the descent itself with its factors.
+        The fitted model, or the descent itself with its factors.
     n_iter : int
-        Iterations, those that screened the start among them.
+        Number of iterations, including those that screened the start.
     converged : bool
+        Whether the fit has converged.
     message : str
-        Why it ended.
+        Why the fit stopped.
     history : dict of arrays
-        `"loss"` and, of methods that have one, `"projected_gradient"` by iteration.
+        `"loss"` and, for methods that have one, `"projected_gradient"` after each iteration.
     """
 
     found: Any
@@ -59,7 +60,7 @@ class Solution(NamedTuple):
     history: dict[str, np.ndarray]
 
     def warn_unless_converged(self, tol: float) -> None:
-        """Warn the user where the fit did not converge."""
+        """Warn the user if the fit did not converge."""
         if self.converged or self.message == STOPPED:
             return
         if "projected_gradient" in self.history:
@@ -81,7 +82,7 @@ class Solution(NamedTuple):
 
 
 def joined(solutions: Sequence[Solution]) -> Solution:
-    """Return the solution of fits one after the other, level by level: it has converged where all have."""
+    """Return the combined solution of successive fits, level by level; it has converged if all of them have."""
     unfinished = [solution for solution in solutions if not solution.converged] or solutions[-1:]
     return Solution(
         solutions[-1].found,
@@ -99,21 +100,21 @@ INTERRUPTED = "interrupted"
 
 
 class Ended(NamedTuple):
-    """That a descent can or need not go on, and why."""
+    """Whether a descent that has stopped converged, and why it stopped."""
 
     converged: bool
     message: str
 
 
 class Descent(ABC):
-    """A method on its way from one start.
+    """An iterative method running from one start.
 
     Attributes
     ----------
     race : int or None
-        Iterations after which the lowest of several starts is the one to go on with; None where all go to their end.
+        Number of iterations after which only the start with the lowest loss is continued; None if all starts run to their end.
     n_screened : int
-        Iterations that went into the start.
+        Number of iterations that were spent on screening the start.
     """
 
     race: int | None = None
@@ -122,38 +123,38 @@ class Descent(ABC):
     @property
     @abstractmethod
     def loss(self) -> float | None:
-        """The loss where the descent stands, relative to the data; None before the first iteration where it is not known."""
+        """The current loss, relative to the data; None before the first iteration if it is not known yet."""
 
     @property
     def projected_gradient(self) -> float | None:
-        """The relative projected gradient, None where the method has none."""
+        """The relative projected gradient, None if the method has none."""
         return None
 
     @property
     @abstractmethod
     def lowest(self) -> float:
-        """The loss of what was found."""
+        """The loss of `found`."""
 
     @property
     def found(self) -> Any:
-        """What was found so far."""
+        """The best result so far."""
         return self
 
     @abstractmethod
     def step(self) -> bool:
-        """Take one iteration; return whether there was one to take."""
+        """Take one iteration; return False if no step was possible."""
 
     @abstractmethod
     def ended(self, tol: float) -> Ended | None:
-        """Tell whether the descent has converged, or cannot go on."""
+        """Return why the descent has stopped, None if it has neither converged nor come to a halt."""
 
     def renewed(self) -> Descent:
-        """Return the descent to go on with after a race."""
+        """Return the descent with which to continue after a race."""
         return self
 
 
 class Sweeps(Descent):
-    """A descent by updates of one factor after the other; it ends where a sweep lowers the cost by at most `tol`, relatively."""
+    """A descent by updates of one factor after the other; it stops if a sweep lowers the cost by at most `tol`, relatively."""
 
     cost = float("inf")
     previous = float("inf")
@@ -189,9 +190,9 @@ def advance(
     n_iter: int = 0,
     note: Callable[[int, Descent], bool] = lambda n_iter, descent: False,
 ) -> tuple[int, Ended]:
-    """Take steps until a descent has ended or `max_iter` is reached; return the number of iterations and why it ended.
+    """Take steps until a descent stops or `max_iter` is reached; return the number of iterations and why it stopped.
 
-    `note` is called after every iteration and may ask to stop.
+    `note` is called after every iteration and returns whether to stop.
     """
     while True:
         ended = descent.ended(tol) if n_iter > 0 or descent.loss is not None else None
@@ -206,7 +207,7 @@ def advance(
 
 
 class _Run:
-    """One start on its way, with its history."""
+    """The run of a descent from one start, with its history."""
 
     def __init__(self, descent: Descent, report: Report) -> None:
         self.descent = descent
@@ -246,10 +247,10 @@ class _Run:
 
 
 def run(start: Callable[[], Descent], settings: Settings, data: Data, rank: int) -> Solution:
-    """Run a method from the best of `n_init` starts, each drawn by `start()`; `rank` is the largest of its products with the data.
+    """Run a method from `n_init` starts, each drawn by `start()`, and return the best solution.
 
-    Where the method lets its starts race, all go some iterations and the lowest goes on alone. Ctrl-C ends a fit with the best
-    so far.
+    If the starts of the method race, all run for some iterations and only the one with the lowest loss is continued. `rank` is
+    the largest rank of the method's products with the data. Ctrl-C stops a fit with the best solution so far.
     """
     runs: list[_Run] = []
     report = Report(

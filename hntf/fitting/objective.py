@@ -1,4 +1,4 @@
-"""A loss as a function of one flat vector of factors, which is all that an optimizer sees: a sum over parts of the samples."""
+"""A loss as a function of one flat vector of factors, as optimizers require it: a sum over parts of the samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hntf.models import Trainable
 
 
 class Evaluation(NamedTuple):
-    """A point, the value and the gradient of the objective there."""
+    """A point, with the value and the gradient of the objective there."""
 
     x: Array
     value: float
@@ -21,9 +21,9 @@ class Evaluation(NamedTuple):
 
 
 def relative_projected_gradient(at: Evaluation) -> float:
-    """Return `‖x‖ ‖∇⁺f(x)‖` for a loss relative to `‖X‖²`: free of the units of data and factors, and zero at a minimum.
+    """Return `‖x‖ ‖∇⁺f(x)‖` for a loss relative to `‖X‖²`; it does not depend on the units and is zero at a minimum.
 
-    `∇⁺f` is the gradient less the components that push against the bound `x ≥ 0`.
+    `∇⁺f` is the projected gradient, without the components along which descent would leave the bound `x ≥ 0`.
     """
     projected = at.gradient * ((at.x > 0) | (at.gradient < 0))
     size = float(at.x @ at.x) or 1.0
@@ -36,19 +36,20 @@ def flattened(factors: Sequence[Array]) -> Array:
 
 
 class Objective:
-    """`x ↦ loss(factors) / ‖X‖²` and its gradient; every evaluation starts its support searches from the last one's.
+    """`x ↦ loss(factors) / ‖X‖²` and its gradient; every evaluation starts its support searches from the last supports.
 
     Parameters
     ----------
     loss : Loss
+        The loss.
     model : Trainable
-        Its factors are the starting point.
+        The model, whose factors are the starting point.
     parts : sequence of Part
-        The samples. What depends on the factors alone counts once, however many parts there are.
+        The samples. The cost that depends on the factors alone is added once, however many parts there are.
     simplex : bool
-        Whether the model's factors are what is left of `x` when their columns are brought to sum one.
+        Whether the factors of the model are `x` with its columns scaled to sum to one.
     share : float
-        The share of all samples that the parts are: what depends on the factors alone counts by it.
+        The fraction of all samples that the parts hold, by which the cost that depends on the factors alone is multiplied.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Objective:
 
     @property
     def steepness(self) -> float:
-        """That of the loss."""
+        """The steepness of the loss."""
         return self.loss.steepness
 
     @property
@@ -82,12 +83,12 @@ class Objective:
         return factors
 
     def model_at(self, x: Array) -> Trainable:
-        """Return the model whose factors are the vector `x`, or lie on the simplex below it."""
+        """Return the model with the factors in the vector `x`, scaled to the simplex if required."""
         factors = self.split(x)
         return self.model.with_factors([on_simplex(U)[0] for U in factors] if self.simplex else factors)
 
     def __call__(self, x: Array) -> Evaluation:
-        """Evaluate at the vector `x`."""
+        """Return the value and the gradient at the vector `x`."""
         model = self.model_at(x)
         settled = self.loss.settle([part.forward(model, self.loss) for part in self.parts])
         value, dfactors = self.parts[0].value_and_grad(model, self.loss, settled)

@@ -1,4 +1,4 @@
-"""A part of the samples: where a loss over samples is evaluated. Parts know nothing of each other; their sums are the loss."""
+"""A part of the samples, on which a loss is evaluated; parts are independent of each other and their values add up."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from hntf.models import Trainable
 
 
 class Part:
-    """Some samples with their labels. A part keeps its own forward pass: supports start the next search and never travel.
+    """Some samples with their labels. A part keeps its last forward pass, whose supports start the next searches.
 
     Parameters
     ----------
     data : Data
+        The samples.
     labels : Labels, optional
+        Their labels.
     """
 
     def __init__(self, data: Data, labels: Labels | None = None) -> None:
@@ -26,11 +28,11 @@ class Part:
         self._tape: Any = None
 
     def forward(self, model: Trainable, loss: Loss) -> Any:
-        """Run a model forward, and return what the loss must tell the other parts."""
+        """Run the forward pass of a model, and return what the loss requires from this part."""
         self._tape = model.solve(self.data, self._tape)
         return loss.of_part(model, self._tape, self.labels)
 
     def value_and_grad(self, model: Trainable, loss: Loss, settled: Any) -> tuple[float, list[Array]]:
-        """Return the part's value of the loss and its gradients, after a forward pass of the same model."""
+        """Return the value of the loss on this part and its gradients, after `forward` with the same model."""
         value, gradients = loss.evaluate(model, self._tape, self.labels, settled)
         return value, model.pullback(self._tape, gradients)

@@ -1,4 +1,4 @@
-"""What a fit tells while it runs: a progress bar, and a callback that may stop it."""
+"""The progress of a running fit: a progress bar, and a callback that may stop the fit."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from tqdm.auto import tqdm
 
 
 class Progress(NamedTuple):
-    """What a callback is told after every iteration.
+    """The progress of a fit, which is passed to the callback after every iteration.
 
     Attributes
     ----------
     start : int
-        Which of the `n_starts` starts is under way, from 0.
+        Index of the current start, from 0.
     n_starts : int
+        Number of starts.
     n_iter : int
-        Iterations of this start so far.
+        Number of iterations of this start so far.
     loss : float
-        As in `history_["loss"]`.
+        The loss, as in `history_["loss"]`.
     projected_gradient : float or None
-        The relative projected gradient, of methods that have one.
+        The relative projected gradient, None for methods without one.
     """
 
     start: int
@@ -32,11 +33,11 @@ class Progress(NamedTuple):
 
 
 Callback = Callable[[Progress], Any]
-"""Called after every iteration; a fit ends where it returns a true value."""
+"""A function that is called after every iteration; the fit stops if it returns a true value."""
 
 
 class Report:
-    """Shows a progress bar where `verbose`, from the drawing of a start on, and calls the user's callback."""
+    """Shows a progress bar if `verbose`, beginning when a start is drawn, and calls the user's callback."""
 
     def __init__(self, *, max_iter: int, n_starts: int, verbose: bool, callback: Callback | None) -> None:
         self.max_iter = max_iter
@@ -57,14 +58,14 @@ class Report:
             self._bar.close()
 
     def begin(self) -> None:
-        """Show that the next start is drawn."""
+        """Show that the next start is being drawn."""
         self._close()
         self.start += 1
         self._title = "fit" if self.n_starts == 1 else f"fit {self.start + 1}/{self.n_starts}"
         self._bar = tqdm(total=self.max_iter, desc=f"{self._title}: start", unit="it", disable=not self.verbose)
 
     def __call__(self, n_iter: int, loss: float, projected_gradient: float | None) -> bool:
-        """Take note of an iteration; return whether the callback asks to stop."""
+        """Report an iteration; return whether the callback asks to stop."""
         shown = {"loss": f"{loss:.6g}"}
         if projected_gradient is not None:
             shown["gradient"] = f"{projected_gradient:.1e}"

@@ -3,16 +3,16 @@
 Every problem of the library, `min_{S ≥ 0} ½‖X − M(S)‖²`, depends on the data through a Gram matrix `G` and the adjoint
 `C = M*(X)` only. This folder solves it from `(G, C)`:
 
-- `solver`: the core's entry; finds the support of every row, and chooses an implementation for the array it is given;
+- `solver`: the entry point; finds the support of every row, with the implementation that fits the array;
 - `compiled`: Numba kernels over rows, for arrays in CPU memory;
-- `active_set`: the kernel that settles what pivoting leaves over: degenerate, singular and ill-conditioned rows;
-- `portable`: the same contract, batched, in the functions of a TensorLy backend, for arrays anywhere;
-- `on_support`: the solution on a known support, the one differentiable primitive, and its pullback;
-- `gram`: products with one Gram matrix for all rows, or one a row;
-- `certificate`: how optimal, how unique and how far from a kink a solution is;
-- `kinks`: the margin to the nearest kink, and a recorder of the kinks that a computation meets;
-- `scaled_problem`: from `A` and `B` with weights and penalties to `(G, C)`, and refinement against `A`;
-- `nnls`, `nnls_gram`: the public functions, with validation.
+- `active_set`: the kernel for the rows that pivoting does not settle: degenerate, singular and ill-conditioned ones;
+- `portable`: the same functions, batched, on a TensorLy backend, for arrays on any device;
+- `on_support`: the solution on a known support, which is the differentiable primitive, and its pullback;
+- `gram`: products with one Gram matrix for all rows, or one per row;
+- `certificate`: measures of the optimality and uniqueness of a solution and of its distance from a kink;
+- `kinks`: the margin to the nearest kink, and a recorder of the supports that a computation meets;
+- `scaled_problem`: the conversion of `A` and `B` with weights and penalties to `(G, C)`, and refinement against `A`;
+- `nnls`, `nnls_gram`: the public functions, which validate their arguments.
 """
 
 from hntf.least_squares.certificate import NNLSInfo

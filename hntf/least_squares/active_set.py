@@ -1,7 +1,7 @@
-"""Numba kernel over rows: the active set of Lawson and Hanson, for rows that are degenerate, singular or ill-conditioned.
+"""Numba kernel over rows: the active-set method of Lawson and Hanson, for degenerate, singular or ill-conditioned rows.
 
-It works on a square root `R` of the Gram matrix, so nothing here squares its condition number. `R` `(q, k)` and `Z` `(n, q)`
-are C-contiguous float64; the last two arguments are the range of rows to work on.
+It works on a square root `R` of the Gram matrix, so that the condition number is not squared. `R` `(q, k)` and `Z` `(n, q)` are
+C-contiguous float64; the last two arguments are the range of rows to process.
 
 References
 ----------
@@ -80,7 +80,7 @@ def _entering_column(R, r, s, z_norm, norms, passive, rejected):  # type: ignore
     scale = z_norm
     for j in range(k):
         scale += s[j] * norms[j]
-    # At rounding level: what enters by mistake is found out when the residual does not fall.
+    # At rounding level: a column that enters by mistake is rejected because the residual does not decrease.
     best, entering = 2 * EPS * scale, -1
     for j in range(k):
         if passive[j] or rejected[j] or norms[j] == 0.0:
@@ -96,7 +96,7 @@ def _entering_column(R, r, s, z_norm, norms, passive, rejected):  # type: ignore
 
 @kernel
 def _move_to_feasible(s, t, passive):  # type: ignore[no-untyped-def]
-    """Move `s` towards `t` up to the first bound, drop what reached zero, and tell whether `t` was reached."""
+    """Move `s` towards `t` up to the first bound, drop the columns that reached zero, and return whether `t` was reached."""
     k = s.shape[0]
     step, blocking = 1.0, -1
     for j in range(k):
@@ -119,8 +119,8 @@ def _move_to_feasible(s, t, passive):  # type: ignore[no-untyped-def]
 def active_set(R, Z, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
     """Solve `min_{s ≥ 0} ‖R s − z‖` for every row of `Z` by the method of Lawson and Hanson, from the feasible `S`.
 
-    The residual must fall
-    at every accepted step, so no support comes back and the search ends on degenerate and on singular problems too.
+    The residual must decrease at every accepted step, so no support occurs twice and the search also terminates on degenerate and
+    singular problems.
     """
     q, k = R.shape
     norms = np.empty(k)

@@ -1,4 +1,4 @@
-"""A code tensor as separate problems: axes that separate them become rows, axes that couple their entries become columns."""
+"""A code tensor as separate problems: the axes between problems become rows, the axes within a problem become columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hntf.arrays import Array, backend_of
 
 
 class Arrangement:
-    """How a code tensor of `shape`, flattened to `(shape[0], k)`, falls into problems; `separate` names the axes between them."""
+    """The problems in a code tensor of `shape`, flattened to `(shape[0], k)`; `separate` are the axes between problems."""
 
     def __init__(self, shape: Sequence[int], separate: Sequence[int]) -> None:
         self.shape = tuple(shape)
@@ -19,11 +19,11 @@ class Arrangement:
         self.inverse = sorted(range(len(self.order)), key=self.order.__getitem__)
 
     def to_rows(self, code: Array) -> Array:
-        """Return the code with one row a problem."""
+        """Return the code with one row per problem."""
         moved = backend_of(code).transpose(code.reshape(self.shape), self.order)
         return moved.reshape(-1, math.prod(self.coupled))
 
     def from_rows(self, rows: Array, like: Array) -> Array:
-        """Return the code whose rows are given, in the shape of `like`."""
+        """Return the code from its rows, in the shape of `like`."""
         moved = rows.reshape(*self.separate, *self.coupled)
         return backend_of(rows).transpose(moved, self.inverse).reshape(like.shape)

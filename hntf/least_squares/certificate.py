@@ -1,4 +1,4 @@
-"""How optimal, how unique, and how far from a kink a solution of a nonnegative least-squares problem is."""
+"""Measures of the optimality and uniqueness of a nonnegative least-squares solution and of its distance from a kink."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EPS = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class NNLSInfo:
-    """What is known of a solution `S` of `min_{S ≥ 0} ½‖X − M(S)‖²` with dual `Y = S G − C`.
+    """Information on a solution `S` of `min_{S ≥ 0} ½‖X − M(S)‖²` with dual `Y = S G − C`.
 
     Attributes
     ----------
@@ -24,12 +24,12 @@ class NNLSInfo:
     kkt_residual : float
         Largest `|min(s_j‖a_j‖, y_j/‖a_j‖)|`, relative to the row's `max_j |c_j|/‖a_j‖ + Σ_j s_j‖a_j‖`; zero at a solution.
     margin : float
-        Strict complementarity, `min(max(S, Y))`: how far the nearest entry is from changing sides. Zero at a kink,
-        where the solution has no derivative.
+        Strict complementarity, `min(max(S, Y))`: the distance to the nearest change of the support. It is zero at a kink, where
+        the solution has no derivative.
     unique : bool
-        Whether every row's solution is the only one.
+        Whether the solution of every row is unique.
     n_iter : int
-        Iterations of the support search, the most of any row.
+        Number of iterations of the support search, the largest of all rows.
     """
 
     support: Array
@@ -40,7 +40,7 @@ class NNLSInfo:
 
 
 def certify(G: Array, C: Array, solution: Solution, Y: Array, support: Array, distance: Array) -> NNLSInfo:
-    """Collect what is known of a solution with dual `Y`; `support` and `distance` (the margin by row) as the user sees them."""
+    """Return the information on a solution with dual `Y`; `support` and `distance` (the margin by row) in the user's units."""
     return NNLSInfo(
         support=support,
         kkt_residual=float(kkt_residual(G, C, solution.S, Y).max()),
@@ -51,7 +51,7 @@ def certify(G: Array, C: Array, solution: Solution, Y: Array, support: Array, di
 
 
 def kkt_residual(G: Array, C: Array, S: Array, Y: Array) -> Array:
-    """Return the natural residual of every row, `(n,)`, relative to the row's scale; see `NNLSInfo`."""
+    """Return the natural residual of every row, `(n,)`, relative to the scale of the row; see `NNLSInfo`."""
     tl = backend_of(S)
     norms = column_norms(G) + 0 * S
     inverse = tl.where(norms > 0, 1 / tl.where(norms > 0, norms, 0 * norms + 1), 0 * norms)
@@ -62,11 +62,11 @@ def kkt_residual(G: Array, C: Array, S: Array, Y: Array) -> Array:
 
 
 def is_unique(G: Array, S: Array, Y: Array, support: Array) -> bool:
-    """Tell whether every row's solution is the only one.
+    """Return whether the solution of every row is unique.
 
-    Another solution differs by a `d` with `A d = 0`, `d ≥ 0` off the support, `d = 0` where `Y > 0`. With the support
-    projected out such a `d` is a nonnegative combination of the remaining columns that vanishes, which is again a
-    nonnegative least-squares problem. Rows with the same support and zeros of `Y` share the answer.
+    Another solution differs by a `d` with `A d = 0`, `d ≥ 0` off the support and `d = 0` where `Y > 0`. With the support
+    projected out, such a `d` is a nonnegative combination of the remaining columns that vanishes, and finding it is again a
+    nonnegative least-squares problem. Rows with the same support and the same zeros of `Y` have the same answer.
     """
     G, S, Y, support = (to_numpy(x) for x in (G, S, Y, support))
     k = S.shape[1]

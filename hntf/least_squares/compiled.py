@@ -1,8 +1,8 @@
 """Numba kernels over rows: block principal pivoting and the solution on a support.
 
-Shapes, for every kernel: `G` `(g, k, k)` with `g` a divisor of the number of rows, row `i` using `G[i // (n // g)]` (one
-Gram for all rows is `g = 1`, one a row is `g = n`); `C`, `S` `(n, k)` float64; `support` `(n, k)` bool. All are C-contiguous.
-The last two arguments are the range of rows to work on.
+Shapes, for every kernel: `G` `(g, k, k)` with `g` a divisor of the number of rows, where row `i` uses `G[i // (n // g)]` (`g = 1`
+is one Gram matrix for all rows, `g = n` one per row); `C`, `S` `(n, k)` float64; `support` `(n, k)` bool. All are C-contiguous.
+The last two arguments are the range of rows to process.
 
 References
 ----------
@@ -20,13 +20,13 @@ FULL_EXCHANGES = 3
 
 
 def kernel(function):  # type: ignore[no-untyped-def]
-    """Compile a function that runs without the interpreter lock; the result is kept on disk."""
+    """Compile a function that releases the global interpreter lock; the compiled code is cached on disk."""
     return njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})(function)
 
 
 @kernel
 def _solve_row(G, c, passive, index, U, inverse, s, tolerance):  # type: ignore[no-untyped-def]
-    """Solve `G_PP s_P = c_P` by elimination, drop columns that depend on earlier ones from `passive`, zero the rest."""
+    """Solve `G_PP s_P = c_P` by elimination; columns that depend on earlier ones leave `passive`, and `s` is zero elsewhere."""
     k = c.shape[0]
     size = 0
     for j in range(k):
@@ -39,7 +39,7 @@ def _solve_row(G, c, passive, index, U, inverse, s, tolerance):  # type: ignore[
             U[a, b] = G[index[a], index[b]]
         U[a, size] = c[index[a]]
     for first in range(0, size, 4):
-        # Four pivots at a time: one pass over the rest of the matrix for all of them.
+        # Four pivots at a time, with a single pass over the rest of the matrix for all of them.
         last = min(first + 4, size)
         for r in range(first, last):
             dependent = not U[r, r] > tolerance * G[index[r], index[r]]
@@ -65,7 +65,7 @@ def _solve_row(G, c, passive, index, U, inverse, s, tolerance):  # type: ignore[
 
 @kernel
 def _dual_row(G, c, s, passive, norms, y):  # type: ignore[no-untyped-def]
-    """Write `y = G s − c` and return the rounding level of `y_j / norms_j`, less the factor machine epsilon."""
+    """Write `y = G s − c` and return the rounding level of `y_j / norms_j`, in units of the machine epsilon."""
     k = c.shape[0]
     for j in range(k):
         y[j] = -c[j]
@@ -83,11 +83,11 @@ def _dual_row(G, c, s, passive, norms, y):  # type: ignore[no-untyped-def]
 
 @kernel
 def block_pivoting(G, guess, C, S, support, iterations, warm, max_iterations, start, stop):  # type: ignore[no-untyped-def]
-    """Solve every row by block principal pivoting, from `support` if `warm` and else from the signs of `c @ guess`.
+    """Solve every row by block principal pivoting, from `support` if `warm`, otherwise from the signs of `c @ guess`.
 
-    All infeasible variables change sides at once; when that has not reduced their number three times in a row, one
-    variable at a time does (Murty's rule, finite for positive definite `G`). `iterations` is negative on the rows that did
-    not end within `max_iterations`: degenerate or singular ones, which `active_set` settles.
+    All infeasible variables are exchanged at once; if that has not reduced their number three times in succession, they are
+    exchanged one at a time (Murty's rule, finite for positive definite `G`). `iterations` is negative for the rows that did not
+    finish within `max_iterations`: degenerate or singular ones, which `active_set` solves.
     """
     n, k = C.shape
     rows_per_gram = n // G.shape[0]
@@ -156,7 +156,7 @@ def on_support(G, C, support, V, start, stop):  # type: ignore[no-untyped-def]
 
 @kernel
 def coordinate_descent(G, C, S, sweeps, enough, start, stop):  # type: ignore[no-untyped-def]
-    """Sweep over the variables of every row, each to its best value, until a sweep moves it little; in place."""
+    """Set every variable of a row to its best value in turn, until a sweep changes the row little; in place."""
     n, k = C.shape
     rows_per_gram = n // G.shape[0]
     for i in range(start, stop):

@@ -1,4 +1,4 @@
-"""Products with Gram matrices: one `(k, k)` for all rows, one a row `(n, k, k)`, or a structured one that is not formed."""
+"""Products with Gram matrices: one `(k, k)` for all rows, one per row `(n, k, k)`, or a structured one that is not formed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Gram = Any
 
 
 class StructuredGram(ABC):
-    """A Gram matrix given by its structure."""
+    """A Gram matrix that is represented by its structure."""
 
     @abstractmethod
     def apply(self, S: Array) -> Array:
@@ -20,7 +20,7 @@ class StructuredGram(ABC):
 
     @abstractmethod
     def outer(self, V: Array, S: Array) -> Any:
-        """Return the gradient of `⟨V, S G⟩` with respect to the parts of `G`: it can be added, negated and scaled."""
+        """Return the gradient of `⟨V, S G⟩` with respect to the parts of `G`; it supports addition, negation and scaling."""
 
     @abstractmethod
     def solve(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
@@ -32,18 +32,18 @@ class StructuredGram(ABC):
 
     @abstractmethod
     def is_finite(self) -> bool:
-        """Tell whether all parts are finite."""
+        """Return whether all parts are finite."""
 
 
 def row_grams(G: Gram, n: int) -> Gram:
-    """Return `G` as `(k, k)` for all rows, or expanded to `(n, k, k)`; a structured one as it is."""
+    """Return `G` as `(k, k)` for all rows, or expanded to `(n, k, k)`; a structured one is returned unchanged."""
     if isinstance(G, StructuredGram) or G.ndim == 2 or len(G) == n:
         return G
     return G[0] if len(G) == 1 else G[arange_like(n, G) // (n // len(G))]
 
 
 def apply_gram(G: Gram, S: Array) -> Array:
-    """Return `S G`, row by row where there is one Gram a row."""
+    """Return `S G`, row by row if there is one Gram matrix per row."""
     if isinstance(G, StructuredGram):
         return G.apply(S)
     return S @ G if G.ndim == 2 else backend_of(S).einsum("nij,nj->ni", G, S)
@@ -55,7 +55,7 @@ def squared_error_in_gram_form(norm_squared: float, G: Gram, C: Array, S: Array)
 
 
 def symmetric_outer(V: Array, S: Array, G: Gram) -> Any:
-    """Return `½(VᵀS + SᵀV)`, the gradient of `⟨V, S G⟩`, in the shape of `G`: summed over the rows, one a row, or by part."""
+    """Return `½(VᵀS + SᵀV)`, the gradient of `⟨V, S G⟩`, in the form of `G`: summed over rows, one per row, or by part."""
     if isinstance(G, StructuredGram):
         return G.outer(V, S)
     product = V.T @ S if G.ndim == 2 else backend_of(S).einsum("ni,nj->nij", V, S)
@@ -69,7 +69,7 @@ def column_norms(G: Array) -> Array:
 
 
 def unit_columns(G: Array) -> tuple[Array, Array]:
-    """Return `G` with columns of unit norm, and the norms; a zero column counts as one of norm 1."""
+    """Return `G` for columns of unit norm, and the norms; for a zero column the norm is 1."""
     tl = backend_of(G)
     norms = column_norms(G)
     norms = tl.where(norms > 0, norms, 0 * norms + 1)
@@ -77,5 +77,5 @@ def unit_columns(G: Array) -> tuple[Array, Array]:
 
 
 def is_finite(G: Gram) -> bool:
-    """Tell whether all entries are finite and do not overflow in a sum."""
+    """Return whether all entries are finite and their sum does not overflow."""
     return G.is_finite() if isinstance(G, StructuredGram) else bool(abs(G).sum() < float("inf"))

@@ -1,7 +1,7 @@
 """Coordinate descent on nonnegative least-squares problems in Gram form: a few cheap sweeps instead of the exact solution.
 
-Each variable of a row in turn takes its best value, `s_j ← [s_j + (c_j − (s G)_j) / G_jj]⁺`. Column by column over all rows this is
-the update of HALS; the rows do not see each other, so row by row it is the same.
+Each variable of a row in turn takes its best value, `s_j ← [s_j + (c_j − (s G)_j) / G_jj]⁺`. Column by column over all rows this
+is the update of HALS; as the rows are independent, it is the same row by row.
 
 References
 ----------
@@ -21,7 +21,7 @@ from hntf.threads import over_rows
 
 SWEEPS = 10
 ENOUGH = 0.01
-"""Sweeps of a row end where the last one moved it by less than this part of what the first one did."""
+"""The sweeps of a row stop when the change of a sweep is below this fraction of the change of the first sweep."""
 
 
 def hals(G: Gram, C: Array, S: Array) -> Array:

@@ -1,7 +1,7 @@
-"""Where the solution has no derivative: the distance to the nearest kink, and a recorder of the kinks a computation meets.
+"""Kinks, where the solution has no derivative: the distance to the nearest one, and a recorder of supports.
 
-The solution is smooth while no row's support changes. A finite difference that straddles a change says nothing about a
-derivative, so whoever takes one installs a recorder and compares the supports on both sides.
+The solution is smooth as long as no row's support changes. A finite difference across a change does not approximate a derivative,
+so a check of derivatives installs a recorder and compares the supports on both sides.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ def margin(S: Array, Y: Array) -> Array:
 
 
 class KinkRecorder:
-    """Collects the supports and the smallest margin of every problem solved while it is installed."""
+    """Collects the supports and the smallest margin of all problems that are solved while it is installed."""
 
     def __init__(self) -> None:
         self.supports: list[np.ndarray] = []
         self.margin = np.inf
 
     def record(self, S: Array, Y: Array, support: Array) -> None:
-        """Take note of a solution."""
+        """Record a solution."""
         self.supports.append(to_numpy(support))
         self.margin = min(self.margin, float(margin(S, Y).min()))
 
     def crossed(self, other: KinkRecorder) -> bool:
-        """Tell whether some support differs from that of the `other` run: a kink lies between them."""
+        """Return whether a support differs from that of the `other` run, which means that there is a kink between them."""
         return len(self.supports) != len(other.supports) or any(
             not np.array_equal(a, b) for a, b in zip(self.supports, other.supports, strict=True)
         )
@@ -46,7 +46,7 @@ _recorder: ContextVar[KinkRecorder | None] = ContextVar("hntf_kink_recorder", de
 
 @contextmanager
 def recording() -> Iterator[KinkRecorder]:
-    """Record every problem that is solved inside the block."""
+    """Record all problems that are solved inside the block."""
     recorder = KinkRecorder()
     token = _recorder.set(recorder)
     try:
@@ -56,7 +56,7 @@ def recording() -> Iterator[KinkRecorder]:
 
 
 def record(G: Gram, C: Array, S: Array, support: Array) -> None:
-    """Take note of a solved problem if a recorder is installed."""
+    """Record a solved problem if a recorder is installed."""
     recorder = _recorder.get()
     if recorder is not None:
         recorder.record(S, apply_gram(row_grams(G, len(C)), S) - C, support)

@@ -1,8 +1,8 @@
-"""The Gram matrix `G_0 ⊗ G_1 ⊗ … ⊗ G_p` of a multilinear map, solved without being formed where it is large.
+"""The Gram matrix `G_0 ⊗ G_1 ⊗ … ⊗ G_p` of a multilinear map; problems are solved without forming it if it is large.
 
-A code is a tensor with one axis a factor; an axis whose Gram is the identity (None) only separates problems, so its index counts as
-a row. What is left is one Gram for all rows: formed and handed to the dense solver where it is small, and else applied mode by
-mode inside `matrix_free`.
+A code is a tensor with one axis per factor. An axis whose Gram matrix is the identity (None) only separates problems, so its
+indices count as rows. For the other axes there is one Gram matrix for all rows: if it is small, it is formed and passed to the
+dense solver, otherwise it is applied mode by mode in `matrix_free`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from hntf.least_squares.on_support import solve_on_support
 from hntf.least_squares.solver import solve
 
 LARGEST_FORMED = 512
-"""Columns up to which the Kronecker product is formed: elimination beats conjugate gradients there, and 2 MiB are no matter."""
+"""Number of columns up to which the Kronecker product is formed, because elimination is faster than conjugate gradients."""
 
 SINGULAR = 1e-10
-"""Smallest eigenvalue, of a Gram with unit columns, from which on it counts as regular; a singular one gets it as a ridge."""
+"""A Gram matrix with unit columns and an eigenvalue below this counts as singular, and gets it as a ridge."""
 
 
 class PerAxis:
-    """Gradients with respect to the Grams of the axes, None for identities; a vector space as arrays are."""
+    """Gradients with respect to the Gram matrices of the axes, None for identities; they can be added, negated and scaled."""
 
     def __init__(self, arrays: Sequence[Array | None]) -> None:
         self.arrays = list(arrays)
@@ -44,7 +44,7 @@ class PerAxis:
 
 
 class KroneckerGram(StructuredGram):
-    """The Gram matrix of a code tensor of `shape`, flattened to `(shape[0], k)`; one Gram or None an axis."""
+    """The Gram matrix of a code tensor of `shape`, flattened to `(shape[0], k)`, with one Gram matrix or None per axis."""
 
     def __init__(self, grams: Sequence[Array | None], shape: Sequence[int]) -> None:
         self.grams = list(grams)
@@ -95,7 +95,7 @@ class KroneckerGram(StructuredGram):
 
     @cached_property
     def _spectra(self) -> list[tuple[float, float]]:
-        """The smallest and the largest eigenvalue of every Gram with unit columns."""
+        """The smallest and the largest eigenvalue of every Gram matrix, scaled to unit columns."""
         tl = backend_of(self._coupled[0])
         values = [tl.eigh(unit_columns(G)[0])[0] for G in self._coupled]
         return [(float(v.min()), float(v.max())) for v in values]
@@ -109,7 +109,7 @@ class KroneckerGram(StructuredGram):
         return math.prod(largest for _, largest in self._spectra)
 
     def formed(self) -> Array:
-        """Return the Kronecker product of the Grams that are no identities."""
+        """Return the Kronecker product of the Gram matrices that are not identities."""
         return reduce(backend_of(self._coupled[0]).kron, self._coupled)
 
     def _solve_matrix_free(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
@@ -123,13 +123,13 @@ class KroneckerGram(StructuredGram):
             n_iter = int(abs(iterations).max())
             hard = iterations < 0
             if bool(hard.any()):
-                # Degenerate rows need the elimination after all.
+                # Degenerate rows require the elimination.
                 S[hard], found[hard], _ = solve(self.formed(), C[hard], found[hard])
         kinks.record(KroneckerGram([None, *self._coupled], (len(C), *self._arrangement.coupled)), C, S, found)
         return S, found, n_iter
 
     def _scaled(self) -> tuple[matrix_free.Operator, Array]:
-        """Return the Gram of unit columns as an operator on rows, and the norms of the columns, `(k,)`."""
+        """Return the Gram matrix of unit columns as an operator on rows, and the norms of the columns, `(k,)`."""
         tl = backend_of(self._coupled[0])
         grams, norms = zip(*(unit_columns(G) for G in self._coupled), strict=True)
         identities = [tl.eye(len(G), **tl.context(G)) for G in grams]
@@ -144,7 +144,7 @@ class KroneckerGram(StructuredGram):
 
     @staticmethod
     def _times(S: Array, matrices: Sequence[Array | None]) -> Array:
-        """Return the tensor `S` times a symmetric matrix along each axis."""
+        """Return the tensor `S` multiplied by a symmetric matrix along each axis."""
         for axis, M in enumerate(matrices):
             if M is not None:
                 shape = S.shape

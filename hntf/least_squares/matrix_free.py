@@ -1,7 +1,7 @@
 """Support search and solution on a support for one Gram matrix that is applied, not formed.
 
-The contract of `portable`, with preconditioned conjugate gradients, batched over rows, in place of elimination. The Gram's columns
-have unit norm.
+The same functions as in `portable`, with preconditioned conjugate gradients, batched over rows, in place of elimination. The
+columns of the Gram matrix must have unit norm.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def solve_on_support(G: Operator, C: Array, support: Array, start: Array | None 
 
 
 def block_pivoting(G: Operator, C: Array, support: Array | None) -> tuple[Array, Array, Array]:
-    """Solve every row by block principal pivoting; negative iterations mark the rows that did not end."""
+    """Solve every row by block principal pivoting; iterations are negative for the rows that did not finish."""
 
     def solve_rows(rows: Array, passive: Array, S: Array) -> tuple[Array, Array]:
         c = C[rows]
@@ -72,9 +72,9 @@ def block_pivoting(G: Operator, C: Array, support: Array | None) -> tuple[Array,
 
 
 def projected_gradient(G: Operator, C: Array, curvature: float) -> Array:
-    """Return a near solution by accelerated projected gradients that restart where they turn uphill.
+    """Return an approximate solution by accelerated projected gradients, which restart when they move uphill.
 
-    For a singular Gram matrix, whose many solutions are as good as each other and which pivoting does not settle.
+    It is used for a singular Gram matrix, which has many equivalent solutions and on which pivoting does not terminate.
 
     References
     ----------

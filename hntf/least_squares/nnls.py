@@ -1,4 +1,4 @@
-"""The public solver in the orientation of `numpy.linalg.lstsq`."""
+"""The public solver, in the orientation of `numpy.linalg.lstsq`."""
 
 from __future__ import annotations
 
@@ -58,31 +58,31 @@ def nnls(
 
     .. math:: \min_{X \ge 0} \; \tfrac12 \|\sqrt{W} \circ (A X - B)\|_F^2 + \lambda_1 \sum X + \tfrac12 \lambda_2 \|X\|_F^2
 
-    The orientation is that of `numpy.linalg.lstsq` and `scipy.optimize.nnls`. All columns are solved together by block
-    principal pivoting on `AᵀA` and `AᵀB`, formed in float64 from columns of unit scale; hard columns are settled by an
-    active set, and where `A` is ill-conditioned every column is refined against `A` itself.
+    The orientation is that of `numpy.linalg.lstsq` and `scipy.optimize.nnls`. All columns are solved together by block principal
+    pivoting on `AᵀA` and `AᵀB`, which are formed in float64 from scaled columns. Columns that pivoting does not settle are solved
+    by an active-set method, and if `A` is ill-conditioned every column is refined against `A` itself.
 
     Parameters
     ----------
     A : array, `(m, k)`
-        NumPy array or torch tensor, of any sign; `k > m`, zero and duplicate columns are fine.
+        NumPy array or torch tensor, of any sign. `k > m`, zero columns and duplicate columns are allowed.
     B : array or scipy.sparse matrix, `(m,)` or `(m, n)`
         Right-hand sides, of any sign, in the backend of `A`.
     weights : array, `(m,)` or the shape of `B`, optional
-        Nonnegative weights of the squared residuals; zero leaves an entry out.
+        Nonnegative weights of the squared residuals; an entry with weight zero is left out.
     l2, l1 : float
         Ridge and sparsity penalties `λ₂`, `λ₁`, at least 0.
     support : bool array, `(k,)` or `(k, n)`, optional
-        Where to start the search: the support of a nearby problem's solution.
+        The support from which the search starts, for example that of the solution of a nearby problem.
     return_info : bool
-        Whether to return the certificate too.
+        Whether to return information on the solution as well.
 
     Returns
     -------
     X : array, `(k,)` or `(k, n)`
-        In the backend and on the device of `A`; float32 where both inputs are, float64 else.
+        The solution, in the backend and on the device of `A`; float32 if both inputs are float32, otherwise float64.
     info : NNLSInfo
-        Only where `return_info`: support, KKT residual, margin, uniqueness, iterations.
+        Support, KKT residual, margin, uniqueness and number of iterations; only if `return_info`.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def nnls(
 
     See Also
     --------
-    hntf.torch.nnls : the same as a differentiable function.
+    hntf.torch.nnls : The same problem as a differentiable function, with samples in rows.
 
     References
     ----------
@@ -140,7 +140,7 @@ def _solve(
     columns = B.astype(np.float64) if scipy.sparse.issparse(B) else as_float64(B).reshape(len(B), -1)
     problem = ScaledProblem.scaled(as_float64(A), columns, weights, l1, l2)
     if not np.isfinite(float(backend_of(A).sum(problem.C))):
-        # NaN and infinity reach the sum of C, which is smaller than B: only then are the entries looked at one by one.
+        # NaN and infinity propagate to the sum of C, which is smaller than B, so the entries are only checked in this case.
         check_entries(B.tocoo().data if scipy.sparse.issparse(B) else B, "B")
         if not bool(backend_of(A).all(abs(problem.C) < np.inf)):
             raise ValueError("A and B are too large: their product overflows")

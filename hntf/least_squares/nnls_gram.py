@@ -22,20 +22,20 @@ def nnls_gram(
     Parameters
     ----------
     G : array, `(k, k)` or `(n, k, k)`
-        Symmetric positive semidefinite Gram matrix, one for all rows or one a row.
+        Symmetric positive semidefinite Gram matrix: one for all rows, or one per row.
     C : array, `(n, k)`
-        Right-hand sides, in the range of their Gram matrix.
+        Right-hand sides; each row must be in the range of its Gram matrix.
     support : bool array, `(n, k)`, optional
-        Where to start the search.
+        The support from which the search starts, for example that of the solution of a nearby problem.
     return_info : bool
-        Whether to return the certificate too.
+        Whether to return information on the solution as well.
 
     Returns
     -------
     S : array, `(n, k)`
-        In the backend, device and floating dtype of `C`.
+        The solution, in the backend and floating dtype and on the device of `C`.
     info : NNLSInfo
-        Only where `return_info`.
+        Support, KKT residual, margin, uniqueness and number of iterations; only if `return_info`.
 
     Raises
     ------

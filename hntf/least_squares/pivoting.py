@@ -1,6 +1,6 @@
-"""Block principal pivoting, batched over rows: the search that all implementations but the compiled one share.
+"""Block principal pivoting, batched over rows: the search that all implementations but the compiled one use.
 
-It knows nothing of how a row is solved on its support.
+It does not depend on how a row is solved on its support.
 
 References
 ----------
@@ -28,8 +28,8 @@ def pivot(
 ) -> tuple[Array, Array, Array]:
     """Exchange infeasible variables until every row of `rows` is feasible.
 
-    All infeasible variables of a row change sides at once; when that has not reduced their number three times in a row, one
-    variable at a time does.
+    All infeasible variables of a row are exchanged at once; if that has not reduced their number three times in succession, they
+    are exchanged one at a time.
 
     Parameters
     ----------
@@ -37,20 +37,20 @@ def pivot(
         `(rows, support, S) -> (s, y)`: solutions on their supports and duals `y = s G − c` of these rows; `S` is their
         last iterate.
     C, norms : arrays, `(n, k)`
-        Right-hand sides, and the norms of the columns; zero columns never enter a support.
+        Right-hand sides, and the norms of the columns; a zero column never enters a support.
     support : bool array, `(n, k)`
-        Where to start.
+        The supports from which the search starts.
     rows : integer array
         The rows to solve.
     tolerance : float
-        How far below zero a dual counts as zero, relative to the row's scale and the column's norm.
+        How far below zero a dual may be to count as zero, relative to the row's scale and the column's norm.
     max_iterations : int
 
     Returns
     -------
     S, support : arrays, `(n, k)`
     iterations : array, `(n,)`
-        Negative on the rows that did not end, or were not asked for.
+        Iterations of every row; negative for rows that did not finish or that are not in `rows`.
     """
     tl = backend_of(C)
     n, k = C.shape

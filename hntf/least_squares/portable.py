@@ -1,7 +1,7 @@
-"""Support search and solution on a support, batched over rows in the functions of a TensorLy backend.
+"""Support search and solution on a support, batched over rows, with the functions of a TensorLy backend.
 
-The contract of `compiled`, for arrays that live elsewhere than in CPU memory. Principal submatrices are solved at full
-size, with the rows and columns outside the support replaced by the identity.
+The same functions as in `compiled`, for arrays that are not in CPU memory. Principal submatrices are solved at full size, with
+the rows and columns outside the support replaced by the identity.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hntf.least_squares.pivoting import pivot
 
 EPS = 2.0**-52
 BLOCK_ENTRIES = 2**24
-"""Entries of the masked Gram matrices formed at a time: 128 MiB."""
+"""Maximum number of entries of the masked Gram matrices that are formed at a time: 128 MiB."""
 
 
 def _of_rows(G: Array, rows: Array | slice) -> Array:
@@ -23,7 +23,7 @@ def _solve_block(G: Array, C: Array, support: Array) -> Array:
     tl = backend_of(C)
     scaled, norms = unit_columns(G)
     identity = tl.eye(C.shape[1], **tl.context(C))
-    # The shift is at rounding level: it keeps one singular row from failing the whole batch.
+    # The shift is at rounding level; it prevents a single singular row from failing the whole batch.
     diagonal = tl.where(support, 0 * C + EPS, 0 * C + 1)[:, :, None] * identity
     both = support[:, :, None] & support[:, None, :]
     masked = tl.where(both, scaled, 0 * identity) + diagonal
@@ -44,9 +44,9 @@ def solve_on_support(G: Array, C: Array, support: Array) -> Array:
 
 
 def is_definite(G: Array) -> Array:
-    """Tell, for each Gram matrix, whether it is positive definite beyond rounding once its columns have unit norm.
+    """Return, for each Gram matrix, whether it is positive definite up to rounding after its columns are scaled to unit norm.
 
-    A zero column never enters a support, so it does not count.
+    Zero columns are ignored, because they never enter a support.
     """
     tl = backend_of(G)
     k = G.shape[-1]
@@ -63,7 +63,7 @@ def block_pivoting(G: Array, C: Array, support: Array | None, max_iterations: in
     -------
     S, support : arrays, `(n, k)`
     iterations : array, `(n,)`
-        Negative on the rows that are left to the active set: singular ones, and those that did not end.
+        Iterations of every row; negative for rows that are left to the active set: singular ones, and those that did not finish.
     """
     n, k = C.shape
     G = row_grams(G, n)

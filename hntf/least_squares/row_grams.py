@@ -1,4 +1,4 @@
-"""One Gram matrix for each problem of a code tensor, as weights make it."""
+"""One Gram matrix per problem of a code tensor, for weighted data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hntf.least_squares.solver import solve
 
 
 class RowGrams(StructuredGram):
-    """The Gram matrices `(problems, k, k)` of the problems into which a code falls."""
+    """The Gram matrices `(problems, k, k)` of the problems in a code tensor."""
 
     def __init__(self, G: Array, arrangement: Arrangement) -> None:
         self.G = G

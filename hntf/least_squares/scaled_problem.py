@@ -1,4 +1,4 @@
-"""From `A` and `B` to a least-squares problem in scaled Gram form, and refinement where that is not enough."""
+"""The least-squares problem of `A` and `B` in scaled Gram form, and its refinement for ill-conditioned problems."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ILL_CONDITIONED = 1e-8
 
 @dataclass(frozen=True)
 class ScaledProblem:
-    """A least-squares problem in scaled Gram form, its right-hand sides as rows: the solution is `S * scale`."""
+    """A least-squares problem in scaled Gram form, with right-hand sides as rows; its solution is `S * scale`."""
 
     A: Array
     B: Array
@@ -33,7 +33,7 @@ class ScaledProblem:
 
     @classmethod
     def scaled(cls, A: Array, B: Array, weights: Array | None, l1: float, l2: float) -> ScaledProblem:
-        """Scale the columns of `A` by powers of two, which rounds nothing, and form the Gram matrix and its right-hand side."""
+        """Scale the columns of `A` by powers of two, which is exact, and form the Gram matrix and the right-hand sides."""
         tl = backend_of(A)
         if weights is not None and weights.ndim == 1:
             root = tl.sqrt(weights)
@@ -55,19 +55,19 @@ class ScaledProblem:
 
     @cached_property
     def factored(self) -> tuple[Array, Array] | None:
-        """`R` and `Z` with the least-squares problem `‖R s − z‖`, where the Gram matrix has lost too much; else None."""
+        """`R` and `Z` of the least-squares problem `‖R s − z‖` if the Gram matrix is not accurate enough, otherwise None."""
         if not self.refinable or not _is_ill_conditioned(self.G):
             return None
         Q, R = backend_of(self.A).qr(self.A)
         return R, self.B.T @ Q
 
     def solve(self, support: Array | None) -> Solution:
-        """Solve in Gram form, then refine against `A` where that is not enough."""
+        """Solve in Gram form, then refine against `A` if that is not accurate enough."""
         solution = solve(self.G, self.C, support)
         return solution if self.factored is None else refine(*self.factored, solution.S)
 
     def certificate(self, solution: Solution, shape: tuple[int, ...]) -> NNLSInfo:
-        """Certify the solution; the margin is in the user's units."""
+        """Return the information on the solution, with the margin in the user's units."""
         S = solution.S
         if self.factored is None:
             Y = apply_gram(self.G, S) - self.C

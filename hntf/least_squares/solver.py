@@ -1,4 +1,4 @@
-"""Find the support of every row and the solution on it, in whichever implementation fits the array."""
+"""The support of every row and the solution on it, by the implementation that fits the array."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hntf.least_squares.on_support import kernel_arrays
 from hntf.threads import over_rows
 
 GUESS_RIDGE = 1e-10
-"""Relative ridge of the first guess of a support: enough to invert any Gram matrix."""
+"""Relative ridge for the first guess of a support, large enough to invert any Gram matrix."""
 
 
 class Solution(NamedTuple):
-    """The solution of `min_{S ≥ 0} ½⟨S G, S⟩ − ⟨C, S⟩`: `S` and `support` `(n, k)`, and the most iterations of a row."""
+    """The solution of `min_{S ≥ 0} ½⟨S G, S⟩ − ⟨C, S⟩`: `S`, `support`, both `(n, k)`, and the largest iteration count of a row."""
 
     S: Array
     support: Array
@@ -32,12 +32,12 @@ def solve(G: Gram, C: Array, support: Array | None = None) -> Solution:
     G : array, `(k, k)` or `(g, k, k)` with `g` a divisor of `n`, float64, symmetric positive semidefinite; or a StructuredGram
     C : array, `(n, k)`, float64, in the range of its Gram matrix
     support : bool array, `(n, k)`, optional
-        Where to start: the support of a nearby problem's solution.
+        The support from which the search starts, for example that of the solution of a nearby problem.
 
     Returns
     -------
     Solution
-        Its support is where `S > 0`, and has linearly independent columns.
+        The support is where `S > 0`, and its columns are linearly independent.
     """
     if isinstance(G, StructuredGram):
         return Solution(*G.solve(C, support))
@@ -78,13 +78,13 @@ def _guess(G: np.ndarray) -> np.ndarray:
     if len(G) > 1:
         return np.eye(k)
     scaled, norms = unit_columns(G[0])
-    # A zero column has no solution of its own: on its diagonal any number keeps the inverse regular.
+    # A zero column does not affect the solution; any positive diagonal entry keeps the matrix invertible.
     scaled[np.diag_indices(k)] = 1.0 + GUESS_RIDGE
     return np.linalg.inv(scaled) / norms[:, None]
 
 
 def _solve_hard(G: np.ndarray, C: np.ndarray, S: np.ndarray, support: np.ndarray, hard: np.ndarray) -> np.ndarray:
-    """Settle the rows `hard` by the active set on a square root of their Gram matrix, in place; return the iterations."""
+    """Solve the rows `hard` in place by the active set on a square root of their Gram matrix; return the iteration counts."""
     rows_per_gram = len(C) // len(G)
     iterations = np.empty(len(hard), np.int64)
     for gram in np.unique(hard // rows_per_gram):
@@ -94,13 +94,13 @@ def _solve_hard(G: np.ndarray, C: np.ndarray, S: np.ndarray, support: np.ndarray
         if len(R) == 0:
             S[rows], support[rows], iterations[here] = 0.0, False, 0
             continue
-        # The last iterate of the pivoting is no feasible point worth starting from.
+        # The last iterate of the pivoting is not feasible, so the active set starts from zero.
         S[rows], support[rows], iterations[here] = _active_set(R, C[rows] @ to_least_squares, np.zeros_like(C[rows]))
     return iterations
 
 
 def _square_root(G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return `R` with `G = RᵀR`, and `T` such that `R` and `z = c T` state the least-squares problem of `(G, c)`."""
+    """Return `R` with `G = RᵀR`, and `T` such that `R` and `z = c T` define the least-squares problem of `(G, c)`."""
     scaled, norms = unit_columns(G)
     values, vectors = np.linalg.eigh(scaled)
     kept = values > 8 * len(G) * np.finfo(np.float64).eps * max(values[-1], 0.0)
@@ -128,7 +128,7 @@ def refine(R: Array, Z: Array, S: Array) -> Solution:
     R : array, `(q, k)`, float64
     Z : array, `(n, q)`, float64
     S : array, `(n, k)`, float64
-        A solution found from the Gram matrix, as accurate as that allows.
+        The solution from the Gram matrix, with the accuracy that it allows.
     """
     refined, support, iterations = _active_set(to_numpy(R), to_numpy(Z), to_numpy(S))
     return Solution(from_numpy(refined, S), from_numpy(support, S), int(iterations.max(initial=0)))

@@ -143,8 +143,7 @@ class Trainable(Model):
         """Return `Σ_l w_l ‖X − X̂_l‖²` and its gradients with respect to the results of the forward pass."""
 
     def layer_errors(self, tape: Any, weights: Sequence[float]) -> tuple[float, Any]:
-        """Return the sum of the weighted errors of the layers on their own inputs, and its gradients; `TypeError` without
-        layers."""
+        """Return the weighted squared errors of all layers on their own inputs, and the gradients; `TypeError` without layers."""
         raise TypeError(f"LayerCentric is a loss of a hntf.Hierarchy, got {type(self).__name__}")
 
     @abstractmethod

@@ -81,7 +81,7 @@ def decoded(factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequen
 def carried_up(
     factors: Sequence[Array], codes: Sequence[Array], pooling: Pooling, shares: Sequence[Array], dS: Array, level: int
 ) -> tuple[Array, Array]:
-    """Return the gradients of the factor of `level` (from 1) and of its code, from the gradient of the first code."""
+    """Return the gradients of the factor of `level` (2, 3, …) and of its code, from the gradient of the code of level 1."""
     gradient = dS
     for index in range(1, level):
         P = codes[index] @ factors[index].T

@@ -20,11 +20,11 @@ class Product(Model):
     Parameters
     ----------
     matrices : list of arrays, `(k_{l−1}, k_l)`
-        The `A_l`.
+        The factors `A_l`.
     divergence : {"frobenius", "kullback-leibler"}
-        What the code minimises.
+        The cost that the codes minimise.
     penalties : Penalties
-        Those of the code take part in the divergence, where there is one level.
+        The penalties on the code, which are added to the divergence of a model with one level.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Layers of nonnegative sparse coding with dictionaries of any sign, unit columns, and penalties that are trained along."""
+"""Layers of nonnegative sparse coding with dictionaries of any sign, unit columns, and penalties that can be trained."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from hntf.validation import check_real_array, check_same_home
 class SparseCoding(Trainable):
     r"""Layers `S_l = argmin_{S ≥ 0} ½‖S_{l−1} − S D_lᵀ‖² + λ_{1,l}ΣS + ½λ_{2,l}‖S‖²`, `S_0 = X`, with `D_l` of any sign.
 
-    The factors are nonnegative, as optimizers here want them: a dictionary is `D_l = (P_l − N_l) / ‖·‖`, column by column, and the
-    penalties of all levels are the last factor, `(L, 2)`.
+    The trained factors are nonnegative, as the optimizers require: a dictionary is `D_l = (P_l − N_l) / ‖·‖`, with the norms
+    column by column, and the penalties of all levels are the last factor, `(L, 2)`.
 
     Parameters
     ----------
     pairs : list of pairs of arrays, `(k_{l−1}, k_l)`
-        `P_l` and `N_l`.
+        The pairs `(P_l, N_l)`.
     penalties : array, `(L, 2)`
-        `λ_{1,l}` and `λ_{2,l}`.
+        The penalties `λ_{1,l}` and `λ_{2,l}`.
     train_penalties : bool
-        Whether the penalties are factors, or held.
+        Whether the penalties are trained as well, or fixed.
 
     References
     ----------
@@ -60,7 +60,7 @@ class SparseCoding(Trainable):
         self._set_layers()
 
     def _set_layers(self) -> None:
-        """Set the dictionaries, with unit columns, and bring the stack of layers up to them and the penalties."""
+        """Compute the dictionaries, with unit columns, and update the layers with them and the penalties."""
         self.dictionaries, self._norms = [], []
         for P, N in self.pairs:
             U = P - N

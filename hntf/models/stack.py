@@ -1,4 +1,4 @@
-"""A stack of layers: codes of codes, and the chain rule through them."""
+"""A stack of nonnegative least-squares layers, and the chain rule through it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from hntf.validation import check_real_array, check_same_home, check_shape
 
 @dataclass
 class Gradients:
-    """The gradient of a loss with respect to what a forward pass computed.
+    """The gradient of a loss with respect to the results of a forward pass.
 
     Attributes
     ----------
-    codes : list of arrays or None, one a level
-    factors : list of lists of arrays or None, one a level
-        The loss's direct dependence on the factors of a level's map.
+    codes : list of arrays or None, one per level
+        The gradients with respect to the codes.
+    factors : list of lists of arrays or None, one per level
+        The direct gradients with respect to the factors of a level's map.
     gram, adjoint : array (or gradient of a structured Gram) or None
-        The loss's direct dependence on the first level's `G` and `C`.
+        The direct gradients with respect to the `G` and `C` of the first level.
     """
 
     codes: list[Array | None]
@@ -45,21 +46,24 @@ class Hierarchy(Trainable):
     Parameters
     ----------
     layers : sequence of NNLSLayer
-        From the data up: each one's data are the codes of the one before.
+        The layers, from the data up: the data of each layer are the codes of the one before.
     feature_shape : tuple of int, optional
-        The shape of a sample, where the first layer is a Tucker layer that leaves modes as they are and codes are to be decoded.
+        The shape of a sample. Only required to reconstruct data from codes if the first layer is a Tucker layer that does not
+        compress all modes.
 
     Attributes
     ----------
     layers : list of NNLSLayer
-    feature_shape : tuple of int, or None where it is not known
+        The layers.
+    feature_shape : tuple of int or None
+        The shape of a sample, None if it is not known.
     factors : list of arrays
-        The factors of all levels, one after the other; for matrices `[A_1, …, A_L]`, `A_l` being `(k_{l−1}, k_l)`.
+        The factors of all levels, one after the other; for matrices `[A_1, …, A_L]` with `A_l` of shape `(k_{l−1}, k_l)`.
 
     Raises
     ------
     TypeError, ValueError
-        If a layer is no `NNLSLayer`, or a level does not fit on the one below.
+        If a layer is not an `NNLSLayer`, or a level does not fit the level below.
 
     Examples
     --------
@@ -81,7 +85,7 @@ class Hierarchy(Trainable):
         check_same_home({f"factor {i}": A for i, A in enumerate(self.factors)})
         first = self.layers[0].map
         if not isinstance(first, ModeProduct):
-            # Its factors alone tell the shape of the data.
+            # The shape of the data follows from the factors.
             feature_shape = [len(A) for A in first.factors]
             self.code_shapes((1, *feature_shape))
         self.feature_shape: Any = None if feature_shape is None else tuple(feature_shape)
@@ -97,26 +101,27 @@ class Hierarchy(Trainable):
         )
 
     def with_layers(self, layers: Sequence[NNLSLayer]) -> Hierarchy:
-        """Return a hierarchy of other layers, trusted to fit on each other, on data of the same shape."""
+        """Return a hierarchy with other layers for data of the same shape; that they fit together is not checked."""
         hierarchy = copy(self)
         hierarchy.layers = list(layers)
         return hierarchy
 
     def forward(self, X: Any, *, supports: Sequence[Array] | None = None) -> tuple[list[Array], list[LayerTape]]:
-        """Solve for the codes of all levels.
+        """Compute the codes of all levels.
 
         Parameters
         ----------
         X : array, tensor, scipy.sparse matrix or Data, `(n, …)`
-        supports : sequence of bool arrays, one a level, optional
-            Where to start the searches.
+            Samples along mode 0.
+        supports : sequence of bool arrays, one per level, optional
+            The supports from which the searches start.
 
         Returns
         -------
         codes : list of arrays, `(n, k_l)`
-            In the dtype of `X`.
+            The codes of all levels, in the dtype of `X`.
         tape : list of LayerTape
-            For `backward`.
+            The record of the forward pass, for `backward`.
         """
         data = as_data(X)
         self.check_input(data)
@@ -129,15 +134,16 @@ class Hierarchy(Trainable):
         Parameters
         ----------
         tape : list of LayerTape
-            From `forward`.
-        dcodes : sequence of arrays or None, one a level, `(n, k_l)`
-            Gradients with respect to the codes; None stands for zero.
+            The record that `forward` returned.
+        dcodes : sequence of arrays or None, one per level, `(n, k_l)`
+            Gradients with respect to the codes; None is zero.
 
         Returns
         -------
-        dX : array of the shape of `X`; for a sparse `X` a sparse matrix, the gradient with respect to its stored entries
+        dX : array of the shape of `X`
+            Gradient with respect to the input; for a sparse `X` a sparse matrix with the gradient at its stored entries.
         dfactors : list of arrays
-            In the order of `factors`.
+            Gradients with respect to the factors, in the order of `factors`.
         """
         if len(dcodes) != len(self.layers):
             raise ValueError(f"dcodes must have one entry a level, {len(self.layers)}; got {len(dcodes)}")
@@ -158,7 +164,7 @@ class Hierarchy(Trainable):
         self.code_shapes(X.shape)
 
     def code_shapes(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Return the shapes of the codes of all levels, as tensors, for data of a shape."""
+        """Return the shapes of the codes of all levels, as tensors, for data of the given shape."""
         shapes: list[tuple[int, ...]] = []
         for level, layer in enumerate(self.layers, start=1):
             if level > 1:
@@ -214,7 +220,7 @@ class Hierarchy(Trainable):
         return total, gradients
 
     def layer_errors(self, tape: Sequence[LayerTape], weights: Sequence[float]) -> tuple[float, Gradients]:
-        """Return `Σ_l w_l ‖S_{l−1} − M_l(S_l)‖²` and its gradients with respect to what the forward pass computed."""
+        """Return `Σ_l w_l ‖S_{l−1} − M_l(S_l)‖²` and its gradients with respect to the results of the forward pass."""
         total = 0.0
         gradients = self.no_gradients(tape)
         for level, (layer, record, weight) in enumerate(zip(self.layers, tape, weights, strict=True)):
@@ -238,7 +244,7 @@ class Hierarchy(Trainable):
     ) -> tuple[Array, list[Array]]:
         """Return the gradients with respect to the first level's adjoint `C`, and to all factors.
 
-        To `penalties` are appended the derivatives with respect to the penalties of every layer, the last one first.
+        The derivatives with respect to the penalties of the layers are appended to `penalties`, last layer first.
         """
         dfactors: list[list[Array]] = []
         dS: Array | None = None
@@ -247,7 +253,7 @@ class Hierarchy(Trainable):
             dS = add(gradients.codes[level], dS)
             dG, dC = layer.solution_pullback(record, 0 * record.S if dS is None else dS)
             if penalties is not None:
-                # They enter as C − λ₁ and G + λ₂I.
+                # The penalties enter as C − λ₁ and G + λ₂I.
                 penalties.append((-float(dC.sum()), -float((dC * record.S).sum())))
             if level == 0:
                 dG, dC = add(dG, gradients.gram), add(dC, gradients.adjoint)
@@ -260,7 +266,7 @@ class Hierarchy(Trainable):
         return dC, [factor for level in reversed(dfactors) for factor in level]
 
     def decoded_codes(self, tape: Sequence[LayerTape], level: int) -> list[Array]:
-        """Return the codes of levels `level`, …, 1 (in this order) that the code of `level` (from 1) stands for."""
+        """Return the codes of levels `level`, …, 1 (in this order) that the code of `level` (from 1) reconstructs."""
         codes = [tape[level - 1].S]
         for layer, record in reversed(list(zip(self.layers[1:level], tape[1:level], strict=True))):
             code = codes[-1].reshape(layer.map.code_shape(record.X.shape))
@@ -281,7 +287,7 @@ class Hierarchy(Trainable):
         return self.up_to(level).solve(X)[level].S
 
     def up_to(self, level: int) -> Hierarchy:
-        """Return the hierarchy of the levels up to one, counted from 0."""
+        """Return the hierarchy of the levels 0, …, `level`."""
         return self.with_layers(self.layers[: level + 1])
 
     def encode_levels(self, X: Data) -> list[Array]:
@@ -312,7 +318,7 @@ class Hierarchy(Trainable):
 
     @property
     def _n_multilinear(self) -> int:
-        """How many of the layers are CP or Tucker; the others, dense ones, gather their components."""
+        """Number of CP and Tucker layers; the others, dense ones, gather their components."""
         dense = [isinstance(layer.map, Dense) for layer in self.layers]
         return max(1, len(dense) - sum(dense))
 
@@ -326,7 +332,7 @@ class Hierarchy(Trainable):
         return sums if weights is None else sums @ weights
 
     def _outer_products(self, level: int) -> tuple[list[Array], Array | None]:
-        """Return the factors whose columns' outer products a level's units are, or are sums of with these weights."""
+        """Return factors whose columns form outer products, and the weights with which they add up to the components, or None."""
         count = min(level + 1, self._n_multilinear)
         first = self.layers[0].map
         by_mode = self._columns_of_code(count) if isinstance(first, ModeProduct) else list(first.factors)
@@ -334,14 +340,14 @@ class Hierarchy(Trainable):
         return by_mode, chain(gathered)[-1] if gathered else None
 
     def _columns_of_code(self, count: int) -> list[Array]:
-        """Return, for every entry of the code of `count` Tucker layers, its column of the factor of each mode, `(d_i, k)`."""
+        """Return, for each mode, the columns of its factor for every entry of the code of `count` Tucker layers, `(d_i, k)`."""
         products = self._mode_products(count)
         shape = [A.shape[1] for A in products]
         entries = arange_like(math.prod(shape), products[0])
         return [A[:, entries // math.prod(shape[i + 1 :]) % shape[i]] for i, A in enumerate(products)]
 
     def _mode_products(self, count: int) -> list[Array]:
-        """Return `A_{i,1} ⋯ A_{i,l}` of modes 1 … N−1 for the first `count` Tucker layers, the identity where not compressed."""
+        """Return `A_{i,1} ⋯ A_{i,l}` of modes 1, …, N−1 for the first `count` Tucker layers; the identity for other modes."""
         reference = self.factors[0]
         products = [identity_like(d, reference) for d in self.feature_shape]
         for layer in self.layers[:count]:
@@ -378,7 +384,8 @@ class Hierarchy(Trainable):
     def decode_pullback(
         self, tape: Sequence[LayerTape], codes: Sequence[Array], d_base: Array
     ) -> tuple[Array, list[list[Array]]]:
-        """Return the gradients with respect to the decoded code and to the factors of levels 2, …, `level`."""
+        """Return the gradients of the code of `level` and of the factors of levels 2, …, `level`, from that of the code of level
+        1."""
         dfactors = []
         gradient = d_base
         for level, code in enumerate(reversed(codes[:-1]), start=1):
@@ -389,5 +396,5 @@ class Hierarchy(Trainable):
 
 
 def dense_hierarchy(factors: Sequence[Array], *, l1: float = 0.0, l2: float = 0.0) -> Hierarchy:
-    """Return the hierarchy of dense levels with these factors and penalties of the codes."""
+    """Return the hierarchy of dense layers with these factors and penalties of the codes."""
     return Hierarchy([NNLSLayer(Dense(A), l1=l1, l2=l2) for A in factors])

@@ -13,13 +13,14 @@ from hntf.models.base import Model, identity_of
 
 
 class Tucker(Model):
-    """`X ≈ G ×_1 U_1 ⋯ ×_N U_N`: sample i is `Σ_a U_1[i, a]` times slice a of the core, expanded by the other factors.
+    """`X ≈ G ×_1 U_1 ⋯ ×_N U_N`: sample i is the sum of the slices a of the core, expanded by the other factors, times
+    `U_1[i, a]`.
 
     Parameters
     ----------
     core : array, `(r_1, …, r_N)`
     factors : list of arrays, `(d_i, r_i)`
-        One a mode, that of the samples first.
+        One factor per mode, samples first.
     """
 
     def __init__(self, core: Array, factors: Sequence[Array]) -> None:
@@ -38,11 +39,11 @@ class Tucker(Model):
         return Tucker(function(self.core), list(map(function, self.factors)))
 
     def in_units(self, c: float) -> Tucker:
-        # The factor of the samples carries the unit, as codes do everywhere.
+        # The factor of the samples carries the unit, as the codes do in all models.
         return Tucker(self.core, [c * self.factors[0], *self.factors[1:]])
 
     def slices(self) -> Array:
-        """Return what each slice of the core stands for, `(r_1, d_2, …, d_N)`."""
+        """Return the slices of the core, expanded by the factors of the other modes, `(r_1, d_2, …, d_N)`."""
         modes = range(1, len(self.factors))
         return ModeProduct(self.factors[1:], modes).apply(self.core)
 
@@ -58,7 +59,7 @@ class Tucker(Model):
         return (S @ slices.reshape(len(slices), -1)).reshape(-1, *slices.shape[1:])
 
     def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
-        # With the factor of other samples the decomposition is another, of the same core.
+        # With the codes of other samples it is another decomposition with the same core.
         factors = [codes[0], *self.factors[1:]]
         code = self.core.reshape(len(self.core), -1)
         residual = ModeProduct(factors, range(len(factors))).residual_norm_squared(X, code)

@@ -1,4 +1,4 @@
-"""Multiplicative updates of a code, unrolled as the layers of a network whose dictionaries are trained."""
+"""Multiplicative updates of a code, unrolled as layers whose dictionaries are trained."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hntf.validation import check_number, check_real_array, check_same_home
 
 
 class Step(NamedTuple):
-    """What the backward pass of one update needs: the code before it, numerator and denominator, and what they are made of."""
+    """The record of one update: the code before it, numerator and denominator of the update, and the ratio of data to model."""
 
     S: Array
     numerator: Array
@@ -25,7 +25,7 @@ class Step(NamedTuple):
 
 
 class UnrolledTape(NamedTuple):
-    """A forward pass: the data, the updates and the last code."""
+    """The record of a forward pass: the data, the updates and the last code."""
 
     X: Data
     steps: list[Step]
@@ -34,7 +34,7 @@ class UnrolledTape(NamedTuple):
 
 @dataclass
 class UnrolledGradients:
-    """The gradient with respect to the last code, and the direct one with respect to the last dictionary."""
+    """The gradient with respect to the last code, and the direct gradient with respect to the last dictionary."""
 
     codes: list[Array | None]
     last_factor: Array | None = None
@@ -43,19 +43,20 @@ class UnrolledGradients:
 class Unrolled(Trainable):
     r"""`K` multiplicative updates of the code of a matrix, with trained dictionaries, `X ≈ S⁽ᴷ⁾ A⁽ᴷ⁾ᵀ`.
 
-    `S⁽ᵗ⁺¹⁾ = S⁽ᵗ⁾∘( (X∘X̂ₜ^{β−2}) A⁽ᵗ⁾ ) / ( X̂ₜ^{β−1} A⁽ᵗ⁾ + μ )`, `X̂ₜ = S⁽ᵗ⁾A⁽ᵗ⁾ᵀ`, from even codes of the size of the sample.
-    The first `K − C` updates share the first dictionary, each of the others has its own, and the last one is that of the model.
+    `S⁽ᵗ⁺¹⁾ = S⁽ᵗ⁾∘( (X∘X̂ₜ^{β−2}) A⁽ᵗ⁾ ) / ( X̂ₜ^{β−1} A⁽ᵗ⁾ + μ )`, `X̂ₜ = S⁽ᵗ⁾A⁽ᵗ⁾ᵀ`, starting from constant codes proportional
+    to the sum of the sample. The first `K − C` updates use the first dictionary, each of the others its own, and the last
+    dictionary reconstructs the data.
 
     Parameters
     ----------
     factors : list of arrays, `(m, k)`
-        The shared dictionary and those of the last `C` updates; the last one decodes, too.
+        The first dictionary and those of the last `C` updates.
     n_steps : int
-        `K`, at least the number of dictionaries less one.
+        Number of updates `K`, at least the number of dictionaries minus one.
     beta : {1, 2}
-        Kullback–Leibler or squared error.
+        Whether the updates are those of the Kullback–Leibler divergence (1) or of the squared error (2).
     sparsity : float
-        `μ`, at least 0.
+        The sparsity penalty `μ`, at least 0.
 
     References
     ----------
@@ -123,14 +124,14 @@ class Unrolled(Trainable):
             raise ValueError(f"X must have shape (n, {len(self.dictionaries[0])}), got {tuple(X.shape)}")
 
     def _dictionary(self, step: int) -> int:
-        """Return which dictionary an update, from 0, uses."""
+        """Return the index of the dictionary that an update, counted from 0, uses."""
         return max(0, step - (self.n_steps - len(self.dictionaries)))
 
     def solve(self, X: Data, start: Any = None) -> UnrolledTape:
-        """Run forward; there are no searches to start."""
+        """Run the forward pass; `start` is not used, because there are no support searches."""
         A = self.dictionaries[0]
         sums = X.mttkrp([None, 0 * A[:, :1] + 1], 0)
-        # Constant dictionaries of the same size would give these codes: they do not depend on the factors.
+        # These are the codes for constant dictionaries; they do not depend on the factors.
         S = sums / (len(A) * A.shape[1]) + 0 * A[:1]
         steps = []
         for t in range(self.n_steps):
@@ -189,7 +190,7 @@ class Unrolled(Trainable):
 
 
 def _quadratic_pullback(X: Data, S: Array, A: Array, d_numerator: Array, d_denominator: Array) -> tuple[Array, Array]:
-    """Return the gradients of the dictionary and of the code through `X A` and `S AᵀA`, row by row weighted."""
+    """Return the gradients of the dictionary and of the code through `X A` and `S AᵀA`."""
     G = X.gram([None, A])
     (dA,) = X.gram_pullback([None, A], symmetric_outer(d_denominator, S, G))
     return dA + X.mttkrp([d_numerator, None], 1), apply_gram(G, d_denominator)

@@ -140,6 +140,7 @@ def test_one_seed_gives_one_fit(case, fitted):
     np.testing.assert_array_equal(again.reconstruction_err_, fitted.reconstruction_err_)
 
 
+@pytest.mark.slow
 def test_generators_are_seeds(case):
     short = case.copy(max_iter=3)
     errors = []
@@ -159,6 +160,7 @@ def test_a_model_serves_the_other_backend(case, fitted):
     np.testing.assert_allclose(of_torch.reconstruction_err_, fitted.reconstruction_err_, rtol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", parameters([case for case in CASES if case.X.ndim == 2]))
 def test_a_sparse_matrix_gives_the_fit_of_the_dense_one(case):
     X = case.X * (case.X > 0.2)
@@ -253,6 +255,7 @@ def _has(model, method, level):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", parameters([case for case in CASES if "init" in case.estimator.get_params()]))
 def test_a_fit_starts_from_what_a_fit_found(case):
     fitted = case.fit()
@@ -286,18 +289,21 @@ def test_control_c_leaves_the_best_so_far(case):
     assert np.isfinite(model.transform(case.X)).all()
 
 
+@pytest.mark.slow
 def test_float16_never_overflows(case):
     X = (case.X * 1e3).astype(np.float16)
     model = case.fit(X)
     assert all(np.isfinite(np.asarray(x)).all() for x in arrays([model.codes_, model.factors_, model.components_]))
 
 
+@pytest.mark.slow
 def test_big_endian_data_are_data(case, fitted):
     swapped = case.fit(case.X.astype(">f8"))
     np.testing.assert_allclose(swapped.reconstruction_err_, fitted.reconstruction_err_)
     assert case.fit(case.X.astype(">f4")).codes_[0].dtype == np.float32
 
 
+@pytest.mark.slow
 def test_a_mask_of_numpy_goes_with_a_tensor(case):
     observed = np.random.default_rng(1).random(case.X.shape) < 0.9
     one, other = (case.fit(torch.tensor(case.X), mask=mask) for mask in (observed, torch.tensor(observed)))

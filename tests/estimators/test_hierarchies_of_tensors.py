@@ -131,6 +131,7 @@ def test_multi_hntf_gathers_the_base():
     assert by_mode.reconstruction_err_[2] <= model.reconstruction_err_[2] * 1.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lead_mode", [0, 1, -1])
 def test_multilayer_ntf_multiplies_up_the_lead_factors(lead_mode):
     X = make_hierarchical_tensor(noise=0.1, random_state=0).X

@@ -62,6 +62,7 @@ PROBABILISTIC = {
 """The estimators that give probabilities, and with which loss of the labels."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", parameters([case for case in LABELLED if case.name in PROBABILISTIC]))
 def test_probabilities(case):
     model = case.copy(**PROBABILISTIC[case.name]).fit(case.X, case.y)
@@ -77,6 +78,7 @@ def test_scores_that_are_no_probabilities_are_not_given_as_such():
         assert not hasattr(model, "predict_proba")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", parameters(LABELLED))
 def test_labels_of_torch(case):
     X, y = torch.tensor(case.X), torch.tensor(case.y)
@@ -120,6 +122,7 @@ def test_bad_labels_are_named(case):
         model.score(case.X, [-1] * n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", parameters(MATRICES))
 def test_no_weight_still_tells_classes(case):
     assert case.copy(supervision_weight=0.0).fit(case.X, case.y).score(case.X, case.y) > 0.7

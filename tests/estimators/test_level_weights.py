@@ -30,6 +30,7 @@ def test_no_level_pays_for_the_others(conflict):
     assert balanced.level_ratios_.max() < 1.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("init", ["levels", "random", "sequential", "nndsvd"])
 def test_data_of_low_rank_are_fitted_at_the_finest_level(init):
     for seed in range(5):

@@ -1,7 +1,7 @@
-"""Nonnegative starting points for a hierarchy on a matrix, one a file, under one signature.
+"""Nonnegative starting points for a hierarchy on a matrix, one per file, with the same signature.
 
-Each takes `(data, ranks, random_state)` and returns the factors `[A_1, …, A_L]`, `A_l` of shape `(k_{l−1}, k_l)`.
-The cost is not convex, and a good start decides more than a good optimizer.
+Each function takes `(data, ranks, random_state)` and returns the factors `[A_1, …, A_L]`, with `A_l` of shape `(k_{l−1}, k_l)`.
+The cost is not convex, and a good start matters more than a good optimizer.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Starts for models with a CP decomposition at every level: the best single level of each rank, and what lies between."""
+"""Starts for models with a CP decomposition at every level: the best single level of each rank, and the factors in between."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hntf.fitting.updates.alternating import AlternatingCP
 
 
 class StackStart(NamedTuple):
-    """The base and, mode by mode, the factors of the stacks; the errors of the best single levels, where they are known."""
+    """The base, the factors of the stack of every mode, and the errors of the best single levels if they are known."""
 
     base: list[Array]
     stacks: list[list[Array]]
@@ -30,9 +30,9 @@ class StackStart(NamedTuple):
 def component_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[StackStart]:
     """Yield starts from the best single level of each rank.
 
-    The base is the best of some single NCPD of rank `k_0`, anew for every start. In every mode `A_{i,1}` is the factor of the
-    best of rank `k_1`, and `A_{i,l} = argmin_{A ≥ 0} ‖A_{i,1} ⋯ A_{i,l−1} A − V_i‖` for the factor `V_i` of the best of rank
-    `k_l`.
+    For every start the base is the best of several new single-level NCPDs of rank `k_0`. In every mode `A_{i,1}` is the factor of
+    the best NCPD of rank `k_1`, and `A_{i,l} = argmin_{A ≥ 0} ‖A_{i,1} ⋯ A_{i,l−1} A − V_i‖` for the factor `V_i` of the best
+    NCPD of rank `k_l`.
     """
     levels = best_levels(data, ranks[1:], random_state)
     targets = zip(*(level.factors for level in levels), strict=True)
@@ -43,7 +43,7 @@ def component_stacks(data: Data, ranks: Sequence[int], random_state: np.random.R
 
 
 def sequential_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[StackStart]:
-    """Yield starts from the best single NCPD, its components factorized level by level, each mode by itself."""
+    """Yield starts from the best single-level NCPD, with its components factorized level by level in every mode separately."""
     while True:
         base = even_scales(best_single_level(data, ranks[0], random_state).factors)
         yield StackStart(base, factorized_components(base, ranks[1:], random_state))
@@ -52,12 +52,12 @@ def sequential_stacks(data: Data, ranks: Sequence[int], random_state: np.random.
 def factorized_components(
     base: Sequence[Array], ranks: Sequence[int], random_state: np.random.RandomState
 ) -> list[list[Array]]:
-    """Return the factors of every mode's components `U_iᵀ`, factorized level by level."""
+    """Return the factors of the components `U_iᵀ` of every mode, factorized level by level."""
     return [sequential(DenseData(U.T), ranks, random_state) for U in base]
 
 
 def random_stacks(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[StackStart]:
-    """Yield starts with every factor drawn at random, the base at the scale of the data."""
+    """Yield starts with random factors, and the base at the scale of the data."""
     scale = (data.norm_squared() ** 0.5) ** (1.0 / len(data.shape))
     while True:
         base = [scale * random_factor(data, d, ranks[0], random_state) for d in data.shape]
@@ -72,12 +72,12 @@ STACK_INITIALIZERS = {"levels": component_stacks, "sequential": sequential_stack
 
 
 def component_unit(data: Data) -> float:
-    """Return the unit in which the columns of a base have about the norm of the unit columns of the stacks above."""
+    """Return the unit in which the columns of a base have about the same norm as the unit columns of the stacks above."""
     return (0.25 * data.norm_squared() ** 0.5) ** (1.0 / len(data.shape)) or 1.0
 
 
 def gathers(base: Sequence[Array], levels: Sequence[AlternatingCP], *, shared: bool) -> list[list[Array]]:
-    """Return matrices that gather the base's components towards these single levels: one list, or one a mode."""
+    """Return matrices that gather the base's components towards these single levels: one list, or one list per mode."""
     tl = backend_of(base[0])
     targets = [even_scales(level.factors) for level in levels]
     if shared:
@@ -97,14 +97,14 @@ def even_scales(factors: Sequence[Array]) -> list[Array]:
 
 
 def by_size(factors: Sequence[Array]) -> list[Array]:
-    """Return a CP decomposition with its components in the order of their size, the largest first."""
+    """Return a CP decomposition with its components sorted by decreasing size."""
     units, sizes = unit_components(factors)
-    # A component with a zero column is nothing, whatever its other columns.
+    # A component with a zero column is zero, whatever its other columns.
     alive = reduce(mul, [(unit * unit).sum(0) > 0 for unit in units])
     order = np.argsort(-to_numpy(sizes * alive), kind="stable")
     return [U[:, order.tolist()] for U in factors]
 
 
 def ordered_base(factors: Sequence[Array]) -> list[Array]:
-    """Return a CP decomposition with components in the order of their size, each spread evenly over the modes."""
+    """Return a CP decomposition with components sorted by decreasing size, which is spread evenly over the modes."""
     return by_size(even_scales(factors))

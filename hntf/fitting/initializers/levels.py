@@ -1,4 +1,4 @@
-"""Fit each rank by itself, then find the factors between the levels: the default start."""
+"""The default start: fit each rank by itself, then compute the factors between the levels."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from hntf.least_squares.solver import solve
 def levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> list[Array]:
     """Fit an NMF `X ≈ S A⁽ˡ⁾ᵀ` of each rank, and project: `A_1 = A⁽¹⁾`, then `A_l = argmin_{A ≥ 0} ‖A_1 … A_{l−1} A − A⁽ˡ⁾‖`.
 
-    Every level starts near the best that a single level of its rank reaches.
+    Every level starts near the best error that a single level of its rank reaches.
     """
     return through_levels(best_levels(data, ranks, random_state))
 
 
 def through_levels(singles: Sequence[AlternatingCP]) -> list[Array]:
-    """Return the start whose levels go through these single levels of a matrix."""
+    """Return the start whose levels approximate these single levels of a matrix."""
     first, *upper = (single.factors[1] for single in singles)
     return balanced(nested([without_dead_columns(first), *upper]))
 
 
 def nested(targets: Iterable[Array], below: Array | None = None) -> list[Array]:
-    """Return `A_l = argmin_{A ≥ 0} ‖B A_1 ⋯ A_{l−1} A − T_l‖` for targets `T_l` and what lies below, `B`.
+    """Return `A_l = argmin_{A ≥ 0} ‖B A_1 ⋯ A_{l−1} A − T_l‖` for the targets `T_l` and the factor `B` below them.
 
-    With nothing below, `A_1` is `T_1` itself.
+    Without `B`, `A_1` is `T_1` itself.
     """
     factors: list[Array] = []
     product = below
@@ -47,7 +47,7 @@ def between(lower: Array, upper: Array) -> Array:
 
 
 def without_dead_columns(A: Array) -> Array:
-    """Replace columns of zeros by random ones: no gradient would ever wake them, nor part columns that are alike."""
+    """Replace zero columns by random ones, because no gradient could change them or distinguish equal columns."""
     tl = backend_of(A)
     dead = tl.sum(A, axis=0) <= 0
     return tl.where(dead, random_columns(A), A) if bool(dead.any()) else A

@@ -19,18 +19,18 @@ from hntf.models import Hierarchy
 
 
 class Architecture(NamedTuple):
-    """The layers of a network on a tensor.
+    """The layers of a hierarchy on a tensor.
 
     Attributes
     ----------
     data_shape : tuple of int
-        The shape of the data that it was checked for.
+        The shape of the data for which the architecture was checked.
     modes : tuple of int
-        The modes that Tucker layers compress; empty where the first layer is a CP.
+        The modes that Tucker layers compress; empty if the first layer is CP.
     tucker_ranks : tuple of tuples of int
-        The ranks of the Tucker layers, layer by layer, one a mode.
+        The ranks of the Tucker layers, one tuple per layer with one rank per mode.
     ranks : tuple of int
-        The ranks of the CP layer, where the first layer is one, and of the dense layers on the codes.
+        The ranks of the CP layer, if the first layer is CP, and of the dense layers.
     """
 
     data_shape: tuple[int, ...]
@@ -40,11 +40,11 @@ class Architecture(NamedTuple):
 
     @property
     def n_levels(self) -> int:
-        """The number of layers."""
+        """Number of layers."""
         return len(self.tucker_ranks) + len(self.ranks)
 
     def shapes(self) -> list[tuple[int, int]]:
-        """Return the shapes of all factors, in the order of a hierarchy."""
+        """Return the shapes of all factors, in the order of `Hierarchy.factors`."""
         data_shape = self.data_shape
         shapes: list[tuple[int, int]] = []
         dense: Sequence[int]
@@ -65,7 +65,7 @@ class Architecture(NamedTuple):
         return shapes
 
     def hierarchy(self, factors: Sequence[Array], *, l1: float = 0.0, l2: float = 0.0) -> Hierarchy:
-        """Return the hierarchy with these factors, given in its order, and penalties of the codes."""
+        """Return the hierarchy with these factors, in the order of `Hierarchy.factors`, and penalties of the codes."""
         remaining = list(factors)
         maps: list[LinearMap] = []
         for ranks in self.tucker_ranks:
@@ -80,18 +80,18 @@ class Architecture(NamedTuple):
 
 
 class NetworkStart(NamedTuple):
-    """The factors of a start, in the order of a hierarchy, and the errors of the best single levels, where they are known."""
+    """The factors of a start, in the order of `Hierarchy.factors`, and the errors of the best single levels if they are known."""
 
     factors: list[Array]
     errors: list[float] | None = None
 
 
 def network_levels(data: Data, network: Architecture, random_state: np.random.RandomState) -> NetworkStart:
-    """Fit each rank by itself and find the factors between: `levels` for tensors; of a matrix it is the same.
+    """Fit each rank by itself and compute the factors in between: `levels` for tensors, and the same for a matrix.
 
-    The factors of Tucker layers start from the matrix whose features are the entries of their mode, those of dense layers above
-    them from the code. Above a CP layer, `A_2 = argmin_{A ≥ 0} ‖M(Aᵀ) − B‖` for the features `B` of a factorization of the
-    samples `X ≈ S B` of that rank, and so on.
+    The factors of Tucker layers come from an NMF of the unfolding along their mode, those of dense layers above them from the
+    code. Above a CP layer, `A_2 = argmin_{A ≥ 0} ‖M(Aᵀ) − B‖` for the features `B` of a factorization `X ≈ S B` of the samples
+    with the rank of the level, and so on.
     """
     if network.tucker_ranks:
         return _tucker_levels(data, network, random_state)
@@ -127,14 +127,14 @@ def _tucker_levels(data: Data, network: Architecture, random_state: np.random.Ra
         return NetworkStart(factors, errors)
     code = DenseData(network._replace(ranks=()).hierarchy(factors).solve(data)[-1].S)
     singles = best_levels(code, network.ranks, random_state)
-    # What the Tucker layers below have lost is lost for a level of their code, too.
+    # The error of the Tucker layers below adds to that of a level on their code.
     lost = errors[-1] ** 2
     errors.extend((lost + (1 - lost) * single.error**2) ** 0.5 for single in singles)
     return NetworkStart([*factors, *through_levels(singles)], errors)
 
 
 def network_random(data: Data, network: Architecture, random_state: np.random.RandomState) -> NetworkStart:
-    """Draw every factor at random, with columns of unit norm."""
+    """Draw all factors at random, with columns of unit norm."""
     return NetworkStart([random_factor(data, *shape, random_state) for shape in network.shapes()])
 
 

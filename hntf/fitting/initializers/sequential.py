@@ -1,4 +1,4 @@
-"""Level by level: an NMF of the data, then of its codes, and so on."""
+"""The start level by level: an NMF of the data, then of its code, and so on."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def sequential(data: Data, ranks: Sequence[int], random_state: np.random.RandomS
         S, A = best_single_level(level, rank, random_state).factors
         A, norms = with_unit_columns(A)
         factors.append(A)
-        # The code carries the scale of the data on to the next level.
+        # The code carries the scale of the data to the next level.
         level = DenseData(S * norms)
     return balanced(factors)

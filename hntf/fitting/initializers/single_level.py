@@ -1,4 +1,4 @@
-"""A good single level: many random starts of a few sweeps each, the best one carried on."""
+"""A good single level: several random starts of a few sweeps each, of which the best one is continued."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FINAL_SWEEPS = 60
 FINAL_TOL = 1e-5
 FEWEST_STARTS, MOST_STARTS = 3, 12
 SCREENING_WORK = 3e8
-"""Multiply-adds that the screening of one level may take: small problems can afford more starts."""
+"""Number of multiply-adds for the screening of one level, so that small problems get more starts."""
 
 
 def best_single_level(data: Data, rank: int, random_state: np.random.RandomState) -> AlternatingCP:
@@ -28,7 +28,7 @@ def best_single_level(data: Data, rank: int, random_state: np.random.RandomState
 
 
 def best_levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> list[AlternatingCP]:
-    """Return the best single level of every rank."""
+    """Return the best single-level decomposition of every rank."""
     return [best_single_level(data, rank, random_state) for rank in ranks]
 
 
@@ -43,7 +43,7 @@ def screened_start(data: Data, rank: int, random_state: np.random.RandomState) -
         factors = [random_factor(data, d, rank, random_state) for d in data.shape[1:]]
         descent = AlternatingCP.from_features(data, factors)
         descent.n_screened, _ = advance(descent, max_iter=SCREENING_SWEEPS, tol=0.0)
-        # What comes next compares its first sweep with where the screening ended, not that with what came before.
+        # The first sweep of what follows is compared with the end of the screening, not the end with the sweep before it.
         descent.previous = float("inf")
         candidates.append(descent)
     return min(candidates, key=lambda candidate: candidate.error)

@@ -21,7 +21,7 @@ MATRIX_STARTS = ("screened", *FACTOR_STARTS)
 
 
 class MatrixStart(NamedTuple):
-    """The code `(n, k)` and the factor `(m, k)` of a start, and the iterations that went into it."""
+    """The code `(n, k)` and the factor `(m, k)` of a start, and the number of iterations spent on screening it."""
 
     S: Array
     A: Array
@@ -35,9 +35,9 @@ def matrix_start(
     random_state: np.random.RandomState,
     screened: Callable[..., AlternatingCP] = screened_start,
 ) -> MatrixStart:
-    """Return the start of a name; the code is exact for the factor.
+    """Return the start with the given name, with the exact code for its factor.
 
-    `screened` is how far the one that is screened is carried on.
+    `screened` is the function that computes the start `"screened"`.
     """
     if init == "screened":
         descent = screened(data, rank, random_state)
@@ -48,5 +48,5 @@ def matrix_start(
 
 
 def positive(U: Array) -> Array:
-    """Return a nonnegative factor with its zeros filled."""
+    """Return a nonnegative factor with zeros filled with a hundredth of its mean."""
     return U + (U == 0) * (FILL * float(U.mean()) or 1.0)

@@ -1,6 +1,6 @@
-"""Minimise a smooth function of a flat vector `x ≥ 0`: one descent a file, all of one base.
+"""Minimisation of a smooth function of a flat vector `x ≥ 0`: one descent per file, with a common base class.
 
-The objective returns an `Evaluation`; nothing here knows of losses, models or data.
+The objective returns an `Evaluation`; the optimizers do not depend on losses, models or data.
 """
 
 from hntf.fitting.optimizers.adam import Adam, AdamStep
@@ -17,6 +17,6 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 STEPS: dict[str, type[AdamStep] | type[SGDStep]] = {"adam": AdamStep, "sgd": SGDStep}
-"""The methods that can be trained on batches."""
+"""The methods that can train on batches."""
 
 __all__ = ["OPTIMIZERS", "STEPS", "Optimizer"]

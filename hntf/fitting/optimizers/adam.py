@@ -10,7 +10,7 @@ LEARNING_RATE = 0.02
 
 
 class AdamStep:
-    """The steps of Adam (Kingma & Ba 2015); the rate is relative to the root mean square of the starting point."""
+    """The steps of Adam (Kingma & Ba 2015), with a rate relative to the root mean square of the starting point."""
 
     def __init__(self, start: Array, learning_rate: float | None = None) -> None:
         rate = LEARNING_RATE if learning_rate is None else learning_rate

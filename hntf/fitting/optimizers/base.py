@@ -1,4 +1,4 @@
-"""What all optimizers share: where they stand, the best point so far, and when they have converged."""
+"""Base class of the optimizers: the current point, the best point so far, and the convergence criteria."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from hntf.fitting.loop import STUCK, Descent, Ended
 from hntf.fitting.objective import Evaluation, relative_projected_gradient
 
 KINK = 1e-1
-"""Relative projected gradient above which a point from which no step lowers the loss is no minimum, not even at a kink."""
+"""Relative projected gradient above which a point counts as no minimum, not even at a kink, if no step lowers the loss."""
 
 
 class Optimizer(Descent):
     """Minimises a function of a flat vector over `x ≥ 0`, one step at a time.
 
-    It has converged where the relative projected gradient is at most `tol`. The loss has kinks, where a minimum has no vanishing
-    gradient: so it has converged too where the best value fell by no more than `tol²`, relatively, in the last `window` iterations,
-    or where no step lowers the loss though the gradient is small. Both are larger by the root of how steep the loss is: the fall
-    that a gradient promises is its square over the steepness.
+    It has converged if the relative projected gradient is at most `tol`. The loss has kinks, and at a minimum at a kink the
+    gradient does not vanish. Therefore it has also converged if the best value decreased by no more than `tol²`, relatively, over
+    the last `window` iterations, or if no step lowers the loss although the gradient is small. All tolerances are multiplied by
+    the square root of the steepness of the loss: the decrease that a gradient predicts is its square divided by the steepness.
 
     Parameters
     ----------
     objective : callable
-        Returns an `Evaluation` at a vector; an `Objective`, or any other smooth function.
+        Returns an `Evaluation` at a vector: an `Objective`, or any other smooth function.
     start : array
+        The starting point.
     learning_rate : float, optional
+        The length of the steps, or of the first step, relative to the size of the starting point.
     """
 
     race = 50
@@ -46,7 +48,7 @@ class Optimizer(Descent):
 
     @abstractmethod
     def next_point(self) -> Evaluation | None:
-        """Return where the next step leads, None where no step lowers the loss."""
+        """Return the evaluation after the next step, None if no step lowers the loss."""
 
     @property
     def loss(self) -> float:
@@ -86,10 +88,10 @@ class Optimizer(Descent):
 
     @property
     def found(self) -> Any:
-        """The model at the best point, of an `Objective`; the point itself of another function."""
+        """The model at the best point for an `Objective`, the best point itself for another function."""
         model_at = getattr(self.objective, "model_at", None)
         return self.best.x if model_at is None else model_at(self.best.x)
 
     def renewed(self) -> Self:
-        """Return the same method from the best point, with no memory of the way there."""
+        """Return the same method restarted at the best point, without its memory of earlier steps."""
         return type(self)(self.objective, self.best.x, self.learning_rate)

@@ -1,4 +1,4 @@
-"""What the optimizers with a learning rate share: step, project."""
+"""Base class of the optimizers with a learning rate: a step, then a projection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hntf.fitting.optimizers.base import Optimizer
 
 
 class LearningRateOptimizer(Optimizer):
-    """Iterates `x ← max(x + step(n_iter, gradient), 0)`; with momentum the loss may rise for long before it falls again."""
+    """Iterates `x ← max(x + step(n_iter, gradient), 0)`; with momentum the loss may increase for many iterations."""
 
     window = 200
     steps: ClassVar[Callable[[Array, float | None], Callable[[int, Array], Array]]]

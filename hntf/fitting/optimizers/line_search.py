@@ -11,7 +11,7 @@ SUFFICIENT_DECREASE = 1e-4
 SHRINK = 0.5
 MAX_BACKTRACKS = 30
 ROUNDING = 1e-15
-"""Relative level below which a difference of losses or of gradients is rounding."""
+"""Relative difference of losses or gradients below which it is a rounding error."""
 
 
 def projected_armijo(objective: Callable[[Array], Evaluation], at: Evaluation, direction: Array) -> Evaluation | None:
@@ -19,7 +19,7 @@ def projected_armijo(objective: Callable[[Array], Evaluation], at: Evaluation, d
     length = 1.0
     for _ in range(MAX_BACKTRACKS):
         x = at.x + length * direction
-        # Adding zero makes the negative zeros of the product positive.
+        # Adding zero turns negative zeros into positive ones.
         x = x * (x > 0) + 0.0
         decrease = float(at.gradient @ (x - at.x))
         moved = objective(x)

@@ -1,4 +1,4 @@
-"""Projected gradient with spectral steps: Method 1 of the slides, without its learning rate."""
+"""Projected gradient with spectral steps (Barzilai–Borwein)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FIRST_STEP = 0.1
 
 
 class ProjectedGradient(Optimizer):
-    """Projected gradient steps of Barzilai–Borwein length, each under an Armijo search.
+    """Projected gradient steps of Barzilai–Borwein length with an Armijo search.
 
-    `learning_rate` is the length of the first step relative to `‖start‖`, 0.1 by default; all others find theirs.
+    `learning_rate` is the length of the first step relative to `‖start‖`, 0.1 by default; later step lengths are computed.
 
     References
     ----------

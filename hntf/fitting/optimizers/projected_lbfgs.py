@@ -18,9 +18,9 @@ FIRST_STEP = 0.1
 class ProjectedLBFGS(Optimizer):
     """A two-metric projected L-BFGS method.
 
-    Variables at (or within reach of) their bound whose gradient keeps them there move along the negative gradient, all
-    others along the quasi-Newton direction of their own subspace; a projected Armijo search takes the step.
-    `learning_rate` is the length of the first step relative to `‖start‖`, 0.1 by default; all others find theirs.
+    Variables at or near their bound whose gradient keeps them there move along the negative gradient; all others move along the
+    quasi-Newton direction of their subspace. A projected Armijo search determines the step length. `learning_rate` is the length
+    of the first step relative to `‖start‖`, 0.1 by default; later steps do not use it.
 
     References
     ----------
@@ -47,7 +47,7 @@ class ProjectedLBFGS(Optimizer):
 
 
 def _direction(at: Evaluation, history: _History, first: float) -> Array:
-    """Return the two-metric direction; without a history, the negative gradient of relative length `first`."""
+    """Return the two-metric direction; without history, the negative gradient scaled to the relative length `first`."""
     free = (at.x > _reach(at)) | (at.gradient < 0)
     direction = history.quasi_newton(at.gradient, free) - at.gradient * ~free
     if history.size == 0:
@@ -56,12 +56,12 @@ def _direction(at: Evaluation, history: _History, first: float) -> Array:
 
 
 def _reach(at: Evaluation) -> float:
-    """Return how far from its bound a variable counts as at it: less and less as the fit converges."""
+    """Return the distance from its bound at which a variable counts as at the bound; it decreases as the fit converges."""
     return min(1e-3, relative_projected_gradient(at)) * float(at.x @ at.x / at.x.shape[0]) ** 0.5
 
 
 class _History:
-    """The last steps and changes of the gradient, as rows of one matrix: `[g, s_1 … s_m, y_1 … y_m]`, oldest last."""
+    """The last steps `s` and gradient changes `y`, as rows of one matrix, `[g, s_1 … s_m, y_1 … y_m]`, used as a ring buffer."""
 
     def __init__(self, start: Array) -> None:
         self.vectors = backend_of(start).zeros((1 + 2 * MEMORY, start.shape[0]), **backend_of(start).context(start))
@@ -69,7 +69,7 @@ class _History:
         self.newest = 0
 
     def append(self, step: Array, change: Array) -> None:
-        """Add a pair, over the oldest where the memory is full; a pair without positive curvature is left out."""
+        """Add a pair, in place of the oldest if the memory is full; a pair without positive curvature is left out."""
         if float(step @ change) <= ROUNDING * float(change @ change):
             return
         self.newest = (self.newest + 1) % MEMORY
@@ -80,8 +80,8 @@ class _History:
     def quasi_newton(self, gradient: Array, free: Array) -> Array:
         """Return `−H g` on the free variables, zero elsewhere, with all vectors restricted to the free variables.
 
-        The two-loop recursion runs on the coefficients of `g` and the pairs: it needs their inner products only, which one
-        matrix product gives (Chen, Wang, Zhou 2014, *Large-scale L-BFGS using MapReduce*).
+        The two-loop recursion runs on the coefficients of `g` and the pairs. It only requires their inner products, which one
+        matrix product computes (Chen, Wang, Zhou 2014, *Large-scale L-BFGS using MapReduce*).
         """
         if self.size == 0:
             return -gradient * free
@@ -93,14 +93,14 @@ class _History:
 
 
 def _two_loop_coefficients(inner: np.ndarray, newest_first: Sequence[int]) -> np.ndarray:
-    """Return the coefficients of `−H g` in `[g, s_1 … s_m, y_1 … y_m]`, whose inner products are given."""
+    """Return the coefficients of `−H g` in `[g, s_1 … s_m, y_1 … y_m]`, from the inner products of these vectors."""
     memory = (len(inner) - 1) // 2
     coefficients = np.zeros(len(inner))
     coefficients[0] = -1.0
     used: list[tuple[int, int, float]] = []
     for i in newest_first:
         s, y = 1 + i, 1 + memory + i
-        # Positive on all variables, the curvature of a pair need not be so on the free ones.
+        # The curvature of a pair is positive on all variables, but not necessarily on the free ones.
         if inner[s, y] > ROUNDING * inner[y, y]:
             alpha = inner[s] @ coefficients / inner[s, y]
             coefficients[y] -= alpha

@@ -12,7 +12,7 @@ LEARNING_RATE = 0.01
 class SGDStep:
     """Steps with heavy-ball momentum (Polyak 1964).
 
-    The first one has the length `learning_rate ‖start‖`, so that one rate fits data of any scale.
+    The first step has the length `learning_rate ‖start‖`, so that one rate is suitable for data of any scale.
     """
 
     def __init__(self, start: Array, learning_rate: float | None = None) -> None:

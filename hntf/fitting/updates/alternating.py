@@ -15,18 +15,18 @@ from hntf.least_squares.solver import solve
 
 
 def exact_update(G: Gram, C: Array, U: Array, support: Array | None) -> tuple[Array, Array | None]:
-    """Return the exact minimiser of a factor, and its support to start the next search from."""
+    """Return the exact minimiser of a factor, and its support, from which the next search starts."""
     solution = solve(G, C, support)
     return solution.S, solution.support
 
 
 def hals_update(G: Gram, C: Array, U: Array, support: Array | None) -> tuple[Array, Array | None]:
-    """Return a factor after some sweeps of HALS; the first time, where there is none yet, its exact minimiser."""
+    """Return a factor after several sweeps of HALS; its exact minimiser if there is no factor to start from."""
     return (hals(G, C, U) if len(U) == len(C) else solve(G, C).S), None
 
 
 UPDATES = {"anls": exact_update, "hals": hals_update}
-"""The solvers of one factor, by name."""
+"""The updates of one factor, by the name of the solver."""
 
 
 class AlternatingCP(Sweeps):
@@ -36,7 +36,7 @@ class AlternatingCP(Sweeps):
     ----------
     data : Data
     factors : sequence of arrays
-        One a mode; an empty factor of mode 0 is found by the first sweep.
+        One factor per mode; the factor of mode 0 may be empty, and is then computed by the first sweep.
     solver : {"anls", "hals"}
 
     References
@@ -53,7 +53,7 @@ class AlternatingCP(Sweeps):
 
     @classmethod
     def from_features(cls, data: Data, factors: Sequence[Array], solver: str = "anls") -> Self:
-        """Start from the factors of modes 1 … N−1; that of the samples is what the first sweep finds."""
+        """Start from the factors of modes 1, …, N−1; the first sweep computes the factor of the samples."""
         return cls(data, [factors[0][:0], *factors], solver)
 
     @property
@@ -66,7 +66,7 @@ class AlternatingCP(Sweeps):
         return None if self.cost == float("inf") else self.cost**2
 
     def with_solver(self, solver: str) -> Self:
-        """Go on with another update."""
+        """Continue with another solver."""
         self.update = UPDATES[solver]
         return self
 
@@ -74,13 +74,13 @@ class AlternatingCP(Sweeps):
         factors, supports = list(self.factors), list(self._supports)
         if self.cost**2 > EXACT:
             factors = with_live_components(factors)
-        # The last factor is the last to change: all modes before it share one contraction.
+        # The last factor is updated last, so that all other modes can use the same contraction with it.
         contracted = self.data.contract_last(factors[-1])
         for mode, U in enumerate(factors):
             G, C = self.data.gram(factors, mode), self.data.mttkrp(factors, mode, contracted)
             factors[mode], supports[mode] = self.update(G, C, U, supports[mode])
             if mode < len(factors) - 1:
-                # The next mode's factor takes the scale; a start for it must too.
+                # The scale moves to the factor of the next mode, including the point from which its update starts.
                 factors[mode], norms = with_unit_columns(factors[mode])
                 if len(factors[mode + 1]):
                     factors[mode + 1] = factors[mode + 1] * norms
@@ -90,7 +90,7 @@ class AlternatingCP(Sweeps):
 
 
 def with_live_components(factors: Sequence[Array]) -> list[Array]:
-    """Return the factors with new random columns for components that are zero in a mode: no exact update would ever wake them."""
+    """Return the factors with random columns in place of components that are zero in a mode, which no update would change."""
     tl = backend_of(factors[-1])
     dead = sum(((U * U).sum(0) == 0) * 1.0 for U in factors if len(U))
     if float(sum(dead)) == 0.0:

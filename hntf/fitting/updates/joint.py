@@ -1,8 +1,8 @@
-"""Matrices that share their code, `X_t ≈ S A_tᵀ`, fitted by updates of one factor after the other.
+"""Matrices with a common code, `X_t ≈ S A_tᵀ`, fitted by updates of one factor after the other.
 
-One matrix is nonnegative matrix factorization; with labels as a second one it is semi-supervised. Every matrix is a term of
-the cost with a divergence of its own: half the squared error, or Kullback–Leibler. Multiplicative updates take any;
-exact least squares and HALS require squared errors, and take penalties too.
+With one matrix this is nonnegative matrix factorization; with the labels as a second one it is semi-supervised. Every matrix is a
+term of the cost with a divergence of its own: half the squared error, or Kullback–Leibler. Multiplicative updates support both
+divergences; exact least squares and HALS require squared errors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Term = Frobenius | KullbackLeibler
 
 
 class LeastSquaresUpdate:
-    """Updates by nonnegative least squares, which go on from the supports of the sweep before; `solver` names the update."""
+    """Updates by nonnegative least squares with `solver`, which start their searches from the supports of the last sweep."""
 
     def __init__(self, solver: str) -> None:
         self.update = UPDATES[solver]
@@ -36,7 +36,7 @@ class LeastSquaresUpdate:
         """Return the code (mode 0) or the first factor (1) after an update on the sum of several terms."""
         U = S if mode == 0 else factors[0]
         parts = [term.normal_equations(S, A, mode) for term, A in zip(terms, factors, strict=True)]
-        # A factor is part of one term alone, whose weight, which may be zero, has no say in it.
+        # A factor belongs to a single term, whose weight, which may be zero, does not matter for its update.
         weights = [term.weight for term in terms] if mode == 0 else [1.0]
         G = reduce(add, [weight * G for weight, (G, _) in zip(weights, parts, strict=True)])
         C = reduce(add, [weight * C for weight, (_, C) in zip(weights, parts, strict=True)])
@@ -56,15 +56,15 @@ class JointUpdates(Sweeps):
     Parameters
     ----------
     terms : sequence of Term
-        The matrices and their divergences.
+        The matrices with their divergences.
     S : array, `(n, k)`
     factors : sequence of arrays, `(m_t, k)`
-        Where to start; multiplicative updates require positive starts, as zeros stay zero.
+        The factors to start from; multiplicative updates require positive ones, because zeros stay zero.
     solver : {"anls", "hals", "mu"}
     penalties : Penalties
-        Of the code and of the first factor.
+        The penalties of the code and of the first factor.
     n_screened : int
-        Iterations that went into the start.
+        Number of iterations that were spent on screening the start.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Semi-nonnegative factorizations: nonnegative codes, factors of any sign.
+"""Semi-nonnegative factorizations: nonnegative codes, and factors of any sign.
 
 References
 ----------
@@ -26,29 +26,33 @@ from hntf.least_squares.gram import apply_gram
 from hntf.models.product import best_code
 
 OFFSET = 0.2
-"""What is added to the indicators of clusters, with which a fit starts (Ding, Li, Jordan)."""
+"""The constant that is added to the cluster indicators from which a fit starts (Ding, Li, Jordan)."""
 
 NOISE = 0.05
-"""Size of the random part of dictionaries at a start, relative to their columns: it parts columns that are alike."""
+"""Size of the noise in starting dictionaries, relative to their columns; it separates equal columns."""
 
 VANISHED = 1e-300
 """A ratio to a denominator below it may overflow."""
 
 LEVEL_SWEEPS, LEVEL_TOL = 200, 1e-5
-"""Of a level by itself, where all start."""
+"""Maximum number of sweeps and tolerance for the separate fit of each level, from which the joint fit starts."""
 
 
 class SemiUpdates(Sweeps):
-    """Updates of the factors and of the top code in turn on `½‖X − S_L (A_1 … A_L)ᵀ‖²`.
+    """Updates of all factors and of the code of the last level in turn on `½‖X − S_L (A_1 … A_L)ᵀ‖²`.
 
-    `A_l` is the exact minimiser for the code of level l rebuilt from above, then `S_L` takes a multiplicative step. Codes of
-    levels below are no part of the cost. Weighted data are completed by the model before every sweep, which keeps the cost falling.
+    `A_l` is the exact minimiser for the code of level l as the last level reconstructs it; then `S_L` takes a multiplicative
+    step. The codes of lower levels are not part of the cost. Weighted data are completed by the model before every sweep, so that
+    the cost never increases.
 
     Parameters
     ----------
     data : Data
+        The data.
     factors : sequence of arrays, `(k_{l−1}, k_l)`
+        The factors to start from.
     S : array, `(n, k_L)`
+        The code to start from.
     """
 
     def __init__(self, data: Data, factors: Sequence[Array], S: Array) -> None:
@@ -88,7 +92,7 @@ def _positive(Z: Array) -> Array:
 
 
 def semi_levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> tuple[list[Array], Array]:
-    """Return the factors of a semi-NMF of the data, of its codes, and so on, and the last code."""
+    """Return the factors of a semi-NMF of the data, then of its code, and so on, and the last code."""
     factors = []
     level = data
     for rank in ranks:
@@ -103,7 +107,7 @@ def semi_levels(data: Data, ranks: Sequence[int], random_state: np.random.Random
 
 
 def _means_of_features(data: Data) -> Array:
-    """Return the weighted mean of every feature, in a row."""
+    """Return the weighted mean of every feature, as a row."""
     ones = from_numpy(np.ones((data.shape[0], 1)), data.prototype)
     unit = from_numpy(np.ones((data.shape[1], 1)), data.prototype)
     weights = data.weights_mttkrp([ones, unit], 1)
@@ -111,7 +115,7 @@ def _means_of_features(data: Data) -> Array:
 
 
 def semi_code(data: Data, factors: Sequence[Array]) -> Array:
-    """Return the code to start from at given factors: the best one, with an offset so that updates can raise its zeros."""
+    """Return the starting code for given factors: the best one plus an offset, so that updates can increase its zeros."""
     S = best_code(data, chain(factors)[-1])
     return S + OFFSET * float(S.mean())
 
@@ -119,7 +123,7 @@ def semi_code(data: Data, factors: Sequence[Array]) -> Array:
 def start_dictionaries(
     data: Data, ranks: Sequence[int], random_state: np.random.RandomState
 ) -> list[tuple[Array, Array]]:
-    """Return the positive and negative parts of dictionaries from a semi-NMF of the data, of its codes, and so on."""
+    """Return the positive and negative parts of dictionaries from a semi-NMF of the data, then of its code, and so on."""
     factors, _ = semi_levels(data, ranks, random_state)
     pairs = []
     for D in factors:
@@ -131,11 +135,11 @@ def start_dictionaries(
 
 
 def clustered_code(data: Data, rank: int, random_state: np.random.RandomState) -> Array:
-    """Return the indicators of clusters of the samples, in their leading principal directions, plus an offset."""
+    """Return the cluster indicators of the samples, clustered in their leading principal directions, plus an offset."""
     U, sigma, _ = truncated_svd(data, rank, random_state)
     clusters = min(rank, len(U))
     with warnings.catch_warnings():
-        # Samples that are alike make fewer clusters than asked for, which is no matter for a start.
+        # Equal samples give fewer clusters than requested, which is fine for a start.
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = KMeans(clusters, n_init=4, random_state=random_state).fit_predict(U * sigma)
     code = np.full((len(U), rank), OFFSET)

@@ -20,13 +20,13 @@ from hntf.maps import ModeProduct
 
 
 class AlternatingTucker(Sweeps):
-    """A nonnegative Tucker decomposition `core ×_i U_i`: the core is solved for exactly, then the factor of each mode is updated.
+    """A nonnegative Tucker decomposition `core ×_i U_i`; a sweep solves for the core exactly, then updates every factor.
 
     Parameters
     ----------
     data : Data
     factors : sequence of arrays, `(d_i, r_i)`
-        One a mode; the core is what the first sweep finds.
+        One factor per mode; the first sweep computes the core.
     solver : {"anls", "hals"}
 
     References
@@ -71,7 +71,7 @@ class AlternatingTucker(Sweeps):
 
 
 def factors_by_mode(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> list[Array]:
-    """Start each factor from a factorization of the matrix whose features are the entries of its mode."""
+    """Start each factor from an NMF of the unfolding of the data along its mode."""
     return [
         with_unit_columns(best_single_level(data.transposed_unfolding(mode), rank, random_state).factors[1])[0]
         for mode, rank in enumerate(ranks)
@@ -79,7 +79,7 @@ def factors_by_mode(data: Data, ranks: Sequence[int], random_state: np.random.Ra
 
 
 def random_factors(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> list[Array]:
-    """Draw every factor at random, with columns of unit norm."""
+    """Draw all factors at random, with columns of unit norm."""
     return [random_factor(data, d, rank, random_state) for d, rank in zip(data.shape, ranks, strict=True)]
 
 

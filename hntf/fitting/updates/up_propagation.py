@@ -1,7 +1,8 @@
-"""Multiplicative updates of a whole network: every factor is multiplied by the negative over the positive part of its gradient.
+"""Multiplicative updates of all levels: every factor is multiplied by the ratio of the parts of its gradient.
 
-The parts are carried apart from the data up through the levels, whose derivatives are nonnegative. Factor by factor, with
-nothing but products between the levels, each is an update of Lee and Seung, so that the cost does not rise.
+The negative and the positive part of the gradient are propagated separately from the data up through the levels, whose
+derivatives are nonnegative. If the levels are linear, the update of a single factor is that of Lee and Seung, so that the cost
+does not increase.
 
 References
 ----------
@@ -22,11 +23,11 @@ from hntf.models.pooled import parts_of_code
 from hntf.models.pooling import Pooling, carried_up, decoded
 
 SMALLEST_EXPONENT = 1e-3
-"""Root of a multiplicative step below which a factor stays as it is for a sweep."""
+"""Exponent of a multiplicative step below which a factor is left unchanged in a sweep."""
 
 
 class Trained(NamedTuple):
-    """What is trained: the factors, the code of the top and the factor of the labels."""
+    """The trained arrays: the factors, the code of the last level and the factor of the labels."""
 
     factors: list[Array]
     S: Array
@@ -34,19 +35,20 @@ class Trained(NamedTuple):
 
 
 class UpPropagation(Sweeps):
-    """Updates of the code of the top, then of every factor from the top down and of that of the labels.
+    """Updates of the code of the last level, then of every factor from the last to the first and of the factor of the labels.
 
     Parameters
     ----------
     data : Frobenius
-        The term of the data.
+        The cost of the data.
     labels : Frobenius or None
-        The term of the labels, if there are some.
+        The cost of the labels, if there are labels.
     pooling : Pooling
+        The pooling between levels.
     shares : list of arrays
-        Of the components in their groups, level by level; they stay as they are.
+        The proportions of the components in their groups, level by level; they are fixed.
     at : Trained
-        The start.
+        The starting point.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class UpPropagation(Sweeps):
         return self.cost_at(at)
 
     def cost_at(self, at: Trained) -> float:
-        """Return the cost of the network."""
+        """Return the cost of data and labels."""
         first = decoded(at.factors, at.S, self.pooling, self.shares)[0]
         cost = self.data.value(first, at.factors[0])
         return cost if self.labels is None else cost + self.labels.value(at.S, at.label_factor)
@@ -103,7 +105,7 @@ class UpPropagation(Sweeps):
     def _stepped(
         self, at: Trained, U: Array, parts: tuple[Array, Array], replaced: Callable[[Array], Trained]
     ) -> Trained:
-        """Return the state with `U` multiplied; through a nonlinear activation by a root of the ratio that lowers the cost."""
+        """Return the state after the update of `U`; with a nonlinear activation, by a root of the ratio that lowers the cost."""
         if self.pooling.activation == "identity":
             return replaced(U * multiplier(*parts))
         before, exponent = self.cost_at(at), 1.0

@@ -5,7 +5,8 @@
 Every method is fitted to half of the samples with its defaults, from three seeds. Reported, as medians: the relative error of
 every level, the accuracy on the other half of a logistic regression on the codes of the last and of all levels, the purity of
 the hierarchy (the share of samples in the majority class of the component they weigh most; for each kind of labels at the level
-with about as many components as there are classes), and seconds a fit. The results go into a table, `results.csv`, and plots.
+with about as many components as there are classes), seconds a fit, and the ratio of every level's error to that of the best
+single level of its rank, where the fit knows it. The results go into a table, `results.csv`, and plots.
 """
 
 import argparse
@@ -48,6 +49,7 @@ class Result(NamedTuple):
     accuracy_all: float
     purity: list[float]
     seconds: float
+    ratios: np.ndarray
 
 
 class LevelByItself:
@@ -75,6 +77,7 @@ MATRIX_METHODS: dict[str, Callable] = {
     "UnfoldedNMF": lambda ranks, seed: hntf.UnfoldedNMF(ranks[0], max_iter=100, random_state=seed),
     "MultilayerSparseCoding": lambda ranks, seed: hntf.MultilayerSparseCoding(ranks, max_iter=100, random_state=seed),
     "NeuralNMF": lambda ranks, seed: hntf.NeuralNMF(ranks, random_state=seed),
+    "NeuralNMF, equal weights": lambda ranks, seed: hntf.NeuralNMF(ranks, level_weights=None, random_state=seed),
 }
 TENSOR_METHODS: dict[str, Callable] = {
     "HierarchicalNCPD": lambda ranks, seed: hntf.HierarchicalNCPD(ranks, random_state=seed),
@@ -82,6 +85,7 @@ TENSOR_METHODS: dict[str, Callable] = {
     "MultiHNTF": lambda ranks, seed: hntf.MultiHNTF(ranks, random_state=seed),
     "NeuralNTF": lambda ranks, seed: hntf.NeuralNTF(ranks, random_state=seed),
     "NeuralNCPD": lambda ranks, seed: hntf.NeuralNCPD(ranks, random_state=seed),
+    "NeuralNCPD, equal weights": lambda ranks, seed: hntf.NeuralNCPD(ranks, level_weights=None, random_state=seed),
 }
 
 
@@ -106,6 +110,14 @@ def blocks_of_tensor(noise: float) -> Problem:
         (7, 4, 2),
         [drawn.groups[rows], drawn.groups[rows], drawn.supergroups[rows]],
     )
+
+
+def sparse_factors() -> Problem:
+    """Draw sparse factors without a hierarchy, whose levels conflict; the class of a sample is the topic it has most of."""
+    rng = np.random.default_rng(0)
+    S = rng.random((3000, 20)) * (rng.random((3000, 20)) < 0.15)
+    topics = rng.random((20, 200)) * (rng.random((20, 200)) < 0.1)
+    return Problem("sparse factors", S @ topics + 0.01 * rng.random((3000, 200)), (20, 8, 3), [np.argmax(S, axis=1)])
 
 
 def digits() -> Problem:
@@ -182,7 +194,8 @@ def measure(make: Callable, problem: Problem, seed: int) -> Result:
         return _purity(codes[0][nearest], y)
 
     purities = [purity(y[::2]) for y in problem.labels]
-    return Result(model.reconstruction_err_, accuracy(levels - 1), accuracy(*range(levels)), purities, seconds)
+    ratios = getattr(model, "level_ratios_", np.full(levels, np.nan))
+    return Result(model.reconstruction_err_, accuracy(levels - 1), accuracy(*range(levels)), purities, seconds, ratios)
 
 
 def _purity(S: np.ndarray, y: np.ndarray) -> float:
@@ -201,8 +214,12 @@ def run(problems: list[Problem], methods: dict[str, Callable]) -> list[tuple[str
             results.append((problem.name, name, median))
             errors = "/".join(f"{error:.3f}" for error in median.errors)
             purity = "/".join(f"{share:.2f}" for share in median.purity)
-            print(f"{problem.name:34} {name:24} {errors:24} last {median.accuracy_last:.3f} all {median.accuracy_all:.3f} "
-                  f"purity {purity:15} {median.seconds:6.2f} s", flush=True)  # fmt: skip
+            ratios = "/".join(f"{ratio:.3f}" for ratio in median.ratios)
+            print(
+                f"{problem.name:34} {name:25} {errors:24} ratios {ratios:20} last {median.accuracy_last:.3f} "
+                f"all {median.accuracy_all:.3f} purity {purity:15} {median.seconds:6.2f} s",
+                flush=True,
+            )
     return results
 
 
@@ -254,15 +271,18 @@ def main() -> None:
         )
         results += found
     if not arguments.quick:
-        results += run([digits(), text(), pines()], MATRIX_METHODS)
+        results += run([sparse_factors(), digits(), text(), pines()], MATRIX_METHODS)
         results += run([serology(), il2(), kinetic()], TENSOR_METHODS)
     with (arguments.output / "results.csv").open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["data", "method", "errors", "accuracy of the last codes", "of all codes", "purity", "seconds"])
+        table.writerow(
+            ["data", "method", "errors", "accuracy of the last codes", "of all codes", "purity", "seconds", "ratios"]
+        )
         for problem, method, result in results:
             errors, purity = ("/".join(f"{x:.4f}" for x in part) for part in (result.errors, result.purity))
             accuracies = [f"{result.accuracy_last:.3f}", f"{result.accuracy_all:.3f}"]
-            table.writerow([problem, method, errors, *accuracies, purity, f"{result.seconds:.2f}"])
+            ratios = "/".join("" if np.isnan(ratio) else f"{ratio:.3f}" for ratio in result.ratios)
+            table.writerow([problem, method, errors, *accuracies, purity, f"{result.seconds:.2f}", ratios])
 
 
 if __name__ == "__main__":

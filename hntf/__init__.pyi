@@ -1,4 +1,4 @@
-"""What a type checker sees of the names that are imported when they are first used."""
+"""Declarations, for type checkers, of the names that are imported when they are first used."""
 
 from hntf import data as data
 from hntf import datasets as datasets

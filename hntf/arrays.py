@@ -19,7 +19,7 @@ Array = Any
 
 
 def is_torch(x: object) -> TypeGuard[Any]:
-    """Tell whether `x` is a torch tensor, without importing torch."""
+    """Return whether `x` is a torch tensor, without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
 

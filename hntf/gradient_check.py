@@ -101,6 +101,7 @@ def gradcheck(function: Checkable, inputs: Any, *, eps: float = 1e-6, rtol: floa
     Returns
     -------
     GradcheckReport
+        The largest error and where it occurs, and the distance to the nearest kink.
 
     Raises
     ------

@@ -141,7 +141,7 @@ class NNLSLayer:
         return LayerTape(X, G, C, S, found, contracted)
 
     def solution_pullback(self, tape: LayerTape, dS: Array) -> tuple[Any, Array]:
-        """Return the gradients with respect to `G` and `C` for the gradient `dS`."""
+        """Return the gradients with respect to `G` and `C` from the gradient `dS`."""
         return pullback(self._with_ridge(tape.G), tape.S, tape.support, dS)
 
     def _with_ridge(self, G: Gram) -> Gram:

@@ -29,9 +29,9 @@ class LabelLoss(Loss):
     Parameters
     ----------
     weight : float
-        The `λ`, at least 0.
+        The weight `λ`, at least 0.
     level : int
-        Whose codes are used, from 0; -1 is the last.
+        Index of the level whose codes are used, from 0; -1 is the last.
     """
 
     def __init__(self, weight: float = 1.0, level: int = -1) -> None:
@@ -100,9 +100,9 @@ class LabelL2(LabelLoss):
     Parameters
     ----------
     weight : float
-        The `λ`, at least 0.
+        The weight `λ`, at least 0.
     level : int
-        Whose codes are used, from 0; -1 is the last.
+        Index of the level whose codes are used, from 0; -1 is the last.
 
     References
     ----------
@@ -150,9 +150,9 @@ class CrossEntropy(LabelLoss):
     Parameters
     ----------
     weight : float
-        The `λ`, at least 0.
+        The weight `λ`, at least 0.
     level : int
-        Whose codes are used, from 0; -1 is the last.
+        Index of the level whose codes are used, from 0; -1 is the last.
 
     Examples
     --------

@@ -19,8 +19,8 @@ class Energy(Loss):
 
     Parameters
     ----------
-    weights : sequence of float, one a level, optional
-        At least 0; all 1 if not given.
+    weights : sequence of float, one per level, optional
+        The weights `w_l`, at least 0; all 1 by default.
 
     References
     ----------
@@ -103,8 +103,8 @@ class LayerCentric(Energy):
 
     Parameters
     ----------
-    weights : sequence of float, one a level, optional
-        At least 0; all 1 if not given.
+    weights : sequence of float, one per level, optional
+        The weights `w_l`, at least 0; all 1 by default.
 
     References
     ----------

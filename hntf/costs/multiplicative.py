@@ -1,4 +1,4 @@
-"""Multiplicative updates: a factor times the negative over the positive part of the gradient of a cost."""
+"""Multiplicative updates: a factor times the ratio of the negative to the positive part of the gradient of a cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hntf.arrays import Array, backend_of
 
 
 def multiplier(negative: Array, positive: Array) -> Array:
-    """Return `negative/positive`, the factor of a multiplicative update, and one where the denominator is zero."""
+    """Return `negative/positive`, the factor of a multiplicative update, or 1 where the denominator is 0."""
     tl = backend_of(negative)
     guarded = tl.where(positive > 0, positive, 0 * positive + 1)
     return tl.where(positive > 0, negative / guarded, 0 * negative + 1)

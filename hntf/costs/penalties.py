@@ -87,6 +87,7 @@ class Penalised(Loss):
     Parameters
     ----------
     loss : Loss
+        The loss to which the penalties are added.
     code_l1, code_l2, factor_l1, factor_l2 : float
         The penalties `λ₁`, `λ₂`, `μ₁`, `μ₂`, at least 0.
     volume : float

@@ -53,7 +53,10 @@ def concatenated(parts: Sequence[tuple[Array, Labels]]) -> tuple[Array, Labels]:
 
 def is_unknown(label: Any) -> bool:
     """Return whether a class label means unknown: -1 (`"-1"` among strings in NumPy), NaN, None or pandas' NA."""
-    if label is None or type(label).__name__ in ("NAType", "NaTType"):  # pandas, whose NA compares to nothing
+    if label is None or type(label).__name__ in (
+        "NAType",
+        "NaTType",
+    ):  # comparisons with pandas' NA have no truth value
         return True
     return label == UNKNOWN or label == str(UNKNOWN) or label != label  # noqa: PLR0124
 

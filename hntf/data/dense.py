@@ -17,7 +17,7 @@ SMALL = 2**17
 
 
 class DenseData(Data):
-    """A dense tensor of any order, held in float64 in its backend and on its device."""
+    """A dense tensor of any order, stored in float64 in its backend and on its device."""
 
     def __init__(self, array: Array) -> None:
         self.prototype = array[:0]

@@ -46,8 +46,7 @@ class Data(ABC):
         """
 
     def contract_last(self, U: Array) -> Array | None:
-        """Return `X` contracted with the factor of the last mode, `(rank, n, …, d_{N−2})`, to use in the `mttkrp` of several
-        modes.
+        """Return `X` contracted with the last factor, `(rank, n, …, d_{N−2})`, which the `mttkrp` of several modes can use.
 
         None for order 2, where several modes have no product in common, or if the result is too large.
         """

@@ -15,7 +15,7 @@ from hntf.data.protocol import SMALLEST_MODEL, Data
 
 
 class SparseData(Data):
-    """A SciPy sparse matrix, `(n, m)`, held by rows and by columns in float64."""
+    """A SciPy sparse matrix, `(n, m)`, stored by rows and by columns in float64."""
 
     def __init__(self, matrix: Any) -> None:
         self.matrix = scipy.sparse.csr_array(matrix, dtype=np.float64, copy=True)

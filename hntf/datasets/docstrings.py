@@ -44,6 +44,7 @@ def load_docstrings() -> Docstrings:
     Returns
     -------
     Docstrings
+        The documents and their labels.
 
     Examples
     --------

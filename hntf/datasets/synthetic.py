@@ -42,6 +42,7 @@ def make_hierarchical_blocks(
     -------
     HierarchicalBlocks
         The matrix `X` and the labels `classes`, `groups` and `supergroups` of its samples, each `(90,)`.
+
     References
     ----------
     Will, Zhang, Sadovnik, Gao, Vendrow, Haddock, Molitor, Needell (2023), *Neural nonnegative matrix factorization for

@@ -82,6 +82,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -101,7 +102,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         data_params = {name: value for name, value in fit_params.items() if name in ("mask", "weights")}
         return self.fit(X, y, **fit_params).transform(X, **data_params)
 
-    # What a fit leaves.
+    # Results of a fit.
 
     def _keep(
         self, model: Model, given: Input, solution: Solution, codes: Sequence[Array] | None = None
@@ -173,7 +174,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         level = level_index(level, self.n_levels_)
         return level, self._code(level)
 
-    # Samples to codes and back.
+    # Codes of samples, and reconstruction from codes.
 
     def transform(self, X: Any, level: int | str | None = None, *, mask: Any = None, weights: Any = None) -> Any:
         """Return the codes of samples at a level, computed from their features alone.
@@ -370,7 +371,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
 
 
 def level_index(level: Any, levels: int, *, name: str = "level") -> int:
-    """Return `level` as an index from 0 to the number of levels less one."""
+    """Return `level` as an index from 0 to the number of levels minus one."""
     if not isinstance(level, numbers.Integral) or isinstance(level, bool) or not -levels <= int(level) < levels:
         raise ValueError(f"{name} must be an integer from {-levels} to {levels - 1}, got {level!r}")
     return int(level) % levels

@@ -21,7 +21,7 @@ from hntf.validation import as_random_state, check_number
 
 
 class NCPD(Estimator):
-    r"""Nonnegative CP decomposition, `min ‖X − [[U_1, …, U_N]]‖²` over `U_i ≥ 0`; of a matrix, nonnegative matrix factorization.
+    r"""Nonnegative CP decomposition, `min ‖X − [[U_1, …, U_N]]‖²` over `U_i ≥ 0`; for a matrix, this is NMF.
 
     Entrywise `X[j_1, …, j_N] ≈ Σ_r U_1[j_1, r] ⋯ U_N[j_N, r]`. The factors are updated in turn, mode by mode; all modes but the
     last use the same product with the data.

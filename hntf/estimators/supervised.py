@@ -86,6 +86,7 @@ class Classifier(Estimator):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------

@@ -30,7 +30,11 @@ def hals(G: Gram, C: Array, S: Array) -> Array:
     Parameters
     ----------
     G : array, `(k, k)` or `(g, k, k)` with `g` a divisor of `n`, float64
-    C, S : arrays, `(n, k)`, float64
+        Gram matrices.
+    C : array, `(n, k)`, float64
+        Right-hand sides.
+    S : array, `(n, k)`, float64
+        The point from which to start.
     """
     if host_view(C) is None:
         return _portable(row_grams(G, len(C)), C, S)

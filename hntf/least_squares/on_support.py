@@ -17,18 +17,21 @@ from hntf.threads import over_rows
 
 
 def solve_on_support(G: Gram, C: Array, support: Array) -> Array:
-    """Solve `G_PP v_P = c_P` on the support `P` of every row; zero elsewhere, and on columns that depend on others of `P`.
+    """Solve `G_PP v_P = c_P` on the support `P` of every row; zero elsewhere and for columns that depend on others of `P`.
 
     Parameters
     ----------
     G : array, `(k, k)` or `(g, k, k)` with `g` a divisor of `n`, float64
-        Gram matrices; row `i` uses `G[i // (n // g)]`. Or a StructuredGram.
+        Gram matrices, or a StructuredGram; row `i` uses `G[i // (n // g)]`.
     C : array, `(n, k)`, float64
+        Right-hand sides.
     support : bool array, `(n, k)`
+        The support of every row.
 
     Returns
     -------
     array, `(n, k)`, float64
+        The solution.
     """
     if isinstance(G, StructuredGram):
         return G.solve_on_support(C, support)
@@ -45,12 +48,12 @@ def solve_on_support(G: Gram, C: Array, support: Array) -> Array:
 
 
 def kernel_arrays(G: Array, *rows: Array) -> tuple[np.ndarray, ...]:
-    """Return `G` as `(g, k, k)` and the other arrays as the kernels want them: C-contiguous views of CPU memory."""
+    """Return `G` as `(g, k, k)` and the other arrays as C-contiguous views of CPU memory, as the kernels require."""
     grams, *rest = (np.ascontiguousarray(host_view(x)) for x in (G, *rows))
     return grams.reshape(-1, *grams.shape[-2:]), *rest
 
 
 def pullback(G: Gram, S: Array, support: Array, dS: Array) -> tuple[Any, Array]:
-    """Return the gradients `(dG, dC)` for the gradient `dS` with respect to the solution `S`."""
+    """Return the gradients `(dG, dC)` from the gradient `dS` with respect to the solution `S`."""
     V = solve_on_support(G, dS, support)
     return -symmetric_outer(V, S, G), V

@@ -45,10 +45,12 @@ def pivot(
     tolerance : float
         How far below zero a dual may be to count as zero, relative to the row's scale and the column's norm.
     max_iterations : int
+        Maximum number of exchanges of a row.
 
     Returns
     -------
     S, support : arrays, `(n, k)`
+        The solutions and their supports.
     iterations : array, `(n,)`
         Iterations of every row; negative for rows that did not finish or that are not in `rows`.
     """

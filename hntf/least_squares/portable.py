@@ -62,6 +62,7 @@ def block_pivoting(G: Array, C: Array, support: Array | None, max_iterations: in
     Returns
     -------
     S, support : arrays, `(n, k)`
+        The solutions and their supports.
     iterations : array, `(n,)`
         Iterations of every row; negative for rows that are left to the active set: singular ones, and those that did not finish.
     """

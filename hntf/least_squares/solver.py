@@ -29,8 +29,10 @@ def solve(G: Gram, C: Array, support: Array | None = None) -> Solution:
 
     Parameters
     ----------
-    G : array, `(k, k)` or `(g, k, k)` with `g` a divisor of `n`, float64, symmetric positive semidefinite; or a StructuredGram
-    C : array, `(n, k)`, float64, in the range of its Gram matrix
+    G : array, `(k, k)` or `(g, k, k)` with `g` a divisor of `n`, float64, or a StructuredGram
+        Symmetric positive semidefinite Gram matrices; row `i` uses `G[i // (n // g)]`.
+    C : array, `(n, k)`, float64
+        Right-hand sides; each row must be in the range of its Gram matrix.
     support : bool array, `(n, k)`, optional
         The support from which the search starts, for example that of the solution of a nearby problem.
 
@@ -126,7 +128,9 @@ def refine(R: Array, Z: Array, S: Array) -> Solution:
     Parameters
     ----------
     R : array, `(q, k)`, float64
+        The matrix of all problems.
     Z : array, `(n, q)`, float64
+        Right-hand sides.
     S : array, `(n, k)`, float64
         The solution from the Gram matrix, with the accuracy that it allows.
     """

@@ -1,4 +1,4 @@
-"""Linear maps `M: S ↦ X̂` from a code to data, one a file.
+"""Linear maps `M: S ↦ X̂` from a code to data, one per file.
 
 A map provides the Gram matrix `G = M*M` and the adjoint `C = M*(X)` for a nonnegative least-squares problem, their pullback to
 the factors, and its own application with pullback. It does not depend on solvers or losses.

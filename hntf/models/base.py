@@ -48,8 +48,7 @@ class Model(ABC):
 
     @abstractmethod
     def profiles(self, level: int, code: Array) -> list[Array]:
-        """Return the profiles of the components along every mode, `(k_l, d_i)`; in mode 0 these are the given codes of the
-        samples.
+        """Return the profiles of the components along every mode, `(k_l, d_i)`; in mode 0 the given codes of the samples.
 
         If the reconstruction of a unit code has rank one, it is the outer product of its profiles over modes 1, …, N−1. Otherwise
         a profile is the reconstruction summed over the other modes. If every mode has its own gathering matrices, the profiles
@@ -58,8 +57,7 @@ class Model(ABC):
 
     @abstractmethod
     def memberships(self, level: int) -> Any:
-        """Return the gathering matrix of a level, `(k_{l−1}, k_l)`, from the components of the level below; or a list, one per
-        mode.
+        """Return the gathering matrix of a level from the components below it, `(k_{l−1}, k_l)`, or a list with one per mode.
 
         It is the identity at level 0.
         """

@@ -29,6 +29,7 @@ class CPTape(NamedTuple):
     Attributes
     ----------
     X : Data
+        The data.
     factors : list of arrays, `(d_i, Σ_l r_l)`
         For every mode the factors of all levels, concatenated.
     ranks : tuple of int

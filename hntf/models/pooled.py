@@ -27,6 +27,7 @@ class Pooled(Model):
     matrices : list of arrays
         The factors `A_l`, `(k_{l−1} / pool size, k_l)`.
     pooling : Pooling
+        The pooling between levels.
     """
 
     def __init__(self, matrices: Sequence[Array], pooling: Pooling) -> None:

@@ -10,13 +10,14 @@ from functools import partial, reduce
 from operator import mul
 from typing import Any
 
-from hntf.algebra import add, chain, kronecker
-from hntf.arrays import Array, arange_like, as_float64, cast_like, identity_like
+from hntf.algebra import add, kronecker
+from hntf.arrays import Array, as_float64, cast_like, identity_like
 from hntf.costs.squared import relative_error, squared_error
 from hntf.data import Data, DenseData, as_data
 from hntf.layers import LayerTape, NNLSLayer
 from hntf.maps import Dense, ModeProduct
 from hntf.models.base import Trainable, identity_of, rank_one_profiles, summed_profiles
+from hntf.models.multilinear import mode_products, outer_products
 from hntf.validation import check_real_array, check_same_home, check_shape
 
 
@@ -316,12 +317,6 @@ class Hierarchy(Trainable):
             errors.append(relative_error(squared, norm_squared, partial(first.residual_norm_squared, X, Z)))
         return errors
 
-    @property
-    def _n_multilinear(self) -> int:
-        """Number of CP and Tucker layers; the others, dense ones, gather their components."""
-        dense = [isinstance(layer.map, Dense) for layer in self.layers]
-        return max(1, len(dense) - sum(dense))
-
     def profiles(self, level: int, code: Array) -> list[Array]:
         by_mode, weights = self._outer_products(level)
         return rank_one_profiles(code, by_mode) if weights is None else summed_profiles(code, by_mode, weights)
@@ -332,29 +327,7 @@ class Hierarchy(Trainable):
         return sums if weights is None else sums @ weights
 
     def _outer_products(self, level: int) -> tuple[list[Array], Array | None]:
-        """Return factors whose columns form outer products, and the weights with which they add up to the components, or None."""
-        count = min(level + 1, self._n_multilinear)
-        first = self.layers[0].map
-        by_mode = self._columns_of_code(count) if isinstance(first, ModeProduct) else list(first.factors)
-        gathered = [layer.map.factors[0] for layer in self.layers[count : level + 1]]
-        return by_mode, chain(gathered)[-1] if gathered else None
-
-    def _columns_of_code(self, count: int) -> list[Array]:
-        """Return, for each mode, the columns of its factor for every entry of the code of `count` Tucker layers, `(d_i, k)`."""
-        products = self._mode_products(count)
-        shape = [A.shape[1] for A in products]
-        entries = arange_like(math.prod(shape), products[0])
-        return [A[:, entries // math.prod(shape[i + 1 :]) % shape[i]] for i, A in enumerate(products)]
-
-    def _mode_products(self, count: int) -> list[Array]:
-        """Return `A_{i,1} ⋯ A_{i,l}` of modes 1, …, N−1 for the first `count` Tucker layers; the identity for other modes."""
-        reference = self.factors[0]
-        products = [identity_like(d, reference) for d in self.feature_shape]
-        for layer in self.layers[:count]:
-            for mode, A in zip(layer.map.modes, layer.map.factors, strict=True):  # type: ignore[attr-defined]
-                if mode > 0:
-                    products[mode - 1] = products[mode - 1] @ A
-        return products
+        return outer_products([layer.map for layer in self.layers[: level + 1]], self.feature_shape)
 
     def memberships(self, level: int) -> Array:
         layer = self.layers[level]
@@ -379,13 +352,15 @@ class Hierarchy(Trainable):
         if not isinstance(self.layers[level].map, ModeProduct):
             raise ValueError(f"tucker_tensor needs a Tucker layer, and level {level} is none")
         core = code.reshape(len(code), *self.code_shapes((1, *self.feature_shape))[level][1:])
-        return core, [identity_like(len(code), code), *self._mode_products(level + 1)]
+        return core, [
+            identity_like(len(code), code),
+            *mode_products([each.map for each in self.layers[: level + 1]], self.feature_shape),
+        ]
 
     def decode_pullback(
         self, tape: Sequence[LayerTape], codes: Sequence[Array], d_base: Array
     ) -> tuple[Array, list[list[Array]]]:
-        """Return the gradients of the code of `level` and of the factors of levels 2, …, `level`, from that of the code of level
-        1."""
+        """Return the gradients of the code of `level` and of the factors of levels 2, …, `level`, from those of the first code."""
         dfactors = []
         gradient = d_base
         for level, code in enumerate(reversed(codes[:-1]), start=1):

@@ -13,12 +13,14 @@ from hntf.models.base import Model, identity_of
 
 
 class Tucker(Model):
-    """`X ≈ G ×_1 U_1 ⋯ ×_N U_N`: sample i is the sum of the slices a of the core, expanded by the other factors, times
-    `U_1[i, a]`.
+    """`X ≈ G ×_1 U_1 ⋯ ×_N U_N`, where the code of a sample is its row of `U_1`.
+
+    Sample i is the sum over the slices a of the core, expanded by the other factors, times `U_1[i, a]`.
 
     Parameters
     ----------
     core : array, `(r_1, …, r_N)`
+        The core.
     factors : list of arrays, `(d_i, r_i)`
         One factor per mode, samples first.
     """

@@ -11,8 +11,9 @@ ROW_HEIGHT, COLUMN_WIDTH = 0.42, 4.2
 
 
 def tree(topics: TopicTree, *, n_words: int = 5, ax: Any = None) -> Any:
-    """Draw the tree of topics, one column per level, coarsest first, with the topics that a topic gathers to the right of its
-    box.
+    """Draw the tree of topics with one column per level, coarsest first.
+
+    The topics that a topic gathers are to the right of its box.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Nonnegative double SVD: the positive parts of the leading singular vectors, level by level."""
+"""Nonnegative double SVD: the positive or negative parts of the leading singular vectors, level by level."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POWER_ITERATIONS = 4
 
 
 def nndsvd(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> list[Array]:
-    """Start from the nonnegative double SVD of the data, and of the codes it gives, level by level; zeros stay zero.
+    """Start from the nonnegative double SVD of the data and then of the codes, level by level; zeros are kept.
 
     References
     ----------
@@ -26,12 +26,12 @@ def nndsvd(data: Data, ranks: Sequence[int], random_state: np.random.RandomState
 
 
 def nndsvda(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> list[Array]:
-    """Start as `nndsvd` does, zeros filled with the mean of their factor."""
+    """Start as `nndsvd`, with zeros filled with the mean of their factor."""
     return _level_by_level(data, ranks, random_state, fill="mean")
 
 
 def nndsvdar(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> list[Array]:
-    """Start as `nndsvd` does, zeros filled with small random numbers, up to a hundredth of the mean of their factor."""
+    """Start as `nndsvd`, with zeros filled with random numbers up to a hundredth of the mean of their factor."""
     return _level_by_level(data, ranks, random_state, fill="random")
 
 
@@ -51,7 +51,7 @@ def _level_by_level(data: Data, ranks: Sequence[int], random_state: np.random.Ra
 
 
 def _nonnegative_double_svd(data: Data, rank: int, random_state: np.random.RandomState) -> np.ndarray:
-    """Return the feature factor `(m, rank)`: of each singular pair the heavier of its positive and negative parts."""
+    """Return the feature factor `(m, rank)`: for each singular pair, the larger of its positive and negative parts."""
     U, sigma, V = truncated_svd(data, rank, random_state)
     A = np.zeros((data.shape[1], rank))
     for j in range(len(sigma)):
@@ -62,7 +62,7 @@ def _nonnegative_double_svd(data: Data, rank: int, random_state: np.random.Rando
         if weights[heavier] > 0:
             side = parts[heavier][1]
             A[:, j] = np.sqrt(sigma[j] * weights[heavier]) * side / np.linalg.norm(side)
-    # Ranks above those of the data, and vectors lost to rounding, start from noise: a zero column would stay one.
+    # Columns beyond the rank of the data, or lost to rounding, start from noise: a zero column would remain zero.
     dead = ~A.any(axis=0)
     A[:, dead] = random_state.uniform(size=(len(A), np.count_nonzero(dead))) * (A.mean() or 1.0)
     return A
@@ -71,7 +71,7 @@ def _nonnegative_double_svd(data: Data, rank: int, random_state: np.random.Rando
 def truncated_svd(
     data: Data, rank: int, random_state: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the leading singular triplets by randomized subspace iteration, which needs two products with the data only."""
+    """Return the leading singular triplets by randomized subspace iteration, which only requires products with the data."""
     n, m = data.shape
     size = min(rank + OVERSAMPLING, n, m)
     V = np.linalg.qr(random_state.standard_normal((m, size)))[0]

@@ -37,7 +37,7 @@ def screened_start(data: Data, rank: int, random_state: np.random.RandomState) -
     work = SCREENING_SWEEPS * (2 * data.n_entries * rank + sum(data.shape) * rank**3 / 3)
     starts = int(np.clip(SCREENING_WORK / work, FEWEST_STARTS, MOST_STARTS))
     if rank > math.prod(data.shape) // max(data.shape):
-        starts = 1  # more components than the data can carry: any start will do, and each takes long
+        starts = 1  # more components than the rank of the data: any start will do, and each one is slow
     candidates = []
     for _ in range(starts):
         factors = [random_factor(data, d, rank, random_state) for d in data.shape[1:]]

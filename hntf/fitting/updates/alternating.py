@@ -35,9 +35,11 @@ class AlternatingCP(Sweeps):
     Parameters
     ----------
     data : Data
+        The data.
     factors : sequence of arrays
         One factor per mode; the factor of mode 0 may be empty, and is then computed by the first sweep.
     solver : {"anls", "hals"}
+        The update of a factor.
 
     References
     ----------

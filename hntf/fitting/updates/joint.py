@@ -58,9 +58,11 @@ class JointUpdates(Sweeps):
     terms : sequence of Term
         The matrices with their divergences.
     S : array, `(n, k)`
+        The code to start from.
     factors : sequence of arrays, `(m_t, k)`
         The factors to start from; multiplicative updates require positive ones, because zeros stay zero.
     solver : {"anls", "hals", "mu"}
+        The update of the code and of a factor.
     penalties : Penalties
         The penalties of the code and of the first factor.
     n_screened : int

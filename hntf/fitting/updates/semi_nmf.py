@@ -77,7 +77,7 @@ class SemiUpdates(Sweeps):
 
 
 def semi_update(G: Array, C: Array, S: Array) -> Array:
-    """Return `S∘√(([C]⁺ + S[G]⁻) / ([C]⁻ + S[G]⁺))`, with zero for a denominator of zero."""
+    """Return `S∘√(([C]⁺ + S[G]⁻) / ([C]⁻ + S[G]⁺))`, with 0 if a denominator is 0."""
     numerator = _positive(C) + apply_gram(_positive(-G), S)
     denominator = _positive(-C) + apply_gram(_positive(G), S)
     safe = denominator + (denominator == 0)

@@ -25,9 +25,11 @@ class AlternatingTucker(Sweeps):
     Parameters
     ----------
     data : Data
+        The data.
     factors : sequence of arrays, `(d_i, r_i)`
         One factor per mode; the first sweep computes the core.
     solver : {"anls", "hals"}
+        The update of a factor.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The components of a stack of CP, Tucker and dense layers as outer products of the columns of one factor per mode."""
+"""What the components of a stack of CP, Tucker and dense layers are made of: outer products of columns, one factor per mode."""
 
 from __future__ import annotations
 

@@ -117,10 +117,10 @@ class Loss(ABC):
         return self.with_cost_of_factors(factors, value, hierarchy.pullback(tape, gradients))
 
     def with_cost_of_factors(
-        self, factors: Sequence[Array], value: float, gradients: list[Array], share: float = 1.0
+        self, factors: Sequence[Array], value: float, gradients: list[Array], fraction: float = 1.0
     ) -> tuple[float, list[Array]]:
-        """Return value and gradients plus the cost that depends on the factors alone, times `share`, the fraction of samples."""
+        """Return value and gradients plus the cost that depends on the factors alone, times `fraction`, the fraction of samples."""
         cost, of_cost = self.of_factors(factors)
         if of_cost is not None:
-            gradients = [d + share * e for d, e in zip(gradients, of_cost, strict=True)]
-        return value + share * cost, gradients
+            gradients = [d + fraction * e for d, e in zip(gradients, of_cost, strict=True)]
+        return value + fraction * cost, gradients

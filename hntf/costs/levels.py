@@ -55,7 +55,7 @@ class Energy(Loss):
         if self.weights is None:
             return [1.0] * levels
         if len(self.weights) != levels:
-            raise ValueError(f"weights must have one entry a level, {levels}; got {len(self.weights)}")
+            raise ValueError(f"weights must have one entry per level, {levels}; got {len(self.weights)}")
         return self.weights
 
     def check_no_labels(self, labels: Labels | None) -> None:

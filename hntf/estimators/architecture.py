@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hntf.fitting.initializers.network import Architecture
+from hntf.fitting.initializers.tensor import Architecture
 from hntf.validation import check_number, check_ranks
 
 
@@ -23,7 +23,7 @@ def check_architecture(n_components: Any, modes: Any, shape: tuple[int, ...]) ->
     """
     levels = [n_components] if isinstance(n_components, numbers.Integral) else n_components
     if isinstance(levels, str) or not isinstance(levels, Sequence | np.ndarray):
-        raise TypeError(f"n_components must be an integer or a tuple with one entry a level, got {n_components!r}")
+        raise TypeError(f"n_components must be an integer or a tuple with one entry per level, got {n_components!r}")
     tuples = [isinstance(level, Sequence | np.ndarray) for level in levels]
     if tuples != sorted(tuples, reverse=True):
         raise ValueError(

@@ -154,12 +154,12 @@ class DeepNMF(Classifier):
         inits = check_init(self.init, MATRIX_STARTS, pooled_shapes(given.data.shape[1], ranks, pooling), given)
 
         def descent() -> UpPropagation:
-            at, shares = self._level_by_level(given.data, ranks, inits, pooling, random_state)
+            at, proportions = self._level_by_level(given.data, ranks, inits, pooling, random_state)
             term, of_labels = Frobenius(given.data), None  # type: tuple[Frobenius, Any]
             if labels is not None:
                 of_labels = label_term(labels, "squared", self.supervision_weight, term.scale)
                 at = at._replace(label_factor=positive(first_classifier(at.S, labels)))
-            return UpPropagation(term, of_labels, pooling, shares, at)
+            return UpPropagation(term, of_labels, pooling, proportions, at)
 
         solution = run(descent, settings, given.data, max(ranks))
         factors = solution.found.at.factors
@@ -189,11 +189,11 @@ class DeepNMF(Classifier):
 
         The proportions are those of the components in their groups, level by level.
         """
-        level, S, factors, shares = data, None, [], []
+        level, S, factors, proportions = data, None, [], []
         for i, rank in enumerate(ranks):
             if S is not None:
-                pooled, share = pooling.pooled(S)
-                shares.append(share)
+                pooled, proportion = pooling.pooled(S)
+                proportions.append(proportion)
                 level = DenseData(pooled)
             if inits is None:
                 S, A, _ = matrix_start(level, rank, self.init, random_state, screened=best_single_level)
@@ -202,7 +202,7 @@ class DeepNMF(Classifier):
             A, norms = with_unit_columns(A)
             S = positive(S * norms)
             factors.append(positive(A))
-        return Trained(factors, S, None), shares
+        return Trained(factors, S, None), proportions
 
 
 def pooled_shapes(m: int, ranks: Sequence[int], pooling: Pooling) -> list[tuple[int, int]]:

@@ -245,8 +245,8 @@ class NeuralEstimator(Classifier):
             if self._stream.classes is not None and y is not None:
                 labels = checked_labels(y, label_mask, given.data, classes=self._stream.classes, some=False)
         stream = self._stream
-        share = given.data.shape[0] / stream.n_samples
-        stream.trainer.step(stream.loss, given.data, labels, share=share)
+        fraction = given.data.shape[0] / stream.n_samples
+        stream.trainer.step(stream.loss, given.data, labels, fraction=fraction)
         values = stream.trainer.values
         hierarchy: Any = stream.trainer.model
         history = {"loss": np.array(values)}

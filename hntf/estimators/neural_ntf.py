@@ -15,7 +15,7 @@ from hntf.estimators.neural import NeuralEstimator, Plan
 from hntf.estimators.results import cp_tensor, tucker_tensor
 from hntf.estimators.starts import check_init
 from hntf.estimators.training import LevelWeights
-from hntf.fitting.initializers.network import NETWORK_INITIALIZERS, NetworkStart, network_levels
+from hntf.fitting.initializers.tensor import TENSOR_INITIALIZERS, TensorStart, tensor_levels
 from hntf.fitting.loop import Solution
 from hntf.fitting.report import Callback
 from hntf.models import Hierarchy
@@ -167,28 +167,28 @@ class NeuralNTF(NeuralEstimator):
     def _plan(
         self, given: Input, first: Data, random_state: np.random.RandomState, errors: list[float] | None = None
     ) -> Plan:
-        network = check_architecture(self.n_components, self.modes, given.data.shape)
-        weights = LevelWeights(self.loss, self.level_weights, network.n_levels)
+        architecture = check_architecture(self.n_components, self.modes, given.data.shape)
+        weights = LevelWeights(self.loss, self.level_weights, architecture.n_levels)
         init: Any = self.init
-        factors = check_init(init, tuple(NETWORK_INITIALIZERS), network.shapes(), given)
-        self.modes_ = network.modes
+        factors = check_init(init, tuple(TENSOR_INITIALIZERS), architecture.shapes(), given)
+        self.modes_ = architecture.modes
 
-        def draw(data: Data) -> NetworkStart:
-            return NetworkStart(factors) if factors else NETWORK_INITIALIZERS[init](data, network, random_state)
+        def draw(data: Data) -> TensorStart:
+            return TensorStart(factors) if factors else TENSOR_INITIALIZERS[init](data, architecture, random_state)
 
         ready = []
         if errors is None:
             ready = [draw(first)]
             errors = ready[0].errors
         if errors is None and weights.balanced:
-            errors = network_levels(first, network, random_state).errors
+            errors = tensor_levels(first, architecture, random_state).errors
 
         def start(data: Data) -> Hierarchy:
             found = ready.pop() if ready else draw(data)
-            return network.hierarchy(found.factors, l1=self.code_l1, l2=self.code_l2)
+            return architecture.hierarchy(found.factors, l1=self.code_l1, l2=self.code_l2)
 
-        loss, rank = weights.data_loss(errors), max(network.ranks, default=1)
-        return Plan(loss, start, network.n_levels, rank, errors, 0 not in network.modes)
+        loss, rank = weights.data_loss(errors), max(architecture.ranks, default=1)
+        return Plan(loss, start, architecture.n_levels, rank, errors, 0 not in architecture.modes)
 
     def _keep_hierarchy(self, hierarchy: Hierarchy, given: Input, solution: Solution) -> None:
         if 0 not in self.modes_:

@@ -58,10 +58,10 @@ class LevelWeights:
                 raise ValueError("level_weights must be None with loss='reconstruction', which has no weights")
             if not isinstance(weights, Sequence | np.ndarray):
                 raise TypeError(
-                    f"level_weights must be 'balanced' or a sequence with one entry a level, got {weights!r}"
+                    f"level_weights must be 'balanced' or a sequence with one entry per level, got {weights!r}"
                 )
             if len(weights) != n_levels:
-                raise ValueError(f"level_weights must have one entry a level, {n_levels}; got {len(weights)}")
+                raise ValueError(f"level_weights must have one entry per level, {n_levels}; got {len(weights)}")
         self.loss = loss
         self.weights = weights
         self.balanced = named and n_levels > 1 and LOSSES[loss] is Energy

@@ -42,9 +42,9 @@ class BatchTrainer:
         self.values: list[float] = []
         self._method = STEPS[solver](self.x, learning_rate)
 
-    def step(self, loss: Loss, data: Data, labels: Labels | None = None, *, share: float = 1.0) -> Evaluation:
-        """Take one step on a batch that is the fraction `share` of the samples; return the evaluation before the step."""
-        objective = Objective(loss, self.model, [Part(data, labels)], simplex=self.simplex, share=share)
+    def step(self, loss: Loss, data: Data, labels: Labels | None = None, *, fraction: float = 1.0) -> Evaluation:
+        """Take one step on a batch that is the fraction `fraction` of the samples; return the evaluation before the step."""
+        objective = Objective(loss, self.model, [Part(data, labels)], simplex=self.simplex, fraction=fraction)
         at = objective(self.x)
         x = self.x + self._method(len(self.values), at.gradient)
         self.x = x * (x > 0) + 0.0
@@ -133,10 +133,10 @@ class Epochs(Descent):
         order = self.random_state.permutation(n)
         for first in range(0, n, self.batch_size):
             rows = order[first : first + self.batch_size]
-            share = len(rows) / n
+            fraction = len(rows) / n
             labels = None if self.labels is None else self.labels.take(rows)
-            at = self.trainer.step(self.cost, self.data.take(rows), labels, share=share)
-            values.append(at.value * share)
+            at = self.trainer.step(self.cost, self.data.take(rows), labels, fraction=fraction)
+            values.append(at.value * fraction)
             gradients.append(relative_projected_gradient(at))
         return sum(values), float(np.mean(gradients))
 

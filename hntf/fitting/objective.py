@@ -48,18 +48,18 @@ class Objective:
         The samples. The cost that depends on the factors alone is added once, however many parts there are.
     simplex : bool
         Whether the factors of the model are `x` with its columns scaled to sum to one.
-    share : float
+    fraction : float
         The fraction of all samples that the parts hold, by which the cost that depends on the factors alone is multiplied.
     """
 
     def __init__(
-        self, loss: Loss, model: Trainable, parts: Sequence[Part], *, simplex: bool = False, share: float = 1.0
+        self, loss: Loss, model: Trainable, parts: Sequence[Part], *, simplex: bool = False, fraction: float = 1.0
     ) -> None:
         self.loss = loss
         self.model = model
         self.parts = list(parts)
         self.simplex = simplex
-        self.share = share
+        self.fraction = fraction
         self.scale = 1.0 / (sum(part.data.norm_squared() for part in self.parts) or 1.0)
         self.n_evaluations = 0
 
@@ -95,7 +95,7 @@ class Objective:
         for part in self.parts[1:]:
             more, d_more = part.value_and_grad(model, self.loss, settled)
             value, dfactors = value + more, [a + b for a, b in zip(dfactors, d_more, strict=True)]
-        value, dfactors = self.loss.with_cost_of_factors(model.factors, value, dfactors, self.share)
+        value, dfactors = self.loss.with_cost_of_factors(model.factors, value, dfactors, self.fraction)
         if self.simplex:
             sums = [on_simplex(U)[1] for U in self.split(x)]
             dfactors = list(map(on_simplex_pullback, model.factors, sums, dfactors))

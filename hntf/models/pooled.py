@@ -47,19 +47,19 @@ class Pooled(Model):
 
     def upwards(self, X: Data, level: int) -> tuple[Array, list[Array]]:
         """Return the code of a level, found level by level, and the proportions of components in their groups below it."""
-        S, shares = best_code(X, self.matrices[0]), []
+        S, proportions = best_code(X, self.matrices[0]), []
         for A in self.matrices[1 : level + 1]:
-            pooled, share = self.pooling.pooled(S)
-            shares.append(share)
+            pooled, proportion = self.pooling.pooled(S)
+            proportions.append(proportion)
             S = best_code(DenseData(pooled), A)
-        return S, shares
+        return S, proportions
 
     def encode(self, X: Data, level: int) -> Array:
-        S, shares = self.upwards(X, level)
+        S, proportions = self.upwards(X, level)
         # Zeros are filled sample by sample, so that a code does not depend on the other samples.
         means = S.mean(1)[:, None]
         factors = self.matrices[: level + 1]
-        return propagated_code(Frobenius(X), factors, S + (S == 0) * FILL * means, self.pooling, shares)
+        return propagated_code(Frobenius(X), factors, S + (S == 0) * FILL * means, self.pooling, proportions)
 
     def decode(self, S: Array, level: int) -> Array:
         # All components of a pooled group have the same proportion.
@@ -68,8 +68,8 @@ class Pooled(Model):
     def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
         errors = []
         for level, S in enumerate(codes):
-            shares = self.upwards(X, level)[1]
-            first = decoded(self.matrices[: level + 1], S, self.pooling, shares)[0]
+            proportions = self.upwards(X, level)[1]
+            first = decoded(self.matrices[: level + 1], S, self.pooling, proportions)[0]
             errors.append(cp_relative_error(X, [first, self.matrices[0]]))
         return errors
 
@@ -86,30 +86,30 @@ class Pooled(Model):
 
 
 def parts_of_code(
-    term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array]
+    term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, proportions: Sequence[Array]
 ) -> tuple[Array, Array]:
     """Return the negative and the positive part of the gradient with respect to the code of the last level."""
-    codes = decoded(factors, S, pooling, shares)
+    codes = decoded(factors, S, pooling, proportions)
     negative, positive = term.split_gradient(codes[0], factors[0], 0)
     if len(factors) == 1:
         return negative, positive
     return (
-        carried_up(factors, codes, pooling, shares, negative, len(factors))[1],
-        carried_up(factors, codes, pooling, shares, positive, len(factors))[1],
+        carried_up(factors, codes, pooling, proportions, negative, len(factors))[1],
+        carried_up(factors, codes, pooling, proportions, positive, len(factors))[1],
     )
 
 
 def propagated_code(
-    term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array]
+    term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, proportions: Sequence[Array]
 ) -> Array:
     """Return the code of the last level for fixed factors after many updates, each sample with roots of its own."""
-    costs = _costs_of_samples(term, factors, S, pooling, shares)
+    costs = _costs_of_samples(term, factors, S, pooling, proportions)
     exponents = 0 * costs + 1.0
     tl = backend_of(S)
     for _ in range(CODE_UPDATES):
-        parts = parts_of_code(term, factors, S, pooling, shares)
+        parts = parts_of_code(term, factors, S, pooling, proportions)
         moved = S * multiplier(*parts) ** exponents[:, None]
-        after = _costs_of_samples(term, factors, moved, pooling, shares)
+        after = _costs_of_samples(term, factors, moved, pooling, proportions)
         falls = after <= costs
         S = tl.where(falls[:, None], moved, S)
         costs = tl.where(falls, after, costs)
@@ -118,9 +118,9 @@ def propagated_code(
 
 
 def _costs_of_samples(
-    term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array]
+    term: Frobenius, factors: Sequence[Array], S: Array, pooling: Pooling, proportions: Sequence[Array]
 ) -> Array:
     """Return the cost of every sample, up to a constant that does not depend on its code."""
-    first = decoded(factors, S, pooling, shares)[0]
+    first = decoded(factors, S, pooling, proportions)[0]
     negative, positive = term.split_gradient(first, factors[0], 0)
     return ((0.5 * positive - negative) * first).sum(1)

@@ -48,18 +48,18 @@ class Pooling(NamedTuple):
         groups = S.reshape(len(S), -1, self.size)
         pooled = groups.mean(2) if self.kind == "mean" else backend_of(S).max(groups, axis=2)
         empty = pooled == 0
-        shares = (groups + empty[:, :, None]) / (pooled + empty)[:, :, None]
-        return ACTIVATIONS[self.activation].apply(pooled), shares.reshape(S.shape)
+        proportions = (groups + empty[:, :, None]) / (pooled + empty)[:, :, None]
+        return ACTIVATIONS[self.activation].apply(pooled), proportions.reshape(S.shape)
 
-    def expanded(self, P: Array, shares: Array | None) -> Array:
+    def expanded(self, P: Array, proportions: Array | None) -> Array:
         """Return `ρ†(P)`, `(n, k)`; without given proportions, all components of a group are equal."""
         values = ACTIVATIONS[self.activation].inverse(P)
         repeated = (values[:, :, None] * self.ones(P)).reshape(len(P), -1)
-        return repeated if shares is None else shares * repeated
+        return repeated if proportions is None else proportions * repeated
 
-    def expanded_pullback(self, P: Array, shares: Array, dS: Array) -> Array:
+    def expanded_pullback(self, P: Array, proportions: Array, dS: Array) -> Array:
         """Return the gradient with respect to `P` from the gradient with respect to `ρ†(P)`."""
-        sums = (shares * dS).reshape(len(P), -1, self.size).sum(2)
+        sums = (proportions * dS).reshape(len(P), -1, self.size).sum(2)
         return ACTIVATIONS[self.activation].slope(P) * sums
 
     def ones(self, P: Array) -> Array:
@@ -67,24 +67,29 @@ class Pooling(NamedTuple):
         return backend_of(P).ones((1, 1, self.size), **backend_of(P).context(P))
 
 
-def decoded(factors: Sequence[Array], S: Array, pooling: Pooling, shares: Sequence[Array | None]) -> list[Array]:
+def decoded(factors: Sequence[Array], S: Array, pooling: Pooling, proportions: Sequence[Array | None]) -> list[Array]:
     """Return the codes `[Ŝ_1, …, Ŝ_L]` of all levels that the code of the last level reconstructs.
 
-    `shares[l − 1]` are the proportions in the groups of level l.
+    `proportions[l − 1]` are the proportions in the groups of level l.
     """
     codes = [S]
-    for A, share in zip(reversed(factors[1:]), reversed(shares[: len(factors) - 1]), strict=True):
-        codes.append(pooling.expanded(codes[-1] @ A.T, share))
+    for A, proportion in zip(reversed(factors[1:]), reversed(proportions[: len(factors) - 1]), strict=True):
+        codes.append(pooling.expanded(codes[-1] @ A.T, proportion))
     return codes[::-1]
 
 
 def carried_up(
-    factors: Sequence[Array], codes: Sequence[Array], pooling: Pooling, shares: Sequence[Array], dS: Array, level: int
+    factors: Sequence[Array],
+    codes: Sequence[Array],
+    pooling: Pooling,
+    proportions: Sequence[Array],
+    dS: Array,
+    level: int,
 ) -> tuple[Array, Array]:
     """Return the gradients of the factor of `level` (2, 3, …) and of its code, from the gradient of the code of level 1."""
     gradient = dS
     for index in range(1, level):
         P = codes[index] @ factors[index].T
-        inner = pooling.expanded_pullback(P, shares[index - 1], gradient)
+        inner = pooling.expanded_pullback(P, proportions[index - 1], gradient)
         gradient = inner @ factors[index]
     return inner.T @ codes[level - 1], gradient

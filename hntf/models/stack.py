@@ -147,7 +147,7 @@ class Hierarchy(Trainable):
             Gradients with respect to the factors, in the order of `factors`.
         """
         if len(dcodes) != len(self.layers):
-            raise ValueError(f"dcodes must have one entry a level, {len(self.layers)}; got {len(dcodes)}")
+            raise ValueError(f"dcodes must have one entry per level, {len(self.layers)}; got {len(dcodes)}")
         checked: list[Array | None] = []
         for level, (record, dS) in enumerate(zip(tape, dcodes, strict=True)):
             name = f"dcodes[{level}]"

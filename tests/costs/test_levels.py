@@ -72,7 +72,7 @@ def test_relative_errors_far_below_the_cancellation_of_the_gram_form(rng):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda h, X: hntf.losses.Energy([1.0]).value_and_grad(h, X), "one entry a level"),
+        (lambda h, X: hntf.losses.Energy([1.0]).value_and_grad(h, X), "one entry per level"),
         (lambda h, X: hntf.losses.Energy([-1.0, 1.0]), "weights must be at least 0"),
         (lambda h, X: hntf.losses.Energy().value_and_grad(h, X, y=[0, 1, 0, 1, 1]), "y must be None"),
         (lambda h, X: hntf.losses.Energy().value_and_grad(h, X[:, :2]), "X must have shape"),

@@ -36,7 +36,7 @@ def test_batches_add_up_to_the_penalties_of_all_samples():
     total = 0.0
     for start in range(0, 90, 30):
         batch = as_data(X[start : start + 30])
-        of_batch = Objective(loss, model, [Part(batch)], share=1 / 3)
+        of_batch = Objective(loss, model, [Part(batch)], fraction=1 / 3)
         total += of_batch(of_batch.start).value / of_batch.scale
     np.testing.assert_allclose(total, whole(whole.start).value / whole.scale)
 

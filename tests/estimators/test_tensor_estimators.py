@@ -57,7 +57,7 @@ def test_weights_of_one_change_nothing(case):
         (NTD((2, 2)), "n_components must have one rank a mode"),
         (NTD((2, 0, 2)), "each rank in n_components must be at least 1"),
         (NeuralNCPD((3, 4)), "n_components must not grow"),
-        (NeuralNCPD((3, 2), level_weights=[1.0]), "level_weights must have one entry a level"),
+        (NeuralNCPD((3, 2), level_weights=[1.0]), "level_weights must have one entry per level"),
         (NeuralNCPD((3, 2), loss="kl"), "loss must be one of"),
         (MultiHNTF((3, 2), loss="reconstruction", level_weights=[1, 1]), "level_weights must be None"),
         (NeuralNCPD((3, 2), supervision_level=2), "supervision_level must be an integer"),

@@ -88,21 +88,21 @@ def test_partial_fit_takes_batches_without_labels(blocks):
     assert model.partial_fit(blocks.X).n_iter_ == 1
 
 
-def test_a_short_batch_bears_its_share_of_the_penalties(rng):
+def test_a_short_batch_bears_its_fraction_of_the_penalties(rng):
     loss = Penalised(Energy(), factor_l1=1.0, factor_l2=2.0, volume=3.0)
     stack, X = dense_hierarchy([rng.random((5, 2))]), rng.random((30, 5))
     whole, plain = (each.value_and_grad(stack, X)[0] for each in (loss, Energy()))
     parts = [X[:25], X[25:]]
     sums = []
     for each in (loss, Energy()):
-        objectives = [Objective(each, stack, [Part(hntf.as_data(part))], share=len(part) / 30) for part in parts]
+        objectives = [Objective(each, stack, [Part(hntf.as_data(part))], fraction=len(part) / 30) for part in parts]
         sums.append(sum(objective(objective.start).value / objective.scale for objective in objectives))
     np.testing.assert_allclose(sums, [whole, plain])
     seen = []
 
     class Counted(Energy):
-        def with_cost_of_factors(self, factors, value, gradients, share=1.0):
-            seen.append(share)
+        def with_cost_of_factors(self, factors, value, gradients, fraction=1.0):
+            seen.append(fraction)
             return value, gradients
 
     trainer, random_state = BatchTrainer(stack, "adam", None), np.random.RandomState(0)

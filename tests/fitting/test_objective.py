@@ -30,7 +30,7 @@ def of_tensor(rng, kind="dense"):
     return hntf.as_data(X, weights=rng.random(X.shape) if kind == "weighted" else None)
 
 
-def network(rng, first, *upper):
+def on_tensors(rng, first, *upper):
     dense = [Dense(rng.random(shape)) for shape in upper]
     return hntf.Hierarchy([NNLSLayer(M) for M in (first, *dense)])
 
@@ -44,14 +44,17 @@ PROBLEMS = {
     "neural nmf": lambda rng: (hierarchy(rng, 8, (4, 3, 2)), of_matrix(rng)),
     "neural nmf, sparse": lambda rng: (hierarchy(rng, 8, (4, 2)), of_matrix(rng, "sparse")),
     "neural nmf, weighted": lambda rng: (hierarchy(rng, 8, (4, 2)), of_matrix(rng, "weighted")),
-    "cp": lambda rng: (network(rng, KhatriRao([rng.random((5, 4)), rng.random((4, 4))]), (4, 2)), of_tensor(rng)),
+    "cp": lambda rng: (on_tensors(rng, KhatriRao([rng.random((5, 4)), rng.random((4, 4))]), (4, 2)), of_tensor(rng)),
     "cp, weighted": lambda rng: (
-        network(rng, KhatriRao([rng.random((5, 4)), rng.random((4, 4))]), (4, 2)),
+        on_tensors(rng, KhatriRao([rng.random((5, 4)), rng.random((4, 4))]), (4, 2)),
         of_tensor(rng, "weighted"),
     ),
-    "tucker": lambda rng: (network(rng, ModeProduct([rng.random((5, 3)), rng.random((4, 2))]), (6, 2)), of_tensor(rng)),
+    "tucker": lambda rng: (
+        on_tensors(rng, ModeProduct([rng.random((5, 3)), rng.random((4, 2))]), (6, 2)),
+        of_tensor(rng),
+    ),
     "tucker, weighted": lambda rng: (
-        network(rng, ModeProduct([rng.random((5, 3)), rng.random((4, 2))]), (6, 2)),
+        on_tensors(rng, ModeProduct([rng.random((5, 3)), rng.random((4, 2))]), (6, 2)),
         of_tensor(rng, "weighted"),
     ),
     "unrolled": lambda rng: (Unrolled([rng.random((8, 3)) for _ in range(3)], n_steps=5, sparsity=0.1), of_matrix(rng)),

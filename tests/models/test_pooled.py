@@ -21,8 +21,8 @@ def test_errors_take_the_shares_that_components_have_in_their_groups(rng, poolin
     codes = model.encode_levels(data)
     naive = []
     for level, S in enumerate(codes):
-        shares = model.upwards(data, level)[1]
-        first = decoded(model.matrices[: level + 1], S, pooling, shares)[0]
+        proportions = model.upwards(data, level)[1]
+        first = decoded(model.matrices[: level + 1], S, pooling, proportions)[0]
         naive.append(np.linalg.norm(X - first @ model.matrices[0].T) / np.linalg.norm(X))
     np.testing.assert_allclose(model.errors(data, codes), naive, rtol=1e-8)
 
@@ -32,10 +32,11 @@ def test_a_code_is_no_worse_than_the_one_found_level_by_level(rng, pooling):
     model, X = draw(rng, pooling)
     data = hntf.as_data(X)
     for level in (1, 2):
-        S, shares = model.upwards(data, level)
+        S, proportions = model.upwards(data, level)
         squares = [
             np.sum(
-                (X - decoded(model.matrices[: level + 1], code, pooling, shares)[0] @ model.matrices[0].T) ** 2, axis=1
+                (X - decoded(model.matrices[: level + 1], code, pooling, proportions)[0] @ model.matrices[0].T) ** 2,
+                axis=1,
             )
             for code in (model.encode(data, level), S)
         ]
@@ -51,7 +52,7 @@ def test_the_code_of_a_sample_does_not_see_the_other_samples(rng, pooling):
         np.testing.assert_allclose(model.encode(hntf.as_data(X[2:5]), level), whole[2:5], rtol=1e-9)
 
 
-def test_components_of_a_group_share_alike_in_what_a_code_stands_for(rng):
+def test_components_of_a_group_have_equal_proportions_in_what_a_code_stands_for(rng):
     pooling = Pooling("sqrt", "mean", 2)
     model, _ = draw(rng, pooling)
     S = rng.random((4, 2))

@@ -54,7 +54,7 @@ def test_bad_layers_are_named(layers, error, words):
 def test_bad_code_gradients_are_named(rng):
     stack = hierarchy(rng, 6, (4, 2))
     _, tape = stack.forward(rng.random((5, 6)))
-    with pytest.raises(ValueError, match="one entry a level"):
+    with pytest.raises(ValueError, match="one entry per level"):
         stack.backward(tape, [None])
     with pytest.raises(ValueError, match=r"dcodes\[1\] must have shape"):
         stack.backward(tape, [None, np.ones((5, 3))])

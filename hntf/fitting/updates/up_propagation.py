@@ -45,19 +45,19 @@ class UpPropagation(Sweeps):
         The cost of the labels, if there are labels.
     pooling : Pooling
         The pooling between levels.
-    shares : list of arrays
+    proportions : list of arrays
         The proportions of the components in their groups, level by level; they are fixed.
     at : Trained
         The starting point.
     """
 
     def __init__(
-        self, data: Frobenius, labels: Frobenius | None, pooling: Pooling, shares: Sequence[Array], at: Trained
+        self, data: Frobenius, labels: Frobenius | None, pooling: Pooling, proportions: Sequence[Array], at: Trained
     ) -> None:
         self.data = data
         self.labels = labels
         self.pooling = pooling
-        self.shares = list(shares)
+        self.proportions = list(proportions)
         self.at = at
         self.scale = data.scale
 
@@ -73,12 +73,12 @@ class UpPropagation(Sweeps):
 
     def cost_at(self, at: Trained) -> float:
         """Return the cost of data and labels."""
-        first = decoded(at.factors, at.S, self.pooling, self.shares)[0]
+        first = decoded(at.factors, at.S, self.pooling, self.proportions)[0]
         cost = self.data.value(first, at.factors[0])
         return cost if self.labels is None else cost + self.labels.value(at.S, at.label_factor)
 
     def _with_new_code(self, at: Trained) -> Trained:
-        parts = parts_of_code(self.data, at.factors, at.S, self.pooling, self.shares)
+        parts = parts_of_code(self.data, at.factors, at.S, self.pooling, self.proportions)
         if self.labels is not None:
             of_labels = self.labels.split_gradient(at.S, at.label_factor, 0)
             parts = (parts[0] + of_labels[0], parts[1] + of_labels[1])
@@ -86,14 +86,14 @@ class UpPropagation(Sweeps):
 
     def _with_new_factor(self, at: Trained, level: int) -> Trained:
         factors = at.factors
-        codes = decoded(factors, at.S, self.pooling, self.shares)
+        codes = decoded(factors, at.S, self.pooling, self.proportions)
         if level == 1:
             parts = self.data.split_gradient(codes[0], factors[0], 1)
         else:
             negative, positive = self.data.split_gradient(codes[0], factors[0], 0)
             parts = (
-                carried_up(factors, codes, self.pooling, self.shares, negative, level)[0],
-                carried_up(factors, codes, self.pooling, self.shares, positive, level)[0],
+                carried_up(factors, codes, self.pooling, self.proportions, negative, level)[0],
+                carried_up(factors, codes, self.pooling, self.proportions, positive, level)[0],
             )
         return self._stepped(
             at,

@@ -79,26 +79,26 @@ class Architecture(NamedTuple):
         return Hierarchy(layers, feature_shape=self.data_shape[1:])
 
 
-class NetworkStart(NamedTuple):
+class TensorStart(NamedTuple):
     """The factors of a start, in the order of `Hierarchy.factors`, and the errors of the best single levels if they are known."""
 
     factors: list[Array]
     errors: list[float] | None = None
 
 
-def network_levels(data: Data, network: Architecture, random_state: np.random.RandomState) -> NetworkStart:
+def tensor_levels(data: Data, architecture: Architecture, random_state: np.random.RandomState) -> TensorStart:
     """Fit each rank by itself and compute the factors in between: `levels` for tensors, and the same for a matrix.
 
     The factors of Tucker layers come from an NMF of the unfolding along their mode, those of dense layers above them from the
     code. Above a CP layer, `A_2 = argmin_{A ≥ 0} ‖M(Aᵀ) − B‖` for the features `B` of a factorization `X ≈ S B` of the samples
     with the rank of the level, and so on.
     """
-    if network.tucker_ranks:
-        return _tucker_levels(data, network, random_state)
+    if architecture.tucker_ranks:
+        return _tucker_levels(data, architecture, random_state)
     if len(data.shape) == 2:
-        singles = best_levels(data, network.ranks, random_state)
-        return NetworkStart(through_levels(singles), [single.error for single in singles])
-    first, *upper = network.ranks
+        singles = best_levels(data, architecture.ranks, random_state)
+        return TensorStart(through_levels(singles), [single.error for single in singles])
+    first, *upper = architecture.ranks
     single = best_single_level(data, first, random_state)
     base = [with_unit_columns(U)[0] for U in single.factors[1:]]
     layer = NNLSLayer(KhatriRao(base))
@@ -110,32 +110,32 @@ def network_levels(data: Data, network: Architecture, random_state: np.random.Ra
         errors.append(single.error)
     if targets:
         targets[0] = without_dead_columns(targets[0])
-    return NetworkStart([*base, *balanced(nested(targets))], errors)
+    return TensorStart([*base, *balanced(nested(targets))], errors)
 
 
-def _tucker_levels(data: Data, network: Architecture, random_state: np.random.RandomState) -> NetworkStart:
+def _tucker_levels(data: Data, architecture: Architecture, random_state: np.random.RandomState) -> TensorStart:
     by_mode = [
         best_levels(data.transposed_unfolding(mode), ranks, random_state)
-        for mode, ranks in zip(network.modes, zip(*network.tucker_ranks, strict=True), strict=True)
+        for mode, ranks in zip(architecture.modes, zip(*architecture.tucker_ranks, strict=True), strict=True)
     ]
     factors = [A for layer in zip(*map(through_levels, by_mode), strict=True) for A in layer]
     errors = []
     for of_level in zip(*by_mode, strict=True):
-        layer = ModeProduct([with_unit_columns(single.factors[1])[0] for single in of_level], network.modes)
+        layer = ModeProduct([with_unit_columns(single.factors[1])[0] for single in of_level], architecture.modes)
         errors.extend(Hierarchy([NNLSLayer(layer)]).errors(data, [NNLSLayer(layer).solve(data).S]))
-    if not network.ranks:
-        return NetworkStart(factors, errors)
-    code = DenseData(network._replace(ranks=()).hierarchy(factors).solve(data)[-1].S)
-    singles = best_levels(code, network.ranks, random_state)
+    if not architecture.ranks:
+        return TensorStart(factors, errors)
+    code = DenseData(architecture._replace(ranks=()).hierarchy(factors).solve(data)[-1].S)
+    singles = best_levels(code, architecture.ranks, random_state)
     # The error of the Tucker layers below adds to that of a level on their code.
     lost = errors[-1] ** 2
     errors.extend((lost + (1 - lost) * single.error**2) ** 0.5 for single in singles)
-    return NetworkStart([*factors, *through_levels(singles)], errors)
+    return TensorStart([*factors, *through_levels(singles)], errors)
 
 
-def network_random(data: Data, network: Architecture, random_state: np.random.RandomState) -> NetworkStart:
+def tensor_random(data: Data, architecture: Architecture, random_state: np.random.RandomState) -> TensorStart:
     """Draw all factors at random, with columns of unit norm."""
-    return NetworkStart([random_factor(data, *shape, random_state) for shape in network.shapes()])
+    return TensorStart([random_factor(data, *shape, random_state) for shape in architecture.shapes()])
 
 
-NETWORK_INITIALIZERS = {"levels": network_levels, "random": network_random}
+TENSOR_INITIALIZERS = {"levels": tensor_levels, "random": tensor_random}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Sequence
 from typing import Any
@@ -122,6 +123,8 @@ class NTD(Estimator):
         settings = self._settings(tuple(UPDATES))
         data = given.data
         ranks = self._checked_ranks(len(data.shape))
+        for d, rank in zip(data.shape, ranks, strict=True):
+            self._warn_of_rank(rank, (d, math.prod(data.shape) // d))
         random_state = as_random_state(self.random_state)
         shapes = list(zip(data.shape, ranks, strict=True))
         factors = check_init(self.init, tuple(TUCKER_INITIALIZERS), shapes, given)

@@ -120,5 +120,6 @@ def parameters(cases):
     return [pytest.param(case, id=case.name, marks=() if case.name in EVERYDAY else pytest.mark.slow) for case in cases]
 
 
+ONE_OF_EACH = [case for case in CASES if case.name in EVERYDAY]
 EXACT_CASES = [case for case in CASES if case.name not in EVEN_SHARES]
 CLASSIFIERS = [case for case in CASES if is_classifier(case.estimator)]

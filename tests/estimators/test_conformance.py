@@ -12,7 +12,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import hntf
-from tests.estimators.catalogue import CASES, EXACT_CASES, SIGNED, parameters
+from tests.estimators.catalogue import CASES, EXACT_CASES, ONE_OF_EACH, SIGNED, parameters
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -141,6 +141,7 @@ def test_one_seed_gives_one_fit(case, fitted):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=lambda case: case.name)
 def test_generators_are_seeds(case):
     short = case.copy(max_iter=3)
     errors = []
@@ -290,6 +291,7 @@ def test_control_c_leaves_the_best_so_far(case):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=lambda case: case.name)
 def test_float16_never_overflows(case):
     X = (case.X * 1e3).astype(np.float16)
     model = case.fit(X)
@@ -297,13 +299,15 @@ def test_float16_never_overflows(case):
 
 
 @pytest.mark.slow
-def test_big_endian_data_are_data(case, fitted):
-    swapped = case.fit(case.X.astype(">f8"))
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=lambda case: case.name)
+def test_big_endian_data_are_data(case):
+    swapped, fitted = case.fit(case.X.astype(">f8")), case.fit()
     np.testing.assert_allclose(swapped.reconstruction_err_, fitted.reconstruction_err_)
     assert case.fit(case.X.astype(">f4")).codes_[0].dtype == np.float32
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=lambda case: case.name)
 def test_a_mask_of_numpy_goes_with_a_tensor(case):
     observed = np.random.default_rng(1).random(case.X.shape) < 0.9
     one, other = (case.fit(torch.tensor(case.X), mask=mask) for mask in (observed, torch.tensor(observed)))

@@ -7,7 +7,9 @@ from functools import reduce
 from itertools import accumulate
 from typing import Any
 
-from hntf.arrays import Array, backend_of
+import numpy as np
+
+from hntf.arrays import Array, backend_of, from_numpy
 
 Factors = Sequence[Array | None]
 """One factor per mode, `(dimension, rank)`; the entry of the mode that is computed is ignored and may be None."""
@@ -88,3 +90,16 @@ def add(total: Any, term: Any) -> Any:
     if total is None or term is None:
         return total if term is None else term
     return total + term
+
+
+def random_columns(A: Array) -> Array:
+    """Return random columns of unit norm in the shape of `A`, the same for every call."""
+    fresh = np.random.RandomState(0).uniform(size=tuple(A.shape))
+    return from_numpy(fresh / (np.linalg.norm(fresh, axis=0) if len(fresh) else 1.0), A)
+
+
+def without_dead_columns(A: Array) -> Array:
+    """Replace zero columns by random ones, because no gradient could change them or distinguish equal columns."""
+    tl = backend_of(A)
+    dead = tl.sum(A, axis=0) <= 0
+    return tl.where(dead, random_columns(A), A) if bool(dead.any()) else A

@@ -74,7 +74,8 @@ def warn_of_one_sided(penalties: Penalties, *, bounded_factors: bool = False) ->
     given, other = ("code", "factor") if of_code else ("factor", "code")
     remedy = f"{other}_l1 or {other}_l2" + (" too, or simplex=True where it is taken" if of_code else " too")
     warn_user(
-        f"the {given} alone has a penalty, so the {other} grows without end and the penalty has no effect; give {remedy}"
+        f"the {given} alone has a penalty, so the cost has no minimum: the {given} can shrink to nothing while the {other} grows "
+        f"without end; give {remedy}"
     )
 
 

@@ -21,6 +21,7 @@ from hntf.arrays import (
     in_backend_of,
     to_numpy,
 )
+from hntf.costs.levels import FLOOR
 from hntf.costs.targets import Labels
 from hntf.data import Data
 from hntf.estimators.inputs import MODERATE, Input, as_input
@@ -30,9 +31,6 @@ from hntf.fitting.report import Callback
 from hntf.models import Model
 from hntf.topics import TopicTree, named_features, topic_tree
 from hntf.validation import check_choice, check_number, check_real_array, warn_user
-
-ROUNDING = 1e-7
-"""Relative errors below this are at rounding level: the squared error is what is computed."""
 
 
 class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -126,9 +124,8 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         """Store the ratio of each level's error to that of the best single level of its rank, if these errors are known."""
         self.__dict__.pop("level_ratios_", None)
         if errors is not None:
-            # Errors at rounding level count as equal.
-            best = np.maximum(errors, ROUNDING)
-            self.level_ratios_ = np.maximum(self.reconstruction_err_, ROUNDING) / best
+            # A level that is fitted exactly, by the measure of the weights, costs nothing.
+            self.level_ratios_ = np.maximum(self.reconstruction_err_, FLOOR) / np.maximum(errors, FLOOR)
 
     @property
     def n_levels_(self) -> int:
@@ -161,7 +158,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     @property
     def sparsity_(self) -> dict[str, np.ndarray]:
         """The fraction of zeros in the codes of each level (`"codes"`) and in each factor (`"factors"`)."""
-        parts = {"codes": self.codes_, "factors": arrays_in(self.factors_)}
+        parts = {"factors": arrays_in(self.factors_), "codes": self.codes_}
         return {name: np.array([float(np.mean(to_numpy(x) == 0)) for x in part]) for name, part in parts.items()}
 
     def _code(self, level: int) -> Array:

@@ -141,6 +141,7 @@ class HierarchicalNMF(Classifier):
         data, factors, solutions = given.data, [], []
         for level, (rank, init) in enumerate(zip(ranks, inits, strict=True)):
             solution = self._fit_level(data, rank, init, labels if level == labelled else None, settings, random_state)
+            settings = settings.after(solution)
             A, norms = with_unit_columns(solution.found.factors[0])
             data = DenseData(solution.found.S * norms)
             factors.append(A)

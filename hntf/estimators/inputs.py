@@ -64,11 +64,7 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
             raise ValueError(f"Negative values in data: X contains entries down to {smallest:g}")
         return Input(data, data.prototype)
     sparse = scipy.sparse.issparse(X)
-    array = X
-    if sparse:
-        array = X.tocsr()
-    elif not is_torch(X):
-        array = check_real_array(X, "X", entries=False)
+    array = X.tocsr() if sparse else check_real_array(X, "X", entries=False)
     check_same_home({"X": np.empty(0) if sparse else array, "weights": weights})
     prototype = array[:0]
     array, mask, weights = (_on_host(x) for x in (array, mask, weights))

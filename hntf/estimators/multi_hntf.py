@@ -150,7 +150,8 @@ class MultiHNTF(Classifier):
         random_state = as_random_state(self.random_state)
         of_base = settings._replace(solver="anls", max_iter=BASE_SWEEPS, tol=BASE_TOL)
         init, above = split_base(self.init)
-        found = fit_base(init, ranks[0], of_base, given, random_state).found
+        base_solution = fit_base(init, ranks[0], of_base, given, random_state)
+        found = base_solution.found
         base, errors = ordered_base(found.factors), [found.error]
         if above is None or weights.balanced:
             levels = best_levels(data, ranks[1:], random_state)
@@ -162,7 +163,10 @@ class MultiHNTF(Classifier):
             return GatheredComponents(base, matrices, train_base=train_base)
 
         loss = self._with_labels(weights.data_loss(errors), labels, data, len(ranks))
-        solution = train(start, loss, settings._replace(n_init=1), data, labels, sum(ranks))
+        settings = settings._replace(n_init=1).after(base_solution)
+        solution = train(start, loss, settings, data, labels, sum(ranks))
+        if base_solution.stopped:
+            solution = solution._replace(converged=False, message=base_solution.message)
         self._keep(solution.found, given, solution)
         self._keep_ratios(errors if len(errors) == len(ranks) else None)
         self._keep_classifier(labels, given)

@@ -37,6 +37,8 @@ class Plan(NamedTuple):
         Draws a start for the given data; its first call returns a start for the data that the plan was made for.
     n_levels : int
         Number of levels.
+    shapes : list of tuple of int
+        The shapes of the factors.
     rank : int
         The largest rank.
     errors : list of float or None
@@ -48,6 +50,7 @@ class Plan(NamedTuple):
     loss: Loss
     start: Callable[[Data], Hierarchy]
     n_levels: int
+    shapes: list[tuple[int, int]]
     rank: int
     errors: list[float] | None = None
     codes_samples: bool = True
@@ -138,7 +141,9 @@ class NeuralEstimator(Classifier):
             plan.check_batches()
 
             def descent() -> Epochs:
-                trainer = BatchTrainer(start(), settings.solver, settings.learning_rate, simplex=settings.simplex)
+                trainer = BatchTrainer(
+                    start().revived(), settings.solver, settings.learning_rate, simplex=settings.simplex
+                )
                 return Epochs(
                     trainer, data, trained, loss, batch_size=batch_size, tol=settings.tol, random_state=random_state
                 )
@@ -252,8 +257,9 @@ class NeuralEstimator(Classifier):
         history = {"loss": np.array(values)}
         self._keep_hierarchy(hierarchy, given, Solution(hierarchy, len(values), True, "a step on a batch", history))
         B = None if stream.supervision is None else stream.supervision.classifier
-        if B is not None or first:
+        if B is not None:
             self._set_classifier(B, stream.classes, given.prototype)
+        self._keep_ratios(None)  # they were those of the fit
         return self
 
     def _first_batch(self, given: Input, y: Any, classes: Any, label_mask: Any) -> tuple[Stream, Labels | None]:
@@ -265,10 +271,10 @@ class NeuralEstimator(Classifier):
         self._neural_settings()
         self._check_levels(plan.n_levels)
         plan.check_batches()
-        if fitted is not None and fitted.n_levels != plan.n_levels:
+        if fitted is not None and [tuple(A.shape) for A in getattr(fitted, "factors", [])] != plan.shapes:
             raise ValueError(
-                f"n_components must name {fitted.n_levels} levels as in the fit that partial_fit goes on from, "
-                f"got {self.n_components!r}; call fit to start anew"
+                f"n_components must be that of the fit from which partial_fit continues, got {self.n_components!r}; "
+                "call fit to train another model"
             )
         if classes is None and y is not None:
             classes = getattr(self, "classes_", None)
@@ -277,10 +283,13 @@ class NeuralEstimator(Classifier):
             y = np.full(given.data.shape[0], -1) if y is None else y
         labels = checked_labels(y, label_mask, given.data, classes=classes, some=classes is None)
         memory = self._known
+        if memory is not None and (labels is None or not np.array_equal(labels.classes, memory[1].classes)):
+            memory = None  # other classes: their classifier starts from this batch
         if memory is not None:
             memory = (in_backend_of([memory[0]], given.data.prototype)[0], memory[1].like(given.data.prototype))
         loss = self._with_labels(plan.loss, labels, given.data, plan.n_levels, running=True, memory=memory)
-        model: Any = plan.start(given.data) if fitted is None else fitted.to(given.data.prototype)
+        model: Any = plan.start(given.data).revived() if fitted is None else fitted.to(given.data.prototype)
+        model = model.with_layers([layer.with_penalties(self.code_l1, self.code_l2) for layer in model.layers])
         trainer = BatchTrainer(model, self._solver_of_batches(), self.learning_rate, simplex=self.simplex)
         supervision: Any = loss.label_loss if isinstance(loss, Supervised) else None
         names = None if labels is None else labels.classes

@@ -11,10 +11,16 @@ import numpy as np
 from hntf.costs.targets import Labels
 from hntf.estimators.inputs import Input
 from hntf.estimators.results import cp_tensor
-from hntf.estimators.starts import check_init
+from hntf.estimators.starts import check_init, split_base
 from hntf.estimators.supervised import Classifier
 from hntf.estimators.training import DATA_LOSSES, LevelWeights, train
-from hntf.fitting.initializers.components import STACK_INITIALIZERS, StackStart, by_size, component_unit
+from hntf.fitting.initializers.components import (
+    STACK_INITIALIZERS,
+    StackStart,
+    by_size,
+    component_unit,
+    factorized_components,
+)
 from hntf.fitting.initializers.single_level import best_levels
 from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.report import Callback
@@ -168,10 +174,14 @@ class NeuralNCPD(Classifier):
 
     def _starts(self, given: Input, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[StackStart]:
         """Return an iterator over starts, from the named initializer or from the user's factors."""
-        shape = given.data.shape
+        shape, levels = given.data.shape, len(ranks) - 1
         shapes = [(d, ranks[0]) for d in shape]
         for level, rank in enumerate(ranks[1:], start=1):
             shapes.extend((d if level == 1 else ranks[level - 1], rank) for d in shape)
+        base, above = (None, None) if isinstance(self.init, str) else split_base(self.init)
+        if levels and above is None and isinstance(base, Sequence) and len(base) == len(shape):
+            checked: Any = check_init(base, (), shapes[: len(shape)], given)
+            return repeat(StackStart(checked, factorized_components(checked, ranks[1:], random_state)))
         factors = check_init(self.init, tuple(STACK_INITIALIZERS), shapes, given)
         if factors is None:
             return STACK_INITIALIZERS[self.init](given.data, ranks, random_state)

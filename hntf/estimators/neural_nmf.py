@@ -14,7 +14,7 @@ from hntf.estimators.neural import NeuralEstimator, Plan
 from hntf.estimators.starts import check_init, level_shapes
 from hntf.estimators.training import LevelWeights
 from hntf.fitting.initializers import INITIALIZERS
-from hntf.fitting.initializers.levels import through_levels, without_dead_columns
+from hntf.fitting.initializers.levels import through_levels
 from hntf.fitting.initializers.single_level import best_levels
 from hntf.fitting.report import Callback
 from hntf.fitting.scaling import balanced, on_simplex
@@ -215,7 +215,8 @@ class NeuralNMF(NeuralEstimator):
         ranks = check_ranks(self.n_components)
         weights = LevelWeights(self.loss, self.level_weights, len(ranks))
         init: Any = self.init
-        factors = check_init(init, tuple(INITIALIZERS), level_shapes(given.data.shape[1], ranks), given)
+        shapes = level_shapes(given.data.shape[1], ranks)
+        factors = check_init(init, tuple(INITIALIZERS), shapes, given)
         ready = []
         by_levels = factors is None and init == "levels"
         if errors is None and (by_levels or weights.balanced):
@@ -224,11 +225,8 @@ class NeuralNMF(NeuralEstimator):
             ready = [through_levels(singles)] if by_levels else []
 
         def start(data: Data) -> Hierarchy:
-            if factors is not None:
-                found = [without_dead_columns(A) for A in factors]
-            else:
-                found = ready.pop() if ready else INITIALIZERS[init](data, ranks, random_state)
+            found = ready.pop() if ready else factors or INITIALIZERS[init](data, ranks, random_state)
             found = balanced(found, on_simplex) if self.simplex else found
             return dense_hierarchy(found, l1=self.code_l1, l2=self.code_l2)
 
-        return Plan(weights.data_loss(errors), start, len(ranks), max(ranks), errors)
+        return Plan(weights.data_loss(errors), start, len(ranks), shapes, max(ranks), errors)

@@ -188,7 +188,8 @@ class NeuralNTF(NeuralEstimator):
             return architecture.hierarchy(found.factors, l1=self.code_l1, l2=self.code_l2)
 
         loss, rank = weights.data_loss(errors), max(architecture.ranks, default=1)
-        return Plan(loss, start, architecture.n_levels, rank, errors, 0 not in architecture.modes)
+        shapes = architecture.shapes()
+        return Plan(loss, start, architecture.n_levels, shapes, rank, errors, 0 not in architecture.modes)
 
     def _keep_hierarchy(self, hierarchy: Hierarchy, given: Input, solution: Solution) -> None:
         if 0 not in self.modes_:

@@ -15,8 +15,8 @@ from hntf.fitting.scaling import unit_components
 
 
 def cast_nested(x: Any, prototype: Any) -> Any:
-    """Return an array, or nested lists of arrays, cast to the backend and dtype of `prototype`."""
-    return [cast_nested(item, prototype) for item in x] if isinstance(x, list) else cast_like(x, prototype)
+    """Return copies of an array, or of nested lists of arrays, in the backend and dtype of `prototype`."""
+    return [cast_nested(item, prototype) for item in x] if isinstance(x, list) else _copied(cast_like(x, prototype))
 
 
 def arrays_in(x: Any) -> list[Array]:

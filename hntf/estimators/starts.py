@@ -9,7 +9,7 @@ import numpy as np
 from tensorly.cp_tensor import CPTensor
 from tensorly.tucker_tensor import TuckerTensor
 
-from hntf.arrays import Array, as_float64, is_torch, to_numpy
+from hntf.arrays import Array, as_float64, in_backend_of, is_torch, to_numpy
 from hntf.costs.label_terms import first_classifier
 from hntf.costs.penalties import NO_PENALTIES, Penalties
 from hntf.costs.targets import Labels
@@ -37,6 +37,7 @@ def check_init(
     if isinstance(init, str):
         check_choice(init, "init", names)
         return None
+    of_results = not isinstance(init, list | tuple)
     init = factors_of(init)
     if isinstance(init, np.ndarray) or is_torch(init) or not isinstance(init, Sequence):
         raise TypeError(f"init must be the name of a start or a list of factors, got {type(init).__name__}")
@@ -47,6 +48,8 @@ def check_init(
     for i, (A, shape) in enumerate(zip(init, shapes, strict=True)):
         A = check_real_array(A, f"init[{i}]", orders=(2,), nonnegative=nonnegative)  # noqa: PLW2901
         check_shape(A, f"init[{i}]", shape, "what it maps to × components")
+        if of_results:  # a model fitted on one backend serves the other
+            (A,) = in_backend_of([A], given.prototype)  # noqa: PLW2901
         check_same_home({f"init[{i}]": A, "X": given.prototype})
         factors.append(as_float64(A) if is_torch(given.data.prototype) else to_numpy(as_float64(A)))
     return factors

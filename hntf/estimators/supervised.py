@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ from hntf.costs.targets import Labels, as_labels, is_unknown
 from hntf.data import Data
 from hntf.estimators.base import Estimator, level_index
 from hntf.estimators.inputs import Input
-from hntf.validation import check_choice, check_number
+from hntf.validation import check_choice, check_number, warn_user
 
 LABEL_LOSSES: dict[str, type[LabelLoss]] = {"squared": LabelL2, "cross_entropy": CrossEntropy}
 """The losses of labels for methods that are trained by gradients; each one defines its classifier."""
@@ -64,6 +65,8 @@ class Classifier(Estimator):
     supervision_weight: float
     supervision_level: int = -1
     supervision_loss: str = "squared"
+    _classifier_level: int
+    """The level to whose codes the classifier was fitted."""
 
     def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
         """Fit all levels to the data, and to the labels of the samples if there are labels.
@@ -139,6 +142,7 @@ class Classifier(Estimator):
             return
         self.classifier_ = cast_like(B, prototype)
         self.classes_ = classes
+        self._classifier_level = level_index(self.supervision_level, self.n_levels_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -154,7 +158,7 @@ class Classifier(Estimator):
 
     def _scores(self, X: Any, *, mask: Any, weights: Any) -> Array:
         """Return the scores of the classes, `S_l B`, `(n, p)`."""
-        S, _ = self._encoded(X, self.supervision_level, mask=mask, weights=weights)
+        S, _ = self._encoded(X, self._classifier_level, mask=mask, weights=weights)
         return cast_like(as_float64(S) @ from_numpy(to_numpy(as_float64(self.classifier_)), S), S)
 
     def decision_function(self, X: Any, *, mask: Any = None, weights: Any = None) -> Array:
@@ -218,8 +222,8 @@ class Classifier(Estimator):
         known = np.array([not is_unknown(label) for label in labels], dtype=bool)
         if not known.any():
             raise ValueError("y must hold at least one known label, got none (-1 stands for unknown)")
-        correct = [guess == label for guess, label in zip(predicted.tolist(), labels, strict=True)]
-        return float(np.mean(np.array(correct, dtype=bool)[known]))
+        pairs = zip(predicted[known].tolist(), itertools.compress(labels, known), strict=True)
+        return float(np.mean([bool(guess == label) for guess, label in pairs]))
 
 
 def check_label_terms(loss: str, solver: str) -> None:
@@ -237,9 +241,14 @@ def checked_labels(y: Any, label_mask: Any, data: Data, *, classes: Any = None, 
         return None
     reference = from_numpy(np.empty(0), data.prototype)
     labels = as_labels(y, data.shape[0], reference, mask=label_mask, classes=classes, some=some)
-    if labels.classes.dtype.kind == "f" and np.ndim(y) == 1 and type_of_target(labels.classes) == "continuous":
+    of_classes = np.ndim(y) == 1 or np.shape(y)[1] == 1
+    if of_classes and labels.classes.dtype.kind == "f" and type_of_target(labels.classes) == "continuous":
         raise ValueError(
             f"Unknown label type: y must hold classes, got numbers such as {labels.classes[0]} that are not whole"
+        )
+    if of_classes and len(labels.classes) == 1 and classes is None:
+        warn_user(
+            f"y holds one known class alone, {labels.classes[0]!r}; -1 stands for an unknown label, not for a class"
         )
     return labels
 

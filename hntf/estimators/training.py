@@ -113,7 +113,7 @@ def train(
     """Minimise a loss over all samples at once, from the best of several starts, each drawn by `start()`."""
 
     def descent() -> Descent:
-        objective = Objective(loss, start(), [Part(data, labels)], simplex=settings.simplex)
+        objective = Objective(loss, start().revived(), [Part(data, labels)], simplex=settings.simplex)
         if not objective.model.factors:
             return Settled(objective)
         return OPTIMIZERS[settings.solver](objective, objective.start, settings.learning_rate)

@@ -35,6 +35,10 @@ class Settings(NamedTuple):
     simplex: bool = False
     batch_size: int | None = None
 
+    def after(self, solution: Solution) -> Settings:
+        """Return the settings of the next stage of a fit: a single iteration where the user has stopped the stage before."""
+        return self._replace(max_iter=1, n_init=1, callback=None) if solution.stopped else self
+
 
 class Solution(NamedTuple):
     """The result of a fit.
@@ -58,6 +62,11 @@ class Solution(NamedTuple):
     converged: bool
     message: str
     history: dict[str, np.ndarray]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the user stopped the fit: what comes after it should take no time."""
+        return self.message in (STOPPED, INTERRUPTED)
 
     def warn_unless_converged(self, tol: float) -> None:
         """Warn the user if the fit did not converge."""
@@ -84,6 +93,7 @@ class Solution(NamedTuple):
 def joined(solutions: Sequence[Solution]) -> Solution:
     """Return the combined solution of successive fits, level by level; it has converged if all of them have."""
     unfinished = [solution for solution in solutions if not solution.converged] or solutions[-1:]
+    unfinished = [solution for solution in solutions if solution.stopped] or unfinished
     return Solution(
         solutions[-1].found,
         sum(solution.n_iter for solution in solutions),

@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import mul
 
-import numpy as np
-
-from hntf.arrays import Array, backend_of, from_numpy
+from hntf.arrays import Array, backend_of
 
 
 def with_unit_columns(U: Array) -> tuple[Array, Array]:
@@ -54,9 +52,3 @@ def balanced(
         unit, scale = scaled(A)
         result.append(unit)
     return result
-
-
-def random_columns(A: Array) -> Array:
-    """Return random columns of unit norm in the shape of `A`, the same for every call."""
-    fresh = np.random.RandomState(0).uniform(size=tuple(A.shape))
-    return from_numpy(fresh / (np.linalg.norm(fresh, axis=0) if len(fresh) else 1.0), A)

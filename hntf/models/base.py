@@ -8,7 +8,7 @@ from functools import reduce
 from operator import mul
 from typing import Any, Self
 
-from hntf.algebra import decoded_code
+from hntf.algebra import decoded_code, without_dead_columns
 from hntf.arrays import Array, identity_like, in_backend_of
 from hntf.data import Data
 
@@ -119,6 +119,12 @@ class Trainable(Model):
     @abstractmethod
     def with_factors(self, factors: Sequence[Array]) -> Self:
         """Return the same model with other factors."""
+
+    def revived(self) -> Self:
+        """Return the same model with random columns in place of columns of zeros, which no gradient would ever change."""
+        factors = self.factors
+        revived = [without_dead_columns(A) for A in factors]
+        return self if all(a is b for a, b in zip(revived, factors, strict=True)) else self.with_factors(revived)
 
     @abstractmethod
     def check_input(self, X: Data) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hntf.algebra import without_dead_columns
 from hntf.arrays import Array, backend_of, from_numpy, to_numpy
 from hntf.data import Data
 from hntf.layers import LayerTape
@@ -89,6 +90,13 @@ class SparseCoding(Trainable):
         model.pairs, model.penalties = list(pairs), penalties
         model._set_layers()
         return model
+
+    def revived(self) -> SparseCoding:
+        # A dictionary's column is dead where its two parts are equal; the penalties are no columns of a dictionary.
+        live = [without_dead_columns(abs(D)) for D in self.dictionaries]
+        dead = [(D * D).sum(0) == 0 for D in self.dictionaries]
+        pairs = [(P + A * off, N) for (P, N), A, off in zip(self.pairs, live, dead, strict=True)]
+        return self._with(pairs, self.penalties) if any(bool(off.any()) for off in dead) else self
 
     def mapped(self, function: Callable[[Array], Array]) -> SparseCoding:
         return self._with([tuple(map(function, pair)) for pair in self.pairs], function(self.penalties))

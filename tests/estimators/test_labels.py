@@ -1,6 +1,7 @@
 """Labels of samples, held for every estimator that takes them."""
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from sklearn.exceptions import NotFittedError
@@ -206,3 +207,19 @@ def test_peculiar_unknown_labels(case):
     for unknown in (-1, None, np.nan, "-1"):
         y[0] = unknown
         assert len(case.fit(y=y).classes_) == 3
+
+
+def test_the_level_of_the_fit_is_that_of_prediction():
+    model = hntf.NeuralNMF((9, 4), random_state=0).fit(BLOCKS.X, BLOCKS.groups).set_params(supervision_level=0)
+    assert model.score(BLOCKS.X, BLOCKS.groups) == 1.0
+
+
+def test_a_single_known_class_is_told():
+    with pytest.warns(UserWarning, match="one known class alone"):
+        hntf.NeuralNMF((4,), max_iter=3).fit(BLOCKS.X, np.where(BLOCKS.supergroups, 1, -1))
+
+
+def test_scores_leave_missing_labels_out():
+    y = pandas.Series(BLOCKS.groups, dtype="Int64")
+    y[::3] = pandas.NA
+    assert hntf.NeuralNMF((9, 4), random_state=0).fit(BLOCKS.X, y).score(BLOCKS.X, y) == 1.0

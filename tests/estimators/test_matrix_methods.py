@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -175,3 +176,8 @@ def test_sparsity_of_unfolded_updates_holds_the_dictionaries():
     for A in model.factors_:
         np.testing.assert_allclose(A.sum(axis=0), 1.0)
     assert model.reconstruction_err_[0] < 0.5
+
+
+def test_sparse_tensors_of_torch_are_refused_by_name():
+    with pytest.raises(TypeError, match=r"X must be a dense tensor.*to_dense"):
+        hntf.NMF(2).fit(torch.eye(5).to_sparse())

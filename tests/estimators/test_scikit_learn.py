@@ -126,8 +126,9 @@ def test_voting_with_other_classifiers():
 
 @pytest.mark.parametrize("case", parameters(OF_MATRICES))
 def test_numbers_that_are_no_classes_are_refused(case):
-    with pytest.raises(ValueError, match="Unknown label type"):
-        case.copy().fit(case.X, np.linspace(0.0, 1.0, len(case.X)))
+    for y in (np.linspace(0.0, 1.0, len(case.X)), np.linspace(0.0, 1.0, len(case.X))[:, None]):
+        with pytest.raises(ValueError, match="Unknown label type"):
+            case.copy().fit(case.X, y)
     assert len(case.fit(y=case.y.astype(float)).classes_) == 3
 
 

@@ -1,14 +1,18 @@
 """Where fits start: zero and twin columns come to life, factors come in any shape, too many components are told."""
 
+import copy
 import time
 import warnings
 
 import numpy as np
 import pytest
+import torch
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import hntf
-from hntf.datasets import make_hierarchical_blocks
+from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
+from hntf.estimators.results import arrays_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -96,3 +100,93 @@ def test_verbose_shows_the_start_too(capsys):
     shown = capsys.readouterr().err
     assert "fit 1/2: start" in shown
     assert "loss=" in shown
+
+
+def tensor():
+    return make_hierarchical_tensor(noise=0.1, random_state=0).X[::2, ::3, ::3]
+
+
+@pytest.mark.parametrize(
+    ("model", "level"),
+    [
+        (hntf.NeuralNTF((6, 4)), None),
+        (hntf.NTD((4, 4, 4)), None),
+        (hntf.NeuralNCPD((6, 4), n_init=1), 1),
+        (hntf.MultiHNTF((6, 4), n_init=1), 1),
+        (hntf.NeuralNTF(((5, 5), (3, 3))), None),
+    ],
+    ids=str,
+)
+def test_zero_columns_of_tensor_methods_come_to_life(model, level):
+    X = tensor()
+    fitted = model.set_params(random_state=0).fit(X)
+    factors = fitted.factors_
+    (factors[level] if level else factors)[0][:, 0] = 0.0
+    again = clone(model).set_params(init=factors).fit(X)
+    assert np.all(again.reconstruction_err_ < 1.05 * fitted.reconstruction_err_ + 0.01)
+
+
+@pytest.mark.parametrize("model", [hntf.NeuralNTF((6, 4)), hntf.NeuralNMF((6, 4), init="sequential")], ids=str)
+def test_a_stream_of_any_method_wakes_from_zeros(model):
+    X = tensor() if isinstance(model, hntf.NeuralNTF) else make_hierarchical_blocks(random_state=0).X
+    model.set_params(random_state=0).partial_fit(0.0 * X)
+    for _ in range(100):
+        model.partial_fit(X)
+    assert model.score(X) > -0.6
+
+
+def test_results_are_copies():
+    X = tensor()
+    for model in (hntf.NeuralNTF((4, 2)), hntf.NCPD(3), hntf.MultiHNTF((4, 2), n_init=1)):
+        before = model.set_params(random_state=0, max_iter=20).fit(X).transform(X)
+        for part in (model.factors_, model.components_, model.memberships_):
+            for x in arrays_in(part):
+                x[:] = 0.0
+        np.testing.assert_array_equal(model.transform(X), before)
+
+
+def test_a_stop_reaches_every_stage():
+    for model in (hntf.HierarchicalNMF((9, 4, 2)), hntf.MultilayerNTF((6, 4, 2), n_init=2), hntf.MultiHNTF((6, 4))):
+        X = make_hierarchical_blocks(random_state=0).X if isinstance(model, hntf.HierarchicalNMF) else tensor()
+        seen = []
+
+        def interrupt(progress, seen=seen):
+            seen.append(progress)
+            if len(seen) == 3:
+                raise KeyboardInterrupt
+
+        with pytest.warns(ConvergenceWarning, match="interrupted"):
+            model.set_params(callback=interrupt, random_state=0).fit(X)
+        assert len(seen) == 3
+        assert np.isfinite(model.transform(X)).all()
+
+
+def test_partial_fit_continues_the_model_of_the_fit():
+    X, _, groups, _ = make_hierarchical_blocks(random_state=0)
+    fitted = hntf.NeuralNMF((9, 4), random_state=0).fit(X, groups)
+    assert clone_fitted(fitted).partial_fit(X[:30]).score(X, groups) > 0.95
+    assert clone_fitted(fitted).partial_fit(X, groups + 1, classes=range(6)).classes_.tolist() == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(ValueError, match="n_components must be that of the fit"):
+        clone_fitted(fitted).set_params(n_components=(8, 3)).partial_fit(X)
+    penalised = clone_fitted(fitted).set_params(code_l1=1.0, factor_l1=1.0).partial_fit(X)
+    assert penalised.sparsity_["codes"][0] >= fitted.sparsity_["codes"][0]
+    assert [layer.l1 for layer in penalised.model_.layers] == [1.0, 1.0]
+
+
+def clone_fitted(model):
+    return copy.deepcopy(model)
+
+
+def test_a_cp_decomposition_is_the_base_of_a_hierarchy():
+    X = tensor()
+    cp = hntf.NCPD(6, random_state=0).fit(X)
+    for init in (cp, cp.cp_tensor(), cp.factors_):
+        for model in (hntf.NeuralNCPD((6, 3), init=init), hntf.MultiHNTF((6, 3), init=init)):
+            error = model.set_params(random_state=0).fit(X).reconstruction_err_[0]
+            assert error < 1.1 * cp.reconstruction_err_[0]
+
+
+def test_a_model_of_one_backend_starts_a_fit_on_the_other():
+    X = make_hierarchical_blocks(random_state=0).X
+    fitted = hntf.NMF(4, random_state=0).fit(torch.tensor(X))
+    assert hntf.NMF(4, init=fitted).fit(X).reconstruction_err_[0] <= 1.001 * fitted.reconstruction_err_[0]

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hntf.algebra import without_dead_columns
 from hntf.arrays import Array, backend_of, to_numpy
 from hntf.data import Data, DenseData
-from hntf.fitting.initializers.levels import nested, without_dead_columns
+from hntf.fitting.initializers.levels import nested
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.sequential import sequential
 from hntf.fitting.initializers.single_level import best_levels, best_single_level

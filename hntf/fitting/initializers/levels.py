@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from hntf.arrays import Array, backend_of
+from hntf.algebra import without_dead_columns
+from hntf.arrays import Array
 from hntf.data import Data
 from hntf.fitting.initializers.single_level import best_levels
-from hntf.fitting.scaling import balanced, random_columns
+from hntf.fitting.scaling import balanced
 from hntf.fitting.updates.alternating import AlternatingCP
 from hntf.least_squares.solver import solve
 
@@ -44,10 +45,3 @@ def nested(targets: Iterable[Array], below: Array | None = None) -> list[Array]:
 def between(lower: Array, upper: Array) -> Array:
     """Return `argmin_{A ≥ 0} ‖lower A − upper‖`, without dead columns."""
     return without_dead_columns(solve(lower.T @ lower, upper.T @ lower).S.T)
-
-
-def without_dead_columns(A: Array) -> Array:
-    """Replace zero columns by random ones, because no gradient could change them or distinguish equal columns."""
-    tl = backend_of(A)
-    dead = tl.sum(A, axis=0) <= 0
-    return tl.where(dead, random_columns(A), A) if bool(dead.any()) else A

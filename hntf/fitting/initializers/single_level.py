@@ -23,7 +23,8 @@ SCREENING_WORK = 3e8
 def best_single_level(data: Data, rank: int, random_state: np.random.RandomState) -> AlternatingCP:
     """Return the best of several nonnegative CP decompositions of the given rank from random starts."""
     descent = screened_start(data, rank, random_state)
-    advance(descent, max_iter=FINAL_SWEEPS, tol=FINAL_TOL)
+    if not _is_redundant(data, rank):
+        advance(descent, max_iter=FINAL_SWEEPS, tol=FINAL_TOL)
     return descent
 
 
@@ -36,8 +37,8 @@ def screened_start(data: Data, rank: int, random_state: np.random.RandomState) -
     """Return the best of several random starts after a few sweeps each."""
     work = SCREENING_SWEEPS * (2 * data.n_entries * rank + sum(data.shape) * rank**3 / 3)
     starts = int(np.clip(SCREENING_WORK / work, FEWEST_STARTS, MOST_STARTS))
-    if rank > math.prod(data.shape) // max(data.shape):
-        starts = 1  # more components than the rank of the data: any start will do, and each one is slow
+    if _is_redundant(data, rank):
+        starts = 1
     candidates = []
     for _ in range(starts):
         factors = [random_factor(data, d, rank, random_state) for d in data.shape[1:]]
@@ -47,3 +48,8 @@ def screened_start(data: Data, rank: int, random_state: np.random.RandomState) -
         descent.previous = float("inf")
         candidates.append(descent)
     return min(candidates, key=lambda candidate: candidate.error)
+
+
+def _is_redundant(data: Data, rank: int) -> bool:
+    """Tell whether there are more components than the rank of the data: then any start will do, and sweeps are slow."""
+    return rank > math.prod(data.shape) // max(data.shape)

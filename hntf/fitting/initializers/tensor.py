@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hntf.algebra import without_dead_columns
 from hntf.arrays import Array
 from hntf.data import Data, DenseData
-from hntf.fitting.initializers.levels import nested, through_levels, without_dead_columns
+from hntf.fitting.initializers.levels import nested, through_levels
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.single_level import best_levels, best_single_level
 from hntf.fitting.scaling import balanced, with_unit_columns

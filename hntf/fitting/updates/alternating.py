@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
+from hntf.algebra import random_columns
 from hntf.arrays import Array, backend_of
 from hntf.data import Data
 from hntf.fitting.loop import EXACT, Sweeps
-from hntf.fitting.scaling import random_columns, with_unit_columns
+from hntf.fitting.scaling import with_unit_columns
 from hntf.least_squares.gram import Gram, squared_error_in_gram_form
 from hntf.least_squares.hals import hals
 from hntf.least_squares.solver import solve

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hntf.algebra import unfold
+from hntf.algebra import unfold, without_dead_columns
 from hntf.arrays import Array
 from hntf.data import Data
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.single_level import best_single_level
-from hntf.fitting.loop import Sweeps
+from hntf.fitting.loop import EXACT, Sweeps
 from hntf.fitting.scaling import with_unit_columns
 from hntf.fitting.updates.alternating import UPDATES
 from hntf.layers import NNLSLayer
@@ -51,6 +51,8 @@ class AlternatingTucker(Sweeps):
 
     def sweep(self) -> float:
         data, factors, supports = self.data, list(self.factors), list(self._supports)
+        if self.cost**2 > EXACT:
+            factors = [without_dead_columns(U) for U in factors]
         modes = range(len(factors))
         record = NNLSLayer(ModeProduct(factors, modes)).solve(data, supports[-1])
         supports[-1] = record.support

@@ -42,6 +42,10 @@ def check_init(
     if isinstance(init, np.ndarray) or is_torch(init) or not isinstance(init, Sequence):
         raise TypeError(f"init must be the name of a start or a list of factors, got {type(init).__name__}")
     init = arrays_in([list(level) if isinstance(level, tuple) else level for level in init])
+    if of_results and len(init) == len(shapes) + 1 and len(init[0]) == given.data.shape[0]:
+        init = init[
+            1:
+        ]  # the factor of the samples of a CP or Tucker decomposition, which this method finds from the others
     if len(init) != len(shapes):
         raise ValueError(f"init must hold {len(shapes)} factors, of shapes {list(shapes)}; got {len(init)}")
     factors = []

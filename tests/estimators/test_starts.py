@@ -190,3 +190,14 @@ def test_a_model_of_one_backend_starts_a_fit_on_the_other():
     X = make_hierarchical_blocks(random_state=0).X
     fitted = hntf.NMF(4, random_state=0).fit(torch.tensor(X))
     assert hntf.NMF(4, init=fitted).fit(X).reconstruction_err_[0] <= 1.001 * fitted.reconstruction_err_[0]
+
+
+def test_decompositions_start_methods_that_find_the_samples_themselves():
+    X = tensor()
+    cp, tucker = hntf.NCPD(4, random_state=0).fit(X), hntf.NTD((len(X), 4, 4), max_iter=20, random_state=0).fit(X)
+    for init in (cp, cp.cp_tensor()):
+        assert hntf.NeuralNTF((4,), init=init).fit(X).reconstruction_err_[0] <= 1.01 * cp.reconstruction_err_[0]
+    assert hntf.NeuralNTF(((4, 4),), init=tucker.tucker_tensor()).fit(X).reconstruction_err_[0] < 0.3
+    of_matrix = hntf.NCPD(4, random_state=0).fit(X.reshape(len(X), -1))
+    again = hntf.NMF(4, init=of_matrix.cp_tensor()).fit(X.reshape(len(X), -1))
+    assert again.reconstruction_err_[0] <= 1.01 * of_matrix.reconstruction_err_[0]

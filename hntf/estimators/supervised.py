@@ -241,7 +241,8 @@ def checked_labels(y: Any, label_mask: Any, data: Data, *, classes: Any = None, 
         return None
     reference = from_numpy(np.empty(0), data.prototype)
     labels = as_labels(y, data.shape[0], reference, mask=label_mask, classes=classes, some=some)
-    of_classes = np.ndim(y) == 1 or np.shape(y)[1] == 1
+    shape = tuple(y.shape) if hasattr(y, "shape") else np.asarray(y, dtype=object).shape
+    of_classes = len(shape) == 1 or shape[1] == 1
     if of_classes and labels.classes.dtype.kind == "f" and type_of_target(labels.classes) == "continuous":
         raise ValueError(
             f"Unknown label type: y must hold classes, got numbers such as {labels.classes[0]} that are not whole"

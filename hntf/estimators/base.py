@@ -102,23 +102,19 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
 
     # Results of a fit.
 
-    def _keep(
-        self, model: Model, given: Input, solution: Solution, codes: Sequence[Array] | None = None
-    ) -> list[Array]:
-        """Store the fitted model and the course of the fit; return the codes of the samples in the units of the data.
+    def _keep(self, model: Model, given: Input, solution: Solution, codes: Sequence[Array] | None = None) -> None:
+        """Store the fitted model, the codes of the samples and the course of the fit.
 
         `codes` are the codes that the fit found, where they differ from those that the model computes from the data.
         """
         found = model.codes_of_levels(given.data) if codes is None else list(codes)
         self.reconstruction_err_ = np.array(model.errors(given.data, found))
         self.model_ = model.in_units(1.0 / given.scale)
-        in_units = [S / given.scale for S in found]
-        self.codes_ = [cast_like(S, given.prototype) for S in in_units]
+        self.codes_ = [cast_like(S / given.scale, given.prototype) for S in found]
         # As in scikit-learn, a fit whose start cannot be improved counts one iteration.
         self.n_iter_ = max(1, solution.n_iter)
         self.history_ = solution.history
         solution.warn_unless_converged(self.tol)
-        return in_units
 
     def _keep_ratios(self, errors: Sequence[float] | None) -> None:
         """Store the ratio of each level's error to that of the best single level of its rank, if these errors are known."""

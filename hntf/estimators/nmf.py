@@ -149,21 +149,22 @@ class NMF(Estimator):
 
         solution = run(descent, settings, given.data, rank)
         model, codes = nmf_model(solution.found, self.loss, penalties)
-        self._keep(model, given, solution, codes)
+        # For the squared error the model has exact codes of its own.
+        self._keep(model, given, solution, None if self.loss == "frobenius" else codes)
 
 
-def nmf_model(found: JointUpdates, loss: str, penalties: Penalties) -> tuple[Model, list[Array] | None]:
-    """Return the model of a factorization, and its codes where the model does not recompute them (None otherwise).
+def nmf_model(found: JointUpdates, loss: str, penalties: Penalties) -> tuple[Model, list[Array]]:
+    """Return the model of a factorization and the codes that the fit found.
 
-    The columns of the factor have unit norm unless a penalty fixes their scale. For the squared error the codes are recomputed
-    exactly; for a divergence they are those of the fit.
+    The columns of the factor have unit norm unless a penalty fixes their scale.
     """
     A, norms = with_unit_columns(found.factors[0])
     if any(penalties):
         A, norms = found.factors[0], 0 * norms + 1
+    codes = [found.S * norms]
     if loss == "frobenius":
-        return dense_hierarchy([A], l1=penalties.code_l1, l2=penalties.code_l2), None
-    return Product([A], divergence=loss, penalties=penalties), [found.S * norms]
+        return dense_hierarchy([A], l1=penalties.code_l1, l2=penalties.code_l2), codes
+    return Product([A], divergence=loss, penalties=penalties), codes
 
 
 def check_divergence(loss: str, solver: str) -> None:

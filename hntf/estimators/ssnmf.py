@@ -13,7 +13,6 @@ from hntf.estimators.starts import label_start, matrix_starts
 from hntf.estimators.supervised import Classifier, check_label_terms
 from hntf.fitting.loop import run
 from hntf.fitting.report import Callback
-from hntf.fitting.scaling import with_unit_columns
 from hntf.fitting.updates.joint import SOLVERS, JointUpdates
 from hntf.validation import as_random_state, check_choice, check_number
 
@@ -134,7 +133,6 @@ class SSNMF(Classifier):
 
         solution = run(descent, settings, given.data, rank)
         model, codes = nmf_model(solution.found, self.loss, penalties)
-        if labels is not None and codes is None:
-            codes = [solution.found.S * (1.0 if any(penalties) else with_unit_columns(solution.found.factors[0])[1])]
-        self._keep(model, given, solution, codes)
+        exact = labels is None and self.loss == "frobenius"
+        self._keep(model, given, solution, None if exact else codes)
         self._keep_classifier(labels, given)

@@ -170,11 +170,6 @@ def summed_profiles(code: Array, factors: Sequence[Array], weights: Array) -> li
     return profiles
 
 
-def identity_of(k: int, reference: Array) -> Array:
-    """Return the memberships of the finest level, the identity."""
-    return identity_like(k, reference)
-
-
 def product_profiles(code: Array, factors: Sequence[Array]) -> list[Array]:
     """Return the profiles of a level for a matrix, `[Sᵀ, (A_1 ⋯ A_l)ᵀ]`."""
     units = identity_like(factors[-1].shape[1], factors[-1])

@@ -13,10 +13,9 @@ from operator import mul
 from typing import Any, NamedTuple, Self
 
 from hntf.algebra import add, chain, chain_pullback
-from hntf.arrays import Array, backend_of
+from hntf.arrays import Array, backend_of, identity_like
 from hntf.least_squares.on_support import solve_on_support
 from hntf.least_squares.solver import solve
-from hntf.models.base import identity_of
 from hntf.models.cp import CPGradients, CPModel, CPTape
 
 
@@ -114,7 +113,7 @@ class ComponentStacks(CPModel):
     def memberships(self, level: int) -> list[Array]:
         modes = range(len(self.base))
         if level == 0:
-            return [identity_of(self.base[0].shape[1], self.base[0])] * len(self.base)
+            return [identity_like(self.base[0].shape[1], self.base[0])] * len(self.base)
         if level == 1:
             return [self.code_of_base(1, mode) for mode in modes]
         return [self.stacks[mode][level - 1] for mode in modes]

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from hntf.algebra import add, chain, chain_pullback, split_columns
-from hntf.arrays import Array, backend_of
-from hntf.models.base import identity_of
+from hntf.arrays import Array, backend_of, identity_like
 from hntf.models.cp import CPGradients, CPModel, CPTape
 
 
@@ -72,7 +71,7 @@ class GatheredComponents(CPModel):
 
     def memberships(self, level: int) -> Any:
         if level == 0:
-            identity = identity_of(self.base[0].shape[1], self.base[0])
+            identity = identity_like(self.base[0].shape[1], self.base[0])
             return identity if len(self.gathers) == 1 else [identity] * len(self.gathers)
         matrices = [gather[level - 1] for gather in self.gathers]
         return matrices[0] if len(matrices) == 1 else matrices

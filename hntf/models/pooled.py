@@ -8,7 +8,7 @@ from hntf.arrays import Array, backend_of, identity_like
 from hntf.costs.multiplicative import multiplier
 from hntf.costs.squared import Frobenius, cp_relative_error
 from hntf.data import Data, DenseData
-from hntf.models.base import Model, identity_of
+from hntf.models.base import Model
 from hntf.models.pooling import Pooling, carried_up, decoded
 from hntf.models.product import best_code
 
@@ -80,7 +80,7 @@ class Pooled(Model):
     def memberships(self, level: int) -> Array:
         A = self.matrices[level]
         if level == 0:
-            return identity_of(A.shape[1], A)
+            return identity_like(A.shape[1], A)
         # All components of a pooled group gather where the group does.
         return (A[:, None, :] * self.pooling.ones(A)[0][:, :, None]).reshape(-1, A.shape[1])
 

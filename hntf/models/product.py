@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hntf.algebra import chain, decoded_code
-from hntf.arrays import Array
+from hntf.arrays import Array, identity_like
 from hntf.costs.kullback_leibler import kullback_leibler_code
 from hntf.costs.penalties import NO_PENALTIES, Penalties
 from hntf.costs.squared import cp_relative_error
 from hntf.data import Data
 from hntf.least_squares.solver import solve
-from hntf.models.base import Model, identity_of, product_profiles
+from hntf.models.base import Model, product_profiles
 
 
 class Product(Model):
@@ -72,7 +72,7 @@ class Product(Model):
 
     def memberships(self, level: int) -> Array:
         A = self.matrices[level]
-        return A if level else identity_of(A.shape[1], A)
+        return A if level else identity_like(A.shape[1], A)
 
 
 def best_code(X: Data, A: Array) -> Array:

@@ -16,7 +16,7 @@ from hntf.costs.squared import relative_error, squared_error
 from hntf.data import Data, DenseData, as_data
 from hntf.layers import LayerTape, NNLSLayer
 from hntf.maps import Dense, ModeProduct
-from hntf.models.base import Trainable, identity_of, rank_one_profiles, summed_profiles
+from hntf.models.base import Trainable, rank_one_profiles, summed_profiles
 from hntf.models.multilinear import mode_products, outer_products
 from hntf.validation import check_real_array, check_same_home, check_shape
 
@@ -333,7 +333,7 @@ class Hierarchy(Trainable):
         layer = self.layers[level]
         if level == 0:
             k = math.prod(self.code_shapes((1, *self.feature_shape))[0][1:])
-            return identity_of(k, self.factors[0])
+            return identity_like(k, self.factors[0])
         if isinstance(layer.map, Dense):
             return layer.map.factors[0]
         compressed = dict(zip(layer.map.modes, layer.map.factors, strict=True))  # type: ignore[attr-defined]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hntf.algebra import unfold
-from hntf.arrays import Array
+from hntf.arrays import Array, identity_like
 from hntf.data import Data, DenseData
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, ModeProduct
-from hntf.models.base import Model, identity_of
+from hntf.models.base import Model
 
 
 class Tucker(Model):
@@ -77,7 +77,7 @@ class Tucker(Model):
         return profiles
 
     def memberships(self, level: int) -> Array:
-        return identity_of(len(self.core), self.core)
+        return identity_like(len(self.core), self.core)
 
     def tucker_factors(self, level: int, code: Array) -> tuple[Array, list[Array]]:
         return self.core, [code, *self.factors[1:]]

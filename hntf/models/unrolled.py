@@ -7,11 +7,11 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hntf.arrays import Array
+from hntf.arrays import Array, identity_like
 from hntf.costs.squared import cp_relative_error
 from hntf.data import Data
 from hntf.least_squares.gram import apply_gram, squared_error_in_gram_form, symmetric_outer
-from hntf.models.base import Trainable, identity_of, product_profiles
+from hntf.models.base import Trainable, product_profiles
 from hntf.validation import check_number, check_real_array, check_same_home
 
 
@@ -112,7 +112,7 @@ class Unrolled(Trainable):
 
     def memberships(self, level: int) -> Array:
         A = self.dictionaries[-1]
-        return identity_of(A.shape[1], A)
+        return identity_like(A.shape[1], A)
 
     @property
     def n_levels(self) -> int:

@@ -26,6 +26,7 @@ from hntf.costs.targets import Labels
 from hntf.data import Data
 from hntf.estimators.inputs import MODERATE, Input, as_input
 from hntf.estimators.results import arrays_in, cast_nested, in_container
+from hntf.fitting.interruption import interruptible
 from hntf.fitting.loop import Settings, Solution
 from hntf.fitting.report import Callback
 from hntf.models import Model
@@ -88,7 +89,8 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             If a parameter or `X` is not as described; the message names it.
         """
         given = self._validated(X, mask=mask, weights=weights, reset=True)
-        self._fit(given, None)
+        with interruptible():
+            self._fit(given, None)
         return self
 
     @abstractmethod

@@ -165,8 +165,8 @@ class MultiHNTF(Classifier):
         loss = self._with_labels(weights.data_loss(errors), labels, data, len(ranks))
         settings = settings._replace(n_init=1).after(base_solution)
         solution = train(start, loss, settings, data, labels, sum(ranks))
-        if base_solution.stopped:
-            solution = solution._replace(converged=False, message=base_solution.message)
+        if base_solution.ended.by_user:
+            solution = solution._replace(ended=base_solution.ended)
         self._keep(solution.found, given, solution)
         self._keep_ratios(errors if len(errors) == len(ranks) else None)
         self._keep_classifier(labels, given)

@@ -19,7 +19,7 @@ from hntf.estimators.inputs import Input
 from hntf.estimators.supervised import Classifier, checked_classes, checked_labels
 from hntf.estimators.training import train
 from hntf.fitting.batches import START_SAMPLES, BatchTrainer, Epochs
-from hntf.fitting.loop import Settings, Solution, run
+from hntf.fitting.loop import Ended, Settings, Solution, run
 from hntf.fitting.optimizers import OPTIMIZERS, STEPS
 from hntf.fitting.scaling import with_unit_columns
 from hntf.models import Hierarchy
@@ -255,7 +255,7 @@ class NeuralEstimator(Classifier):
         values = stream.trainer.values
         hierarchy: Any = stream.trainer.model
         history = {"loss": np.array(values)}
-        self._keep_hierarchy(hierarchy, given, Solution(hierarchy, len(values), True, "a step on a batch", history))
+        self._keep_hierarchy(hierarchy, given, Solution(hierarchy, len(values), Ended(True, "a step on a batch"), history))
         B = None if stream.supervision is None else stream.supervision.classifier
         if B is not None:
             self._set_classifier(B, stream.classes, given.prototype)

@@ -22,6 +22,7 @@ from hntf.costs.targets import Labels, as_labels, is_unknown
 from hntf.data import Data
 from hntf.estimators.base import Estimator, level_index
 from hntf.estimators.inputs import Input
+from hntf.fitting.interruption import interruptible
 from hntf.validation import check_choice, check_number, warn_user
 
 LABEL_LOSSES: dict[str, type[LabelLoss]] = {"squared": LabelL2, "cross_entropy": CrossEntropy}
@@ -97,7 +98,8 @@ class Classifier(Estimator):
             If a parameter, `X` or `y` is not as described; the message names it.
         """
         given = self._validated(X, mask=mask, weights=weights, reset=True)
-        self._fit(given, checked_labels(y, label_mask, given.data))
+        with interruptible():
+            self._fit(given, checked_labels(y, label_mask, given.data))
         return self
 
     def _supervised_level(self, n_levels: int) -> int:

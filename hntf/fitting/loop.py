@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from hntf.data import Data
 from hntf.fitting.blas import blas_threads_for
+from hntf.fitting.interruption import interrupted
 from hntf.fitting.report import Callback, Report
 from hntf.validation import warn_user
 
@@ -37,7 +38,36 @@ class Settings(NamedTuple):
 
     def after(self, solution: Solution) -> Settings:
         """Return the settings of the next stage of a fit: a single iteration where the user has stopped the stage before."""
-        return self._replace(max_iter=1, n_init=1, callback=None) if solution.stopped else self
+        return self._replace(max_iter=1, n_init=1, callback=None) if solution.ended.by_user else self
+
+
+class Ended(NamedTuple):
+    """Whether a descent that has stopped converged, and why it stopped.
+
+    Attributes
+    ----------
+    converged : bool
+        Whether the descent converged.
+    message : str
+        Why it stopped.
+    remedy : str
+        What the user can do about it.
+    by_user : bool
+        Whether the user stopped it: what comes after it should take no time.
+    """
+
+    converged: bool
+    message: str
+    remedy: str = "Raise max_iter or tol"
+    by_user: bool = False
+
+
+MAX_ITER = Ended(False, "max_iter reached")
+STUCK = Ended(
+    False, "no step along the projected gradient lowers the loss", "Try another start, n_init above 1, or a larger tol"
+)
+STOPPED = Ended(False, "stopped by the callback", by_user=True)
+INTERRUPTED = Ended(False, "interrupted", "The model is the best so far", by_user=True)
 
 
 class Solution(NamedTuple):
@@ -49,71 +79,42 @@ class Solution(NamedTuple):
         The fitted model, or the descent itself with its factors.
     n_iter : int
         Number of iterations, including those that screened the start.
-    converged : bool
-        Whether the fit has converged.
-    message : str
-        Why the fit stopped.
+    ended : Ended
+        Whether the fit has converged, and why it stopped.
     history : dict of arrays
         `"loss"` and, for methods that have one, `"projected_gradient"` after each iteration.
     """
 
     found: Any
     n_iter: int
-    converged: bool
-    message: str
+    ended: Ended
     history: dict[str, np.ndarray]
 
-    @property
-    def stopped(self) -> bool:
-        """Whether the user stopped the fit: what comes after it should take no time."""
-        return self.message in (STOPPED, INTERRUPTED)
-
     def warn_unless_converged(self, tol: float) -> None:
-        """Warn the user if the fit did not converge."""
-        if self.converged or self.message == STOPPED:
+        """Warn the user if the fit did not converge, except where a callback stopped it."""
+        if self.ended.converged or self.ended == STOPPED:
             return
         if "projected_gradient" in self.history:
             where = f"at a relative projected gradient of {self.history['projected_gradient'][-1]:.1e}"
         else:
             where = "while the cost still fell"
         warn_user(
-            f"the fit stopped after {self.n_iter} iterations {where} (tol={tol:g}): {self.message}. {self._remedy}",
+            f"the fit stopped after {self.n_iter} iterations {where} (tol={tol:g}): {self.ended.message}. "
+            f"{self.ended.remedy}",
             ConvergenceWarning,
         )
-
-    @property
-    def _remedy(self) -> str:
-        if self.message == INTERRUPTED:
-            return "The model is the best so far"
-        if self.message == STUCK:
-            return "Try another start, n_init above 1, or a larger tol"
-        return "Raise max_iter or tol"
 
 
 def joined(solutions: Sequence[Solution]) -> Solution:
     """Return the combined solution of successive fits, level by level; it has converged if all of them have."""
-    unfinished = [solution for solution in solutions if not solution.converged] or solutions[-1:]
-    unfinished = [solution for solution in solutions if solution.stopped] or unfinished
+    unfinished = [solution for solution in solutions if not solution.ended.converged] or solutions[-1:]
+    unfinished = [solution for solution in solutions if solution.ended.by_user] or unfinished
     return Solution(
         solutions[-1].found,
         sum(solution.n_iter for solution in solutions),
-        unfinished[0].converged,
-        unfinished[0].message,
+        unfinished[0].ended,
         {"loss": np.concatenate([solution.history["loss"] for solution in solutions])},
     )
-
-
-MAX_ITER = "max_iter reached"
-STUCK = "no step along the projected gradient lowers the loss"
-STOPPED = "stopped by the callback"
-INTERRUPTED = "interrupted"
-
-
-class Ended(NamedTuple):
-    """Whether a descent that has stopped converged, and why it stopped."""
-
-    converged: bool
-    message: str
 
 
 class Descent(ABC):
@@ -207,11 +208,13 @@ def advance(
     while True:
         ended = descent.ended(tol) if n_iter > 0 or descent.loss is not None else None
         if ended is None and n_iter >= max_iter:
-            ended = Ended(False, MAX_ITER)
+            ended = MAX_ITER
+        if ended is None and interrupted() and descent.loss is not None:
+            ended = INTERRUPTED
         if ended is None and descent.step():
             n_iter += 1
             if note(n_iter, descent):
-                ended = Ended(False, STOPPED)
+                ended = STOPPED
         if ended is not None:
             return n_iter, ended
 
@@ -223,7 +226,7 @@ class _Run:
         self.descent = descent
         self.report = report
         self.n_iter = 0
-        self.ended = Ended(False, MAX_ITER)
+        self.ended: Ended = MAX_ITER
         self.losses: list[float] = []
         self.gradients: list[float] = []
         self.go_on = True
@@ -239,21 +242,21 @@ class _Run:
     def advance(self, max_iter: int, tol: float) -> None:
         try:
             if not self.losses and self.descent.loss is not None and self._note(0, self.descent):
-                self.ended = Ended(False, STOPPED)
+                self.ended = STOPPED
             else:
                 self.n_iter, self.ended = advance(
                     self.descent, max_iter=max_iter, tol=tol, n_iter=self.n_iter, note=self._note
                 )
         except KeyboardInterrupt:
-            self.ended = Ended(False, INTERRUPTED)
-        self.go_on = self.ended == Ended(False, MAX_ITER)
+            self.ended = INTERRUPTED
+        self.go_on = self.ended == MAX_ITER
 
     def solution(self) -> Solution:
         history = {"loss": np.array(self.losses)}
         if self.gradients:
             history["projected_gradient"] = np.array(self.gradients)
         n_iter = self.n_iter + self.descent.n_screened
-        return Solution(self.descent.found, n_iter, *self.ended, history)
+        return Solution(self.descent.found, n_iter, self.ended, history)
 
 
 def run(start: Callable[[], Descent], settings: Settings, data: Data, rank: int) -> Solution:
@@ -277,14 +280,14 @@ def run(start: Callable[[], Descent], settings: Settings, data: Data, rank: int)
             except KeyboardInterrupt:
                 if not runs:
                     raise
-                runs[-1].ended = Ended(False, INTERRUPTED)
+                runs[-1].ended = INTERRUPTED
                 break
             race = runs[-1].descent.race if settings.n_init > 1 else None
             runs[-1].advance(min(race or settings.max_iter, settings.max_iter), settings.tol)
-            if runs[-1].ended.message in (INTERRUPTED, STOPPED):
+            if runs[-1].ended.by_user:
                 break
         best = min(runs, key=lambda run: run.descent.lowest)
-        if runs[-1].ended.message in (INTERRUPTED, STOPPED):
+        if runs[-1].ended.by_user:
             best.ended = runs[-1].ended
         elif best.go_on and best.n_iter < settings.max_iter:
             best.descent = best.descent.renewed()

@@ -1,6 +1,7 @@
 """What a user may count on whatever the estimator: the same script, the same attributes, the same errors for all of them."""
 
 import pickle
+import signal
 import warnings
 
 import numpy as np
@@ -288,6 +289,23 @@ def test_control_c_leaves_the_best_so_far(case):
         model = case.copy(callback=interrupt).fit(case.X)
     assert np.isfinite(model.reconstruction_err_).all()
     assert np.isfinite(model.transform(case.X)).all()
+
+
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=lambda case: case.name)
+def test_control_c_while_the_start_is_drawn_ends_the_fit_with_a_model(case, monkeypatch):
+    model, settings = case.copy(), type(case.copy())._settings
+    seen = []
+
+    def pressed(self, *args):
+        signal.raise_signal(signal.SIGINT)
+        return settings(self, *args)._replace(callback=seen.append)
+
+    monkeypatch.setattr(type(model), "_settings", pressed)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model.fit(case.X)
+    assert len(seen) <= 2 * model.n_levels_
+    assert np.isfinite(model.transform(case.X)).all()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.slow

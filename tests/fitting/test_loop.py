@@ -60,16 +60,16 @@ def run_all(descents, **settings):
 def test_iterations_and_losses_are_noted_from_the_start_on():
     solution = run_all([Halving(1.0)], max_iter=3)
     assert solution.n_iter == 3
-    assert not solution.converged
-    assert solution.message == MAX_ITER
+    assert not solution.ended.converged
+    assert solution.ended == MAX_ITER
     np.testing.assert_array_equal(solution.history["loss"], [1.0, 0.5, 0.25, 0.125])
 
 
 def test_a_descent_that_has_converged_ends():
     solution = run_all([Halving(1.0)], max_iter=100, tol=0.1)
     assert solution.n_iter == 4
-    assert solution.converged
-    assert solution.message == "low enough"
+    assert solution.ended.converged
+    assert solution.ended.message == "low enough"
 
 
 def test_starts_race_and_the_lowest_goes_on_alone():
@@ -104,8 +104,8 @@ def test_iterations_that_went_into_the_start_count():
 
 def test_ctrl_c_returns_the_best_so_far():
     solution = run_all([Halving(1.0, interrupted_in=3)], max_iter=10)
-    assert solution.message == INTERRUPTED == "interrupted"
-    assert not solution.converged
+    assert solution.ended == INTERRUPTED
+    assert not solution.ended.converged
     assert solution.n_iter == 2
     assert solution.found.height == 0.25
     np.testing.assert_array_equal(solution.history["loss"], [1.0, 0.5, 0.25])
@@ -115,7 +115,7 @@ def test_ctrl_c_in_a_later_start_returns_the_best_of_all():
     descents = [Halving(1.0), Halving(64.0, interrupted_in=2), Halving(0.0)]
     solution = run_all(descents, max_iter=5)
     assert solution.found is descents[0]
-    assert solution.message == INTERRUPTED
+    assert solution.ended == INTERRUPTED
     assert [descent.n_steps for descent in descents] == [5, 2, 0]
 
 
@@ -126,7 +126,7 @@ def test_ctrl_c_while_the_first_start_is_drawn_is_raised_and_later_is_not():
 
     starts = drawn()
     solution = run(lambda: next(starts), Settings("", max_iter=3, tol=0.0, n_init=2), DATA, 1)
-    assert solution.message == INTERRUPTED
+    assert solution.ended == INTERRUPTED
     assert solution.found.height == 0.125
 
     def interrupted():
@@ -148,7 +148,7 @@ def test_ctrl_c_in_an_evaluation_returns_the_best_point(solver):
 
     settings = Settings(solver, max_iter=100, tol=0.0)
     solution = run(lambda: OPTIMIZERS[solver](objective, np.array([3.0, 5.0, 2.0])), settings, DATA, 1)
-    assert solution.message == INTERRUPTED
+    assert solution.ended == INTERRUPTED
     assert 0.5 * float(curvatures @ (solution.found - 1) ** 2) == min(values) < values[0]
 
 
@@ -161,8 +161,8 @@ def test_a_callback_that_returns_true_stops():
 
     descents = [Halving(1.0), Halving(0.5), Halving(0.0)]
     solution = run_all(descents, max_iter=4, callback=callback)
-    assert solution.message == STOPPED
-    assert not solution.converged
+    assert solution.ended == STOPPED
+    assert not solution.ended.converged
     assert solution.found is descents[0]
     assert [(progress.start, progress.n_iter, progress.loss) for progress in told[-3:]] == [
         (1, 0, 0.5),
@@ -176,7 +176,7 @@ def test_a_callback_that_returns_true_stops():
 def test_a_callback_may_stop_before_the_first_iteration():
     descent = Halving(1.0)
     solution = run_all([descent], max_iter=4, callback=lambda progress: True)
-    assert solution.message == STOPPED
+    assert solution.ended == STOPPED
     assert solution.n_iter == descent.n_steps == 0
 
 
@@ -253,7 +253,7 @@ def test_a_loss_of_zero_is_converged():
     for solver in OPTIMIZERS:
         settings = Settings(solver, max_iter=20, tol=1e-9)
         solution = train(lambda: exact, hntf.losses.Energy(), settings, hntf.as_data(X), None, 2)
-        assert solution.converged
+        assert solution.ended.converged
         assert solution.n_iter == 0
 
 
@@ -269,28 +269,28 @@ def stuck_at(gradient):
 
 def test_a_descent_that_is_stuck_at_a_large_projected_gradient_is_not_converged():
     solution = stuck_at(-3.0)
-    assert solution.message == STUCK
-    assert not solution.converged
+    assert solution.ended.message == STUCK.message
+    assert not solution.ended.converged
     with pytest.warns(ConvergenceWarning, match="Try another start"):
         solution.warn_unless_converged(1e-3)
 
 
 def test_a_descent_that_is_stuck_at_a_small_projected_gradient_is_at_a_kink():
     solution = stuck_at(-0.01)
-    assert solution.message == STUCK
-    assert solution.converged
+    assert solution.ended.message == STUCK.message
+    assert solution.ended.converged
 
 
 def test_levels_fitted_one_after_the_other_have_converged_where_all_have():
-    first = Solution("first", 3, False, MAX_ITER, {"loss": np.array([1.0, 0.5])})
-    second = Solution("second", 4, True, "done", {"loss": np.array([0.4])})
+    first = Solution("first", 3, MAX_ITER, {"loss": np.array([1.0, 0.5])})
+    second = Solution("second", 4, Ended(True, "done"), {"loss": np.array([0.4])})
     both = joined([first, second])
     assert both.found == "second"
     assert both.n_iter == 7
-    assert both.message == MAX_ITER
-    assert not both.converged
+    assert both.ended == MAX_ITER
+    assert not both.ended.converged
     np.testing.assert_array_equal(both.history["loss"], [1.0, 0.5, 0.4])
-    assert joined([second, second]).converged
+    assert joined([second, second]).ended.converged
 
 
 def test_both_backends_take_one_path(rng):

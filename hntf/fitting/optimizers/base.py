@@ -83,7 +83,7 @@ class Optimizer(Descent):
             return Ended(True, "the loss no longer falls")
         if self.stuck:
             self.best = self.at
-            return Ended(gradient <= max(KINK, tol) * self._slack, STUCK)
+            return STUCK._replace(converged=gradient <= max(KINK, tol) * self._slack)
         return None
 
     @property

@@ -36,7 +36,8 @@ class HierarchicalNMF(Classifier):
     solver : {"anls", "hals", "mu"}
         As in `NMF`.
     init : {"screened", "random", "nndsvd", "nndsvda", "nndsvdar"} or list of arrays
-        Where the fit of every level starts, as in `NMF`; or the factors `[A_1, …, A_L]`.
+        Where the fit of every level starts, as in `NMF`; or the factors `[A_1, …, A_L]`, or `[A_1]`
+        alone, for example those of a fitted `NMF`.
     max_iter, tol, n_init
         As in `NMF`, for every level.
     supervision_weight : float
@@ -136,7 +137,8 @@ class HierarchicalNMF(Classifier):
         labelled = self._supervised_level(len(ranks))
         random_state = as_random_state(self.random_state)
         shapes = level_shapes(given.data.shape[1], ranks)
-        inits = check_init(self.init, MATRIX_STARTS, shapes, given) or [self.init] * len(ranks)
+        found = check_init(self.init, MATRIX_STARTS, shapes, given, n_first=1)
+        inits = [self.init] * len(ranks) if found is None else [*found, *["screened"] * (len(ranks) - len(found))]
 
         data, factors, solutions = given.data, [], []
         for level, (rank, init) in enumerate(zip(ranks, inits, strict=True)):

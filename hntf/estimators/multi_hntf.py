@@ -172,9 +172,19 @@ class MultiHNTF(Classifier):
         self._keep_classifier(labels, given)
 
     def _given_matrices(self, above: list[list[Array]], ranks: Sequence[int], given: Input) -> list[list[Array]]:
-        """Return the user's gathering matrices, mode by mode and then level by level, as the model holds them."""
-        modes = 1 if self.shared else len(given.data.shape)
-        above = [level[:modes] for level in above]
-        shapes = [shape for shape in pairwise(ranks) for _ in range(modes)]
+        """Return the user's gathering matrices, mode by mode and then level by level, as the model holds them.
+
+        A level holds one matrix per mode, as `factors_` does, or a single one for all modes.
+        """
+        order, n_given = len(given.data.shape), len(above[0])
+        if n_given not in (1, order):
+            raise ValueError(f"init must hold 1 or {order} gathering matrices per level above the base, got {n_given}")
+        shapes = [shape for shape in pairwise(ranks) for _ in range(n_given)]
         matrices: Any = check_init(above, (), shapes, given)
-        return [matrices[mode::modes] for mode in range(modes)]
+        by_mode = [matrices[mode::n_given] for mode in range(n_given)]
+        if not self.shared:
+            return by_mode if n_given == order else by_mode * order
+        for of_mode in by_mode[1:]:
+            if any(float(abs(W - V).max()) > 0 for W, V in zip(by_mode[0], of_mode, strict=True)):
+                raise ValueError("init must hold the same gathering matrices for all modes with shared=True")
+        return by_mode[:1]

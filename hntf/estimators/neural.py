@@ -255,7 +255,9 @@ class NeuralEstimator(Classifier):
         values = stream.trainer.values
         hierarchy: Any = stream.trainer.model
         history = {"loss": np.array(values)}
-        self._keep_hierarchy(hierarchy, given, Solution(hierarchy, len(values), Ended(True, "a step on a batch"), history))
+        self._keep_hierarchy(
+            hierarchy, given, Solution(hierarchy, len(values), Ended(True, "a step on a batch"), history)
+        )
         B = None if stream.supervision is None else stream.supervision.classifier
         if B is not None:
             self._set_classifier(B, stream.classes, given.prototype)

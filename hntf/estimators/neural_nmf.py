@@ -14,7 +14,7 @@ from hntf.estimators.neural import NeuralEstimator, Plan
 from hntf.estimators.starts import check_init, level_shapes
 from hntf.estimators.training import LevelWeights
 from hntf.fitting.initializers import INITIALIZERS
-from hntf.fitting.initializers.levels import through_levels
+from hntf.fitting.initializers.levels import completed, through_levels
 from hntf.fitting.initializers.single_level import best_levels
 from hntf.fitting.report import Callback
 from hntf.fitting.scaling import balanced, on_simplex
@@ -48,11 +48,12 @@ class NeuralNMF(NeuralEstimator):
         factorization of its rank (errors below 1 % of the data count as 1 %), so that every level counts by its error relative to
         what it could reach on its own. None gives equal weights: where levels conflict, the finest one, whose error is the
         smallest, then yields to the others. Only `loss="energy"` is balanced.
-    init : {"levels", "sequential", "nndsvd", "nndsvda", "nndsvdar", "random"} or list of arrays
+    init : {"levels", "sequential", "nndsvd", "nndsvda", "nndsvdar", "random"} or list of arrays or fitted estimator
         Where the fit starts. `"levels"` fits each rank by itself and computes the factors in between by nonnegative least
         squares; `"sequential"` factorizes the codes level by level. `"nndsvd"`, `"nndsvda"` and `"nndsvdar"` take the nonnegative
         double SVD level by level, with its zeros kept, filled with the mean, or filled with small random numbers; `"random"`
-        draws all factors at random. Or the factors `[A_1, …, A_L]`.
+        draws all factors at random. Or the factors `[A_1, …, A_L]`, or `[A_1]` alone, for example those of a
+        fitted `NMF`, which the levels above are fitted to.
     solver : {"auto", "lbfgs", "projected_gradient", "sgd", "adam"}
         The optimizer. `"lbfgs"` is a projected quasi-Newton method; it and `"projected_gradient"` choose their step lengths
         themselves, while `"sgd"` and `"adam"` take projected steps with a learning rate. `"auto"` is `"lbfgs"`, or `"adam"` with
@@ -216,7 +217,7 @@ class NeuralNMF(NeuralEstimator):
         weights = LevelWeights(self.loss, self.level_weights, len(ranks))
         init: Any = self.init
         shapes = level_shapes(given.data.shape[1], ranks)
-        factors = check_init(init, tuple(INITIALIZERS), shapes, given)
+        factors = check_init(init, tuple(INITIALIZERS), shapes, given, n_first=1)
         ready = []
         by_levels = factors is None and init == "levels"
         if errors is None and (by_levels or weights.balanced):
@@ -225,7 +226,12 @@ class NeuralNMF(NeuralEstimator):
             ready = [through_levels(singles)] if by_levels else []
 
         def start(data: Data) -> Hierarchy:
-            found = ready.pop() if ready else factors or INITIALIZERS[init](data, ranks, random_state)
+            if ready:
+                found = ready.pop()
+            elif factors is None:
+                found = INITIALIZERS[init](data, ranks, random_state)
+            else:
+                found = completed(data, factors, ranks, random_state)
             found = balanced(found, on_simplex) if self.simplex else found
             return dense_hierarchy(found, l1=self.code_l1, l2=self.code_l2)
 

@@ -15,7 +15,7 @@ from hntf.estimators.neural import NeuralEstimator, Plan
 from hntf.estimators.results import cp_tensor, tucker_tensor
 from hntf.estimators.starts import check_init
 from hntf.estimators.training import LevelWeights
-from hntf.fitting.initializers.tensor import TENSOR_INITIALIZERS, TensorStart, tensor_levels
+from hntf.fitting.initializers.tensor import TENSOR_INITIALIZERS, TensorStart, completed, tensor_levels
 from hntf.fitting.loop import Solution
 from hntf.fitting.report import Callback
 from hntf.models import Hierarchy
@@ -49,7 +49,9 @@ class NeuralNTF(NeuralEstimator):
         smallest, then yields to the others. Only `loss="energy"` is balanced.
     init : {"levels", "random"} or list of arrays
         Where the fit starts. `"levels"` fits each rank by itself and computes the factors in between by nonnegative least
-        squares; `"random"` draws all factors at random. Or all factors, in the order of `factors_`.
+        squares; `"random"` draws all factors at random. Or all factors, in the order of `factors_`, or those of the first
+        layer alone, for example a `CPTensor`, a `TuckerTensor` or a fitted `NCPD` or `NTD`; the levels above are fitted to its
+        code.
     solver, batch_size, max_iter, tol, n_init, learning_rate, random_state, verbose, output_level, callback
         As in `NeuralNMF`.
     supervision_weight, supervision_level, supervision_loss
@@ -170,11 +172,15 @@ class NeuralNTF(NeuralEstimator):
         architecture = check_architecture(self.n_components, self.modes, given.data.shape)
         weights = LevelWeights(self.loss, self.level_weights, architecture.n_levels)
         init: Any = self.init
-        factors = check_init(init, tuple(TENSOR_INITIALIZERS), architecture.shapes(), given)
+        factors = check_init(
+            init, tuple(TENSOR_INITIALIZERS), architecture.shapes(), given, n_first=architecture.n_first
+        )
         self.modes_ = architecture.modes
 
         def draw(data: Data) -> TensorStart:
-            return TensorStart(factors) if factors else TENSOR_INITIALIZERS[init](data, architecture, random_state)
+            if factors is None:
+                return TENSOR_INITIALIZERS[init](data, architecture, random_state)
+            return completed(data, factors, architecture, random_state)
 
         ready = []
         if errors is None:

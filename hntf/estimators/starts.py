@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from tensorly.cp_tensor import CPTensor
 from tensorly.tucker_tensor import TuckerTensor
 
-from hntf.arrays import Array, as_float64, in_backend_of, is_torch, to_numpy
+from hntf.algebra import random_columns
+from hntf.arrays import Array, as_float64, from_numpy, in_backend_of, is_torch, to_numpy
 from hntf.costs.label_terms import first_classifier
 from hntf.costs.penalties import NO_PENALTIES, Penalties
 from hntf.costs.targets import Labels
@@ -21,6 +23,10 @@ from hntf.models.product import best_code
 from hntf.validation import check_choice, check_real_array, check_same_home, check_shape
 
 
+ROUNDING = 1e-12
+"""Difference of a cosine from 1 below which two columns are the same up to rounding."""
+
+
 def check_init(
     init: Any,
     names: Sequence[str],
@@ -28,8 +34,11 @@ def check_init(
     given: Input,
     *,
     nonnegative: bool = True,
+    n_first: int | None = None,
 ) -> list[Array] | None:
     """Return the user's starting factors, checked against these shapes, where the data are processed; None for a start by name.
+
+    Zero columns, and components that equal an earlier one of their level, are replaced by random ones. With `n_first`, the first `n_first` factors alone will do: those of the first level.
 
     Factors may come as a flat or nested list, as a `CPTensor` or `TuckerTensor` (the core is recomputed by the fit), or as a
     fitted estimator, whose `factors_` are used.
@@ -42,21 +51,39 @@ def check_init(
     if isinstance(init, np.ndarray) or is_torch(init) or not isinstance(init, Sequence):
         raise TypeError(f"init must be the name of a start or a list of factors, got {type(init).__name__}")
     init = arrays_in([list(level) if isinstance(level, tuple) else level for level in init])
-    if of_results and len(init) == len(shapes) + 1 and len(init[0]) == given.data.shape[0]:
-        init = init[
-            1:
-        ]  # the factor of the samples of a CP or Tucker decomposition, which this method finds from the others
-    if len(init) != len(shapes):
-        raise ValueError(f"init must hold {len(shapes)} factors, of shapes {list(shapes)}; got {len(init)}")
+    numbers = (len(shapes), n_first or len(shapes))
+    if of_results and len(init) - 1 in numbers and len(init[0]) == given.data.shape[0]:
+        init = init[1:]  # without the factor of the samples, which this method finds from the others
+    if len(init) not in numbers:
+        first = f", or the first {n_first}" if n_first not in (None, len(shapes)) else ""
+        raise ValueError(f"init must hold {len(shapes)} factors, of shapes {list(shapes)}{first}; got {len(init)}")
     factors = []
-    for i, (A, shape) in enumerate(zip(init, shapes, strict=True)):
+    for i, (A, shape) in enumerate(zip(init, shapes, strict=False)):
         A = check_real_array(A, f"init[{i}]", orders=(2,), nonnegative=nonnegative)  # noqa: PLW2901
         check_shape(A, f"init[{i}]", shape, "what it maps to × components")
         if of_results:  # a model fitted on one backend serves the other
             (A,) = in_backend_of([A], given.prototype)  # noqa: PLW2901
         check_same_home({f"init[{i}]": A, "X": given.prototype})
         factors.append(as_float64(A) if is_torch(given.data.prototype) else to_numpy(as_float64(A)))
-    return factors
+    of_levels = [list(level) for _, level in groupby(factors, key=lambda A: A.shape[1])]
+    return [A for level in of_levels for A in without_twins(level)]
+
+
+def without_twins(factors: Sequence[Array]) -> list[Array]:
+    """Replace zero columns by random ones, and the components that equal an earlier one, up to scale, in all factors.
+
+    Updates would leave them zero and equal. A column that is drawn has the mean norm of the columns of its factor.
+    """
+    norms = [np.linalg.norm(to_numpy(A), axis=0) for A in factors]
+    units = [to_numpy(A) / (norm + (norm == 0)) for A, norm in zip(factors, norms, strict=True)]
+    equal = np.prod([U.T @ U for U in units], axis=0) > 1 - ROUNDING
+    useless = [np.triu(equal, 1).any(axis=0) | (norm == 0) for norm in norms]
+    return [
+        from_numpy(np.where(zero, to_numpy(random_columns(A)) * (norm.mean() or 1.0), to_numpy(A)), A)
+        if zero.any()
+        else A
+        for A, norm, zero in zip(factors, norms, useless, strict=True)
+    ]
 
 
 def factors_of(init: Any) -> Any:

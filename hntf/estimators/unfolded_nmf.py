@@ -138,14 +138,14 @@ class UnfoldedNMF(Classifier):
         sparsity = self.sparsity * (size if self.beta == 2 else 1.0)
         # If all updates are untied, the first dictionary would not be used.
         count = min(self.n_untied + 1, self.n_steps)
-        factors = check_init(self.init, MATRIX_STARTS, [(data.shape[1], rank)] * count, given)
+        factors = check_init(self.init, MATRIX_STARTS, [(data.shape[1], rank)] * count, given, n_first=1)
 
         def start() -> Unrolled:
             if factors is None:
                 _, A, _ = matrix_start(data, rank, self.init, random_state)
                 dictionaries = [positive(with_unit_columns(A)[0])] * count
             else:
-                dictionaries = [positive(A) for A in factors]
+                dictionaries = [positive(A) for A in factors] * (count // len(factors))
             return Unrolled([1 * A for A in dictionaries], n_steps=self.n_steps, beta=self.beta, sparsity=sparsity)
 
         solution = train(start, loss, settings, data, labels, rank)

@@ -95,6 +95,70 @@ def test_tensors_of_tensorly_are_starts():
     assert again.reconstruction_err_[0] <= 1.001 * tucker.reconstruction_err_[0]
 
 
+def test_a_model_of_the_first_level_starts_a_hierarchy():
+    X, T = make_hierarchical_blocks(random_state=0).X, tensor()
+    nmf, cp = hntf.NMF(9, random_state=0).fit(X), hntf.NCPD(6, random_state=0).fit(T)
+    tucker = hntf.NTD((6, 5, 5), random_state=0).fit(T)
+    for data, init, model in [
+        (X, nmf, hntf.NeuralNMF((9, 4))),
+        (X, nmf, hntf.HierarchicalNMF((9, 4))),
+        (X, nmf, hntf.UnfoldedNMF(9, n_untied=2)),
+        (T, cp, hntf.NeuralNTF((6, 4))),
+        (T, cp.cp_tensor(), hntf.NeuralNTF((6, 4))),
+        (T, cp.factors_[1:], hntf.NeuralNTF((6, 4))),
+        (T, tucker, hntf.NeuralNTF(((5, 5), (3, 3)))),
+        (T, tucker.tucker_tensor(), hntf.NeuralNTF(((5, 5), 3))),
+        (T, tucker, hntf.NeuralNTF(((6, 5, 5), (3, 3, 3)))),
+    ]:
+        fresh = clone(model).set_params(random_state=0).fit(data)
+        started = clone(model).set_params(random_state=0, init=init).fit(data)
+        assert np.all(started.reconstruction_err_ < 1.01 * fresh.reconstruction_err_)
+    with pytest.raises(ValueError, match=r"init must hold 2 factors, of shapes .*, or the first 1; got 3"):
+        hntf.NeuralNMF((9, 4), init=[nmf.factors_[0]] * 3).fit(X)
+
+
+def test_gathering_matrices_of_other_models_are_refused():
+    X, ranks = tensor(), (6, 4)
+    shared, by_mode = (hntf.MultiHNTF(ranks, shared=flag, n_init=1, random_state=0).fit(X) for flag in (True, False))
+    again = hntf.MultiHNTF(ranks, init=[shared.factors_[0], shared.factors_[1][:1]]).fit(X)
+    np.testing.assert_allclose(again.reconstruction_err_, shared.reconstruction_err_, rtol=1e-3)
+    for init in (shared, by_mode, [shared.factors_[0], shared.factors_[1][:1]]):
+        started = hntf.MultiHNTF(ranks, shared=False, init=init).fit(X)
+        np.testing.assert_allclose(started.reconstruction_err_, by_mode.reconstruction_err_, rtol=1e-2)
+    with pytest.raises(ValueError, match="the same gathering matrices for all modes"):
+        hntf.MultiHNTF(ranks, init=by_mode).fit(X)
+    with pytest.raises(ValueError, match=r"init\[1\] must have shape"):
+        hntf.MultiHNTF(ranks, init=hntf.MultilayerNTF(ranks, n_init=1, random_state=0).fit(X)).fit(X)
+    with pytest.raises(ValueError, match="1 or 3 gathering matrices"):
+        hntf.MultiHNTF(ranks, init=[shared.factors_[0], shared.factors_[1][:2]]).fit(X)
+
+
+@pytest.mark.parametrize("kind", ["zero", "twin"])
+@pytest.mark.parametrize("level", [0, -1])
+@pytest.mark.parametrize(
+    "model",
+    [
+        hntf.DeepSemiNMF((9, 4)),
+        hntf.MultilayerSparseCoding((9, 4)),
+        hntf.NeuralNMF((9, 4)),
+        hntf.UnfoldedNMF(9, n_untied=0),
+        hntf.NeuralNCPD((6, 4)),
+        hntf.MultiHNTF((6, 4)),
+        hntf.MultilayerNTF((6, 4)),
+    ],
+    ids=str,
+)
+def test_degenerate_components_come_to_life_in_every_level(model, level, kind):
+    nested = isinstance(model, hntf.NeuralNCPD | hntf.MultiHNTF | hntf.MultilayerNTF)
+    X = tensor() if nested else make_hierarchical_blocks(random_state=0).X
+    fitted = model.set_params(random_state=0).fit(X)
+    factors = fitted.factors_
+    for A in factors[level] if nested else [factors[level]]:
+        A[:, 1] = 0.0 if kind == "zero" else A[:, 0]
+    again = clone(model).set_params(init=factors).fit(X)
+    assert np.all(again.reconstruction_err_ < 1.02 * fitted.reconstruction_err_)
+
+
 def test_verbose_shows_the_start_too(capsys):
     hntf.NMF(3, random_state=0, verbose=True, n_init=2).fit(make_hierarchical_blocks(random_state=0).X)
     shown = capsys.readouterr().err
@@ -112,7 +176,6 @@ def tensor():
         (hntf.NeuralNTF((6, 4)), None),
         (hntf.NTD((4, 4, 4)), None),
         (hntf.NeuralNCPD((6, 4), n_init=1), 1),
-        (hntf.MultiHNTF((6, 4), n_init=1), 1),
         (hntf.NeuralNTF(((5, 5), (3, 3))), None),
     ],
     ids=str,

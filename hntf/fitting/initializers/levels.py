@@ -8,11 +8,12 @@ import numpy as np
 
 from hntf.algebra import without_dead_columns
 from hntf.arrays import Array
-from hntf.data import Data
+from hntf.data import Data, DenseData
 from hntf.fitting.initializers.single_level import best_levels
 from hntf.fitting.scaling import balanced
 from hntf.fitting.updates.alternating import AlternatingCP
 from hntf.least_squares.solver import solve
+from hntf.models.product import best_code
 
 
 def levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState) -> list[Array]:
@@ -21,6 +22,16 @@ def levels(data: Data, ranks: Sequence[int], random_state: np.random.RandomState
     Every level starts near the best error that a single level of its rank reaches.
     """
     return through_levels(best_levels(data, ranks, random_state))
+
+
+def completed(
+    data: Data, factors: list[Array], ranks: Sequence[int], random_state: np.random.RandomState
+) -> list[Array]:
+    """Return the factors of all levels, from all of them or from `A_1` alone: then the others are fitted to its code."""
+    if len(factors) == len(ranks):
+        return factors
+    code = DenseData(best_code(data, factors[0]))
+    return [*factors, *levels(code, ranks[1:], random_state)]
 
 
 def through_levels(singles: Sequence[AlternatingCP]) -> list[Array]:

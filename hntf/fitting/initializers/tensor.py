@@ -44,6 +44,22 @@ class Architecture(NamedTuple):
         """Number of layers."""
         return len(self.tucker_ranks) + len(self.ranks)
 
+    @property
+    def n_first(self) -> int:
+        """Number of factors of the first layer."""
+        return len(self.modes) if self.tucker_ranks else len(self.data_shape) - 1
+
+    def above(self, code: Data) -> Architecture:
+        """Return the layers above the first one, as an architecture on its code."""
+        if len(self.tucker_ranks) > 1:
+            return Architecture(code.shape, self.modes, self.tucker_ranks[1:], self.ranks)
+        dense = self.ranks if self.tucker_ranks else self.ranks[1:]
+        return Architecture(code.as_matrix().shape, (), (), dense)
+
+    def first(self) -> Architecture:
+        """Return the first layer alone."""
+        return self._replace(tucker_ranks=self.tucker_ranks[:1], ranks=() if self.tucker_ranks else self.ranks[:1])
+
     def shapes(self) -> list[tuple[int, int]]:
         """Return the shapes of all factors, in the order of `Hierarchy.factors`."""
         data_shape = self.data_shape
@@ -132,6 +148,20 @@ def _tucker_levels(data: Data, architecture: Architecture, random_state: np.rand
     lost = errors[-1] ** 2
     errors.extend((lost + (1 - lost) * single.error**2) ** 0.5 for single in singles)
     return TensorStart([*factors, *through_levels(singles)], errors)
+
+
+def completed(
+    data: Data, factors: list[Array], architecture: Architecture, random_state: np.random.RandomState
+) -> TensorStart:
+    """Return a start with given factors of all layers, or of the first one alone: then the others are fitted to its code."""
+    if len(factors) == len(architecture.shapes()):
+        return TensorStart(factors)
+    first = architecture.first().hierarchy(factors)
+    (solution,), (shape,) = first.solve(data), first.code_shapes(data.shape)
+    code = DenseData(solution.S.reshape(shape))
+    above = architecture.above(code)
+    levels_above = tensor_levels(code if above.tucker_ranks else code.as_matrix(), above, random_state)
+    return TensorStart([*factors, *levels_above.factors])
 
 
 def tensor_random(data: Data, architecture: Architecture, random_state: np.random.RandomState) -> TensorStart:

@@ -196,7 +196,7 @@ class RunningLabels(Loss):
     def __init__(self, loss: LabelLoss, memory: tuple[Array, Labels] | None = None) -> None:
         self.loss = loss
         self.classifier: Array | None = None
-        self._memory = memory
+        self.memory = memory
 
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
         """Return the codes of the labelled samples at the level and their labels, None if there are none."""
@@ -207,8 +207,8 @@ class RunningLabels(Loss):
         known = [part for part in parts if part is not None]
         if known:
             size = max(MEMORY, sum(len(S) for S, _ in known))
-            self._memory = newest(concatenated(known if self._memory is None else [self._memory, *known]), size)
-            self.classifier = self.loss.classifier(*self._memory)
+            self.memory = newest(concatenated(known if self.memory is None else [self.memory, *known]), size)
+            self.classifier = self.loss.classifier(*self.memory)
         return self.classifier
 
     def evaluate(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from hntf.arrays import in_backend_of
+from hntf.arrays import Array, in_backend_of
 from hntf.costs import Loss, Penalised, RunningLabels, Supervised
 from hntf.costs.labels import newest
 from hntf.costs.penalties import Penalties, warn_of_one_sided
@@ -24,6 +24,11 @@ from hntf.fitting.optimizers import OPTIMIZERS, STEPS
 from hntf.fitting.scaling import with_unit_columns
 from hntf.models import Hierarchy
 from hntf.validation import as_random_state, check_choice, check_flag, check_number
+
+NOT_OF_STREAMS = (
+    "init", "batch_size", "max_iter", "tol", "n_init", "random_state", "verbose", "output_level", "callback"
+)  # fmt: skip
+"""The parameters that `partial_fit` ignores after its first call."""
 
 
 class Plan(NamedTuple):
@@ -76,6 +81,8 @@ class Stream(NamedTuple):
         The part of the loss that has the classifier.
     classes : array or None
         The class labels.
+    parameters : str
+        The parameters of the estimator on which the stream depends.
     """
 
     trainer: BatchTrainer
@@ -83,6 +90,12 @@ class Stream(NamedTuple):
     n_samples: int
     supervision: RunningLabels | None
     classes: np.ndarray | None
+    parameters: str
+
+    @property
+    def memory(self) -> tuple[Array, Labels] | None:
+        """The codes and labels of the last labelled samples."""
+        return None if self.supervision is None else self.supervision.memory
 
 
 class NeuralEstimator(Classifier):
@@ -218,7 +231,8 @@ class NeuralEstimator(Classifier):
     ) -> Self:
         """Take one projected step of SGD or Adam on a batch of samples.
 
-        The first call continues from an earlier `fit`, or starts from its batch if there was none.
+        The first call continues from an earlier `fit`, or starts from its batch if there was none. After a change of parameters
+        the training continues from the current model with the new ones.
 
         Parameters
         ----------
@@ -239,6 +253,8 @@ class NeuralEstimator(Classifier):
         TypeError, ValueError
             If an argument is not as described; the message names it.
         """
+        if self._stream is not None and self._stream.parameters != self._stream_parameters():
+            self._known, self._stream = self._stream.memory, None
         first = self._stream is None
         fresh = first and not hasattr(self, "model_")
         given = self._validated(X, mask=mask, weights=weights, reset=fresh)
@@ -252,17 +268,19 @@ class NeuralEstimator(Classifier):
         stream = self._stream
         fraction = given.data.shape[0] / stream.n_samples
         stream.trainer.step(stream.loss, given.data, labels, fraction=fraction)
-        values = stream.trainer.values
+        losses = stream.trainer.losses
         hierarchy: Any = stream.trainer.model
-        history = {"loss": np.array(values)}
-        self._keep_hierarchy(
-            hierarchy, given, Solution(hierarchy, len(values), Ended(True, "a step on a batch"), history)
-        )
+        ended = Ended(True, "a step on a batch")
+        self._keep_hierarchy(hierarchy, given, Solution(hierarchy, len(losses), ended, {"loss": losses}))
         B = None if stream.supervision is None else stream.supervision.classifier
         if B is not None:
             self._set_classifier(B, stream.classes, given.prototype)
         self._keep_ratios(None)  # they were those of the fit
         return self
+
+    def _stream_parameters(self) -> str:
+        """Return the parameters on which a stream depends, in a form that can be compared."""
+        return repr({name: value for name, value in self.get_params().items() if name not in NOT_OF_STREAMS})
 
     def _first_batch(self, given: Input, y: Any, classes: Any, label_mask: Any) -> tuple[Stream, Labels | None]:
         """Return the initial state of `partial_fit`, from the fit or from the first batch, and the labels of that batch."""
@@ -296,4 +314,4 @@ class NeuralEstimator(Classifier):
         supervision: Any = loss.label_loss if isinstance(loss, Supervised) else None
         names = None if labels is None else labels.classes
         loss = self._with_penalties(loss, given)
-        return Stream(trainer, loss, given.data.shape[0], supervision, names), labels
+        return Stream(trainer, loss, given.data.shape[0], supervision, names, self._stream_parameters()), labels

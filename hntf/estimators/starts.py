@@ -22,7 +22,6 @@ from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, MatrixStart, 
 from hntf.models.product import best_code
 from hntf.validation import check_choice, check_real_array, check_same_home, check_shape
 
-
 ROUNDING = 1e-12
 """Difference of a cosine from 1 below which two columns are the same up to rounding."""
 
@@ -38,7 +37,8 @@ def check_init(
 ) -> list[Array] | None:
     """Return the user's starting factors, checked against these shapes, where the data are processed; None for a start by name.
 
-    Zero columns, and components that equal an earlier one of their level, are replaced by random ones. With `n_first`, the first `n_first` factors alone will do: those of the first level.
+    Zero columns, and components that equal an earlier one of their level, are replaced by random ones. With `n_first`,
+    the first `n_first` factors alone will do: those of the first level.
 
     Factors may come as a flat or nested list, as a `CPTensor` or `TuckerTensor` (the core is recomputed by the fit), or as a
     fitted estimator, whose `factors_` are used.

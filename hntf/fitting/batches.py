@@ -39,18 +39,30 @@ class BatchTrainer:
         self.model = model
         self.simplex = simplex
         self.x = flattened(model.factors)
-        self.values: list[float] = []
+        self._losses = np.empty(0)
+        self._n_steps = 0
         self._method = STEPS[solver](self.x, learning_rate)
 
     def step(self, loss: Loss, data: Data, labels: Labels | None = None, *, fraction: float = 1.0) -> Evaluation:
         """Take one step on a batch that is the fraction `fraction` of the samples; return the evaluation before the step."""
         objective = Objective(loss, self.model, [Part(data, labels)], simplex=self.simplex, fraction=fraction)
         at = objective(self.x)
-        x = self.x + self._method(len(self.values), at.gradient)
+        x = self.x + self._method(self._n_steps, at.gradient)
         self.x = x * (x > 0) + 0.0
         self.model = objective.model_at(self.x)
-        self.values.append(at.value)
+        self._note(at.value)
         return at
+
+    @property
+    def losses(self) -> np.ndarray:
+        """The loss before every step so far."""
+        return self._losses[: self._n_steps]
+
+    def _note(self, loss: float) -> None:
+        if self._n_steps == len(self._losses):
+            self._losses = np.concatenate([self._losses, np.empty(self._n_steps + 16)])  # long streams stay linear
+        self._losses[self._n_steps] = loss
+        self._n_steps += 1
 
     def halve_rate(self) -> None:
         """Halve the learning rate."""

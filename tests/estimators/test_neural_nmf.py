@@ -185,7 +185,7 @@ def test_the_tree_recovers_the_planted_hierarchy():
         ({"n_components": "many"}, TypeError, "n_components"),
         ({"loss": "hinge"}, ValueError, "loss must be one of"),
         ({"init": "best"}, ValueError, "init must be one of"),
-        ({"init": [np.ones((2, 2))]}, ValueError, "init must hold 2 factors"),
+        ({"init": [np.ones((2, 2))] * 3}, ValueError, "init must hold 2 factors"),
         ({"init": [np.ones((2, 4)), np.ones((4, 2))]}, ValueError, r"init\[0\] must have shape"),
         ({"solver": "newton"}, ValueError, "solver must be one of"),
         ({"max_iter": 0}, ValueError, "max_iter must be at least 1"),

@@ -133,6 +133,7 @@ def test_gathering_matrices_of_other_models_are_refused():
         hntf.MultiHNTF(ranks, init=[shared.factors_[0], shared.factors_[1][:2]]).fit(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["zero", "twin"])
 @pytest.mark.parametrize("level", [0, -1])
 @pytest.mark.parametrize(
@@ -264,3 +265,19 @@ def test_decompositions_start_methods_that_find_the_samples_themselves():
     of_matrix = hntf.NCPD(4, random_state=0).fit(X.reshape(len(X), -1))
     again = hntf.NMF(4, init=of_matrix.cp_tensor()).fit(X.reshape(len(X), -1))
     assert again.reconstruction_err_[0] <= 1.01 * of_matrix.reconstruction_err_[0]
+
+
+def test_parameters_changed_during_a_stream_are_used():
+    X, _, groups, _ = make_hierarchical_blocks(random_state=0)
+    model = hntf.NeuralNMF((9, 4), random_state=0)
+    for _ in range(5):
+        model.partial_fit(X, groups)
+    before = model.score(X, groups)
+    still = clone_fitted(model).set_params(learning_rate=1e-9).partial_fit(X, groups)
+    np.testing.assert_allclose(still.factors_[0], model.factors_[0], atol=1e-6)
+    assert still.score(X, groups) == before
+    moved = clone_fitted(model).set_params(learning_rate=0.5).partial_fit(X)
+    assert abs(moved.factors_[0] - model.factors_[0]).max() > 0.01
+    assert [layer.l1 for layer in clone_fitted(model).set_params(code_l1=1.0).partial_fit(X).model_.layers] == [1, 1]
+    with pytest.raises(ValueError, match="n_components must be that"):
+        model.set_params(n_components=(8, 4)).partial_fit(X)

@@ -193,6 +193,22 @@ def check_ranks(n_components: Any, name: str = "n_components", *, may_grow: bool
     return tuple(int(rank) for rank in ranks)
 
 
+def check_rank(n_components: Any, name: str = "n_components") -> int:
+    """Return the rank of a method with one level, given as an integer or as a tuple with one integer.
+
+    Raises
+    ------
+    TypeError
+        If the rank is not an integer.
+    ValueError
+        If there is not exactly one level, or the rank is below 1.
+    """
+    ranks = check_ranks(n_components, name)
+    if len(ranks) != 1:
+        raise ValueError(f"{name} must be an integer, as the method has one level; got {n_components!r}")
+    return ranks[0]
+
+
 def as_random_state(seed: Any) -> np.random.RandomState:
     """Return the `RandomState` for a seed: None, an integer, a `RandomState`, or a `Generator`, whose stream it continues."""
     if isinstance(seed, np.random.Generator):

@@ -17,7 +17,7 @@ from hntf.fitting.loop import run
 from hntf.fitting.report import Callback
 from hntf.fitting.updates.alternating import UPDATES, AlternatingCP
 from hntf.models import GatheredComponents
-from hntf.validation import as_random_state, check_number
+from hntf.validation import as_random_state, check_rank
 
 
 class NCPD(Estimator):
@@ -114,9 +114,8 @@ class NCPD(Estimator):
         return super().factors_[0]
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
-        check_number(self.n_components, "n_components", low=1, integer=True)
         settings = self._settings(tuple(UPDATES))
-        data, rank = given.data, int(self.n_components)
+        data, rank = given.data, check_rank(self.n_components)
         self._warn_of_rank(rank, given.data.shape)
         random_state = as_random_state(self.random_state)
         factors = check_init(self.init, ("screened", "random"), [(d, rank) for d in data.shape], given)

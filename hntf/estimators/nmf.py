@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from hntf.arrays import Array
 from hntf.costs.kullback_leibler import DIVERGENCES
 from hntf.costs.penalties import Penalties, warn_of_one_sided
 from hntf.costs.targets import Labels
+from hntf.data import Data
 from hntf.estimators.base import Estimator
 from hntf.estimators.inputs import Input
 from hntf.estimators.starts import matrix_starts
-from hntf.fitting.loop import run
+from hntf.fitting.initializers.single_matrix import MatrixStart
+from hntf.fitting.loop import Settings, run
 from hntf.fitting.report import Callback
 from hntf.fitting.scaling import with_unit_columns
 from hntf.fitting.updates.joint import SOLVERS, JointUpdates
 from hntf.models import Model, Product
 from hntf.models.stack import dense_hierarchy
-from hntf.validation import as_random_state, check_choice, check_number
+from hntf.validation import as_random_state, check_choice, check_number, check_rank
 
 
 class NMF(Estimator):
@@ -32,7 +35,7 @@ class NMF(Estimator):
     Parameters
     ----------
     n_components : int
-        Number of components.
+        Number of components; a tuple with one integer is the same.
     loss : {"frobenius", "kullback-leibler"}
         The cost of the data; `"kullback-leibler"`, for counts, requires `solver="mu"`.
     solver : {"anls", "hals", "mu"}
@@ -133,24 +136,39 @@ class NMF(Estimator):
         self.callback = callback
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
-        check_number(self.n_components, "n_components", low=1, integer=True)
-        check_choice(self.loss, "loss", tuple(DIVERGENCES))
-        settings = self._settings(SOLVERS)
-        check_divergence(self.loss, self.solver)
-        penalties = checked_penalties(self, given)
-        rank = int(self.n_components)
-        self._warn_of_rank(rank, given.data.shape)
+        rank, settings, penalties, draw = checked_nmf(self, given)
         term = DIVERGENCES[self.loss](given.data)
-        starts = matrix_starts(self.init, rank, self.solver, penalties, given, as_random_state(self.random_state))
 
         def descent() -> JointUpdates:
-            S, A, n_screened = starts(given.data)
+            S, A, n_screened = draw(given.data)
             return JointUpdates([term], S, [A], solver=self.solver, penalties=penalties, n_screened=n_screened)
 
         solution = run(descent, settings, given.data, rank)
         model, codes = nmf_model(solution.found, self.loss, penalties)
         # For the squared error the model has exact codes of its own.
         self._keep(model, given, solution, None if self.loss == "frobenius" else codes)
+
+
+class CheckedNMF(NamedTuple):
+    """The checked parameters of a factorization of one matrix, and the function that draws its starts."""
+
+    rank: int
+    settings: Settings
+    penalties: Penalties
+    draw: Callable[[Data], MatrixStart]
+
+
+def checked_nmf(estimator: Any, given: Input) -> CheckedNMF:
+    """Return the checked parameters that `NMF` and `SSNMF` have in common."""
+    rank = check_rank(estimator.n_components)
+    check_choice(estimator.loss, "loss", tuple(DIVERGENCES))
+    settings = estimator._settings(SOLVERS)
+    check_divergence(estimator.loss, estimator.solver)
+    penalties = checked_penalties(estimator, given)
+    estimator._warn_of_rank(rank, given.data.shape)
+    random_state = as_random_state(estimator.random_state)
+    draw = matrix_starts(estimator.init, rank, estimator.solver, penalties, given, random_state)
+    return CheckedNMF(rank, settings, penalties, draw)
 
 
 def nmf_model(found: JointUpdates, loss: str, penalties: Penalties) -> tuple[Model, list[Array]]:

@@ -8,13 +8,12 @@ from hntf.costs.kullback_leibler import DIVERGENCES
 from hntf.costs.label_terms import label_term
 from hntf.costs.targets import Labels
 from hntf.estimators.inputs import Input
-from hntf.estimators.nmf import check_divergence, checked_penalties, nmf_model
-from hntf.estimators.starts import label_start, matrix_starts
+from hntf.estimators.nmf import checked_nmf, nmf_model
+from hntf.estimators.starts import label_start
 from hntf.estimators.supervised import Classifier, check_label_terms
 from hntf.fitting.loop import run
 from hntf.fitting.report import Callback
-from hntf.fitting.updates.joint import SOLVERS, JointUpdates
-from hntf.validation import as_random_state, check_choice, check_number
+from hntf.fitting.updates.joint import JointUpdates
 
 
 class SSNMF(Classifier):
@@ -29,7 +28,7 @@ class SSNMF(Classifier):
     Parameters
     ----------
     n_components : int
-        Number of components.
+        Number of components; a tuple with one integer is the same.
     loss : {"frobenius", "kullback-leibler"}
         The cost of the data.
     supervision_loss : {"squared", "kullback-leibler"}
@@ -112,22 +111,15 @@ class SSNMF(Classifier):
         self.callback = callback
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
-        check_number(self.n_components, "n_components", low=1, integer=True)
-        check_choice(self.loss, "loss", tuple(DIVERGENCES))
-        settings = self._settings(SOLVERS)
-        check_divergence(self.loss, self.solver)
+        rank, settings, penalties, draw = checked_nmf(self, given)
         check_label_terms(self.supervision_loss, self.solver)
         self._supervised_level(1)
-        penalties = checked_penalties(self, given)
-        rank = int(self.n_components)
-        self._warn_of_rank(rank, given.data.shape)
         terms = [DIVERGENCES[self.loss](given.data)]
         if labels is not None:
             terms.append(label_term(labels, self.supervision_loss, self.supervision_weight, terms[0].scale))
-        starts = matrix_starts(self.init, rank, self.solver, penalties, given, as_random_state(self.random_state))
 
         def descent() -> JointUpdates:
-            S, A, n_screened = starts(given.data)
+            S, A, n_screened = draw(given.data)
             factors = [A] if labels is None else [A, label_start(S, labels, self.solver)]
             return JointUpdates(terms, S, factors, solver=self.solver, penalties=penalties, n_screened=n_screened)
 

@@ -17,7 +17,7 @@ from hntf.fitting.optimizers import OPTIMIZERS
 from hntf.fitting.report import Callback
 from hntf.fitting.scaling import with_unit_columns
 from hntf.models import Unrolled
-from hntf.validation import as_random_state, check_number
+from hntf.validation import as_random_state, check_number, check_rank
 
 
 class UnfoldedNMF(Classifier):
@@ -33,7 +33,7 @@ class UnfoldedNMF(Classifier):
     Parameters
     ----------
     n_components : int
-        Number of components.
+        Number of components; a tuple with one integer is the same.
     n_steps : int
         Number of updates `K`.
     n_untied : int
@@ -129,7 +129,7 @@ class UnfoldedNMF(Classifier):
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         self._check_updates()
-        data, rank = given.data, int(self.n_components)
+        data, rank = given.data, check_rank(self.n_components)
         self._warn_of_rank(rank, given.data.shape)
         settings = self._settings(tuple(OPTIMIZERS))._replace(simplex=self.sparsity > 0)
         loss = self._with_labels(Reconstruction(), labels, data, 1)
@@ -153,7 +153,6 @@ class UnfoldedNMF(Classifier):
         self._keep_classifier(labels, given)
 
     def _check_updates(self) -> None:
-        check_number(self.n_components, "n_components", low=1, integer=True)
         check_number(self.n_steps, "n_steps", low=1, integer=True)
         check_number(self.n_untied, "n_untied", integer=True)
         if self.n_untied > self.n_steps:

@@ -404,3 +404,12 @@ def test_bad_calls_are_named(case, fitted):
 def test_bad_parameters_are_named(case, params, error, words):
     with pytest.raises(error, match=words):
         case.copy(**params).fit(case.X)
+
+
+@pytest.mark.parametrize("method", [hntf.NMF, hntf.SSNMF, hntf.NCPD, hntf.UnfoldedNMF])
+def test_one_level_may_come_as_a_tuple(method):
+    X = np.random.default_rng(0).random((8, 6))
+    one, same = (method(k, max_iter=5, random_state=0).fit(X) for k in (3, (3,)))
+    np.testing.assert_array_equal(one.codes_[0], same.codes_[0])
+    with pytest.raises(ValueError, match="n_components must be an integer"):
+        method((3, 2)).fit(X)

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Any, NamedTuple
 
-from hntf.arrays import Array, as_float64, cast_like, identity_like
+import numpy as np
+
+from hntf.arrays import Array, as_float64, cast_like, from_numpy, identity_like, to_numpy
 from hntf.data import Data, as_data
 from hntf.least_squares.gram import Gram, StructuredGram, is_finite
 from hntf.least_squares.on_support import pullback
-from hntf.least_squares.solver import solve
+from hntf.least_squares.solver import Rooted, solve
+from hntf.least_squares.square_root import SquareRoot, of_factor
 from hntf.maps import LinearMap
 from hntf.validation import check_number, check_real_array, check_same_home, check_shape
 
@@ -24,14 +27,16 @@ class LayerTape(NamedTuple):
     S: Array
     support: Array
     contracted: Array | None
+    root: SquareRoot | None = None
 
 
 class NNLSLayer:
     r"""The layer `q(X) = argmin_{S ≥ 0} ½‖X − M(S)‖² + λ₁ΣS + ½λ₂‖S‖²` over a linear map `M`, differentiated exactly.
 
     Only the solution on the support is differentiated: with `V` the solution of the same problem for `dS` on the support of the
-    forward pass, `dC = V` and `dG = −½(VᵀS + SᵀV)`, which the map pulls back to its factors. No residual is formed. A layer uses
-    only `G` and `C`; for ill-conditioned maps `hntf.nnls`, which refines against the factor itself, is more accurate.
+    forward pass, `dC = V` and `dG = −½(VᵀS + SᵀV)`, which the map pulls back to its factors. No residual is formed. If a
+    `Dense` map is ill-conditioned, the problem is solved on an orthogonal factorization of its factor; the other maps are solved
+    from `G` and `C`, with the accuracy of the Gram matrix.
 
     Parameters
     ----------
@@ -137,12 +142,27 @@ class NNLSLayer:
         G, C = self.map.gram(X), self.map.adjoint(X, contracted)
         if not (is_finite(C) and is_finite(G)):
             raise ValueError("X and the factors must hold finite entries whose products do not overflow")
-        S, found, _ = solve(self._with_ridge(G), C - self.l1 if self.l1 else C, support)
-        return LayerTape(X, G, C, S, found, contracted)
+        solution = solve(self._with_ridge(G), C - self.l1 if self.l1 else C, support, self._rooted(X, G))
+        return LayerTape(X, G, C, solution.S, solution.support, contracted, solution.root)
 
     def solution_pullback(self, tape: LayerTape, dS: Array) -> tuple[Any, Array]:
         """Return the gradients with respect to `G` and `C` from the gradient `dS`."""
-        return pullback(self._with_ridge(tape.G), tape.S, tape.support, dS)
+        return pullback(self._with_ridge(tape.G), tape.S, tape.support, dS, tape.root)
+
+    def _rooted(self, X: Data, G: Gram) -> Rooted | None:
+        """Return the function that computes the square root from the map itself, None if the map is no matrix for all samples."""
+        A = self.map.matrix
+        if A is None or isinstance(G, StructuredGram) or G.ndim != 2:
+            return None
+
+        def rooted(gram: int, rows: np.ndarray) -> tuple[SquareRoot, np.ndarray, np.ndarray]:
+            m, k = A.shape
+            ridge = np.sqrt(self.l2) * np.eye(k if self.l2 else 0, k)
+            root = of_factor(np.concatenate([to_numpy(A), ridge]))
+            Z = to_numpy(X.mttkrp([None, from_numpy(root.basis[:m], X.prototype)], 0))
+            return root, Z[rows], np.full((len(rows) if self.l1 else 0, k), self.l1)
+
+        return rooted
 
     def _with_ridge(self, G: Gram) -> Gram:
         if self.l2 == 0.0:

@@ -1,177 +1,392 @@
-"""Numba kernel over rows: the active-set method of Lawson and Hanson, for degenerate, singular or ill-conditioned rows.
+"""Numba kernels over rows: the active-set method of Lawson and Hanson, for degenerate, singular or ill-conditioned rows.
 
-It works on a square root `R` of the Gram matrix, so that the condition number is not squared. `R` `(q, k)` and `Z` `(n, q)` are
-C-contiguous float64; the last two arguments are the range of rows to process.
+The problem of a row is `min_{s ≥ 0} ½‖R s − z‖² + fᵀs` with a square root `R` of the Gram matrix, so that the condition number is
+not squared. The orthogonal factorization `R_P = QᵀT` of the support is updated, not computed again: a column enters by
+Gram–Schmidt with reorthogonalization and leaves by Givens rotations. Arrays are C-contiguous float64: `columns` `(k, q)` holds the
+columns of `R` as rows, `Z` is `(n, q)`, `F` is `(n, k)`, or `(0, k)` for zero. The last two arguments are the range of rows.
+
+A column is independent of others if its distance from their span exceeds the rounding error of that distance, which is
+`tolerance` times its norm and grows with the coefficients of its projection.
 
 References
 ----------
-Lawson, Hanson (1974), *Solving Least Squares Problems*, chapter 23.
+Lawson, Hanson (1974), *Solving Least Squares Problems*, chapters 23 and 24.
+Daniel, Gragg, Kaufman, Stewart (1976), *Reorthogonalization and stable algorithms for updating the Gram–Schmidt QR
+factorization*, Math. Comp. 30.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
-from hntf.least_squares.compiled import EPS, kernel
+EPS = float(np.finfo(np.float64).eps)
+
+TINY = float(np.finfo(np.float64).tiny)
+
+PRICED = 10
+"""Number of columns that are remembered as candidates after all correlations have been computed."""
+
+PROMISING = 0.5
+"""Fraction of the largest correlation that a candidate must keep to enter before all correlations are computed again."""
+
+REORTHOGONALIZED = 0.1
+"""Ratio of a vector's norm after and before its projection below which it is projected a second time."""
+
+MOST_EXCHANGES = 30
+"""Maximum number of iterations of a row, in units of the number of columns."""
+
+ROUNDS = 3
+"""Maximum number of times that the factorization of an ill-conditioned support is computed afresh."""
+
+WELL_CONDITIONED = 1e-3
+"""Relative distance of every column from the span of those before it above which no fresh factorization is needed."""
+
+
+def kernel(function):  # type: ignore[no-untyped-def]
+    """Compile a function that releases the global interpreter lock and may add in any order; the code is cached on disk."""
+    return njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})(function)
 
 
 @kernel
-def _least_squares_row(R, z, passive, index, W, t, norms):  # type: ignore[no-untyped-def]
-    """Minimise `‖R_P t_P − z‖` by Householder reflections; dependent columns get `t = 0` and leave `passive`."""
-    q, k = R.shape
-    tolerance = 8 * k * EPS
-    size = 0
-    for j in range(k):
-        t[j] = 0.0
-        if passive[j]:
-            index[size] = j
-            W[size, :q] = R[:, j]
-            size += 1
-    W[size, :q] = z
-    rank = 0
+def _dot(a, b):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for r in range(a.shape[0]):
+        total += a[r] * b[r]
+    return total
+
+
+@kernel
+def _project_out(Q, size, v, coefficients):  # type: ignore[no-untyped-def]
+    """Subtract from `v` its projection on the first rows of `Q`, and add its coefficients to `coefficients`."""
+    q = v.shape[0]
+    a = 0
+    while a + 4 <= size:
+        # Four rows at a time, with two passes over `v` for all of them.
+        q0, q1, q2, q3 = Q[a], Q[a + 1], Q[a + 2], Q[a + 3]
+        c0, c1, c2, c3 = 0.0, 0.0, 0.0, 0.0
+        for r in range(q):
+            c0 += q0[r] * v[r]
+            c1 += q1[r] * v[r]
+            c2 += q2[r] * v[r]
+            c3 += q3[r] * v[r]
+        for r in range(q):
+            v[r] -= c0 * q0[r] + c1 * q1[r] + c2 * q2[r] + c3 * q3[r]
+        coefficients[a] += c0
+        coefficients[a + 1] += c1
+        coefficients[a + 2] += c2
+        coefficients[a + 3] += c3
+        a += 4
+    while a < size:
+        c0 = _dot(Q[a], v)
+        for r in range(q):
+            v[r] -= c0 * Q[a, r]
+        coefficients[a] += c0
+        a += 1
+
+
+@kernel
+def _solve_triangular(T, right, size, t):  # type: ignore[no-untyped-def]
+    """Solve `T t = right` for the upper triangular `T`."""
+    for a in range(size - 1, -1, -1):
+        row = T[a]
+        total = right[a]
+        for b in range(a + 1, size):
+            total -= row[b] * t[b]
+        t[a] = total / row[a]
+
+
+@kernel
+def _distance_from_span(columns, tolerance, norms, Q, T, order, size, j, v, c, x):  # type: ignore[no-untyped-def]
+    """Return the distance of column `j` from the span of the support, negative if it is zero up to rounding.
+
+    Writes the projected column to `v`, the coefficients in the basis to `c` and those of the columns to `x`.
+    """
+    v[:] = columns[j]
+    c[:size] = 0.0
+    _project_out(Q, size, v, c)
+    distance = np.sqrt(_dot(v, v))
+    if distance < REORTHOGONALIZED * norms[j]:
+        _project_out(Q, size, v, c)
+        distance = np.sqrt(_dot(v, v))
+    _solve_triangular(T, c, size, x)
+    growth = 1.0
     for a in range(size):
-        column = W[a]
-        length = 0.0
-        for r in range(rank, q):
-            length += column[r] * column[r]
-        length = np.sqrt(length)
-        if rank == q or not length > tolerance * norms[index[a]]:
-            passive[index[a]] = False
-            continue
-        head = column[rank]
-        pivot = -length if head > 0.0 else length
-        column[rank] = head - pivot
-        beta = 1.0 / (length * (length + abs(head)))
-        for b in range(a + 1, size + 1):
-            product = 0.0
-            for r in range(rank, q):
-                product += column[r] * W[b, r]
-            product *= beta
-            for r in range(rank, q):
-                W[b, r] -= product * column[r]
-        column[rank] = pivot
-        index[rank] = index[a]
-        W[rank, : rank + 1] = column[: rank + 1]
-        rank += 1
-    for a in range(rank - 1, -1, -1):
-        value = W[size, a] / W[a, a]
-        t[index[a]] = value
-        for r in range(a):
-            W[size, r] -= W[a, r] * value
+        growth += (x[a] * norms[order[a]] / norms[j]) ** 2
+    rounding = tolerance * norms[j] * np.sqrt(growth)
+    return distance if size < columns.shape[1] and distance > rounding else -1.0
 
 
 @kernel
-def _residual_row(R, z, s, r):  # type: ignore[no-untyped-def]
-    """Write `r = z − R s` and return its squared norm."""
-    squared = 0.0
-    for a in range(R.shape[0]):
-        value = z[a]
-        for j in range(R.shape[1]):
-            value -= R[a, j] * s[j]
-        r[a] = value
-        squared += value * value
-    return squared
+def _enter(Q, T, h, order, size, j, distance, gradient, v, c, residual):  # type: ignore[no-untyped-def]
+    """Append column `j` with the given distance from the span, and update the residual."""
+    for a in range(size):
+        T[a, size] = c[a]
+    T[size, size] = distance
+    h[size] = gradient / distance
+    for r in range(v.shape[0]):
+        Q[size, r] = v[r] / distance
+        residual[r] -= h[size] * Q[size, r]
+    order[size] = j
 
 
 @kernel
-def _entering_column(R, r, s, z_norm, norms, passive, rejected):  # type: ignore[no-untyped-def]
-    """Return the column outside the support that correlates most with the residual `r`, or -1 at the optimum."""
-    q, k = R.shape
-    scale = z_norm
-    for j in range(k):
-        scale += s[j] * norms[j]
-    # At rounding level: a column that enters by mistake is rejected because the residual does not decrease.
-    best, entering = 2 * EPS * scale, -1
-    for j in range(k):
-        if passive[j] or rejected[j] or norms[j] == 0.0:
-            continue
-        correlation = 0.0
-        for a in range(q):
-            correlation += R[a, j] * r[a]
-        correlation /= norms[j]
-        if correlation > best:
-            best, entering = correlation, j
+def _leave(Q, T, h, order, s, size, a, residual):  # type: ignore[no-untyped-def]
+    """Remove the column at position `a` by Givens rotations, and update the residual."""
+    q = Q.shape[1]
+    for b in range(a, size - 1):
+        order[b] = order[b + 1]
+        s[b] = s[b + 1]
+    for r in range(size):
+        for b in range(max(a, r - 1), size - 1):
+            T[r, b] = T[r, b + 1]
+    for i in range(a, size - 1):
+        length = np.sqrt(T[i, i] ** 2 + T[i + 1, i] ** 2)
+        cosine, sine = T[i, i] / length, T[i + 1, i] / length
+        upper, lower = T[i], T[i + 1]
+        upper[i], lower[i] = length, 0.0
+        for b in range(i + 1, size - 1):
+            u, v = upper[b], lower[b]
+            upper[b] = cosine * u + sine * v
+            lower[b] = cosine * v - sine * u
+        first, second = Q[i], Q[i + 1]
+        for b in range(q):
+            u, v = first[b], second[b]
+            first[b] = cosine * u + sine * v
+            second[b] = cosine * v - sine * u
+        u, v = h[i], h[i + 1]
+        h[i] = cosine * u + sine * v
+        h[i + 1] = cosine * v - sine * u
+    for r in range(q):
+        residual[r] += h[size - 1] * Q[size - 1, r]
+
+
+@kernel
+def _gradient(columns, f, j, residual):  # type: ignore[no-untyped-def]
+    """Return the decrease of the cost per unit of column `j`."""
+    return _dot(columns[j], residual) - f[j]
+
+
+@kernel
+def _best_candidate(columns, norms, f, residual, blocked, candidates, largest, noise):  # type: ignore[no-untyped-def]
+    """Return the candidate with the largest gradient per norm, or -1 if none is promising."""
+    best, entering = max(PROMISING * largest, noise), -1
+    for j in candidates:
+        if j >= 0 and not blocked[j]:
+            value = _gradient(columns, f, j, residual) / norms[j]
+            if value > best:
+                best, entering = value, j
     return entering
 
 
 @kernel
-def _move_to_feasible(s, t, passive):  # type: ignore[no-untyped-def]
-    """Move `s` towards `t` up to the first bound, drop the columns that reached zero, and return whether `t` was reached."""
-    k = s.shape[0]
-    step, blocking = 1.0, -1
-    for j in range(k):
-        if passive[j] and t[j] <= 0.0:
-            fraction = s[j] / (s[j] - t[j]) if s[j] > 0.0 else 0.0
-            if blocking < 0 or fraction < step:
-                step, blocking = fraction, j
-    for j in range(k):
-        if blocking < 0 or not passive[j]:
-            s[j] = t[j]
-        else:
-            s[j] += step * (t[j] - s[j])
-            if j == blocking or s[j] <= 0.0:
-                s[j] = 0.0
-                passive[j] = False
-    return blocking < 0
+def _price_all(columns, norms, f, residual, blocked, candidates, values, noise):  # type: ignore[no-untyped-def]
+    """Return the column with the largest gradient per norm and that gradient, or -1 at the optimum; refill the candidates."""
+    largest, entering = noise, -1
+    for j in range(columns.shape[0]):
+        values[j] = 0.0
+        if not blocked[j]:
+            values[j] = _gradient(columns, f, j, residual) / norms[j]
+            if values[j] > largest:
+                largest, entering = values[j], j
+    candidates[:] = -1
+    found = 0
+    for j in range(columns.shape[0]):
+        if values[j] > PROMISING * largest and values[j] > noise and found < PRICED:
+            candidates[found] = j
+            found += 1
+    return entering, largest
 
 
 @kernel
-def active_set(R, Z, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
-    """Solve `min_{s ≥ 0} ‖R s − z‖` for every row of `Z` by the method of Lawson and Hanson, from the feasible `S`.
+def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]  # noqa: PLR0912
+    """Solve `min_{s ≥ 0} ½‖R s − z‖² + fᵀs` for every row, from the columns in `support`.
 
-    The residual must decrease at every accepted step, so no support occurs twice and the search also terminates on degenerate and
+    The cost must decrease at every accepted step, so no support occurs twice and the search also terminates on degenerate and
     singular problems.
     """
-    q, k = R.shape
+    k, q = columns.shape
+    most = min(q, k) + 1
+    linear = F.shape[0] > 0
     norms = np.empty(k)
     for j in range(k):
-        norms[j] = np.sqrt(np.sum(R[:, j] ** 2))
-    W = np.empty((k + 1, max(q, k + 1)))
-    index = np.empty(k, np.int64)
-    t, trial = np.empty(k), np.empty(k)
-    z, r = np.empty(q), np.empty(q)
-    trial_support, rejected = np.empty(k, np.bool_), np.empty(k, np.bool_)
+        norms[j] = np.sqrt(_dot(columns[j], columns[j]))
+    Q, T, h = np.empty((most, q)), np.empty((most, most)), np.empty(most)
+    order = np.empty(most, np.int64)
+    s, t, c, x = np.empty(most), np.empty(most), np.empty(most), np.empty(most)
+    v, residual, values = np.empty(q), np.empty(q), np.empty(k)
+    z, f = np.empty(q), np.zeros(k)
+    blocked, rejected, wanted = np.empty(k, np.bool_), np.empty(k, np.bool_), np.empty(k, np.bool_)
+    candidates = np.empty(PRICED, np.int64)
     for i in range(start, stop):
-        s, passive = S[i], support[i]
-        largest = np.max(np.abs(Z[i]))
-        if largest == 0.0:
-            s[:] = 0.0
-            passive[:] = False
-            iterations[i] = 0
+        wanted[:] = support[i]
+        unit = np.max(np.abs(Z[i])) if q else 0.0
+        if linear:
+            unit = max(unit, np.max(np.abs(F[i]) / np.maximum(norms, TINY)))
+        if unit == 0.0:
+            S[i], support[i], iterations[i] = 0.0, False, 0
             continue
-        z[:] = Z[i] / largest
-        z_norm = np.sqrt(np.sum(z**2))
-        for j in range(k):
-            s[j] = max(s[j] / largest, 0.0)
-            passive[j] = s[j] > 0.0
-        iteration = 0
-        reached = False
-        while not reached:
-            _least_squares_row(R, z, passive, index, W, t, norms)
-            reached = _move_to_feasible(s, t, passive)
-            iteration += 1
-        squared = _residual_row(R, z, s, r)
+        z[:] = Z[i] / unit
+        if linear:
+            f[:] = F[i] / unit
+        z_norm = np.sqrt(_dot(z, z))
         rejected[:] = False
-        while True:
-            entering = _entering_column(R, r, s, z_norm, norms, passive, rejected)
-            if entering < 0:
-                break
-            trial[:] = s
-            trial_support[:] = passive
-            trial_support[entering] = True
-            reached = False
-            while not reached:
-                _least_squares_row(R, z, trial_support, index, W, t, norms)
+        iteration = 0
+        settled = False
+        rounds = 0
+        while not settled:
+            rounds += 1
+            # A start from a known support: its columns in order, without those whose coefficients are not positive.
+            size = 0
+            residual[:] = z
+            worst = 1.0
+            for j in range(k):
+                blocked[j] = norms[j] == 0.0
+                if wanted[j] and norms[j] > 0.0:
+                    distance = _distance_from_span(columns, tolerance, norms, Q, T, order, size, j, v, c, x)
+                    if distance > 0.0:
+                        worst = min(worst, distance / norms[j])
+                        gradient = _gradient(columns, f, j, residual) if linear else _dot(v, residual)
+                        _enter(Q, T, h, order, size, j, distance, gradient, v, c, residual)
+                        blocked[j] = True
+                        size += 1
+            _solve_triangular(T, h, size, s)
+            changed = False
+            while size > 0 and np.min(s[:size]) <= 0.0:
+                changed = True
+                for a in range(size - 1, -1, -1):
+                    if s[a] <= 0.0:
+                        blocked[order[a]] = False
+                        _leave(Q, T, h, order, s, size, a, residual)
+                        size -= 1
+                _solve_triangular(T, h, size, s)
+            cost, entering, before = np.inf, -1, iteration
+            largest = 0.0
+            candidates[:] = -1
+            while True:
+                current = 0.5 * _dot(residual, residual)
+                if not linear and current < (REORTHOGONALIZED * z_norm) ** 2:
+                    c[:size] = 0.0
+                    _project_out(Q, size, residual, c)
+                    current = 0.5 * _dot(residual, residual)
+                r_norm = np.sqrt(2 * current)
+                if linear:
+                    for a in range(size):
+                        current += f[order[a]] * s[a]
+                if current < cost:
+                    cost = current
+                    for j in range(k):
+                        if rejected[j]:
+                            rejected[j] = blocked[j] = False
+                elif entering >= 0 and not blocked[entering]:
+                    rejected[entering] = blocked[entering] = True
+                if not linear and r_norm <= 4 * EPS * z_norm:
+                    break
+                noise = 2 * EPS * (z_norm if linear else r_norm)
+                entering = _best_candidate(columns, norms, f, residual, blocked, candidates, largest, noise)
+                if entering < 0:
+                    entering, largest = _price_all(columns, norms, f, residual, blocked, candidates, values, noise)
+                    if entering < 0:
+                        break
+                if iteration == MOST_EXCHANGES * k:
+                    break
                 iteration += 1
-                reached = _move_to_feasible(trial, t, trial_support)
-            trial_squared = _residual_row(R, z, trial, r)
-            if trial_squared < squared:
-                s[:] = trial
-                passive[:] = trial_support
-                squared = trial_squared
-                rejected[:] = False
-            else:
-                rejected[entering] = True
-                _residual_row(R, z, s, r)
-        s *= largest
+                distance = _distance_from_span(columns, tolerance, norms, Q, T, order, size, entering, v, c, x)
+                gradient = _gradient(columns, f, entering, residual)
+                value = 0.0
+                if not linear:
+                    # The projected column has a smaller rounding error than the column itself.
+                    gradient = _dot(v, residual)
+                    rounding = norms[entering] * r_norm + z_norm * np.sqrt(_dot(v, v))
+                    if gradient <= 4 * EPS * rounding:
+                        rejected[entering] = blocked[entering] = True
+                        continue
+                while distance < 0.0:
+                    # Along a dependent column the cost is linear: move until a coefficient of the support vanishes.
+                    step, leaving = np.inf, -1
+                    for a in range(size):
+                        relative = x[a] * norms[order[a]] / norms[entering]
+                        if relative > tolerance and s[a] / x[a] < step:
+                            step, leaving = s[a] / x[a], a
+                    if leaving < 0:
+                        break
+                    for a in range(size):
+                        s[a] = max(s[a] - step * x[a], 0.0)
+                    s[leaving] = 0.0
+                    value += step
+                    blocked[order[leaving]] = False
+                    _leave(Q, T, h, order, s, size, leaving, residual)
+                    size -= 1
+                    distance = _distance_from_span(columns, tolerance, norms, Q, T, order, size, entering, v, c, x)
+                    gradient = _gradient(columns, f, entering, residual) if linear else _dot(v, residual)
+                if distance < 0.0:
+                    rejected[entering] = blocked[entering] = True
+                    continue
+                worst = min(worst, distance / norms[entering])
+                _enter(Q, T, h, order, size, entering, distance, gradient, v, c, residual)
+                blocked[entering] = True
+                s[size] = value
+                size += 1
+                while True:
+                    # Move towards the minimiser up to the first bound, until it is reached.
+                    _solve_triangular(T, h, size, t)
+                    step, blocking = 1.0, -1
+                    for a in range(size):
+                        if t[a] <= 0.0:
+                            fraction = s[a] / (s[a] - t[a]) if s[a] > 0.0 else 0.0
+                            if blocking < 0 or fraction < step:
+                                step, blocking = fraction, a
+                    if blocking < 0:
+                        s[:size] = t[:size]
+                        break
+                    for a in range(size):
+                        s[a] += step * (t[a] - s[a])
+                    s[blocking] = 0.0
+                    for a in range(size - 1, -1, -1):
+                        if s[a] <= 0.0:
+                            blocked[order[a]] = False
+                            _leave(Q, T, h, order, s, size, a, residual)
+                            size -= 1
+            # What has been updated in an ill-conditioned support is computed once more, in the order of the backward pass.
+            settled = worst > WELL_CONDITIONED or (iteration == before and not changed) or rounds > ROUNDS
+            wanted[:] = False
+            for a in range(size):
+                wanted[order[a]] = True
+        support[i] = wanted
+        S[i] = 0.0
+        for a in range(size):
+            S[i, order[a]] = s[a] * unit
         iterations[i] = iteration
+
+
+@kernel
+def on_support(columns, tolerance, D, support, V, start, stop):  # type: ignore[no-untyped-def]
+    """Solve `R_PᵀR_P v_P = d_P` on the support `P` of every row, zero elsewhere."""
+    k, q = columns.shape
+    most = min(q, k) + 1
+    norms = np.empty(k)
+    for j in range(k):
+        norms[j] = np.sqrt(_dot(columns[j], columns[j]))
+    Q, T = np.empty((most, q)), np.empty((most, most))
+    order = np.empty(most, np.int64)
+    v, c, x, u = np.empty(q), np.empty(most), np.empty(most), np.empty(most)
+    for i in range(start, stop):
+        size = 0
+        V[i] = 0.0
+        for j in range(k):
+            if support[i, j] and norms[j] > 0.0:
+                distance = _distance_from_span(columns, tolerance, norms, Q, T, order, size, j, v, c, x)
+                if distance > 0.0:
+                    total = D[i, j]
+                    for a in range(size):
+                        T[a, size] = c[a]
+                        total -= c[a] * u[a]
+                    T[size, size] = distance
+                    u[size] = total / distance
+                    for r in range(q):
+                        Q[size, r] = v[r] / distance
+                    order[size] = j
+                    size += 1
+        _solve_triangular(T, u, size, x)
+        for a in range(size):
+            V[i, order[a]] = x[a]

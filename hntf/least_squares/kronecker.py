@@ -75,7 +75,7 @@ class KroneckerGram(StructuredGram):
         rows = self._arrangement.to_rows(C)
         start = None if support is None else self._arrangement.to_rows(support)
         if self._is_formed:
-            S, found, n_iter = solve(self.formed(), rows, start)
+            S, found, n_iter, _ = solve(self.formed(), rows, start)
         else:
             S, found, n_iter = self._solve_matrix_free(rows, start)
         return self._arrangement.from_rows(S, C), self._arrangement.from_rows(found, C), n_iter
@@ -124,7 +124,7 @@ class KroneckerGram(StructuredGram):
             hard = iterations < 0
             if bool(hard.any()):
                 # Degenerate rows require the elimination.
-                S[hard], found[hard], _ = solve(self.formed(), C[hard], found[hard])
+                S[hard], found[hard], *_ = solve(self.formed(), C[hard], found[hard])
         kinks.record(KroneckerGram([None, *self._coupled], (len(C), *self._arrangement.coupled)), C, S, found)
         return S, found, n_iter
 

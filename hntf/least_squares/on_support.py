@@ -6,17 +6,19 @@ primitive itself: for a cotangent `dS`, with `V = solve_on_support(G, dS, P)`, `
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from hntf.arrays import Array, from_numpy, host_view
-from hntf.least_squares import portable
+from hntf.arrays import Array, from_numpy, host_view, to_numpy
+from hntf.least_squares import portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, symmetric_outer
+from hntf.least_squares.square_root import SquareRoot
 from hntf.threads import over_rows
 
 
-def solve_on_support(G: Gram, C: Array, support: Array) -> Array:
+def solve_on_support(G: Gram, C: Array, support: Array, root: SquareRoot | None = None) -> Array:
     """Solve `G_PP v_P = c_P` on the support `P` of every row; zero elsewhere and for columns that depend on others of `P`.
 
     Parameters
@@ -27,6 +29,8 @@ def solve_on_support(G: Gram, C: Array, support: Array) -> Array:
         Right-hand sides.
     support : bool array, `(n, k)`
         The support of every row.
+    root : SquareRoot, optional
+        A square root of the Gram matrix, if the support was found with it.
 
     Returns
     -------
@@ -38,13 +42,25 @@ def solve_on_support(G: Gram, C: Array, support: Array) -> Array:
     host = host_view(C)
     if host is None:
         return portable.solve_on_support(G, C, support)
+    if root is not None:
+        return from_numpy(square_root.solve_on_support(root, host, to_numpy(support)), C)
     from hntf.least_squares import compiled
 
-    V = np.empty(host.shape)
-    k = host.shape[1]
-    arguments = kernel_arrays(G, C, support)
-    over_rows(lambda start, stop: compiled.on_support(*arguments, V, start, stop), len(host), k**3 // 6)
+    n, k = host.shape
+    V, safe = np.empty((n, k)), np.empty(n, bool)
+    grams, rows, supports = kernel_arrays(G, C, support)
+    arguments = (grams, rows, supports, V, safe)
+    over_rows(lambda start, stop: compiled.on_support(*arguments, start, stop), n, k**3 // 6)
+    hard = np.flatnonzero(~safe)
+    for gram, here in by_gram(hard, n // len(grams)):
+        V[here] = square_root.solve_on_support(square_root.of_gram(grams[gram]), rows[here], supports[here])
     return from_numpy(V, C)
+
+
+def by_gram(rows: np.ndarray, rows_per_gram: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the index of every Gram matrix that the given rows have, with its rows."""
+    for gram in np.unique(rows // rows_per_gram):
+        yield int(gram), rows[rows // rows_per_gram == gram]
 
 
 def kernel_arrays(G: Array, *rows: Array) -> tuple[np.ndarray, ...]:
@@ -53,7 +69,7 @@ def kernel_arrays(G: Array, *rows: Array) -> tuple[np.ndarray, ...]:
     return grams.reshape(-1, *grams.shape[-2:]), *rest
 
 
-def pullback(G: Gram, S: Array, support: Array, dS: Array) -> tuple[Any, Array]:
+def pullback(G: Gram, S: Array, support: Array, dS: Array, root: SquareRoot | None = None) -> tuple[Any, Array]:
     """Return the gradients `(dG, dC)` from the gradient `dS` with respect to the solution `S`."""
-    V = solve_on_support(G, dS, support)
+    V = solve_on_support(G, dS, support, root)
     return -symmetric_outer(V, S, G), V

@@ -1,23 +1,21 @@
-"""The least-squares problem of `A` and `B` in scaled Gram form, and its refinement for ill-conditioned problems."""
+"""The least-squares problem of `A` and `B` in scaled Gram form, and its square-root form for ill-conditioned problems."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
 from hntf.arrays import Array, backend_of, from_numpy, to_numpy
+from hntf.least_squares import square_root
 from hntf.least_squares.certificate import NNLSInfo, certify
-from hntf.least_squares.gram import apply_gram, unit_columns
+from hntf.least_squares.gram import apply_gram
 from hntf.least_squares.kinks import margin
-from hntf.least_squares.solver import Solution, refine, solve
+from hntf.least_squares.solver import Solution, solve
+from hntf.least_squares.square_root import SquareRoot
 from hntf.threads import matmul
-
-ILL_CONDITIONED = 1e-8
-"""Ratio of the Gram matrix's extreme eigenvalues below which its solution is refined against `A` itself."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,8 @@ class ScaledProblem:
     G: Array
     C: Array
     scale: Array
-    refinable: bool
+    weights: Array | None
+    l1: float
 
     @classmethod
     def scaled(cls, A: Array, B: Array, weights: Array | None, l1: float, l2: float) -> ScaledProblem:
@@ -51,38 +50,35 @@ class ScaledProblem:
             G, C = tl.reshape(weights.T @ outer, (-1, *2 * A.shape[1:])), (weights * B).T @ A
         if l1:
             C = C - l1 * scale
-        return cls(A, B, G, C, scale, refinable=weights is None and not l1)
-
-    @cached_property
-    def factored(self) -> tuple[Array, Array] | None:
-        """`R` and `Z` of the least-squares problem `‖R s − z‖` if the Gram matrix is not accurate enough, otherwise None."""
-        if not self.refinable or not _is_ill_conditioned(self.G):
-            return None
-        Q, R = backend_of(self.A).qr(self.A)
-        return R, self.B.T @ Q
+        return cls(A, B, G, C, scale, weights, l1)
 
     def solve(self, support: Array | None) -> Solution:
-        """Solve in Gram form, then refine against `A` if that is not accurate enough."""
-        solution = solve(self.G, self.C, support)
-        return solution if self.factored is None else refine(*self.factored, solution.S)
+        """Solve in Gram form, or, where that is not accurate enough, with an orthogonal factorization of `A`."""
+        return solve(self.G, self.C, support, self._rooted)
+
+    def _rooted(self, gram: int, columns: np.ndarray) -> tuple[SquareRoot, np.ndarray, np.ndarray]:
+        """Return the square-root form of the problems with a Gram matrix."""
+        A, B = to_numpy(self.A), self.B[:, columns]
+        B = B if scipy.sparse.issparse(B) else to_numpy(B)
+        if self.weights is not None:
+            roots = np.sqrt(to_numpy(self.weights)[:, columns])
+            A, B = A * roots[:, :1], B * roots
+        root = square_root.of_factor(A)
+        k = A.shape[1]
+        F = np.tile(self.l1 * to_numpy(self.scale), (len(columns), 1)) if self.l1 else np.empty((0, k))
+        return root, B.T @ root.basis, F
 
     def certificate(self, solution: Solution, shape: tuple[int, ...]) -> NNLSInfo:
         """Return the information on the solution, with the margin in the user's units."""
-        S = solution.S
-        if self.factored is None:
+        S, root = solution.S, solution.root
+        if root is None:
             Y = apply_gram(self.G, S) - self.C
         else:
-            R, Z = self.factored
-            Y = (S @ R.T - Z) @ R
+            _, Z, _ = self._rooted(0, np.arange(len(S)))
+            R = from_numpy(root.columns.T, S)
+            Y = (S @ R.T - from_numpy(Z, S)) @ R + self.l1 * self.scale
         distance = margin(S * self.scale, Y / self.scale)
         return certify(self.G, self.C, solution, Y, solution.support.T.reshape(shape), distance)
-
-
-def _is_ill_conditioned(G: Array) -> bool:
-    if len(G) == 1:
-        return False
-    values = np.linalg.eigvalsh(to_numpy(unit_columns(G)[0]))
-    return bool(values[0] < ILL_CONDITIONED * values[-1])
 
 
 def _powers_of_two(A: Array) -> Array:

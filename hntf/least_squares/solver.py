@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
-from hntf.least_squares import kinks, portable
+from hntf.least_squares import kinks, portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, row_grams, unit_columns
-from hntf.least_squares.on_support import kernel_arrays
+from hntf.least_squares.on_support import by_gram, kernel_arrays
+from hntf.least_squares.square_root import SquareRoot
 from hntf.threads import over_rows
 
 GUESS_RIDGE = 1e-10
@@ -17,14 +19,29 @@ GUESS_RIDGE = 1e-10
 
 
 class Solution(NamedTuple):
-    """The solution of `min_{S ≥ 0} ½⟨S G, S⟩ − ⟨C, S⟩`: `S`, `support`, both `(n, k)`, and the largest iteration count of a row."""
+    """The solution of `min_{S ≥ 0} ½⟨S G, S⟩ − ⟨C, S⟩`.
+
+    Attributes
+    ----------
+    S, support : arrays, `(n, k)`
+        The solution, and where it is positive.
+    n_iter : int
+        The largest number of iterations of a row.
+    root : SquareRoot or None
+        The square root of the single Gram matrix, if the problem was solved with it.
+    """
 
     S: Array
     support: Array
     n_iter: int
+    root: SquareRoot | None = None
 
 
-def solve(G: Gram, C: Array, support: Array | None = None) -> Solution:
+Rooted = Callable[[int, np.ndarray], tuple[SquareRoot, np.ndarray, np.ndarray]]
+"""A function that returns `(R, Z, F)` of the rows of a Gram matrix; see `square_root`."""
+
+
+def solve(G: Gram, C: Array, support: Array | None = None, rooted: Rooted | None = None) -> Solution:
     """Solve `min_{s ≥ 0} ½ sᵀG s − cᵀs` exactly for every row `c` of `C`.
 
     Parameters
@@ -35,6 +52,9 @@ def solve(G: Gram, C: Array, support: Array | None = None) -> Solution:
         Right-hand sides; each row must be in the range of its Gram matrix.
     support : bool array, `(n, k)`, optional
         The support from which the search starts, for example that of the solution of a nearby problem.
+    rooted : callable, optional
+        `rooted(gram, rows)` returns a square root of a Gram matrix that is more accurate than the Gram matrix itself, with the
+        right-hand sides of these rows; it is called for ill-conditioned problems in CPU memory.
 
     Returns
     -------
@@ -47,8 +67,9 @@ def solve(G: Gram, C: Array, support: Array | None = None) -> Solution:
         solution = _solve_portable(G, C, support)
     else:
         grams, rows = kernel_arrays(G, C)
-        S, found, n_iter = _solve_compiled(grams, rows, None if support is None else host_view(support))
-        solution = Solution(from_numpy(S, C), from_numpy(found, C), n_iter)
+        solution = _solve_compiled(grams, rows, None if support is None else host_view(support), rooted)
+        S, found = from_numpy(solution.S, C), from_numpy(solution.support, C)
+        solution = solution._replace(S=S, support=found)
     kinks.record(G, C, solution.S, solution.support)
     return solution
 
@@ -57,10 +78,14 @@ def _max_iterations(k: int) -> int:
     return 5 * k + 20
 
 
-def _solve_compiled(G: np.ndarray, C: np.ndarray, start: np.ndarray | None) -> Solution:
+def _solve_compiled(G: np.ndarray, C: np.ndarray, start: np.ndarray | None, rooted: Rooted | None = None) -> Solution:
     from hntf.least_squares import compiled
 
     n, k = C.shape
+    if len(G) == 1 and square_root.is_ill_conditioned(G[0]):
+        root, Z, F = (rooted or _from_gram(G, C))(0, np.arange(n))
+        S, support, iterations = square_root.solve(root, Z, F, start)
+        return Solution(S, support, int(iterations.max(initial=0)), root)
     S = np.empty((n, k))
     support = np.empty((n, k), bool) if start is None else np.array(start, bool, order="C")
     iterations = np.empty(n, np.int64)
@@ -70,7 +95,12 @@ def _solve_compiled(G: np.ndarray, C: np.ndarray, start: np.ndarray | None) -> S
     over_rows(lambda first, last: compiled.block_pivoting(*arguments, first, last), n, k**3 // 3)
     hard = np.flatnonzero(iterations < 0)
     if len(hard):
-        iterations[hard] = np.abs(iterations[hard]) + _solve_hard(G, C, S, support, hard)
+        iterations[hard] = np.abs(iterations[hard])
+        for gram, rows in by_gram(hard, n // len(G)):
+            # The last iterate of the pivoting is not feasible, so the search starts from zero.
+            problem = (rooted or _from_gram(G, C))(gram, rows)
+            S[rows], support[rows], more = square_root.solve(*problem, None)
+            iterations[rows] += more
     return Solution(S, support, int(iterations.max(initial=0)))
 
 
@@ -85,57 +115,15 @@ def _guess(G: np.ndarray) -> np.ndarray:
     return np.linalg.inv(scaled) / norms[:, None]
 
 
-def _solve_hard(G: np.ndarray, C: np.ndarray, S: np.ndarray, support: np.ndarray, hard: np.ndarray) -> np.ndarray:
-    """Solve the rows `hard` in place by the active set on a square root of their Gram matrix; return the iteration counts."""
-    rows_per_gram = len(C) // len(G)
-    iterations = np.empty(len(hard), np.int64)
-    for gram in np.unique(hard // rows_per_gram):
-        here = hard // rows_per_gram == gram
-        rows = hard[here]
-        R, to_least_squares = _square_root(G[gram])
-        if len(R) == 0:
-            S[rows], support[rows], iterations[here] = 0.0, False, 0
-            continue
-        # The last iterate of the pivoting is not feasible, so the active set starts from zero.
-        S[rows], support[rows], iterations[here] = _active_set(R, C[rows] @ to_least_squares, np.zeros_like(C[rows]))
-    return iterations
+def _from_gram(G: np.ndarray, C: np.ndarray) -> Rooted:
+    """Return the function that computes square roots from the Gram matrices themselves."""
 
+    def rooted(gram: int, rows: np.ndarray) -> tuple[SquareRoot, np.ndarray, np.ndarray]:
+        root = square_root.of_gram(G[gram])
+        Z = C[rows] @ root.basis
+        return root, Z, square_root.linear_part(root, C[rows], Z)
 
-def _square_root(G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return `R` with `G = RᵀR`, and `T` such that `R` and `z = c T` define the least-squares problem of `(G, c)`."""
-    scaled, norms = unit_columns(G)
-    values, vectors = np.linalg.eigh(scaled)
-    kept = values > 8 * len(G) * np.finfo(np.float64).eps * max(values[-1], 0.0)
-    roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    return roots[:, None] * vectors.T * norms, (vectors / roots) / norms[:, None]
-
-
-def _active_set(R: np.ndarray, Z: np.ndarray, S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    from hntf.least_squares.active_set import active_set
-
-    S = np.array(S, order="C")
-    support = np.empty(S.shape, bool)
-    iterations = np.empty(len(S), np.int64)
-    arguments = (np.ascontiguousarray(R), np.ascontiguousarray(Z), S, support, iterations)
-    work = R.shape[0] * S.shape[1] ** 2
-    over_rows(lambda first, last: active_set(*arguments, first, last), len(S), work)
-    return S, support, iterations
-
-
-def refine(R: Array, Z: Array, S: Array) -> Solution:
-    """Solve `min_{s ≥ 0} ‖R s − z‖` for every row `z` of `Z` without squaring the condition number of `R`, from `S`.
-
-    Parameters
-    ----------
-    R : array, `(q, k)`, float64
-        The matrix of all problems.
-    Z : array, `(n, q)`, float64
-        Right-hand sides.
-    S : array, `(n, k)`, float64
-        The solution from the Gram matrix, with the accuracy that it allows.
-    """
-    refined, support, iterations = _active_set(to_numpy(R), to_numpy(Z), to_numpy(S))
-    return Solution(from_numpy(refined, S), from_numpy(support, S), int(iterations.max(initial=0)))
+    return rooted
 
 
 def _solve_portable(G: Array, C: Array, support: Array | None) -> Solution:

@@ -49,6 +49,11 @@ class LinearMap(ABC):
         """Return the shape in which the map takes a code of the level below as its data."""
         return code_shape
 
+    @property
+    def matrix(self) -> Array | None:
+        """The matrix `A` `(m, k)` of the map if it is `S ↦ S Aᵀ` with `A` as its factor, otherwise None."""
+        return None
+
     @abstractmethod
     def gram(self, X: Data) -> Gram:
         """Return `G = M*M`: `(k, k)`; one per sample, `(n, k, k)`, for weighted data; or a `KroneckerGram`."""

@@ -62,6 +62,10 @@ class Dense(LinearMap):
     def input_shape(self, code_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (code_shape[0], math.prod(code_shape[1:]))
 
+    @property
+    def matrix(self) -> Array:
+        return self.A
+
     def gram(self, X: Data) -> Array:
         return X.gram([None, self.A])
 

@@ -206,7 +206,7 @@ class ComponentStacks(CPModel):
 def _solve_level(G: Array, C: Array, start: CPTape | None, level: int) -> LevelTape:
     rows = C.reshape(-1, C.shape[-1])
     warm = None if start is None else start.inner.levels[level].support
-    S, support, _ = solve(G, rows, warm)
+    S, support, *_ = solve(G, rows, warm)
     return LevelTape(G, S.reshape(C.shape), support)
 
 

@@ -107,7 +107,8 @@ class _SolveOnSupport(Function):
 
     @staticmethod
     def forward(G: torch.Tensor, C: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
-        return solve_on_support(*_flat(G, C, support)).reshape(C.shape)
+        grams, rows, supports = _flat(G, C, support)
+        return solve_on_support(grams, rows, supports).reshape(C.shape)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -135,7 +136,8 @@ class _NNLSGram(Function):
     def forward(G: torch.Tensor, C: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if not bool(torch.isfinite(C).all() & torch.isfinite(G).all()):
             raise ValueError("X and A must hold finite entries whose products do not overflow")
-        S, support, _ = solve(*_flat(G, C))
+        grams, rows = _flat(G, C)
+        S, support, *_ = solve(grams, rows)
         return S.reshape(C.shape), support.reshape(C.shape)
 
     @staticmethod

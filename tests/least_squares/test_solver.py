@@ -59,7 +59,7 @@ def test_on_support_agrees_with_direct_solves(backend, seed, k, grams, warm):
 def test_the_pullback_is_self_adjoint(rng):
     """`⟨solve(dS), dC⟩ = ⟨dS, solve(dC)⟩`: the backward pass is the forward map."""
     G, C = gram_problem(3, 6, 10, "dense")
-    S, support, _ = solver.solve(G, C)
+    S, support, *_ = solver.solve(G, C)
     dS, dC = rng.standard_normal(C.shape), rng.standard_normal(C.shape)
     _, V = pullback(G, S, support, dS)
     np.testing.assert_allclose(np.sum(V * dC), np.sum(dS * solve_on_support(G, dC, support)), rtol=1e-10)

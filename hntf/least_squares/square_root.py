@@ -1,0 +1,129 @@
+"""Problems in square-root form: `R` with `G = RᵀR`, on which the condition number of the Gram matrix is not squared.
+
+A factor has a square root by an orthogonal factorization; a Gram matrix that is given alone has one by its eigenvalues, with the
+accuracy that the Gram matrix has. Both leave out what lies below rounding.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+
+from hntf.least_squares.gram import unit_columns
+from hntf.threads import over_rows
+
+EPS = float(np.finfo(np.float64).eps)
+
+ILL_CONDITIONED = 1e-8
+"""Ratio of the extreme eigenvalues of a Gram matrix with unit columns below which its square root is used."""
+
+
+GRAM_ROUNDING = 32
+"""Rounding error of the eigenvalues of a Gram matrix with unit columns, in units of `k` times the machine epsilon."""
+
+
+class SquareRoot(NamedTuple):
+    """A square root of a Gram matrix.
+
+    Attributes
+    ----------
+    columns : array, `(k, q)`, float64, C-contiguous
+        The columns of `R` as rows.
+    basis : array, `(m, q)` or `(k, q)`
+        The matrix that takes a sample `x` `(m,)`, or a right-hand side `c` `(k,)`, to `z` with `Rᵀz = c`.
+    tolerance : float
+        The relative distance from the span of other columns at which a column depends on them.
+    """
+
+    columns: np.ndarray
+    basis: np.ndarray
+    tolerance: float
+
+
+def is_ill_conditioned(G: np.ndarray) -> bool:
+    """Return whether a Gram matrix `(k, k)` is too ill-conditioned for its problems to be solved accurately from it."""
+    nonzero = np.diagonal(G) > 0
+    G = G if nonzero.all() else G[np.ix_(nonzero, nonzero)]  # a zero column never enters a support
+    if len(G) <= 1:
+        return False
+    values = np.linalg.eigvalsh(unit_columns(G)[0])
+    return bool(values[0] < ILL_CONDITIONED * values[-1])
+
+
+def of_factor(A: np.ndarray) -> SquareRoot:
+    """Return `R` and `Q` with `A = Q R` up to rounding; `R` has as many rows as the numerical rank."""
+    # Scaling by powers of two is exact and makes the columns comparable.
+    scale = np.ldexp(1.0, -np.frexp(np.max(np.abs(A), axis=0))[1])
+    Q, R, order = scipy.linalg.qr(A * scale, mode="economic", pivoting=True)
+    diagonal = np.abs(np.diagonal(R))
+    rank = int(np.count_nonzero(diagonal > 0.25 * EPS * diagonal[0]))
+    columns = np.empty((A.shape[1], rank))
+    columns[order] = R[:rank].T
+    return SquareRoot(columns / scale[:, None], np.ascontiguousarray(Q[:, :rank]), 8 * len(columns) * EPS)
+
+
+def of_gram(G: np.ndarray) -> SquareRoot:
+    """Return `R` and `T` with `G = RᵀR` and `z = c T`."""
+    scaled, norms = unit_columns(G)
+    values, vectors = np.linalg.eigh(scaled)
+    rounding = GRAM_ROUNDING * len(G) * EPS
+    kept = values > rounding * max(values[-1], 0.0)
+    roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    columns = np.where(np.diagonal(G)[:, None] > 0, vectors * roots * norms[:, None], 0.0)
+    # Half of what is kept: a support that is independent in exact arithmetic is never rejected.
+    return SquareRoot(columns, (vectors / roots) / norms[:, None], 0.5 * rounding**0.5)
+
+
+def linear_part(root: SquareRoot, C: np.ndarray, Z: np.ndarray) -> np.ndarray:
+    """Return `F = Z R − C`, the part of the right-hand sides that is not in the range of `Rᵀ`, empty if it is rounding."""
+    norms = np.linalg.norm(root.columns, axis=1)
+    norms = norms + (norms == 0)
+    F = Z @ root.columns.T - C
+    rounding = 64 * len(norms) * EPS * np.max(np.abs(C) / norms, axis=1, keepdims=True)
+    F[np.abs(F) <= rounding * norms] = 0.0
+    return F if F.any() else np.empty((0, len(norms)))
+
+
+def solve(
+    root: SquareRoot, Z: np.ndarray, F: np.ndarray, support: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Solve `min_{s ≥ 0} ½‖R s − z‖² + fᵀs` for every row, from a known support or from zero.
+
+    Parameters
+    ----------
+    root : SquareRoot
+        The square root of the Gram matrix.
+    Z : array, `(n, q)`
+        The samples in its basis.
+    F : array, `(n, k)` or `(0, k)`
+        Linear costs; an empty array is zero.
+    support : bool array, `(n, k)`, or None
+        The columns from which the search starts.
+
+    Returns
+    -------
+    S, support : arrays, `(n, k)`
+        The solution, and where it is positive.
+    iterations : array, `(n,)`
+        The iterations of every row.
+    """
+    from hntf.least_squares.active_set import active_set
+
+    n, k = len(Z), len(root.columns)
+    S, iterations = np.empty((n, k)), np.empty(n, np.int64)
+    found = np.zeros((n, k), bool) if support is None else np.array(support, bool, order="C")
+    arguments = (root.columns, root.tolerance, np.ascontiguousarray(Z), np.ascontiguousarray(F), S, found, iterations)
+    over_rows(lambda first, last: active_set(*arguments, first, last), n, root.columns.shape[1] * k**2)
+    return S, found, iterations
+
+
+def solve_on_support(root: SquareRoot, D: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Solve `R_PᵀR_P v_P = d_P` on the support `P` of every row, zero elsewhere."""
+    from hntf.least_squares.active_set import on_support
+
+    V = np.empty(D.shape)
+    arguments = (root.columns, root.tolerance, np.ascontiguousarray(D), np.ascontiguousarray(support), V)
+    over_rows(lambda first, last: on_support(*arguments, first, last), len(D), root.columns.shape[1] * len(V.T) ** 2)
+    return V

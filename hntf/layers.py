@@ -12,8 +12,8 @@ from hntf.arrays import Array, as_float64, cast_like, from_numpy, identity_like,
 from hntf.data import Data, as_data
 from hntf.least_squares.gram import Gram, StructuredGram, is_finite
 from hntf.least_squares.on_support import pullback
-from hntf.least_squares.solver import Rooted, solve
-from hntf.least_squares.square_root import SquareRoot, of_factor
+from hntf.least_squares.solver import solve
+from hntf.least_squares.square_root import RootedProblems, SquareRoot, of_factor
 from hntf.maps import LinearMap
 from hntf.validation import check_number, check_real_array, check_same_home, check_shape
 
@@ -27,7 +27,7 @@ class LayerTape(NamedTuple):
     S: Array
     support: Array
     contracted: Array | None
-    root: SquareRoot | None = None
+    rooted: RootedProblems | None = None
 
 
 class NNLSLayer:
@@ -142,27 +142,29 @@ class NNLSLayer:
         G, C = self.map.gram(X), self.map.adjoint(X, contracted)
         if not (is_finite(C) and is_finite(G)):
             raise ValueError("X and the factors must hold finite entries whose products do not overflow")
-        solution = solve(self._with_ridge(G), C - self.l1 if self.l1 else C, support, self._rooted(X, G))
-        return LayerTape(X, G, C, solution.S, solution.support, contracted, solution.root)
+        rooted = self._rooted(X, G)
+        S, found, _ = solve(self._with_ridge(G), C - self.l1 if self.l1 else C, support, rooted)
+        return LayerTape(X, G, C, S, found, contracted, rooted)
 
     def solution_pullback(self, tape: LayerTape, dS: Array) -> tuple[Any, Array]:
         """Return the gradients with respect to `G` and `C` from the gradient `dS`."""
-        return pullback(self._with_ridge(tape.G), tape.S, tape.support, dS, tape.root)
+        return pullback(self._with_ridge(tape.G), tape.S, tape.support, dS, tape.rooted)
 
-    def _rooted(self, X: Data, G: Gram) -> Rooted | None:
-        """Return the function that computes the square root from the map itself, None if the map is no matrix for all samples."""
+    def _rooted(self, X: Data, G: Gram) -> RootedProblems | None:
+        """Return the problem in square-root form, None if the map is no matrix that all samples share."""
         A = self.map.matrix
         if A is None or isinstance(G, StructuredGram) or G.ndim != 2:
             return None
+        m, k = A.shape
 
-        def rooted(gram: int, rows: np.ndarray) -> tuple[SquareRoot, np.ndarray, np.ndarray]:
-            m, k = A.shape
-            ridge = np.sqrt(self.l2) * np.eye(k if self.l2 else 0, k)
-            root = of_factor(np.concatenate([to_numpy(A), ridge]))
+        def root(gram: int) -> SquareRoot:
+            return of_factor(np.concatenate([to_numpy(A), np.sqrt(self.l2) * np.eye(k if self.l2 else 0, k)]))
+
+        def right(root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             Z = to_numpy(X.mttkrp([None, from_numpy(root.basis[:m], X.prototype)], 0))
-            return root, Z[rows], np.full((len(rows) if self.l1 else 0, k), self.l1)
+            return Z[rows], np.full((len(rows) if self.l1 else 0, k), self.l1)
 
-        return rooted
+        return RootedProblems(root, right)
 
     def _with_ridge(self, G: Gram) -> Gram:
         if self.l2 == 0.0:

@@ -75,7 +75,7 @@ class KroneckerGram(StructuredGram):
         rows = self._arrangement.to_rows(C)
         start = None if support is None else self._arrangement.to_rows(support)
         if self._is_formed:
-            S, found, n_iter, _ = solve(self.formed(), rows, start)
+            S, found, n_iter = solve(self.formed(), rows, start)
         else:
             S, found, n_iter = self._solve_matrix_free(rows, start)
         return self._arrangement.from_rows(S, C), self._arrangement.from_rows(found, C), n_iter

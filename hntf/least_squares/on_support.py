@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from hntf.arrays import Array, from_numpy, host_view, to_numpy
+from hntf.arrays import Array, from_numpy, host_view
 from hntf.least_squares import portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, symmetric_outer
-from hntf.least_squares.square_root import SquareRoot
+from hntf.least_squares.square_root import RootedProblems
 from hntf.threads import over_rows
 
 
-def solve_on_support(G: Gram, C: Array, support: Array, root: SquareRoot | None = None) -> Array:
+def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems | None = None) -> Array:
     """Solve `G_PP v_P = c_P` on the support `P` of every row; zero elsewhere and for columns that depend on others of `P`.
 
     Parameters
@@ -29,8 +29,8 @@ def solve_on_support(G: Gram, C: Array, support: Array, root: SquareRoot | None 
         Right-hand sides.
     support : bool array, `(n, k)`
         The support of every row.
-    root : SquareRoot, optional
-        A square root of the Gram matrix, if the support was found with it.
+    rooted : RootedProblems, optional
+        The square-root form of the problems from which the supports come.
 
     Returns
     -------
@@ -42,8 +42,6 @@ def solve_on_support(G: Gram, C: Array, support: Array, root: SquareRoot | None 
     host = host_view(C)
     if host is None:
         return portable.solve_on_support(G, C, support)
-    if root is not None:
-        return from_numpy(square_root.solve_on_support(root, host, to_numpy(support)), C)
     from hntf.least_squares import compiled
 
     n, k = host.shape
@@ -51,9 +49,11 @@ def solve_on_support(G: Gram, C: Array, support: Array, root: SquareRoot | None 
     grams, rows, supports = kernel_arrays(G, C, support)
     arguments = (grams, rows, supports, V, safe)
     over_rows(lambda start, stop: compiled.on_support(*arguments, start, stop), n, k**3 // 6)
-    hard = np.flatnonzero(~safe)
-    for gram, here in by_gram(hard, n // len(grams)):
-        V[here] = square_root.solve_on_support(square_root.of_gram(grams[gram]), rows[here], supports[here])
+    rooted = rooted or square_root.from_grams(grams, rows)
+    if rooted.used:
+        safe &= ~np.isin(np.arange(n) // (n // len(grams)), list(rooted.used))
+    for gram, here in by_gram(np.flatnonzero(~safe), n // len(grams)):
+        V[here] = square_root.solve_on_support(rooted.root(gram), rows[here], supports[here])
     return from_numpy(V, C)
 
 
@@ -69,7 +69,7 @@ def kernel_arrays(G: Array, *rows: Array) -> tuple[np.ndarray, ...]:
     return grams.reshape(-1, *grams.shape[-2:]), *rest
 
 
-def pullback(G: Gram, S: Array, support: Array, dS: Array, root: SquareRoot | None = None) -> tuple[Any, Array]:
+def pullback(G: Gram, S: Array, support: Array, dS: Array, rooted: RootedProblems | None = None) -> tuple[Any, Array]:
     """Return the gradients `(dG, dC)` from the gradient `dS` with respect to the solution `S`."""
-    V = solve_on_support(G, dS, support, root)
+    V = solve_on_support(G, dS, support, rooted)
     return -symmetric_outer(V, S, G), V

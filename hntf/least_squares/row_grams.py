@@ -29,7 +29,7 @@ class RowGrams(StructuredGram):
 
     def solve(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
         start = None if support is None else self.arrangement.to_rows(support)
-        S, found, n_iter, _ = solve(self.G, self.arrangement.to_rows(C), start)
+        S, found, n_iter = solve(self.G, self.arrangement.to_rows(C), start)
         return self.arrangement.from_rows(S, C), self.arrangement.from_rows(found, C), n_iter
 
     def solve_on_support(self, C: Array, support: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hntf.least_squares.certificate import NNLSInfo, certify
 from hntf.least_squares.gram import apply_gram
 from hntf.least_squares.kinks import margin
 from hntf.least_squares.solver import Solution, solve
-from hntf.least_squares.square_root import SquareRoot
+from hntf.least_squares.square_root import RootedProblems, SquareRoot
 from hntf.threads import matmul
 
 
@@ -52,31 +53,33 @@ class ScaledProblem:
             C = C - l1 * scale
         return cls(A, B, G, C, scale, weights, l1)
 
-    def solve(self, support: Array | None) -> Solution:
-        """Solve in Gram form, or, where that is not accurate enough, with an orthogonal factorization of `A`."""
-        return solve(self.G, self.C, support, self._rooted)
+    @cached_property
+    def rooted(self) -> RootedProblems:
+        """The problems in square-root form, by orthogonal factorizations of `A`."""
+        A, k = to_numpy(self.A), self.A.shape[1]
+        roots = None if self.weights is None else np.sqrt(to_numpy(self.weights))
 
-    def _rooted(self, gram: int, columns: np.ndarray) -> tuple[SquareRoot, np.ndarray, np.ndarray]:
-        """Return the square-root form of the problems with a Gram matrix."""
-        A, B = to_numpy(self.A), self.B[:, columns]
-        B = B if scipy.sparse.issparse(B) else to_numpy(B)
-        if self.weights is not None:
-            roots = np.sqrt(to_numpy(self.weights)[:, columns])
-            A, B = A * roots[:, :1], B * roots
-        root = square_root.of_factor(A)
-        k = A.shape[1]
-        F = np.tile(self.l1 * to_numpy(self.scale), (len(columns), 1)) if self.l1 else np.empty((0, k))
-        return root, B.T @ root.basis, F
+        def root(gram: int) -> SquareRoot:
+            return square_root.of_factor(A if roots is None else A * roots[:, gram, None])
+
+        def right(root: SquareRoot, gram: int, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            B = self.B[:, columns]
+            B = B if scipy.sparse.issparse(B) else to_numpy(B)
+            F = np.tile(self.l1 * to_numpy(self.scale), (len(columns) if self.l1 else 0, 1)).reshape(-1, k)
+            return (B if roots is None else B * roots[:, columns]).T @ root.basis, F
+
+        return RootedProblems(root, right)
+
+    def solve(self, support: Array | None) -> Solution:
+        """Solve in Gram form, or, where that is not accurate enough, in square-root form."""
+        return solve(self.G, self.C, support, self.rooted)
 
     def certificate(self, solution: Solution, shape: tuple[int, ...]) -> NNLSInfo:
         """Return the information on the solution, with the margin in the user's units."""
-        S, root = solution.S, solution.root
-        if root is None:
-            Y = apply_gram(self.G, S) - self.C
-        else:
-            _, Z, _ = self._rooted(0, np.arange(len(S)))
-            R = from_numpy(root.columns.T, S)
-            Y = (S @ R.T - from_numpy(Z, S)) @ R + self.l1 * self.scale
+        S = solution.S
+        Y = apply_gram(self.G, S) - self.C
+        if self.weights is None and self.rooted.used:
+            Y = from_numpy(self.rooted.residual_gradient(0, np.arange(len(S)), to_numpy(S)), S)
         distance = margin(S * self.scale, Y / self.scale)
         return certify(self.G, self.C, solution, Y, solution.support.T.reshape(shape), distance)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks, portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, row_grams, unit_columns
 from hntf.least_squares.on_support import by_gram, kernel_arrays
-from hntf.least_squares.square_root import SquareRoot
+from hntf.least_squares.square_root import RootedProblems
 from hntf.threads import over_rows
 
 GUESS_RIDGE = 1e-10
@@ -27,21 +26,14 @@ class Solution(NamedTuple):
         The solution, and where it is positive.
     n_iter : int
         The largest number of iterations of a row.
-    root : SquareRoot or None
-        The square root of the single Gram matrix, if the problem was solved with it.
     """
 
     S: Array
     support: Array
     n_iter: int
-    root: SquareRoot | None = None
 
 
-Rooted = Callable[[int, np.ndarray], tuple[SquareRoot, np.ndarray, np.ndarray]]
-"""A function that returns `(R, Z, F)` of the rows of a Gram matrix; see `square_root`."""
-
-
-def solve(G: Gram, C: Array, support: Array | None = None, rooted: Rooted | None = None) -> Solution:
+def solve(G: Gram, C: Array, support: Array | None = None, rooted: RootedProblems | None = None) -> Solution:
     """Solve `min_{s ≥ 0} ½ sᵀG s − cᵀs` exactly for every row `c` of `C`.
 
     Parameters
@@ -52,9 +44,9 @@ def solve(G: Gram, C: Array, support: Array | None = None, rooted: Rooted | None
         Right-hand sides; each row must be in the range of its Gram matrix.
     support : bool array, `(n, k)`, optional
         The support from which the search starts, for example that of the solution of a nearby problem.
-    rooted : callable, optional
-        `rooted(gram, rows)` returns a square root of a Gram matrix that is more accurate than the Gram matrix itself, with the
-        right-hand sides of these rows; it is called for ill-conditioned problems in CPU memory.
+    rooted : RootedProblems, optional
+        The same problems in square-root form, which is more accurate than the Gram matrices if it comes from a factor. It is
+        used for ill-conditioned problems.
 
     Returns
     -------
@@ -78,14 +70,15 @@ def _max_iterations(k: int) -> int:
     return 5 * k + 20
 
 
-def _solve_compiled(G: np.ndarray, C: np.ndarray, start: np.ndarray | None, rooted: Rooted | None = None) -> Solution:
+def _solve_compiled(
+    G: np.ndarray, C: np.ndarray, start: np.ndarray | None, rooted: RootedProblems | None = None
+) -> Solution:
     from hntf.least_squares import compiled
 
     n, k = C.shape
     if len(G) == 1 and square_root.is_ill_conditioned(G[0]):
-        root, Z, F = (rooted or _from_gram(G, C))(0, np.arange(n))
-        S, support, iterations = square_root.solve(root, Z, F, start)
-        return Solution(S, support, int(iterations.max(initial=0)), root)
+        S, support, iterations = (rooted or square_root.from_grams(G, C)).solve(0, np.arange(n), start)
+        return Solution(S, support, int(iterations.max(initial=0)))
     S = np.empty((n, k))
     support = np.empty((n, k), bool) if start is None else np.array(start, bool, order="C")
     iterations = np.empty(n, np.int64)
@@ -98,8 +91,8 @@ def _solve_compiled(G: np.ndarray, C: np.ndarray, start: np.ndarray | None, root
         iterations[hard] = np.abs(iterations[hard])
         for gram, rows in by_gram(hard, n // len(G)):
             # The last iterate of the pivoting is not feasible, so the search starts from zero.
-            problem = (rooted or _from_gram(G, C))(gram, rows)
-            S[rows], support[rows], more = square_root.solve(*problem, None)
+            problems = rooted or square_root.from_grams(G, C)
+            S[rows], support[rows], more = problems.solve(gram, rows, None)
             iterations[rows] += more
     return Solution(S, support, int(iterations.max(initial=0)))
 
@@ -113,17 +106,6 @@ def _guess(G: np.ndarray) -> np.ndarray:
     # A zero column does not affect the solution; any positive diagonal entry keeps the matrix invertible.
     scaled[np.diag_indices(k)] = 1.0 + GUESS_RIDGE
     return np.linalg.inv(scaled) / norms[:, None]
-
-
-def _from_gram(G: np.ndarray, C: np.ndarray) -> Rooted:
-    """Return the function that computes square roots from the Gram matrices themselves."""
-
-    def rooted(gram: int, rows: np.ndarray) -> tuple[SquareRoot, np.ndarray, np.ndarray]:
-        root = square_root.of_gram(G[gram])
-        Z = C[rows] @ root.basis
-        return root, Z, square_root.linear_part(root, C[rows], Z)
-
-    return rooted
 
 
 def _solve_portable(G: Array, C: Array, support: Array | None) -> Solution:

@@ -6,6 +6,8 @@ accuracy that the Gram matrix has. Both leave out what lies below rounding.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +42,56 @@ class SquareRoot(NamedTuple):
     columns: np.ndarray
     basis: np.ndarray
     tolerance: float
+
+
+class RootedProblems:
+    """The problems of several Gram matrices in square-root form, each of which is computed when it is needed.
+
+    Parameters
+    ----------
+    root : callable
+        `root(gram)` computes the square root of the Gram matrix with this index.
+    right : callable
+        `right(root, gram, rows)` returns `(Z, F)` for rows of this Gram matrix: the samples in the basis, and the linear costs,
+        `(0, k)` for zero.
+    used : iterable of int
+        The Gram matrices whose problems were solved in this form, for a backward pass.
+    """
+
+    def __init__(
+        self,
+        root: Callable[[int], SquareRoot],
+        right: Callable[[SquareRoot, int, np.ndarray], tuple[np.ndarray, np.ndarray]],
+        used: Iterable[int] = (),
+    ) -> None:
+        self.root = cache(root)
+        self._right = right
+        self.used = set(used)
+
+    def solve(
+        self, gram: int, rows: np.ndarray, support: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the solution, support and iterations of rows of a Gram matrix, from a known support or from zero."""
+        self.used.add(gram)
+        root = self.root(gram)
+        return solve(root, *self._right(root, gram, rows), support)
+
+    def residual_gradient(self, gram: int, rows: np.ndarray, S: np.ndarray) -> np.ndarray:
+        """Return the dual `Y = (S Rᵀ − Z) R + F` of these rows, computed from the residual."""
+        root = self.root(gram)
+        Z, F = self._right(root, gram, rows)
+        Y = (S @ root.columns - Z) @ root.columns.T
+        return Y + F if len(F) else Y
+
+
+def from_grams(G: np.ndarray, C: np.ndarray) -> RootedProblems:
+    """Return the problems of Gram matrices `(g, k, k)` and right-hand sides `(n, k)`, with the accuracy of the Gram matrices."""
+
+    def right(root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        Z = C[rows] @ root.basis
+        return Z, linear_part(root, C[rows], Z)
+
+    return RootedProblems(lambda gram: of_gram(G[gram]), right)
 
 
 def is_ill_conditioned(G: np.ndarray) -> bool:

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hntf.arrays import Array, backend_of, to_numpy
 from hntf.least_squares.gram import column_norms, unit_columns
-from hntf.least_squares.solver import Solution, solve
+from hntf.least_squares.kinks import margin
+from hntf.least_squares.solver import solve
 
 EPS = float(np.finfo(np.float64).eps)
+
+
+class Rows(NamedTuple):
+    """Problems with one row each, and their solution: `(G, C)`, `S`, its support, and the dual `Y = S G − C`.
+
+    Attributes
+    ----------
+    scale : array, `(k,)` or a number
+        The solution in the user's units is `S * scale`, its dual `Y / scale`.
+    """
+
+    G: Array
+    C: Array
+    S: Array
+    support: Array
+    Y: Array
+    scale: Any = 1.0
 
 
 @dataclass(frozen=True)
 class NNLSInfo:
     """Information on a solution `S` of `min_{S ≥ 0} ½‖X − M(S)‖²` with dual `Y = S G − C`.
 
+    The residual, the margin and the uniqueness are computed when they are read for the first time.
+
     Attributes
     ----------
     support : bool array, shape of the solution
         Where the solution is positive; the columns of a row's support are linearly independent.
+    n_iter : int
+        Number of iterations of the support search, the largest of all rows.
     kkt_residual : float
         Largest `|min(s_j‖a_j‖, y_j/‖a_j‖)|`, relative to the row's `max_j |c_j|/‖a_j‖ + Σ_j s_j‖a_j‖`; zero at a solution.
     margin : float
@@ -28,26 +52,26 @@ class NNLSInfo:
         the solution has no derivative.
     unique : bool
         Whether the solution of every row is unique.
-    n_iter : int
-        Number of iterations of the support search, the largest of all rows.
     """
 
     support: Array
-    kkt_residual: float
-    margin: float
-    unique: bool
     n_iter: int
+    _rows: Rows = field(repr=False)
 
+    @cached_property
+    def kkt_residual(self) -> float:
+        """The largest violation of the optimality conditions, relative to the scale of its row."""
+        return float(kkt_residual(self._rows.G, self._rows.C, self._rows.S, self._rows.Y).max())
 
-def certify(G: Array, C: Array, solution: Solution, Y: Array, support: Array, distance: Array) -> NNLSInfo:
-    """Return the information on a solution with dual `Y`; `support` and `distance` (the margin by row) in the user's units."""
-    return NNLSInfo(
-        support=support,
-        kkt_residual=float(kkt_residual(G, C, solution.S, Y).max()),
-        margin=float(distance.min()),
-        unique=is_unique(G, solution.S, Y, solution.support),
-        n_iter=solution.n_iter,
-    )
+    @cached_property
+    def margin(self) -> float:
+        """The distance to the nearest change of the support."""
+        return float(margin(self._rows.S * self._rows.scale, self._rows.Y / self._rows.scale).min())
+
+    @cached_property
+    def unique(self) -> bool:
+        """Whether the solution of every row is unique."""
+        return is_unique(self._rows.G, self._rows.S, self._rows.Y, self._rows.support)
 
 
 def kkt_residual(G: Array, C: Array, S: Array, Y: Array) -> Array:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like
-from hntf.least_squares.certificate import NNLSInfo, certify
+from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram
-from hntf.least_squares.kinks import margin
 from hntf.least_squares.solver import solve
 from hntf.validation import check_boolean, check_real_array, check_same_home, check_shape
 
@@ -64,7 +63,7 @@ def nnls_gram(
     if not return_info:
         return S
     Y = apply_gram(grams, solution.S) - rows
-    return S, certify(grams, rows, solution, Y, solution.support, margin(solution.S, Y))
+    return S, NNLSInfo(solution.support, solution.n_iter, Rows(grams, rows, solution.S, solution.support, Y))
 
 
 def _check_gram(G: Array) -> None:

@@ -11,9 +11,8 @@ import scipy.sparse
 
 from hntf.arrays import Array, backend_of, from_numpy, to_numpy
 from hntf.least_squares import square_root
-from hntf.least_squares.certificate import NNLSInfo, certify
+from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram
-from hntf.least_squares.kinks import margin
 from hntf.least_squares.solver import Solution, solve
 from hntf.least_squares.square_root import RootedProblems, SquareRoot
 from hntf.threads import matmul
@@ -80,8 +79,8 @@ class ScaledProblem:
         Y = apply_gram(self.G, S) - self.C
         if self.weights is None and self.rooted.used:
             Y = from_numpy(self.rooted.residual_gradient(0, np.arange(len(S)), to_numpy(S)), S)
-        distance = margin(S * self.scale, Y / self.scale)
-        return certify(self.G, self.C, solution, Y, solution.support.T.reshape(shape), distance)
+        rows = Rows(self.G, self.C, S, solution.support, Y, self.scale)
+        return NNLSInfo(solution.support.T.reshape(shape), solution.n_iter, rows)
 
 
 def _powers_of_two(A: Array) -> Array:

@@ -1,52 +1,83 @@
-"""Nonnegative least squares as a differentiable torch function."""
+"""Nonnegative least squares as differentiable torch functions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch.autograd import Function
+from torch import Tensor
 
-from hntf.least_squares.on_support import solve_on_support
-from hntf.least_squares.solver import solve
+from hntf.least_squares.certificate import NNLSInfo, Rows
+from hntf.least_squares.gram import apply_gram, row_grams
+from hntf.torch.primitive import Factor, Solved, solve
 from hntf.validation import check_number
 
+Penalty = float | Tensor
 
-def nnls(X: torch.Tensor, A: torch.Tensor, *, l1: float = 0.0, l2: float = 0.0) -> torch.Tensor:
-    r"""Solve nonnegative least-squares problems, differentiably in the samples and in the dictionary.
+LARGEST_EXPONENT = 500
+"""Exponent of the largest scale, whose square and that of its inverse are numbers still."""
 
-    .. math:: q(X, A) = \mathrm{argmin}_{S \ge 0} \; \tfrac12 \|X - S A^T\|_F^2 + \lambda_1 \sum S + \tfrac12 \lambda_2 \|S\|_F^2
+
+def nnls(
+    X: Tensor,
+    A: Tensor,
+    *,
+    l1: Penalty = 0.0,
+    l2: Penalty = 0.0,
+    weights: Tensor | None = None,
+    support: Tensor | None = None,
+    return_info: bool = False,
+) -> Any:
+    r"""Solve nonnegative least-squares problems, differentiably in all arguments.
+
+    .. math:: q(X, A) = \mathrm{argmin}_{S \ge 0} \; \tfrac12 \|\sqrt{W} \circ (X - S A^T)\|_F^2
+        + \langle \lambda_1, S \rangle + \tfrac12 \langle \lambda_2, S \circ S \rangle
 
     The solution and its first and second derivatives are exact, wherever they exist. At a kink, and where the solution is not
     unique, the gradient is that of the returned solution on its support, whose columns are linearly independent; it is always
-    finite. Samples are rows, as in a torch batch; `hntf.nnls(A, B)` has them in columns.
+    finite. Ill-conditioned problems are solved on an orthogonal factorization of `A`, not from its Gram matrix. Samples are rows,
+    as in a torch batch; `hntf.nnls(A, B)` has them in columns.
 
     Parameters
     ----------
     X : tensor, `(…, n, m)` or `(m,)`
         Samples, of floating-point dtype and any sign.
     A : tensor, `(m, k)` or `(…, m, k)`
-        The dictionary, of any sign: one for all samples, or one per problem of a batch, with the leading dimensions of `X`.
-    l1, l2 : float
-        Sparsity and ridge penalties on the code, at least 0.
+        The dictionary, of any sign: one for all samples, or one per problem of a batch. The leading dimensions of `X` and `A` are
+        broadcast.
+    l1, l2 : float or tensor
+        Sparsity and ridge penalties `λ₁`, `λ₂` on the code, at least 0; a tensor has a shape that can be broadcast to that of the
+        code: a scalar, `(k,)` for each component, `(…, n, 1)` for each sample.
+    weights : tensor, optional
+        Nonnegative weights `W` of the entries, of a shape that can be broadcast to that of `X`. An entry with weight zero is
+        never looked at.
+    support : bool tensor, shape of the code, optional
+        The support from which the search starts, for example that of the last step of a training.
+    return_info : bool
+        Whether to return information on the solution as well.
 
     Returns
     -------
     S : tensor, `(…, n, k)` or `(k,)`
-        The nonnegative codes of the samples, in the dtype and on the device of `X`; computed in float64.
+        The nonnegative codes of the samples, on the device and in the dtype of `X`, or in float32 where they do not fit into half
+        precision; computed in float64.
+    info : NNLSInfo
+        Support, number of iterations, KKT residual, margin and uniqueness; only if `return_info`. What it does not hold yet is
+        computed when it is read.
 
     Raises
     ------
     TypeError
-        If `X` or `A` is not a real floating-point tensor.
+        If an argument is not a dense tensor of real floating-point numbers.
     ValueError
-        If shapes or devices do not match, or entries are NaN or infinite.
+        If shapes or devices do not match, entries are NaN or infinite, or a penalty or weight is negative.
 
     Notes
     -----
-    `torch.func` transforms (`vmap`, `jacrev`, `jacfwd`, `hessian`) are supported. The older batching behind
-    `is_grads_batched=True` and `torch.autograd.functional.jacobian(vectorize=True)` is not, because it does not support custom
-    autograd functions.
+    `torch.compile`, `torch.export` and the transforms of `torch.func` (`vmap`, `jacrev`, `jacfwd`, `hessian`) are supported. The
+    older batching behind `is_grads_batched=True` and `torch.autograd.functional.jacobian(vectorize=True)` is not, because it
+    does not support custom autograd functions. Forward mode within forward mode (`jacfwd` of `jacfwd`) is wrong for all custom
+    autograd functions, pytorch#197867; take `jacfwd` of `jacrev`.
 
     Examples
     --------
@@ -61,131 +92,232 @@ def nnls(X: torch.Tensor, A: torch.Tensor, *, l1: float = 0.0, l2: float = 0.0) 
     tensor([[-0.5000,  0.0000],
             [-2.0000, -2.0000]])
     """
-    _check(X, A)
-    check_number(l1, "l1")
-    check_number(l2, "l2")
-    samples, dictionary = X.double(), A.double()
-    if X.ndim == 1:
-        samples = samples[None]
-    elif A.ndim == 2:
-        samples = samples.reshape(-1, X.shape[-1])
-    G = dictionary.mT @ dictionary
-    if l2:
-        G = G + l2 * torch.eye(G.shape[-1], dtype=G.dtype, device=G.device)
-    C = samples @ dictionary - l1
-    S, _ = _NNLSGram.apply(G, C)
-    return S.reshape(*X.shape[:-1], A.shape[-1]).to(X.dtype)
+    _check(X, A, weights)
+    dtype, is_vector = X.dtype, X.ndim == 1
+    samples, dictionary = (X[None] if is_vector else X).double(), A.double()
+    batch = torch.broadcast_shapes(samples.shape[:-2], dictionary.shape[:-2])
+    n, (m, k) = samples.shape[-2], dictionary.shape[-2:]
+    code_shape = (*batch, n, k)
+    shape = (k,) if is_vector else code_shape
+    penalties = [_penalty(value, name, shape, X) for value, name in ((l1, "l1"), (l2, "l2"))]
+    samples = samples.expand(*batch, n, m)
+    if weights is not None:
+        weights = _broadcast(weights.double(), "weights", (m,) if is_vector else (*batch, n, m)).expand(*batch, n, m)
+        samples = samples.where(weights > 0, 0.0)
+    if support is not None:
+        support = _broadcast(support, "support", shape).expand(code_shape)
+    if dictionary.ndim == 2:
+        # One Gram matrix serves the samples of all problems.
+        samples = samples.reshape(-1, m)
+        weights = None if weights is None else weights.reshape(-1, m)
+        support = None if support is None else support.reshape(-1, k)
+        penalties = [x if x is None or x.ndim < 2 else x.expand(code_shape).reshape(-1, k) for x in penalties]
+    else:
+        dictionary = dictionary.expand(*batch, m, k)
+    solved, G, C, scale = _solve(samples, dictionary, (penalties[0], penalties[1]), weights, support)
+    S = _cast((solved.S * scale).reshape(shape), dtype)
+    return (S, _info(solved, G, C, shape, scale)) if return_info else S
 
 
-def _check(X: Any, A: Any) -> None:
-    for name, x in (("X", X), ("A", A)):
-        if not isinstance(x, torch.Tensor):
-            raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
-        if not x.dtype.is_floating_point:
-            raise TypeError(f"{name} must hold real floating-point numbers, got {x.dtype}")
-        if 0 in x.shape or x.ndim == 0:
-            raise ValueError(f"{name} must have no empty axis and order 1 or more, got shape {tuple(x.shape)}")
-    if A.ndim < 2:
-        raise ValueError(f"A must have shape (m, k) or (…, m, k), got {tuple(A.shape)}")
+def _solve(
+    X: Tensor,
+    A: Tensor,
+    penalties: tuple[Tensor | None, Tensor | None],
+    weights: Tensor | None,
+    support: Tensor | None,
+) -> tuple[Solved, Tensor, Tensor, Tensor]:
+    """Solve the problem of checked arguments in float64, with columns of `A` scaled by powers of two.
+
+    Returns the solution in these units, the Gram matrix, the right-hand sides and the scale.
+    """
+    l1, l2 = penalties
+    scale = _powers_of_two(A)
+    A = A * scale
+    penalty = None if l1 is None else (l1 * scale).expand(*X.shape[:-1], A.shape[-1])
+    ridge = None if l2 is None else l2 * scale**2
+    by_row = weights is not None or (ridge is not None and ridge.ndim > 1 and ridge.shape[-2] > 1)
+    C = (X if weights is None else weights * X) @ A
+    if penalty is not None:
+        C = C - penalty
+    if weights is None:
+        G = A.mT @ A
+        G = G[..., None, :, :].expand(*X.shape[:-1], *G.shape[-2:]) if by_row else G
+    else:
+        outer = (A[..., :, None] * A[..., None, :]).flatten(-2)
+        G = (weights @ outer).unflatten(-1, (A.shape[-1], A.shape[-1]))
+    if ridge is not None:
+        ridge = ridge.expand(G.shape[:-1]) if by_row or ridge.ndim < 2 else ridge[..., 0, :].expand(G.shape[:-1])
+        G = G + torch.diag_embed(ridge)
+    parts: list[Any] = [X, weights, penalty, support]
+    if by_row:
+        # Each sample is a problem of its own.
+        C = C[..., None, :]
+        parts = [None if x is None else x[..., None, :] for x in parts]
+    detached = [None if x is None else x.detach() for x in (A, *parts[:3], ridge)]
+    solved = solve(G, C, Factor(*detached), parts[3])
+    scale = scale[..., None, :] if by_row and scale.ndim > 2 else scale
+    return solved, G, C, scale
+
+
+def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_info: bool = False) -> Any:
+    r"""Solve nonnegative least-squares problems given in Gram form, differentiably in both arguments.
+
+    .. math:: \min_{s_i \ge 0} \; \tfrac12 s_i^T G_i s_i - c_i^T s_i, \qquad i = 1, \dots, n
+
+    Only the symmetric part of `G` is used.
+
+    Parameters
+    ----------
+    G : tensor, `(…, k, k)` or `(…, n, k, k)`
+        Symmetric positive semidefinite Gram matrices: one for all rows of a problem, or, with one dimension more than `C`, one
+        per row. Leading dimensions are broadcast.
+    C : tensor, `(…, n, k)`
+        Right-hand sides.
+    support : bool tensor, shape of `C`, optional
+        The support from which the search starts.
+    return_info : bool
+        Whether to return information on the solution as well.
+
+    Returns
+    -------
+    S : tensor, `(…, n, k)`
+        The solution, in the dtype and on the device of `C`.
+    info : NNLSInfo
+        Only if `return_info`; as in `nnls`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a dense tensor of finite real numbers, shapes or devices do not match, or `G` is not positive
+        semidefinite.
+
+    Examples
+    --------
+    >>> import torch, hntf
+    >>> hntf.torch.nnls_gram(torch.tensor([[2.0, 1.0], [1.0, 2.0]]), torch.tensor([[3.0, 0.0], [3.0, 3.0]]))
+    tensor([[1.5000, 0.0000],
+            [1.0000, 1.0000]])
+    """
+    for name, x in (("G", G), ("C", C)):
+        _check_tensor(name, x)
+    k = C.shape[-1]
+    if C.ndim < 2 or G.ndim < 2 or G.shape[-2:] != (k, k):
+        raise ValueError(
+            f"G must have shape (…, {k}, {k}) and C (…, n, {k}), got {tuple(G.shape)} and {tuple(C.shape)}"
+        )
+    if G.device != C.device:
+        raise ValueError(f"G and C must be on one device, got {G.device} and {C.device}")
+    grams, rows = G.double(), C.double()
+    by_row = G.ndim == C.ndim + 1
+    if by_row:
+        rows = rows[..., None, :]
+    try:
+        batch = torch.broadcast_shapes(grams.shape[:-2], rows.shape[:-2])
+    except RuntimeError:
+        raise ValueError(
+            f"G must have the leading dimensions of C, got shapes {tuple(G.shape)} and {tuple(C.shape)}"
+        ) from None
+    shape = (*batch, k) if by_row else (*batch, C.shape[-2], k)
+    if support is not None:
+        support = _broadcast(support, "support", shape)
+        support = support[..., None, :] if by_row else support
+        support = support.expand(*batch, rows.shape[-2], k)
+    if grams.ndim == 2:
+        rows = rows.reshape(-1, k)
+        support = None if support is None else support.reshape(-1, k)
+    else:
+        grams, rows = grams.expand(*batch, k, k), rows.expand(*batch, rows.shape[-2], k)
+    grams = 0.5 * (grams + grams.mT)
+    _check_semidefinite(grams)
+    solved = solve(grams, rows, Factor(), support)
+    S = _cast(solved.S.reshape(shape), C.dtype)
+    return (S, _info(solved, grams, rows, shape)) if return_info else S
+
+
+def _info(solved: Solved, G: Tensor, C: Tensor, shape: tuple[int, ...], scale: Tensor | None = None) -> NNLSInfo:
+    """Return the information on a solution of problems in Gram form, whose code in the user's units is `S * scale`."""
+    k = G.shape[-1]
+    grams = row_grams(G.detach().reshape(-1, k, k), C.numel() // k)
+    rows, S, support = (x.detach().reshape(-1, k) for x in (C, solved.S, solved.support))
+    Y = apply_gram(grams, S) - rows
+    units = 1.0 if scale is None else scale.expand(solved.S.shape).reshape(-1, k)
+    return NNLSInfo(solved.support.reshape(shape), int(solved.n_iter), Rows(grams, rows, S, support, Y, units))
+
+
+def is_concrete(x: Tensor) -> bool:
+    """Tell whether the entries of a tensor can be read: it is neither traced nor transformed."""
+    return not (torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x))
+
+
+def _cast(S: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the code in a dtype, as a copy; in float32 if it does not fit into half precision."""
+    cast = S.to(dtype, copy=True)
+    if cast.dtype.itemsize < 8 and is_concrete(S) and not bool(torch.isfinite(cast).all()):
+        cast = S.float() if bool(torch.isfinite(S.float()).all()) else S.clone()
+    return cast
+
+
+def _powers_of_two(A: Tensor) -> Tensor:
+    """Return, for each column, a power of two that brings its largest entry near 1, `(…, 1, k)`; 1 for a zero column."""
+    largest = A.detach().abs().amax(-2, keepdim=True)
+    exponent = torch.log2(largest.where(largest > 0, 1.0)).floor()
+    return torch.exp2(-exponent.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT))
+
+
+def _check_tensor(name: str, x: Any) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
+    if x.layout != torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got layout {x.layout}; call {name}.to_dense()")
+    if not x.dtype.is_floating_point:
+        raise TypeError(f"{name} must hold real floating-point numbers, got {x.dtype}")
+
+
+def _check(X: Any, A: Any, weights: Any) -> None:
+    for name, x in (("X", X), ("A", A), *([] if weights is None else [("weights", weights)])):
+        _check_tensor(name, x)
+    if X.ndim == 0 or X.shape[-1] == 0:
+        raise ValueError(f"X must have features along its last axis, got shape {tuple(X.shape)}")
+    if A.ndim < 2 or 0 in A.shape[-2:]:
+        raise ValueError(f"A must have shape (m, k) or (…, m, k) without an empty axis, got {tuple(A.shape)}")
     if X.shape[-1] != A.shape[-2]:
         raise ValueError(f"X must have {A.shape[-2]} features, as A has rows; got shape {tuple(X.shape)}")
-    if A.ndim > 2 and A.shape[:-2] != X.shape[:-2]:
-        raise ValueError(
-            f"A must have shape (m, k) or the leading dimensions of X, {tuple(X.shape[:-2])}; got {tuple(A.shape)}"
-        )
+    if X.ndim == 1 and A.ndim > 2:
+        raise ValueError(f"X must have shape (…, n, m) with a batch of dictionaries, got {tuple(X.shape)}")
+    if A.ndim > 2:
+        try:
+            torch.broadcast_shapes(A.shape[:-2], X.shape[:-2])
+        except RuntimeError:
+            raise ValueError(
+                f"A must have leading dimensions that can be broadcast with those of X, {tuple(X.shape[:-2])}; "
+                f"got {tuple(A.shape)}"
+            ) from None
     if X.device != A.device:
         raise ValueError(f"X and A must be on one device, got {X.device} and {A.device}")
+    if weights is not None and is_concrete(weights) and not bool((weights >= 0).all()):
+        raise ValueError("weights must be nonnegative numbers")
 
 
-def _flat(G: torch.Tensor, *rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return a batch of problems in the shapes of the core: Gram matrices `(g, k, k)`, and the rows of all problems stacked."""
-    return G.reshape(-1, *G.shape[-2:]), *(x.reshape(-1, x.shape[-1]) for x in rows)
+def _check_semidefinite(G: Tensor) -> None:
+    """Raise `ValueError` if a Gram matrix has a negative eigenvalue beyond rounding."""
+    if is_concrete(G) and bool(torch.isfinite(G).all()):
+        values = torch.linalg.eigvalsh(G.detach())
+        if bool((values[..., 0] < -1e-6 * values.abs().amax(-1)).any()):
+            raise ValueError(f"G must be positive semidefinite, got an eigenvalue of {float(values.min()):g}")
 
 
-class _SolveOnSupport(Function):
-    """The differentiable primitive on `G` `(…, k, k)` and `C`, `support` `(…, n, k)`; its backward pass is the primitive itself."""
-
-    @staticmethod
-    def forward(G: torch.Tensor, C: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
-        grams, rows, supports = _flat(G, C, support)
-        return solve_on_support(grams, rows, supports).reshape(C.shape)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        G, _, support = inputs
-        _save(ctx, G, support, output)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        G, support, S = ctx.saved_tensors
-        return *_pullback(G, S, support, grad_outputs[0]), None
-
-    @staticmethod
-    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
-        return _pushforward(*ctx.saved_tensors, *grad_inputs[:2])
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *tensors: Any) -> Any:
-        return _SolveOnSupport.apply(*_batch_first(info, in_dims, tensors)), 0
+def _penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor | None:
+    """Return a checked penalty as a float64 tensor that can be broadcast to the code; None for the number 0."""
+    if not isinstance(value, Tensor):
+        check_number(value, name)
+        return torch.tensor(float(value), dtype=torch.float64, device=X.device) if value else None
+    if is_concrete(value) and not bool((value >= 0).all()):
+        raise ValueError(f"{name} must be at least 0")
+    return _broadcast(value.double(), name, shape)
 
 
-class _NNLSGram(Function):
-    """The solution and its support from `G` `(…, k, k)` and `C` `(…, n, k)`; only the solution is differentiable."""
-
-    @staticmethod
-    def forward(G: torch.Tensor, C: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if not bool(torch.isfinite(C).all() & torch.isfinite(G).all()):
-            raise ValueError("X and A must hold finite entries whose products do not overflow")
-        grams, rows = _flat(G, C)
-        S, support, *_ = solve(grams, rows)
-        return S.reshape(C.shape), support.reshape(C.shape)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        S, support = output
-        ctx.mark_non_differentiable(support)
-        _save(ctx, inputs[0], support, S)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        G, support, S = ctx.saved_tensors
-        return _pullback(G, S, support, grad_outputs[0])
-
-    @staticmethod
-    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
-        return _pushforward(*ctx.saved_tensors, *grad_inputs), None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *tensors: Any) -> Any:
-        return _NNLSGram.apply(*_batch_first(info, in_dims, tensors)), (0, 0)
-
-
-def _pullback(G: torch.Tensor, S: torch.Tensor, support: torch.Tensor, dS: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The pullback of `hntf.least_squares.on_support`, written with the differentiable primitive, hence differentiable again."""
-    V = _SolveOnSupport.apply(G, dS, support)
-    product = V.mT @ S
-    return -0.5 * (product + product.mT), V
-
-
-def _pushforward(
-    G: torch.Tensor, support: torch.Tensor, S: torch.Tensor, dG: torch.Tensor | None, dC: torch.Tensor | None
-) -> torch.Tensor:
-    """The derivative in the direction `(dG, dC)`: the solution of the same problem for `dC − S dG`."""
-    right = torch.zeros_like(S) if dC is None else dC
-    if dG is not None:
-        right = right - S @ (0.5 * (dG + dG.mT))
-    return _SolveOnSupport.apply(G, right, support)
-
-
-def _save(ctx: Any, *tensors: torch.Tensor) -> None:
-    """Save tensors for forward and reverse mode."""
-    ctx.save_for_backward(*tensors)
-    ctx.save_for_forward(*tensors)
-
-
-def _batch_first(info: Any, in_dims: Any, tensors: Any) -> list[torch.Tensor]:
-    """Return the tensors with the mapped dimension first; tensors that are not mapped are repeated along it."""
-    return [
-        x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
-        for x, dim in zip(tensors, in_dims, strict=True)
-    ]
+def _broadcast(x: Tensor, name: str, shape: tuple[int, ...]) -> Tensor:
+    """Return a tensor that can be broadcast to a shape; raise `ValueError` if it cannot."""
+    if x.ndim > len(shape) or any(a not in (1, b) for a, b in zip(x.shape[::-1], shape[::-1], strict=False)):
+        raise ValueError(f"{name} must have a shape that can be broadcast to {tuple(shape)}, got {tuple(x.shape)}")
+    return x

@@ -119,7 +119,9 @@ def test_a_network_learns():
         (torch.ones(2, 3), torch.ones(2, 2), ValueError, "X must have 2 features"),
         (torch.ones(2, 2), torch.ones(2), ValueError, "A must have shape"),
         (torch.ones(4, 2, 2), torch.ones(3, 2, 2), ValueError, "leading dimensions"),
-        (torch.ones(0, 2), torch.ones(2, 2), ValueError, "empty axis"),
+        (torch.ones(2, 0), torch.ones(2, 2), ValueError, "features along its last axis"),
+        (torch.ones(2, 2), torch.ones(2, 0), ValueError, "empty axis"),
+        (torch.ones(2, 2).to_sparse(), torch.ones(2, 2), TypeError, "X must be a dense tensor"),
         (torch.full((1, 2), torch.nan), torch.ones(2, 2), ValueError, "finite"),
     ],
 )

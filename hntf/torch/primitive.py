@@ -1,0 +1,214 @@
+"""The differentiable primitive in torch: the solution of problems in Gram form, and the solution on their supports.
+
+Shapes: `G` `(…, k, k)`, `C` and `support` `(…, n, k)` with the same leading dimensions, all float64. What only serves accuracy is
+not differentiated: `Factor`, from which ill-conditioned problems are solved instead of from their Gram matrices.
+
+`torch.compile` traces these operations as opaque operators of their own; everywhere else they are autograd functions, which
+also have forward mode and `vmap`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from hntf.arrays import to_numpy
+from hntf.least_squares import on_support as support_solver
+from hntf.least_squares import solver
+from hntf.least_squares.square_root import RootedProblems, SquareRoot, of_factor
+
+
+class Factor(NamedTuple):
+    """The least-squares problem behind `G` and `C`, detached.
+
+    Attributes
+    ----------
+    A : Tensor, `(…, m, k)`, or None
+        The dictionaries; their leading dimensions are the first of those of `G`. None if the problem is given in Gram form.
+    X : Tensor, `(…, n, m)`, or None
+        The samples; None in a backward pass.
+    weights : Tensor, `(…, 1, m)`, or None
+        The weights of the entries, one row for each Gram matrix.
+    l1, l2 : Tensor or None
+        The penalties, of the shapes of `C` and of the diagonal of `G`.
+    """
+
+    A: Tensor | None = None
+    X: Tensor | None = None
+    weights: Tensor | None = None
+    l1: Tensor | None = None
+    l2: Tensor | None = None
+
+
+class Solved(NamedTuple):
+    """The solution, its support, which Gram matrices were solved from their factor `(…)`, and the number of iterations."""
+
+    S: Tensor
+    support: Tensor
+    used: Tensor
+    n_iter: Tensor
+
+
+def solve(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> Solved:
+    """Solve the problems; differentiable in `G` and `C`."""
+    if torch.compiler.is_compiling():
+        return Solved(*torch.ops.hntf.nnls_solve(G, C, *factor, support))
+    return Solved(*_Solve.apply(G, C, *factor, support))
+
+
+def solve_on_support(G: Tensor, C: Tensor, support: Tensor, used: Tensor, factor: Factor) -> Tensor:
+    """Solve `G_PP v_P = c_P` on the supports; differentiable in `G` and `C`."""
+    arguments = (G, C, support, used, factor.A, factor.weights, factor.l2)
+    if torch.compiler.is_compiling():
+        return torch.ops.hntf.nnls_on_support(*arguments)
+    return _SolveOnSupport.apply(*arguments)
+
+
+def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> Solved:
+    """Solve the problems without a gradient."""
+    batch, k = G.shape[:-2], G.shape[-1]
+    used = torch.zeros(batch, dtype=torch.bool, device=G.device)
+    if C.numel() == 0:
+        return Solved(torch.zeros_like(C), torch.zeros_like(C, dtype=torch.bool), used, torch.tensor(0))
+    if not bool(torch.isfinite(C).all() & torch.isfinite(G).all()):
+        raise ValueError("X and A must hold finite entries whose products do not overflow")
+    rooted = _rooted(factor, batch)
+    start = None if support is None else support.reshape(-1, k)
+    S, found, n_iter = solver.solve(G.reshape(-1, k, k), C.reshape(-1, k), start, rooted)
+    if rooted is not None and rooted.used:
+        used.view(-1)[list(rooted.used)] = True
+    return Solved(S.reshape(C.shape), found.reshape(C.shape), used, torch.tensor(n_iter))
+
+
+def solve_on_support_now(
+    G: Tensor, C: Tensor, support: Tensor, used: Tensor, A: Tensor | None, weights: Tensor | None, l2: Tensor | None
+) -> Tensor:
+    """Solve on the supports without a gradient."""
+    if C.numel() == 0:
+        return torch.zeros_like(C)
+    k = G.shape[-1]
+    rooted = _rooted(Factor(A, None, weights, None, l2), G.shape[:-2], np.flatnonzero(to_numpy(used)).tolist())
+    V = support_solver.solve_on_support(G.reshape(-1, k, k), C.reshape(-1, k), support.reshape(-1, k), rooted)
+    return V.reshape(C.shape)
+
+
+def _rooted(factor: Factor, batch: torch.Size, used: Any = ()) -> RootedProblems | None:
+    """Return the problems in square-root form, None without a dictionary."""
+    if factor.A is None:
+        return None
+    m, k = factor.A.shape[-2:]
+    n_grams = batch.numel()
+    A, X, weights, l1, l2 = (None if x is None else to_numpy(x) for x in factor)
+
+    def root(gram: int) -> SquareRoot:
+        dictionaries = A.reshape(-1, m, k)  # type: ignore[union-attr]
+        dictionary = dictionaries[gram * len(dictionaries) // n_grams]
+        if weights is not None:
+            dictionary = dictionary * np.sqrt(weights.reshape(n_grams, m)[gram, :, None])
+        ridge = np.zeros((0, k)) if l2 is None else np.diag(np.sqrt(l2.reshape(n_grams, k)[gram]))
+        return of_factor(np.concatenate([dictionary, ridge]))
+
+    def right(root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x = X.reshape(-1, m)[rows]  # type: ignore[union-attr]
+        if weights is not None:
+            x = x * np.sqrt(weights.reshape(n_grams, m)[gram])
+        return x @ root.basis[:m], np.empty((0, k)) if l1 is None else l1.reshape(-1, k)[rows]
+
+    return RootedProblems(root, right, used)
+
+
+def pullback(
+    G: Tensor, S: Tensor, support: Tensor, used: Tensor, dS: Tensor, factor: Factor, on_support: Any = None
+) -> tuple[Tensor, Tensor]:
+    """Pull back as `hntf.least_squares.on_support` does, with the differentiable primitive, hence differentiable again.
+
+    `on_support` is the function to use for `solve_on_support`.
+    """
+    V = (on_support or solve_on_support)(G, dS, support, used, factor)
+    product = V.mT @ S
+    return -0.5 * (product + product.mT), V
+
+
+def _pushforward(
+    G: Tensor, S: Tensor, support: Tensor, used: Tensor, dG: Tensor | None, dC: Tensor | None, factor: Factor
+) -> Tensor:
+    """Return the derivative in the direction `(dG, dC)`: the solution of the same problem for `dC − S dG`."""
+    right = torch.zeros_like(S) if dC is None else dC
+    if dG is not None:
+        right = right - S @ (0.5 * (dG + dG.mT))
+    return solve_on_support(G, right, support, used, factor)
+
+
+class _Solve(Function):
+    @staticmethod
+    def forward(G: Tensor, C: Tensor, *rest: Any) -> Solved:
+        return solve_now(G, C, Factor(*rest[:-1]), rest[-1])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        G, _, A, _, weights, _, l2, _ = inputs
+        S, support, used, n_iter = output
+        ctx.mark_non_differentiable(support, used, n_iter)
+        _save(ctx, G, S, support, used, A, weights, l2)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        G, S, support, used, A, weights, l2 = ctx.saved_tensors
+        factor = Factor(A, None, weights, None, l2)
+        return *pullback(G, S, support, used, grad_outputs[0], factor), *[None] * 6
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        G, S, support, used, A, weights, l2 = ctx.saved_tensors
+        factor = Factor(A, None, weights, None, l2)
+        dG, dC = grad_inputs[:2]
+        return _pushforward(G, S, support, used, dG, dC, factor), None, None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *tensors: Any) -> Any:
+        return _Solve.apply(*_batch_first(info, in_dims, tensors)), (0, 0, 0, None)
+
+
+class _SolveOnSupport(Function):
+    @staticmethod
+    def forward(*arguments: Any) -> Tensor:
+        return solve_on_support_now(*arguments)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        G, _, support, used, A, weights, l2 = inputs
+        _save(ctx, G, output, support, used, A, weights, l2)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        G, S, support, used, A, weights, l2 = ctx.saved_tensors
+        factor = Factor(A, None, weights, None, l2)
+        return *pullback(G, S, support, used, grad_outputs[0], factor), *[None] * 5
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        G, S, support, used, A, weights, l2 = ctx.saved_tensors
+        dG, dC = grad_inputs[:2]
+        return _pushforward(G, S, support, used, dG, dC, Factor(A, None, weights, None, l2))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *tensors: Any) -> Any:
+        return _SolveOnSupport.apply(*_batch_first(info, in_dims, tensors)), 0
+
+
+def _save(ctx: Any, *tensors: Any) -> None:
+    """Save tensors for forward and reverse mode."""
+    ctx.save_for_backward(*tensors)
+    ctx.save_for_forward(*tensors)
+
+
+def _batch_first(info: Any, in_dims: Any, tensors: Any) -> list[Any]:
+    """Return the tensors with the mapped dimension first; tensors that are not mapped are repeated along it."""
+    return [
+        x if x is None else x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
+        for x, dim in zip(tensors, in_dims, strict=True)
+    ]

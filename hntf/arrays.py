@@ -39,27 +39,25 @@ def as_float64(x: Array) -> Array:
 def cast_like(x: Array, reference: Array) -> Array:
     """Return the float64 array `x` in the backend and floating dtype of `reference`; for integers it stays float64.
 
-    Values that overflow in half precision are returned in single precision.
+    Values that overflow in half or single precision are returned in the next wider one.
     """
     if is_torch(reference):
         x = x if is_torch(x) else from_numpy(x, reference)
         if not reference.dtype.is_floating_point:
             return x
+        if reference.dtype.itemsize >= x.dtype.itemsize or not x.numel():
+            return x.to(reference.dtype)
         torch = sys.modules["torch"]
-        return x.to(torch.float32 if reference.dtype == torch.float16 and _overflows_half(x) else reference.dtype)
+        largest = float(abs(x).max())
+        wider = (reference.dtype, torch.float32, torch.float64)
+        return x.to(next(dtype for dtype in wider if not largest > torch.finfo(dtype).max))
     dtype = getattr(reference, "dtype", np.dtype(np.float64))
     if dtype.kind != "f":
         return x
-    half = dtype.itemsize == HALF and _overflows_half(x)
-    return x.astype(np.float32 if half else dtype.newbyteorder("="), copy=False)
-
-
-HALF, LARGEST_HALF = 2, 65504.0
-"""The size in bytes of a half-precision number, and the largest one."""
-
-
-def _overflows_half(x: Array) -> bool:
-    return bool((abs(x) > LARGEST_HALF).any())
+    if dtype.itemsize >= x.dtype.itemsize or not x.size:
+        return x.astype(dtype.newbyteorder("="), copy=False)
+    largest = float(abs(x).max())
+    return x.astype(next(t for t in (dtype.newbyteorder("="), "f4", "f8") if not largest > np.finfo(t).max), copy=False)
 
 
 def host_view(x: Array) -> np.ndarray | None:
@@ -107,3 +105,8 @@ def arange_like(n: int, reference: Array) -> Array:
 def identity_like(n: int, reference: Array) -> Array:
     """Return the identity matrix in float64, in the backend and on the device of `reference`."""
     return from_numpy(np.eye(n), reference)
+
+
+def stack(arrays: Sequence[Array], lead: tuple[int, ...]) -> Array:
+    """Return arrays of one shape as one array, with the leading dimensions `lead`."""
+    return backend_of(arrays[0]).stack(arrays).reshape(*lead, *arrays[0].shape)

@@ -48,6 +48,10 @@ def check_real_array(
         raise TypeError(f"{name} must be a dense tensor, got one of layout {x.layout}; use {name}.to_dense()")
     elif x.is_complex():
         raise ValueError(f"Complex data not supported: {name} must hold real numbers, got {x.dtype}")
+    elif x.requires_grad and sys.modules["torch"].is_grad_enabled():
+        raise TypeError(
+            f"{name} requires a gradient, which would be lost here; use hntf.torch, or pass {name}.detach()"
+        )
     check_order(x, name, orders)
     if entries:
         check_entries(x, name, nonnegative=nonnegative)
@@ -111,13 +115,13 @@ def check_order(x: Any, name: str, orders: Sequence[int] | None = None) -> None:
         )
 
 
-def check_entries(x: Array, name: str, *, nonnegative: bool = False) -> None:
+def check_entries(
+    x: Array, name: str, *, nonnegative: bool = False, hidden_by: str = "mask='nan' where it is taken"
+) -> None:
     """Raise `ValueError` if the dense array `x` has entries that are NaN, infinite or, with `nonnegative`, negative."""
     low, high = float(x.min()), float(x.max())
     if np.isnan(low) or np.isnan(high):
-        raise ValueError(
-            f"{name} contains NaN; impute missing entries, or leave them out with mask='nan' where it is taken"
-        )
+        raise ValueError(f"{name} contains NaN; impute missing entries, or leave them out with {hidden_by}")
     if np.isinf(low) or np.isinf(high):
         raise ValueError(f"{name} contains infinite entries; all must be finite")
     if nonnegative and low < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -56,22 +57,28 @@ class NNLSInfo:
 
     support: Array
     n_iter: int
-    _rows: Rows = field(repr=False)
+    _problems: Sequence[Rows] = field(repr=False)
 
     @cached_property
     def kkt_residual(self) -> float:
         """The largest violation of the optimality conditions, relative to the scale of its row."""
-        return float(kkt_residual(self._rows.G, self._rows.C, self._rows.S, self._rows.Y).max())
+        return max(float(kkt_residual(rows.G, rows.C, rows.S, rows.Y).max()) for rows in self._problems)
 
     @cached_property
     def margin(self) -> float:
         """The distance to the nearest change of the support."""
-        return float(margin(self._rows.S * self._rows.scale, self._rows.Y / self._rows.scale).min())
+        return min(float(margin(rows.S * rows.scale, rows.Y / rows.scale).min()) for rows in self._problems)
 
     @cached_property
     def unique(self) -> bool:
         """Whether the solution of every row is unique."""
-        return is_unique(self._rows.G, self._rows.S, self._rows.Y, self._rows.support)
+        return all(is_unique(rows.G, rows.S, rows.Y, rows.support) for rows in self._problems)
+
+    @classmethod
+    def joined(cls, infos: Sequence[NNLSInfo], support: Array) -> NNLSInfo:
+        """Return the information on several problems as one, with their supports as one array."""
+        problems = [rows for info in infos for rows in info._problems]
+        return cls(support, max(info.n_iter for info in infos), problems)
 
 
 def kkt_residual(G: Array, C: Array, S: Array, Y: Array) -> Array:

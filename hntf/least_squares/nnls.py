@@ -7,7 +7,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like
+from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like, stack
 from hntf.least_squares.certificate import NNLSInfo
 from hntf.least_squares.scaled_problem import ScaledProblem
 from hntf.threads import single_threaded_blas
@@ -59,17 +59,19 @@ def nnls(
     .. math:: \min_{X \ge 0} \; \tfrac12 \|\sqrt{W} \circ (A X - B)\|_F^2 + \lambda_1 \sum X + \tfrac12 \lambda_2 \|X\|_F^2
 
     The orientation is that of `numpy.linalg.lstsq` and `scipy.optimize.nnls`. All columns are solved together by block principal
-    pivoting on `AᵀA` and `AᵀB`, which are formed in float64 from scaled columns. Columns that pivoting does not settle are solved
-    by an active-set method, and if `A` is ill-conditioned every column is refined against `A` itself.
+    pivoting on `AᵀA` and `AᵀB`, which are formed in float64 from scaled columns. If `A` is ill-conditioned, or where pivoting does
+    not settle a column, an active-set method works on an orthogonal factorization of `A`, which is updated as columns enter and
+    leave.
 
     Parameters
     ----------
-    A : array, `(m, k)`
-        NumPy array or torch tensor, of any sign. `k > m`, zero columns and duplicate columns are allowed.
+    A : array or scipy.sparse matrix, `(m, k)`, or array, `(…, m, k)`
+        NumPy array or torch tensor, of any sign. `k > m`, zero columns and duplicate columns are allowed. With leading
+        dimensions, a batch of problems; those of the other arguments and of the results are the same.
     B : array or scipy.sparse matrix, `(m,)` or `(m, n)`
         Right-hand sides, of any sign, in the backend of `A`.
     weights : array, `(m,)` or the shape of `B`, optional
-        Nonnegative weights of the squared residuals; an entry with weight zero is left out.
+        Nonnegative weights of the squared residuals. An entry with weight zero is never looked at: it may be NaN.
     l2, l1 : float
         Ridge and sparsity penalties `λ₂`, `λ₁`, at least 0.
     support : bool array, `(k,)` or `(k, n)`, optional
@@ -80,7 +82,8 @@ def nnls(
     Returns
     -------
     X : array, `(k,)` or `(k, n)`
-        The solution, in the backend and on the device of `A`; float32 if both inputs are float32, otherwise float64.
+        The solution, in the backend and on the device of `A`; float32 if both inputs are float32 and
+        it fits, otherwise float64.
     info : NNLSInfo
         Support, KKT residual, margin, uniqueness and number of iterations; only if `return_info`.
 
@@ -88,7 +91,8 @@ def nnls(
     ------
     TypeError, ValueError
         If an argument holds NaN, infinite or complex entries, has an empty axis or the wrong shape, or belongs to another
-        backend or device; the message names it.
+        backend or device; the message names it. A torch tensor that requires a gradient is refused while gradients are
+        enabled: `hntf.torch.nnls` is differentiable.
 
     See Also
     --------
@@ -111,18 +115,20 @@ def nnls(
     >>> info.unique, info.kkt_residual < 1e-15
     (True, True)
     """
-    A = check_real_array(A, "A", orders=(2,))
-    B = _check_right_hand_side(B)
-    check_same_home(
-        {"A": A, "B": np.empty(0) if scipy.sparse.issparse(B) else B, "weights": weights, "support": support}
-    )
-    if A.shape[0] != B.shape[0]:
-        raise ValueError(f"A and B must have as many rows, got {A.shape[0]} and {B.shape[0]}")
     check_number(l1, "l1")
     check_number(l2, "l2")
+    if getattr(A, "ndim", 2) > 2:
+        return _batch(A, B, weights, support, {"l1": l1, "l2": l2, "return_info": return_info})
+    A = check_sparse(A, "A") if scipy.sparse.issparse(A) else check_real_array(A, "A", orders=(2,))
+    B = _check_right_hand_side(B)
+    dense = {"A": A, "B": B, "weights": weights, "support": support}
+    check_same_home({name: np.empty(0) if scipy.sparse.issparse(x) else x for name, x in dense.items()})
+    if A.shape[0] != B.shape[0]:
+        raise ValueError(f"A and B must have as many rows, got {A.shape[0]} and {B.shape[0]}")
     shape = (A.shape[1], *B.shape[1:])
     if weights is not None:
         weights = _check_weights(weights, B)
+        B = _visible(B, weights)
     if support is not None:
         support = as_bool(check_boolean(support, "support", shape, "that of the solution")).reshape(shape[0], -1).T
 
@@ -138,17 +144,54 @@ def _solve(
     """Solve the checked problem in float64."""
     shape = (A.shape[1], *B.shape[1:])
     columns = B.astype(np.float64) if scipy.sparse.issparse(B) else as_float64(B).reshape(len(B), -1)
-    problem = ScaledProblem.scaled(as_float64(A), columns, weights, l1, l2)
-    if not np.isfinite(float(backend_of(A).sum(problem.C))):
+    matrix = A.astype(np.float64).tocsr() if scipy.sparse.issparse(A) else as_float64(A)
+    problem = ScaledProblem.scaled(matrix, columns, weights, l1, l2)
+    tl = backend_of(problem.C)
+    if not np.isfinite(float(tl.sum(problem.C))):
         # NaN and infinity propagate to the sum of C, which is smaller than B, so the entries are only checked in this case.
-        check_entries(B.tocoo().data if scipy.sparse.issparse(B) else B, "B")
-        if not bool(backend_of(A).all(abs(problem.C) < np.inf)):
+        check_entries(B.tocoo().data if scipy.sparse.issparse(B) else B, "B", hidden_by="weights of 0")
+        if not bool(tl.all(abs(problem.C) < np.inf)):
             raise ValueError("A and B are too large: their product overflows")
     solution = problem.solve(support)
     info = problem.certificate(solution, shape) if return_info else None
     X = solution.S
     X *= problem.scale
     return X.T.reshape(shape), info
+
+
+def _batch(A: Array, B: Any, weights: Any, support: Any, options: dict[str, Any]) -> Any:
+    """Solve a batch of problems, whose leading dimensions `A` and the other arrays share."""
+    A, B = check_real_array(A, "A"), check_real_array(B, "B", entries=False)
+    lead = tuple(A.shape[:-2])
+    if tuple(B.shape[: len(lead)]) != lead or B.ndim - len(lead) not in (1, 2):
+        raise ValueError(
+            f"B must have the leading dimensions of A, {lead}, and shape (…, m) or (…, m, n); got {tuple(B.shape)}"
+        )
+    solve: Any = nnls
+    results = [
+        solve(
+            A[i],
+            B[i],
+            weights=None if weights is None else weights[i],
+            support=None if support is None else support[i],
+            **options,
+        )
+        for i in np.ndindex(lead)
+    ]
+    if options["return_info"]:
+        X, infos = zip(*results, strict=True)
+        return stack(X, lead), NNLSInfo.joined(infos, stack([info.support for info in infos], lead))
+    return stack(results, lead)
+
+
+def _visible(B: Any, weights: Array) -> Any:
+    """Return `B` with zeros where the weight is zero, so that what stands there has no effect."""
+    if scipy.sparse.issparse(B):
+        if weights.ndim == 1:
+            return B
+        B = B.toarray()
+    seen = weights > 0 if weights.ndim == B.ndim else (weights > 0)[:, None]
+    return backend_of(B).where(seen, B, 0 * backend_of(B).zeros_like(B))
 
 
 def _check_right_hand_side(B: Any) -> Any:

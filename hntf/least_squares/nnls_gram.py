@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like
+import numpy as np
+
+from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like, to_numpy
 from hntf.least_squares.certificate import NNLSInfo, Rows
-from hntf.least_squares.gram import apply_gram
+from hntf.least_squares.gram import apply_gram, unit_columns
 from hntf.least_squares.solver import solve
 from hntf.validation import check_boolean, check_real_array, check_same_home, check_shape
 
@@ -39,8 +41,8 @@ def nnls_gram(
     Raises
     ------
     TypeError, ValueError
-        If an argument holds NaN, infinite or complex entries, has an empty axis or the wrong shape, is not symmetric, has a
-        negative diagonal, or belongs to another backend or device.
+        If an argument holds NaN, infinite or complex entries, has an empty axis or the wrong shape, is not symmetric or
+        not positive semidefinite, or belongs to another backend or device.
 
     Examples
     --------
@@ -63,7 +65,11 @@ def nnls_gram(
     if not return_info:
         return S
     Y = apply_gram(grams, solution.S) - rows
-    return S, NNLSInfo(solution.support, solution.n_iter, Rows(grams, rows, solution.S, solution.support, Y))
+    return S, NNLSInfo(solution.support, solution.n_iter, [Rows(grams, rows, solution.S, solution.support, Y)])
+
+
+INDEFINITE = 1e-6
+"""Size of a negative eigenvalue, relative to the largest one, that rounding in single precision does not explain."""
 
 
 def _check_gram(G: Array) -> None:
@@ -73,3 +79,8 @@ def _check_gram(G: Array) -> None:
     asymmetry, largest = float(abs(G - G.mT).max()), float(abs(G).max())
     if asymmetry > 1e-6 * largest:
         raise ValueError(f"G must be symmetric, got entries that differ from their mirror image by {asymmetry:g}")
+    values = np.linalg.eigvalsh(to_numpy(unit_columns(G)[0]))
+    if values.min() < -INDEFINITE * values.max():
+        raise ValueError(
+            f"G must be positive semidefinite, got a negative eigenvalue, {values.min():g} with unit columns"
+        )

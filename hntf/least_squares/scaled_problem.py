@@ -17,13 +17,16 @@ from hntf.least_squares.solver import Solution, solve
 from hntf.least_squares.square_root import RootedProblems, SquareRoot
 from hntf.threads import matmul
 
+LOWEST_EXPONENT = -1000
+"""Exponent below which an entry is scaled by the largest power of two that leaves room for sums of squares."""
+
 
 @dataclass(frozen=True)
 class ScaledProblem:
     """A least-squares problem in scaled Gram form, with right-hand sides as rows; its solution is `S * scale`."""
 
-    A: Array
-    B: Array
+    A: Any
+    B: Any
     G: Array
     C: Array
     scale: Array
@@ -31,23 +34,23 @@ class ScaledProblem:
     l1: float
 
     @classmethod
-    def scaled(cls, A: Array, B: Array, weights: Array | None, l1: float, l2: float) -> ScaledProblem:
+    def scaled(cls, A: Any, B: Any, weights: Array | None, l1: float, l2: float) -> ScaledProblem:
         """Scale the columns of `A` by powers of two, which is exact, and form the Gram matrix and the right-hand sides."""
-        tl = backend_of(A)
         if weights is not None and weights.ndim == 1:
-            root = tl.sqrt(weights)
-            B = scipy.sparse.diags_array(root) @ B if scipy.sparse.issparse(B) else B * root[:, None]
-            A, weights = A * root[:, None], None
+            root = backend_of(weights).sqrt(weights)
+            A, B, weights = _times_rows(A, root), _times_rows(B, root), None
         scale = _powers_of_two(A)
-        A = A * scale
+        A = A @ scipy.sparse.diags_array(scale) if scipy.sparse.issparse(A) else A * scale
         if l2:
             A, B, weights = _with_ridge_rows(A, B, weights, l2**0.5 * scale)
-        if weights is None:
-            G, C = A.T @ A, B.T @ A if scipy.sparse.issparse(B) else matmul(B.T, A)
+        if weights is not None:
+            A, B = _dense(A), _dense(B)
+            outer = backend_of(A).einsum("mi,mj->mij", A, A).reshape(len(A), -1)
+            G, C = (weights.T @ outer).reshape(-1, *2 * A.shape[1:]), (weights * B).T @ A
+        elif scipy.sparse.issparse(A) or scipy.sparse.issparse(B):
+            G, C = _dense(A.T @ A), _dense(B.T @ A)
         else:
-            B = B.toarray() if scipy.sparse.issparse(B) else B
-            outer = tl.reshape(tl.einsum("mi,mj->mij", A, A), (len(A), -1))
-            G, C = tl.reshape(weights.T @ outer, (-1, *2 * A.shape[1:])), (weights * B).T @ A
+            G, C = A.T @ A, matmul(B.T, A)
         if l1:
             C = C - l1 * scale
         return cls(A, B, G, C, scale, weights, l1)
@@ -55,7 +58,7 @@ class ScaledProblem:
     @cached_property
     def rooted(self) -> RootedProblems:
         """The problems in square-root form, by orthogonal factorizations of `A`."""
-        A, k = to_numpy(self.A), self.A.shape[1]
+        A, k = to_numpy(_dense(self.A)), self.A.shape[1]
         roots = None if self.weights is None else np.sqrt(to_numpy(self.weights))
 
         def root(gram: int) -> SquareRoot:
@@ -80,25 +83,37 @@ class ScaledProblem:
         if self.weights is None and self.rooted.used:
             Y = from_numpy(self.rooted.residual_gradient(0, np.arange(len(S)), to_numpy(S)), S)
         rows = Rows(self.G, self.C, S, solution.support, Y, self.scale)
-        return NNLSInfo(solution.support.T.reshape(shape), solution.n_iter, rows)
+        return NNLSInfo(solution.support.T.reshape(shape), solution.n_iter, [rows])
 
 
-def _powers_of_two(A: Array) -> Array:
-    """Return, for each column, the power of two that brings its largest entry into [½, 1); 1 for a zero column."""
-    tl = backend_of(A)
-    largest = to_numpy(tl.max(tl.abs(A), axis=0))
-    return from_numpy(np.ldexp(1.0, -np.frexp(largest)[1]), A)
+def _dense(x: Any) -> Array:
+    return x.toarray() if scipy.sparse.issparse(x) else x
 
 
-def _with_ridge_rows(A: Array, B: Any, weights: Array | None, diagonal: Array) -> tuple[Array, Any, Array | None]:
+def _times_rows(x: Any, factors: Array) -> Any:
+    return scipy.sparse.diags_array(factors) @ x if scipy.sparse.issparse(x) else x * factors[:, None]
+
+
+def _powers_of_two(A: Any) -> Array:
+    """Return, for each column, the power of two that brings its largest entry into [½, 1) if it is normal; 1 for a zero column."""
+    if scipy.sparse.issparse(A):
+        return _inverse_power(abs(A).max(axis=0).toarray().ravel())
+    return from_numpy(_inverse_power(to_numpy(abs(A)).max(axis=0)), A)
+
+
+def _inverse_power(largest: np.ndarray) -> np.ndarray:
+    return np.ldexp(1.0, -np.maximum(np.frexp(largest)[1], LOWEST_EXPONENT))
+
+
+def _with_ridge_rows(A: Any, B: Any, weights: Array | None, diagonal: Array) -> tuple[Any, Any, Array | None]:
     """Append the ridge penalty as rows of the least-squares problem."""
-    tl = backend_of(A)
-    k = len(diagonal)
-    A = tl.concatenate([A, tl.eye(k, **tl.context(A)) * diagonal])
-    if scipy.sparse.issparse(B):
-        B = scipy.sparse.vstack([B, scipy.sparse.csr_array((k, B.shape[1]))])
-    else:
-        B = tl.concatenate([B, tl.zeros((k, B.shape[1]), **tl.context(B))])
-    if weights is not None:
-        weights = tl.concatenate([weights, tl.ones((k, weights.shape[1]), **tl.context(weights))])
-    return A, B, weights
+    k, n = len(diagonal), B.shape[1]
+    A = _stacked(A, from_numpy(np.diag(to_numpy(diagonal)), diagonal))
+    B = _stacked(B, from_numpy(np.zeros((k, n)), diagonal))
+    return A, B, None if weights is None else _stacked(weights, from_numpy(np.ones((k, n)), diagonal))
+
+
+def _stacked(x: Any, rows: Array) -> Any:
+    if scipy.sparse.issparse(x):
+        return scipy.sparse.vstack([x, scipy.sparse.csr_array(rows)]).tocsr()
+    return backend_of(x).concatenate([x, rows])

@@ -117,5 +117,5 @@ def _solve_portable(G: Array, C: Array, support: Array | None) -> Solution:
         grams = to_numpy(grams if grams.ndim == 2 else grams[hard])
         exact = _solve_compiled(grams.reshape(-1, *grams.shape[-2:]), to_numpy(C[hard]), None)
         S[hard], support[hard] = from_numpy(exact.S, C), from_numpy(exact.support, C)
-        iterations = tl.where(hard, 0 * iterations + exact.n_iter, iterations)
+        iterations = tl.where(hard, exact.n_iter - iterations, iterations)
     return Solution(S, support, int(iterations.max()))

@@ -241,7 +241,7 @@ def _info(solved: Solved, G: Tensor, C: Tensor, shape: tuple[int, ...], scale: T
     rows, S, support = (x.detach().reshape(-1, k) for x in (C, solved.S, solved.support))
     Y = apply_gram(grams, S) - rows
     units = 1.0 if scale is None else scale.expand(solved.S.shape).reshape(-1, k)
-    return NNLSInfo(solved.support.reshape(shape), int(solved.n_iter), Rows(grams, rows, S, support, Y, units))
+    return NNLSInfo(solved.support.reshape(shape), int(solved.n_iter), [Rows(grams, rows, S, support, Y, units)])
 
 
 def is_concrete(x: Tensor) -> bool:

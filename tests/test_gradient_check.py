@@ -27,10 +27,33 @@ def test_a_kink_is_told_apart_from_a_bug():
     # The sample is orthogonal to the second column: its code there is zero, and so is its dual.
     layer = NNLSLayer(Dense(np.eye(2)))
     report = hntf.gradcheck(layer, np.array([[1.0, 0.0]]))
-    assert not report.ok
-    assert report.at_kink
+    assert report.ok
+    assert report.n_at_kinks == 2
+    assert report.n_judged == 4
     assert report.margin == 0.0
-    assert "KINK" in str(report)
+    assert "left out at kinks: 2 entries" in str(report)
+    nothing = hntf.gradcheck(lambda x: (abs(x).sum(), [np.sign(x)]), [np.array([1.0])])
+    assert nothing.ok
+    alone = hntf.gradcheck(lambda x: ((S := layer.forward(x)[0]).sum(), [S]), [np.array([[0.0, 0.0]])])
+    assert not alone.ok
+    assert alone.at_kink
+    assert "KINK" in str(alone)
+
+
+def test_the_other_samples_are_judged(rng):
+    """A sample at a kink does not hide a wrong gradient of the others."""
+    A, X = rng.random((6, 3)), rng.random((4, 6))
+    X[1] = 0.0
+    assert hntf.gradcheck(NNLSLayer(Dense(A)), X).samples_at_kinks == (1,)
+
+    class Wrong(NNLSLayer):
+        def backward(self, tape, dS):
+            dX, (dA,) = super().backward(tape, dS)
+            return dX, [1.001 * dA]
+
+    report = hntf.gradcheck(Wrong(Dense(A)), X)
+    assert not report.ok
+    assert report.worst.input == 1
 
 
 def test_the_margin_is_that_of_the_solution(rng):

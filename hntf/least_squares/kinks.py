@@ -31,14 +31,21 @@ class KinkRecorder:
 
     def record(self, S: Array, Y: Array, support: Array) -> None:
         """Record a solution."""
-        self.supports.append(to_numpy(support))
-        self.margin = min(self.margin, float(margin(S, Y).min()))
+        self.supports.append(to_numpy(support).copy())
+        self.margin = min(self.margin, float(margin(to_numpy(S), to_numpy(Y)).min()))
 
     def crossed(self, other: KinkRecorder) -> bool:
         """Return whether a support differs from that of the `other` run, which means that there is a kink between them."""
         return len(self.supports) != len(other.supports) or any(
             not np.array_equal(a, b) for a, b in zip(self.supports, other.supports, strict=True)
         )
+
+    def crossed_samples(self, other: KinkRecorder, n: int) -> frozenset[int] | None:
+        """Return the samples, of `n`, whose support differs; None if the supports do not have one row for each sample."""
+        pairs = list(zip(self.supports, other.supports, strict=False))
+        if len(self.supports) != len(other.supports) or any(len(a) != n or a.shape != b.shape for a, b in pairs):
+            return None
+        return frozenset(int(i) for a, b in pairs for i in np.flatnonzero((a != b).any(axis=1)))
 
 
 _recorder: ContextVar[KinkRecorder | None] = ContextVar("hntf_kink_recorder", default=None)

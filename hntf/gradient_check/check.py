@@ -1,0 +1,144 @@
+"""The public check, which goes over the entries of all inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hntf.arrays import Array, as_float64, from_numpy, to_numpy
+from hntf.gradient_check.differences import Derivative, derivative, steps_of
+from hntf.gradient_check.functions import Checkable, Function, as_function
+from hntf.gradient_check.report import GradcheckReport, Worst
+from hntf.least_squares.kinks import KinkRecorder, recording
+from hntf.validation import check_number, check_real_array
+
+RESOLUTION = 10.0
+"""How many times the estimated error of a difference may explain a mismatch."""
+
+
+def gradcheck(
+    function: Checkable, inputs: Any, *, eps: float = 1e-5, rtol: float = 1e-5, order: int = 1
+) -> GradcheckReport:
+    """Compare analytic gradients with central differences.
+
+    Every entry is judged by itself, by its own size and by what its differences can resolve, which two step lengths tell. Entries
+    whose differences cross a kink are left out; of layers and hierarchies the samples at a kink are left out, and all entries are
+    judged by the other samples.
+
+    Parameters
+    ----------
+    function : callable, Module, NNLSLayer, Hierarchy, LinearMap, Model or Loss
+        What to check, and the inputs with respect to which it is checked:
+
+        - a callable of the inputs that returns `(value, gradients)`, a number and one array per input;
+        - a callable of torch tensors that returns one tensor, which is differentiated by autograd;
+        - a torch module, with its inputs: the gradients with respect to the inputs and to all parameters;
+        - a layer or a hierarchy, with `X` as its input, which may be a sparse matrix: the gradients with respect to `X` (its
+          stored entries) and to all factors;
+        - a map, with a code `S` and data `X` as inputs: the pullbacks of its application, its Gram matrix and its adjoint with
+          respect to the code, the data and all factors;
+        - a loss, with a model, `X` and what else `value_and_grad` takes as inputs: the gradients with respect to all factors;
+        - another model, with `X`: those of the sum of its squared errors.
+
+        Outputs that are not scalars are projected on a fixed random direction.
+    inputs : array or sequence of arrays
+        The point at which to check, as NumPy arrays or torch tensors; computed in float64.
+    eps : float
+        The largest step, relative to the size of an entry or of those beside it. Smaller ones are tried where the differences
+        do not agree or cross a kink.
+    rtol : float
+        Largest relative error at which an entry counts as equal.
+    order : {1, 2}
+        The order of the derivatives. 2 checks the derivatives of the gradient in a fixed random direction, of torch callables and
+        modules only.
+
+    Returns
+    -------
+    GradcheckReport
+        The largest error and where it occurs, what was left out, and the distance to the nearest kink.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `function` is none of the above, or an input is not a finite real array.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> report = hntf.gradcheck(lambda x: ((x**2).sum(), [2 * x]), [np.array([1.0, -3.0])])
+    >>> report.ok, report.margin
+    (True, inf)
+    >>> layer = hntf.layers.NNLSLayer(hntf.maps.Dense(np.array([[1.0, 0.0], [1.0, 1.0]])))
+    >>> hntf.gradcheck(layer, np.array([[1.0, 3.0], [2.0, 1.0]])).ok
+    True
+    """
+    check_number(eps, "eps", strict=True)
+    check_number(rtol, "rtol", strict=True)
+    if order not in (1, 2):
+        raise ValueError(f"order must be 1 or 2, got {order!r}")
+    checked = as_function(function, inputs, order)
+    arrays = [as_float64(check_real_array(x, f"inputs[{i}]")) for i, x in enumerate(checked.arrays)]
+    report, samples = _compare(checked, arrays, frozenset(), eps, rtol)
+    if samples and len(samples) < checked.n_samples:
+        report, _ = _compare(checked, arrays, samples, eps, rtol)
+    return report
+
+
+def _compare(
+    function: Function, arrays: list[Array], left_out: frozenset[int], eps: float, rtol: float
+) -> tuple[GradcheckReport, frozenset[int]]:
+    """Return the report without some samples, and the samples at which supports changed."""
+    with recording() as here:
+        _, gradients = function.value_and_grad(left_out, *arrays)
+    if len(gradients) != len(arrays):
+        raise ValueError(f"function must return one gradient an input, {len(arrays)}; got {len(gradients)}")
+    worst, largest, judged, at_kinks = Worst(0, (), 0.0, 0.0), 0.0, 0, 0
+    samples: frozenset[int] = frozenset()
+    for i, (x, gradient) in enumerate(zip(arrays, gradients, strict=True)):
+        analytic = to_numpy(gradient)
+        if analytic.shape != tuple(x.shape):
+            raise ValueError(f"the gradient of input {i} must have its shape {tuple(x.shape)}, got {analytic.shape}")
+        steps = steps_of(to_numpy(x), eps)
+        for at in np.ndindex(analytic.shape):
+            numeric = _entry(function, arrays, i, at, float(steps[at]), left_out)
+            if numeric.crossed:
+                at_kinks, samples = at_kinks + 1, samples | numeric.samples
+                continue
+            judged += 1
+            error = _relative_error(float(analytic[at]), numeric, rtol)
+            if error > largest or judged == 1:
+                largest = error
+                worst = Worst(i, at, float(analytic[at]), numeric.value)
+    ok = bool(judged > 0 and largest <= rtol)
+    report = GradcheckReport(ok, largest, here.margin, worst, judged, at_kinks, tuple(sorted(left_out)))
+    return report, samples
+
+
+def _relative_error(analytic: float, numeric: Derivative, rtol: float) -> float:
+    """Return the error of an entry, at most `rtol` if the error of the differences explains it."""
+    if not np.isfinite(analytic):
+        return np.inf
+    size = max(abs(analytic), abs(numeric.value)) + RESOLUTION * numeric.error / rtol
+    return abs(analytic - numeric.value) / size if size > 0 else 0.0
+
+
+def _entry(
+    function: Function, arrays: list[Array], i: int, at: tuple[int, ...], step: float, left_out: frozenset[int]
+) -> Derivative:
+    """Return the derivative with respect to one entry by differences."""
+
+    def moved(distance: float) -> float:
+        x = to_numpy(arrays[i]).copy()
+        x[at] += distance
+        return function.value(left_out, *arrays[:i], from_numpy(x, arrays[i]), *arrays[i + 1 :])
+
+    def crossings(one: KinkRecorder, other: KinkRecorder) -> tuple[bool, frozenset[int]]:
+        if function.n_samples == 0:
+            return one.crossed(other), frozenset()
+        samples = one.crossed_samples(other, function.n_samples)
+        if samples is None:
+            return one.crossed(other), frozenset()
+        return bool(samples - left_out), samples - left_out
+
+    return derivative(moved, step, crossings)

@@ -1,0 +1,87 @@
+"""The derivative of a function with respect to one entry by central differences, with the error of that derivative.
+
+Differences with several steps are compared: where they agree they resolve the derivative, and what they differ by is their error,
+whether it comes from curvature or from rounding. The step is relative to the entries that stand beside the moved one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from hntf.least_squares.kinks import KinkRecorder, recording
+
+EPS = float(np.finfo(np.float64).eps)
+
+REFINEMENTS = 4
+"""Number of times that the step is divided by ten until no support changes and the differences agree."""
+
+RESOLVED = 1e-7
+"""Error relative to the derivative at which no smaller step is tried."""
+
+FEWEST_ROUNDINGS = 4
+"""The rounding error of a value, at least, in units of the machine epsilon."""
+
+
+class Derivative(NamedTuple):
+    """A derivative by differences, its error, and the samples whose support changed, all of them None if it crossed a kink."""
+
+    value: float
+    error: float
+    crossed: bool
+    samples: frozenset[int] = frozenset()
+
+
+def steps_of(x: np.ndarray, eps: float) -> np.ndarray:
+    """Return the step for every entry: `eps` times its size, or that of the entries beside it along all axes if it is smaller."""
+    size = np.abs(x)
+    if x.ndim:
+        beside = [np.broadcast_to(size.max(axis=axis, keepdims=True), x.shape) for axis in range(x.ndim)]
+        size = np.maximum(size, np.minimum.reduce(beside))
+    whole = size.max() if size.size else 0.0
+    return eps * np.where(size > 0, size, whole or 1.0)
+
+
+def derivative(
+    function: Callable[[float], float],
+    step: float,
+    crossings: Callable[[KinkRecorder, KinkRecorder], tuple[bool, frozenset[int]]],
+) -> Derivative:
+    """Return the derivative at 0 of a function of one number.
+
+    Parameters
+    ----------
+    function : callable
+        The function.
+    step : float
+        The largest step.
+    crossings : callable
+        Whether a kink lies between the two points whose problems were recorded, and the samples that it belongs to.
+    """
+    best = Derivative(np.nan, np.inf, True)
+    met: frozenset[int] = frozenset()
+    for _ in range(REFINEMENTS):
+        slopes, rounding, crossed = [], 0.0, False
+        for h in (step, 0.5 * step):
+            values, recorders = [], []
+            for sign in (1.0, -1.0):
+                with recording() as recorder:
+                    values.append(function(sign * h))
+                recorders.append(recorder)
+            slopes.append((values[0] - values[1]) / (2 * h))
+            rounding = max(rounding, FEWEST_ROUNDINGS * EPS * max(map(abs, values)) / h)
+            here, samples = crossings(*recorders)
+            crossed, met = crossed or here, met | samples
+            if crossed:
+                break
+        if not crossed:
+            error = abs(slopes[0] - slopes[1]) + rounding
+            value = (4 * slopes[1] - slopes[0]) / 3
+            if error < best.error:
+                best = Derivative(value, error, False)
+            if error <= RESOLVED * abs(value) or rounding > 0.5 * error:
+                break
+        step *= 0.1
+    return best._replace(samples=met if best.crossed else frozenset())

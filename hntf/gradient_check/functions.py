@@ -1,0 +1,193 @@
+"""What can be checked, as functions of arrays that return a value and its gradients."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse
+
+from hntf.arrays import Array, backend_of, from_numpy, is_torch
+from hntf.costs import Energy, Loss
+from hntf.data import DenseData
+from hntf.layers import NNLSLayer
+from hntf.least_squares.gram import apply_gram, symmetric_outer
+from hntf.maps import LinearMap
+from hntf.models import Hierarchy, Trainable
+
+Checkable = Callable[..., Any] | NNLSLayer | Hierarchy | LinearMap | Trainable | Loss
+
+
+class Function(NamedTuple):
+    """A function of arrays.
+
+    Attributes
+    ----------
+    value_and_grad : callable
+        `value_and_grad(left_out, *arrays)` returns the value without some samples, and the gradients.
+    arrays : list of arrays
+        The point at which it is checked.
+    n_samples : int
+        Number of samples that can be left out, 0 if the function does not tell them apart.
+    """
+
+    value_and_grad: Callable[..., Any]
+    arrays: list[Array]
+    n_samples: int = 0
+
+    def value(self, left_out: frozenset[int], *arrays: Array) -> float:
+        """Return the value alone."""
+        return float(self.value_and_grad(left_out, *arrays)[0])
+
+
+def as_function(function: Checkable, inputs: Any, order: int) -> Function:
+    """Return what is checked as a function of arrays; raise `TypeError` or `ValueError` if it cannot be."""
+    points = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    arrays = [x.detach() if is_torch(x) else x for x in points]
+    if order == 2 and not _is_of_torch(function, arrays):
+        raise TypeError(
+            "order must be 1 except for callables and modules of torch, whose gradients autograd can follow"
+        )
+    if isinstance(function, Loss):
+        return _of_loss(function, arrays)
+    if isinstance(function, LinearMap):
+        return _of_map(function, arrays)
+    if isinstance(function, NNLSLayer | Hierarchy):
+        return _of_layers(function, arrays)
+    if isinstance(function, Trainable):
+        return _of_loss(Energy(), [function, *arrays])
+    if not callable(function):
+        raise TypeError(
+            f"function must be a callable, module, layer, hierarchy, map, model or loss; got {type(function).__name__}"
+        )
+    if _is_module(function):
+        return _of_module(function, arrays, order)
+    return Function(_user_function(function, order), arrays)
+
+
+def _is_module(function: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(function, torch.nn.Module)
+
+
+def _is_of_torch(function: Any, arrays: Sequence[Any]) -> bool:
+    known = isinstance(function, Loss | LinearMap | NNLSLayer | Trainable)
+    return callable(function) and not known and all(map(is_torch, arrays))
+
+
+def _of_module(module: Any, arrays: list[Array], order: int) -> Function:
+    torch = sys.modules["torch"]
+    names = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+    parameters = dict(module.named_parameters())
+    # Buffers and parameters that are not trained take part in double precision, too.
+    fixed = {
+        name: x.detach().double() if x.is_floating_point() else x
+        for name, x in [*module.named_buffers(), *module.named_parameters()]
+        if name not in names
+    }
+
+    def function(*tensors: Any) -> Any:
+        moved = dict(zip(names, tensors[len(arrays) :], strict=True))
+        return torch.func.functional_call(module, {**fixed, **moved}, tensors[: len(arrays)])
+
+    return Function(_user_function(function, order), [*arrays, *(parameters[name].detach() for name in names)])
+
+
+def _direction(x: Array, seed: int = 0) -> Array:
+    """Return a fixed random direction of the shape of `x`, with entries of both signs that are not small."""
+    direction = np.random.default_rng(seed).uniform(-1.0, 1.0, tuple(x.shape))
+    return from_numpy(direction + np.sign(direction), x)
+
+
+def _user_function(function: Callable[..., Any], order: int) -> Callable[..., Any]:
+    def value_and_grad(left_out: frozenset[int], *arrays: Array) -> tuple[Any, Sequence[Array]]:
+        leaves = [x.detach().clone().requires_grad_() if is_torch(x) else x for x in arrays]
+        result = function(*leaves)
+        if isinstance(result, tuple | list) and len(result) == 2 and isinstance(result[1], tuple | list):
+            return result[0], result[1]
+        if not is_torch(result) or result.grad_fn is None:
+            raise TypeError("function must return (value, gradients), or one torch tensor that autograd can follow")
+        value = (result * _direction(result)).sum() if result.ndim else result
+        if order == 2:
+            slopes = _gradients(value, leaves, create_graph=True)
+            value = sum((slope * _direction(slope, seed=i)).sum() for i, slope in enumerate(slopes))
+        if not value.requires_grad:
+            return float(value.detach()), [0 * x for x in leaves]
+        return float(value.detach()), _gradients(value, leaves)
+
+    return value_and_grad
+
+
+def _gradients(value: Any, leaves: Sequence[Any], *, create_graph: bool = False) -> Sequence[Any]:
+    """Return the gradients of a tensor by autograd, zero where a leaf is not used."""
+    grad = sys.modules["torch"].autograd.grad
+    return grad(value, leaves, create_graph=create_graph, allow_unused=True, materialize_grads=True)
+
+
+def _of_layers(layers: Any, arrays: list[Any]) -> Function:
+    if len(arrays) != 1:
+        raise ValueError(f"inputs must hold X alone, got {len(arrays)} inputs")
+    (X,) = arrays
+    sparse = X.tocsr() if scipy.sparse.issparse(X) else None
+    factors = layers.factors if isinstance(layers, Hierarchy) else layers.map.factors
+    n = X.shape[0] if hasattr(X, "shape") else len(X)
+
+    def value_and_grad(left_out: frozenset[int], X: Array, *factors: Array) -> tuple[float, list[Array]]:
+        moved = layers.with_factors(factors)
+        data = X if sparse is None else scipy.sparse.csr_array((X, sparse.indices, sparse.indptr), sparse.shape)
+        codes, tape = moved.forward(data)
+        codes = codes if isinstance(codes, list) else [codes]
+        directions = [_without(_direction(S), left_out) for S in codes]
+        value = sum(float((S * D).sum()) for S, D in zip(codes, directions, strict=True))
+        dX, dfactors = moved.backward(tape, directions if isinstance(moved, Hierarchy) else directions[0])
+        return value, [dX if sparse is None else _stored(dX, data), *dfactors]
+
+    return Function(value_and_grad, [X if sparse is None else sparse.data, *factors], n)
+
+
+def _without(direction: Array, left_out: frozenset[int]) -> Array:
+    """Set the rows of some samples to zero."""
+    for i in left_out:
+        direction[i] = 0
+    return direction
+
+
+def _stored(gradient: Any, X: Any) -> np.ndarray:
+    """Return the entries of a sparse gradient at the stored entries of `X`, in their order."""
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    return np.asarray(gradient.tocsr()[rows, X.indices]).ravel()
+
+
+def _of_map(linear_map: LinearMap, arrays: list[Array]) -> Function:
+    if len(arrays) != 2:
+        raise ValueError(f"inputs must hold a code S and data X, got {len(arrays)} inputs")
+
+    def value_and_grad(left_out: frozenset[int], S: Array, X: Array, *factors: Array) -> tuple[float, list[Array]]:
+        moved, data = linear_map.with_factors(factors), DenseData(X)
+        contracted = moved.contracted(data)
+        G, C, model = moved.gram(data), moved.adjoint(data, contracted), moved.apply(S)
+        # The Gram matrix is checked by its action on a fixed code, because it may be too large to be formed.
+        code = _direction(C)
+        image, dimage = apply_gram(G, code), _direction(C, seed=1)
+        dG, dC, dmodel = symmetric_outer(dimage, code, G), _direction(C), _direction(model)
+        tl = backend_of(S)
+        value = float(tl.sum(image * dimage) + tl.sum(C * dC) + tl.sum(model * dmodel))
+        dS, from_model = moved.apply_pullback(S, dmodel)
+        from_products = moved.pullback(data, dG, dC, contracted)
+        dfactors = [a + b for a, b in zip(from_model, from_products, strict=True)]
+        return value, [dS.reshape(S.shape), moved.input_gradient(data, dC), *dfactors]
+
+    return Function(value_and_grad, [*arrays, *linear_map.factors])
+
+
+def _of_loss(loss: Loss, inputs: list[Any]) -> Function:
+    if len(inputs) < 2 or not isinstance(inputs[0], Trainable):
+        raise ValueError("inputs must hold a hierarchy and X (and what else value_and_grad takes)")
+    hierarchy, *data = inputs
+
+    def value_and_grad(left_out: frozenset[int], *factors: Array) -> tuple[float, list[Array]]:
+        return loss.value_and_grad(hierarchy.with_factors(factors), *data)
+
+    return Function(value_and_grad, hierarchy.factors)

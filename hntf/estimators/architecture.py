@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from hntf.fitting.initializers.tensor import Architecture
+from hntf.layers import NNLSLayer
+from hntf.maps import ModeProduct
 from hntf.validation import check_number, check_ranks
 
 
@@ -49,6 +51,14 @@ def check_architecture(n_components: Any, modes: Any, shape: tuple[int, ...]) ->
     if dense and dense[0] > np.prod(tucker[-1]):
         raise ValueError(f"n_components must not grow from one level to the next, got {n_components!r}")
     return Architecture(shape, checked, tuple(tucker), tuple(dense))
+
+
+def architecture_of(layers: Sequence[NNLSLayer], shape: tuple[int, ...]) -> Architecture:
+    """Return the architecture of existing layers on data of a shape."""
+    tucker = [layer.map for layer in layers if isinstance(layer.map, ModeProduct)]
+    ranks = tuple(layer.map.factors[0].shape[1] for layer in layers if not isinstance(layer.map, ModeProduct))
+    of_modes = tuple(tuple(A.shape[1] for A in linear_map.factors) for linear_map in tucker)
+    return Architecture(shape, tucker[0].modes if tucker else (), of_modes, ranks)
 
 
 def check_ranks_of_modes(ranks: Any, first: Any) -> tuple[int, ...]:

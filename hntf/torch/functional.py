@@ -35,7 +35,7 @@ def nnls(
 
     The solution and its first and second derivatives are exact, wherever they exist. At a kink, and where the solution is not
     unique, the gradient is that of the returned solution on its support, whose columns are linearly independent; it is always
-    finite. Ill-conditioned problems are solved on an orthogonal factorization of `A`, not from its Gram matrix. Samples are rows,
+    finite. In CPU memory, ill-conditioned problems are solved on an orthogonal factorization of `A`. Samples are rows,
     as in a torch batch; `hntf.nnls(A, B)` has them in columns.
 
     Parameters
@@ -74,10 +74,11 @@ def nnls(
 
     Notes
     -----
-    `torch.compile`, `torch.export` and the transforms of `torch.func` (`vmap`, `jacrev`, `jacfwd`, `hessian`) are supported. The
-    older batching behind `is_grads_batched=True` and `torch.autograd.functional.jacobian(vectorize=True)` is not, because it
-    does not support custom autograd functions. Forward mode within forward mode (`jacfwd` of `jacfwd`) is wrong for all custom
-    autograd functions, pytorch#197867; take `jacfwd` of `jacrev`.
+    `torch.compile`, `torch.export` (with first derivatives) and the transforms of `torch.func` (`vmap`, `jacrev`, `jacfwd`,
+    `hessian`) are supported. The older batching behind `is_grads_batched=True` and
+    `torch.autograd.functional.jacobian(vectorize=True)` is not, because it does not support custom autograd functions. Forward
+    mode within forward mode (`jacfwd` of `jacfwd`) is wrong for all custom autograd functions, pytorch#197867; take `jacfwd` of
+    `jacrev`.
 
     Examples
     --------
@@ -103,7 +104,8 @@ def nnls(
     samples = samples.expand(*batch, n, m)
     if weights is not None:
         weights = _broadcast(weights.double(), "weights", (m,) if is_vector else (*batch, n, m)).expand(*batch, n, m)
-        samples = samples.where(weights > 0, 0.0)
+        # What is hidden may be NaN; a number has no effect, but the gradient of its weight.
+        samples = samples.where((weights > 0) | samples.isfinite(), 0.0)
     if support is not None:
         support = _broadcast(support, "support", shape).expand(code_shape)
     if dictionary.ndim == 2:
@@ -301,9 +303,13 @@ def _check(X: Any, A: Any, weights: Any) -> None:
 def _check_semidefinite(G: Tensor) -> None:
     """Raise `ValueError` if a Gram matrix has a negative eigenvalue beyond rounding."""
     if is_concrete(G) and bool(torch.isfinite(G).all()):
-        values = torch.linalg.eigvalsh(G.detach())
+        norms = torch.diagonal(G.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()
+        norms = norms.where(norms > 0, 1.0)
+        values = torch.linalg.eigvalsh(G.detach() / (norms[..., :, None] * norms[..., None, :]))
         if bool((values[..., 0] < -1e-6 * values.abs().amax(-1)).any()):
-            raise ValueError(f"G must be positive semidefinite, got an eigenvalue of {float(values.min()):g}")
+            raise ValueError(
+                f"G must be positive semidefinite, got a negative eigenvalue, {float(values.min()):g} with unit columns"
+            )
 
 
 def _penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor | None:

@@ -311,20 +311,21 @@ class Tucker(Layer):
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the codes of the samples `(n, d_2, …, d_N)` as tensors that are flattened to `(n, k)`, the last mode fastest."""
-        compressed = X.reshape(len(X), *self.feature_shape)
-        for mode, A in zip(self.modes, self.factors, strict=True):
-            compressed = torch.tensordot(compressed, A.to(compressed.dtype), dims=([mode], [0])).movedim(-1, mode)
+        compressed = X.reshape(len(X), *self.feature_shape).double()
+        factors = [A.double() for A in self.factors]
+        for mode, A in zip(self.modes, factors, strict=True):
+            compressed = torch.tensordot(compressed, A, dims=([mode], [0])).movedim(-1, mode)
         # Modes that are not compressed only separate problems.
         separate = [mode for mode in range(compressed.ndim) if mode not in self.modes]
         order = [*separate, *self.modes]
         moved = compressed.permute(order)
         k = math.prod(self.ranks)
-        G = reduce(torch.kron, [A.mT @ A for A in self.factors])
+        G = reduce(torch.kron, [A.mT @ A for A in factors])
         if self.l2:
             G = G + self.l2 * torch.eye(k, dtype=G.dtype, device=G.device)
         S = nnls_gram(G, moved.reshape(-1, k) - self.l1).reshape(moved.shape)
         inverse = sorted(range(len(order)), key=order.__getitem__)
-        return S.permute(inverse).flatten(1)
+        return S.permute(inverse).flatten(1).to(X.dtype)
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""

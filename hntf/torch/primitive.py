@@ -76,7 +76,7 @@ def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> S
         return Solved(torch.zeros_like(C), torch.zeros_like(C, dtype=torch.bool), used, torch.tensor(0))
     if not bool(torch.isfinite(C).all() & torch.isfinite(G).all()):
         raise ValueError("X and A must hold finite entries whose products do not overflow")
-    rooted = _rooted(factor, batch)
+    rooted = _rooted(factor, batch) if C.device.type == "cpu" else None
     start = None if support is None else support.reshape(-1, k)
     S, found, n_iter = solver.solve(G.reshape(-1, k, k), C.reshape(-1, k), start, rooted)
     if rooted is not None and rooted.used:
@@ -91,7 +91,9 @@ def solve_on_support_now(
     if C.numel() == 0:
         return torch.zeros_like(C)
     k = G.shape[-1]
-    rooted = _rooted(Factor(A, None, weights, None, l2), G.shape[:-2], np.flatnonzero(to_numpy(used)).tolist())
+    rooted = None
+    if C.device.type == "cpu":
+        rooted = _rooted(Factor(A, None, weights, None, l2), G.shape[:-2], np.flatnonzero(to_numpy(used)).tolist())
     V = support_solver.solve_on_support(G.reshape(-1, k, k), C.reshape(-1, k), support.reshape(-1, k), rooted)
     return V.reshape(C.shape)
 

@@ -107,7 +107,7 @@ def test_a_network_learns():
         losses.append(loss.item())
     assert losses[-1] < 0.2 * losses[0]
     assert all((layer.A >= 0).all() for layer in network[:2])
-    assert "in_features=12, k=6" in repr(network)
+    assert "in_shape=(12,), out_features=6" in repr(network)
 
 
 @pytest.mark.parametrize(

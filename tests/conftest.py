@@ -23,6 +23,15 @@ def backend(request):
     return np.asarray if request.param == "numpy" else torch.as_tensor
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Hold torch to one thread, where its operations are so small that threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

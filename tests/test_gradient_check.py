@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 import hntf
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense
+from hntf.models import GatheredComponents
 from tests.problems import hierarchy
 
 
@@ -101,3 +103,207 @@ def test_bad_input_is_named(function, inputs, error, words):
 def test_bad_steps_are_named(rng):
     with pytest.raises(ValueError, match="eps must be greater than 0"):
         hntf.gradcheck(hierarchy(rng, 4, (2,)), rng.random((3, 4)), eps=0.0)
+
+
+class TestModules:
+    @pytest.fixture
+    def network(self):
+        torch.manual_seed(0)
+        return torch.nn.Sequential(hntf.torch.NNLS(6, 3), torch.nn.Linear(3, 2))
+
+    def test_inputs_and_parameters_are_checked(self, network):
+        report = hntf.gradcheck(network, torch.rand(4, 6))
+        assert report.ok, str(report)
+        assert report.n_judged == 4 * 6 + 6 * 3 + 2 * 3 + 2
+
+    def test_parameters_that_are_not_trained_are_left_out(self, network):
+        network[1].requires_grad_(False)
+        report = hntf.gradcheck(network, torch.rand(4, 6))
+        assert report.ok, str(report)
+        assert report.n_judged == 4 * 6 + 6 * 3
+
+    def test_the_module_is_left_as_it_is(self, network):
+        before = {name: x.clone() for name, x in network.state_dict().items()}
+        hntf.gradcheck(network, torch.rand(4, 6))
+        for name, x in network.state_dict().items():
+            assert x.dtype == torch.float32
+            assert torch.equal(x, before[name])
+        assert all(p.grad is None for p in network.parameters())
+
+    def test_buffers_take_part_in_double_precision(self, network):
+        network.append(torch.nn.BatchNorm1d(2).eval())
+        assert hntf.gradcheck(network, torch.rand(4, 6)).ok
+
+    def test_a_parameter_whose_path_is_cut_is_found(self):
+        class Cut(hntf.torch.NNLS):
+            def forward(self, X):
+                return hntf.torch.nnls(X, self.A.detach()) + 0 * self.A.sum()
+
+        torch.manual_seed(0)
+        report = hntf.gradcheck(Cut(6, 3), torch.rand(4, 6))
+        assert not report.ok
+        assert report.worst.input == 1
+        assert report.worst.analytic == 0.0
+
+
+class TestSparseData:
+    @pytest.mark.parametrize("kind", ["csr_array", "csc_array", "coo_array", "csr_matrix"])
+    def test_of_a_layer(self, rng, kind):
+        X = rng.random((5, 6)) * (rng.random((5, 6)) < 0.7)
+        report = hntf.gradcheck(NNLSLayer(Dense(rng.random((6, 3))), l1=0.01), getattr(scipy.sparse, kind)(X))
+        assert report.ok, str(report)
+        assert report.n_judged == np.count_nonzero(X) + 6 * 3
+
+    def test_of_a_hierarchy(self, rng):
+        X = rng.random((5, 6)) * (rng.random((5, 6)) < 0.7)
+        report = hntf.gradcheck(hierarchy(rng, 6, (3, 2)), scipy.sparse.csr_array(X))
+        assert report.ok, str(report)
+
+    def test_a_wrong_gradient_at_a_stored_entry_is_found(self, rng):
+        class Wrong(NNLSLayer):
+            def backward(self, tape, dS):
+                dX, dfactors = super().backward(tape, dS)
+                return 1.001 * dX, dfactors
+
+        report = hntf.gradcheck(Wrong(Dense(rng.random((6, 3)))), scipy.sparse.random_array((5, 6), density=0.5, rng=0))
+        assert not report.ok
+        assert report.worst.input == 0
+
+
+class TestModels:
+    @pytest.fixture
+    def model(self, rng):
+        return GatheredComponents(
+            [rng.uniform(0.1, 1.0, (d, 3)) for d in (5, 4, 3)], [[rng.uniform(0.1, 1.0, (3, 2))]], train_base=True
+        )
+
+    def test_another_model_is_checked_by_its_squared_errors(self, model, rng):
+        X = rng.random((5, 4, 3))
+        report = hntf.gradcheck(model, X)
+        assert report.ok, str(report)
+        assert report.n_judged == sum(A.size for A in model.factors)
+
+    def test_a_wrong_gradient_of_it_is_found(self, model, rng):
+        class Wrong(GatheredComponents):
+            def pullback(self, tape, gradients):
+                first, *others = super().pullback(tape, gradients)
+                return [first, *(1.001 * dA for dA in others)]
+
+        model.__class__ = Wrong
+        report = hntf.gradcheck(model, rng.random((5, 4, 3)))
+        assert not report.ok
+        assert report.worst.input > 0
+
+
+class TestSecondDerivatives:
+    class Cube(torch.autograd.Function):
+        """`x³` whose backward pass is right and whose own derivative is `factor` times the right one."""
+
+        @staticmethod
+        def forward(ctx, x, factor):
+            ctx.save_for_backward(x)
+            ctx.factor = factor
+            return x**3
+
+        @staticmethod
+        def backward(ctx, dy):
+            (x,) = ctx.saved_tensors
+            square = ctx.factor * x**2 + (1 - ctx.factor) * (x**2).detach()
+            return 3 * dy * square, None
+
+    @pytest.mark.parametrize(("factor", "right"), [(1.0, True), (0.999, False), (0.0, False)])
+    def test_right_and_wrong_ones(self, factor, right):
+        x = torch.tensor([0.5, 2.0, -1.0])
+        assert hntf.gradcheck(lambda x: self.Cube.apply(x, factor), x).ok
+        assert hntf.gradcheck(lambda x: self.Cube.apply(x, factor), x, order=2).ok is right
+
+    def test_of_nonnegative_least_squares(self):
+        torch.manual_seed(0)
+        report = hntf.gradcheck(hntf.torch.nnls, [torch.rand(4, 6), torch.rand(6, 3)], order=2)
+        assert report.ok, str(report)
+
+    def test_of_linear_functions_are_zero(self):
+        report = hntf.gradcheck(lambda x: 2 * x, torch.rand(3), order=2)
+        assert report.ok, str(report)
+        assert report.max_rel_error == 0.0
+
+    @pytest.mark.parametrize("order", [0, 3, "2"])
+    def test_other_orders_are_named(self, order):
+        with pytest.raises(ValueError, match="order must be 1 or 2"):
+            hntf.gradcheck(lambda x: x.sum(), torch.rand(3), order=order)
+
+    @pytest.mark.parametrize("function", [lambda x: ((x**2).sum(), [2 * x]), NNLSLayer(Dense(np.eye(3)))])
+    def test_what_autograd_cannot_follow_is_named(self, function):
+        with pytest.raises(TypeError, match="order must be 1 except for callables and modules of torch"):
+            hntf.gradcheck(function, np.ones((2, 3)), order=2)
+
+
+class TestJudgement:
+    def test_a_gradient_of_zeros_passes(self):
+        report = hntf.gradcheck(lambda x: (3.0, [0 * x]), [np.array([1.0, 0.0, -2.0])])
+        assert report.ok
+        assert report.n_judged == 3
+        assert report.max_rel_error == 0.0
+
+    def test_a_gradient_of_zeros_that_should_not_be_is_found(self):
+        report = hntf.gradcheck(lambda x: ((x**2).sum(), [0 * x]), [np.array([1.0, 3.0])])
+        assert not report.ok
+        assert report.max_rel_error > 0.99
+
+    def test_a_gradient_that_should_be_zero_is_found(self):
+        report = hntf.gradcheck(lambda x: (3.0, [0 * x + [0.0, 1e-4]]), [np.array([1.0, 3.0])])
+        assert not report.ok
+        assert report.worst.index == (1,)
+
+    def test_a_missing_derivative_beside_a_much_larger_one_is_found(self):
+        def function(x):
+            return 1e8 * np.sin(x[0]) + np.sin(x[1]), [np.array([1e8 * np.cos(x[0]), 0.0])]
+
+        report = hntf.gradcheck(function, [np.array([1.0, 0.5])])
+        assert not report.ok
+        assert report.worst.index == (1,)
+
+    @pytest.mark.parametrize("scale", [1e-150, 1e-8, 1e8, 1e150])
+    def test_units_do_not_matter(self, scale):
+        x = np.array([1.0, -2.0, 3.0]) * scale
+        assert hntf.gradcheck(lambda x: (((x / scale) ** 3).sum(), [3 * (x / scale) ** 2 / scale]), [x]).ok
+        wrong = hntf.gradcheck(lambda x: (((x / scale) ** 3).sum(), [3.001 * (x / scale) ** 2 / scale]), [x])
+        assert not wrong.ok
+
+    def test_badly_scaled_columns_raise_no_false_alarm(self):
+        for seed in range(5):
+            rng = np.random.default_rng(seed)
+            A, scale = rng.random((8, 5)), 10.0 ** rng.permutation(np.linspace(-6, 6, 5))
+            X = rng.random((4, 8))
+            for columns in (scale, 1 / scale):
+                report = hntf.gradcheck(NNLSLayer(Dense(A * columns)), X)
+                assert report.ok, (seed, str(report))
+            assert hntf.gradcheck(NNLSLayer(Dense(A * np.logspace(-6, 6, 8)[:, None])), X).ok
+
+    @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+    def test_an_analytic_gradient_that_is_not_finite_is_an_error(self, wrong):
+        report = hntf.gradcheck(lambda x: ((x**2).sum(), [np.array([2 * x[0], wrong])]), [np.array([1.0, 3.0])])
+        assert not report.ok
+        assert report.max_rel_error == np.inf
+        assert report.worst.index == (1,)
+
+    def test_a_derivative_that_does_not_exist_is_not_agreed_with(self):
+        assert not hntf.gradcheck(lambda x: (np.sqrt(abs(x)).sum(), [0 * x]), [np.array([1.0, 1e-3])]).ok
+
+    def test_samples_at_a_kink_are_left_out_of_a_hierarchy(self, rng):
+        X = rng.random((5, 6))
+        X[[1, 3]] = 0.0
+        report = hntf.gradcheck(hierarchy(rng, 6, (3, 2)), X)
+        assert report.ok, str(report)
+        assert report.samples_at_kinks == (1, 3)
+        assert report.margin == 0.0
+        assert "samples [1, 3]" in str(report)
+
+    def test_samples_at_a_kink_are_left_out_of_sparse_data(self, rng):
+        X = rng.random((4, 6))
+        A = np.abs(np.linalg.qr(rng.standard_normal((6, 3)))[0])
+        # The code of this sample has a zero whose dual is zero, too.
+        X[2] = A[:, 0] + 0 * A[:, 1]
+        report = hntf.gradcheck(NNLSLayer(Dense(A)), scipy.sparse.csr_array(X))
+        assert report.ok, str(report)
+        assert report.samples_at_kinks == (2,)

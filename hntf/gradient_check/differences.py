@@ -15,8 +15,8 @@ from hntf.least_squares.kinks import KinkRecorder, recording
 
 EPS = float(np.finfo(np.float64).eps)
 
-REFINEMENTS = 4
-"""Number of times that the step is divided by ten until no support changes and the differences agree."""
+REFINEMENTS = 8
+"""Number of steps, each a tenth of the one before, that are tried until no support changes and the differences agree."""
 
 RESOLUTION = 10.0
 """How many times the estimated error of a difference may explain a mismatch."""

@@ -139,7 +139,7 @@ def _of_layers(layers: Any, arrays: list[Any]) -> Function:
         data = X if sparse is None else scipy.sparse.csr_array((X, sparse.indices, sparse.indptr), sparse.shape)
         codes, tape = moved.forward(data)
         codes = codes if isinstance(codes, list) else [codes]
-        directions = [_without(_direction(S), left_out) for S in codes]
+        directions = [_without(_direction(S, seed=level), left_out) for level, S in enumerate(codes)]
         value = sum(float((S * D).sum()) for S, D in zip(codes, directions, strict=True))
         dX, dfactors = moved.backward(tape, directions if isinstance(moved, Hierarchy) else directions[0])
         return value, [dX if sparse is None else _stored(dX, data), *dfactors]
@@ -171,7 +171,7 @@ def _of_map(linear_map: LinearMap, arrays: list[Array]) -> Function:
         # The Gram matrix is checked by its action on a fixed code, because it may be too large to be formed.
         code = _direction(C)
         image, dimage = apply_gram(G, code), _direction(C, seed=1)
-        dG, dC, dmodel = symmetric_outer(dimage, code, G), _direction(C), _direction(model)
+        dG, dC, dmodel = symmetric_outer(dimage, code, G), _direction(C, seed=2), _direction(model, seed=3)
         tl = backend_of(S)
         value = float(tl.sum(image * dimage) + tl.sum(C * dC) + tl.sum(model * dmodel))
         dS, from_model = moved.apply_pullback(S, dmodel)

@@ -62,17 +62,20 @@ class NNLSInfo:
     @cached_property
     def kkt_residual(self) -> float:
         """The largest violation of the optimality conditions, relative to the scale of its row."""
-        return max(float(kkt_residual(rows.G, rows.C, rows.S, rows.Y).max()) for rows in self._problems)
+        solved = [rows for rows in self._problems if len(rows.S)]
+        return max((float(kkt_residual(rows.G, rows.C, rows.S, rows.Y).max()) for rows in solved), default=0.0)
 
     @cached_property
     def margin(self) -> float:
         """The distance to the nearest change of the support."""
-        return min(float(margin(rows.S * rows.scale, rows.Y / rows.scale).min()) for rows in self._problems)
+        solved = [rows for rows in self._problems if len(rows.S)]
+        distances = (float(margin(rows.S * rows.scale, rows.Y / rows.scale).min()) for rows in solved)
+        return min(distances, default=float("inf"))
 
     @cached_property
     def unique(self) -> bool:
         """Whether the solution of every row is unique."""
-        return all(is_unique(rows.G, rows.S, rows.Y, rows.support) for rows in self._problems)
+        return all(is_unique(rows.G, rows.S, rows.Y, rows.support) for rows in self._problems if len(rows.S))
 
     @classmethod
     def joined(cls, infos: Sequence[NNLSInfo], support: Array) -> NNLSInfo:

@@ -120,7 +120,7 @@ def nnls(
     if getattr(A, "ndim", 2) > 2:
         return _batch(A, B, weights, support, {"l1": l1, "l2": l2, "return_info": return_info})
     A = check_sparse(A, "A") if scipy.sparse.issparse(A) else check_real_array(A, "A", orders=(2,))
-    B = _check_right_hand_side(B)
+    B = _check_right_hand_side(B, weighted=weights is not None)
     dense = {"A": A, "B": B, "weights": weights, "support": support}
     check_same_home({name: np.empty(0) if scipy.sparse.issparse(x) else x for name, x in dense.items()})
     if A.shape[0] != B.shape[0]:
@@ -167,6 +167,9 @@ def _batch(A: Array, B: Any, weights: Any, support: Any, options: dict[str, Any]
         raise ValueError(
             f"B must have the leading dimensions of A, {lead}, and shape (…, m) or (…, m, n); got {tuple(B.shape)}"
         )
+    for name, x in (("weights", weights), ("support", support)):
+        if x is not None and tuple(x.shape[: len(lead)]) != lead:
+            raise ValueError(f"{name} must have the leading dimensions of A, {lead}; got shape {tuple(x.shape)}")
     solve: Any = nnls
     results = [
         solve(
@@ -186,17 +189,13 @@ def _batch(A: Array, B: Any, weights: Any, support: Any, options: dict[str, Any]
 
 def _visible(B: Any, weights: Array) -> Any:
     """Return `B` with zeros where the weight is zero, so that what stands there has no effect."""
-    if scipy.sparse.issparse(B):
-        if weights.ndim == 1:
-            return B
-        B = B.toarray()
     seen = weights > 0 if weights.ndim == B.ndim else (weights > 0)[:, None]
     return backend_of(B).where(seen, B, 0 * backend_of(B).zeros_like(B))
 
 
-def _check_right_hand_side(B: Any) -> Any:
+def _check_right_hand_side(B: Any, *, weighted: bool) -> Any:
     if scipy.sparse.issparse(B):
-        return check_sparse(B, "B")
+        return B.toarray() if weighted else check_sparse(B, "B")
     return check_real_array(B, "B", orders=(1, 2), entries=False)
 
 

@@ -18,7 +18,7 @@ from hntf.threads import over_rows
 
 EPS = float(np.finfo(np.float64).eps)
 
-ILL_CONDITIONED = 1e-7
+ILL_CONDITIONED = 1e-5
 """Relative size of the smallest pivot of a Gram matrix below which its square root is used."""
 
 GRAM_ROUNDING = 32

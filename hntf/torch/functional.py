@@ -107,7 +107,7 @@ def nnls(
         # What is hidden may be NaN; a number has no effect, but the gradient of its weight.
         samples = samples.where((weights > 0) | samples.isfinite(), 0.0)
     if support is not None:
-        support = _broadcast(support, "support", shape).expand(code_shape)
+        support = _checked_support(support, shape).expand(code_shape)
     if dictionary.ndim == 2:
         # One Gram matrix serves the samples of all problems.
         samples = samples.reshape(-1, m)
@@ -203,6 +203,8 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
     for name, x in (("G", G), ("C", C)):
         _check_tensor(name, x)
     k = C.shape[-1]
+    if k == 0:
+        raise ValueError(f"C must have components along its last axis, got shape {tuple(C.shape)}")
     if C.ndim < 2 or G.ndim < 2 or G.shape[-2:] != (k, k):
         raise ValueError(
             f"G must have shape (…, {k}, {k}) and C (…, n, {k}), got {tuple(G.shape)} and {tuple(C.shape)}"
@@ -221,7 +223,7 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
         ) from None
     shape = (*batch, k) if by_row else (*batch, C.shape[-2], k)
     if support is not None:
-        support = _broadcast(support, "support", shape)
+        support = _checked_support(support, shape)
         support = support[..., None, :] if by_row else support
         support = support.expand(*batch, rows.shape[-2], k)
     if grams.ndim == 2:
@@ -296,8 +298,8 @@ def _check(X: Any, A: Any, weights: Any) -> None:
             ) from None
     if X.device != A.device:
         raise ValueError(f"X and A must be on one device, got {X.device} and {A.device}")
-    if weights is not None and is_concrete(weights) and not bool((weights >= 0).all()):
-        raise ValueError("weights must be nonnegative numbers")
+    if weights is not None and is_concrete(weights) and not bool(((weights >= 0) & weights.isfinite()).all()):
+        raise ValueError("weights must be nonnegative, finite numbers")
 
 
 def _check_semidefinite(G: Tensor) -> None:
@@ -317,9 +319,16 @@ def _penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor
     if not isinstance(value, Tensor):
         check_number(value, name)
         return torch.tensor(float(value), dtype=torch.float64, device=X.device) if value else None
-    if is_concrete(value) and not bool((value >= 0).all()):
-        raise ValueError(f"{name} must be at least 0")
+    _check_tensor(name, value)
+    if is_concrete(value) and not bool(((value >= 0) & value.isfinite()).all()):
+        raise ValueError(f"{name} must be at least 0 and finite")
     return _broadcast(value.double(), name, shape)
+
+
+def _checked_support(support: Any, shape: tuple[int, ...]) -> Tensor:
+    if not isinstance(support, Tensor) or support.dtype != torch.bool:
+        raise TypeError(f"support must be a bool tensor, got {getattr(support, 'dtype', type(support).__name__)}")
+    return _broadcast(support, "support", shape)
 
 
 def _broadcast(x: Tensor, name: str, shape: tuple[int, ...]) -> Tensor:

@@ -130,6 +130,10 @@ class Hierarchy(nn.Module):
     def to_estimator(self, X: Any) -> Any:
         """Return a fitted `NeuralNMF` or `NeuralNTF` with the factors of the stack and the codes of the samples `X`."""
         model = self.to_model()
+        if len({(layer.l1, layer.l2) for layer in self.layers}) > 1:
+            raise ValueError("layers must have the same penalties l1 and l2 at all levels, as an estimator has")
+        if any(float(U.detach().min()) < 0 for layer in self.layers for U in layer.factors):
+            raise ValueError("factors must be nonnegative; call project_ first")
         X = X.detach() if isinstance(X, Tensor) else X
         architecture = architecture_of(model.layers, (len(X), *self.layers[0].in_shape))
         penalties = {"code_l1": self.layers[0].l1, "code_l2": self.layers[0].l2}
@@ -179,6 +183,8 @@ def energy(
     """
     codes = model(X) if codes is None else codes
     weights = [1.0] * len(codes) if level_weights is None else level_weights
+    if len(weights) != len(codes):
+        raise ValueError(f"level_weights must have one entry per level, {len(codes)}; got {len(weights)}")
     errors = [(X - model.decode(S, level).reshape(X.shape)).square().sum() for level, S in enumerate(codes)]
     return sum((w * error for w, error in zip(weights, errors, strict=True)), start=X.new_zeros(()))
 
@@ -197,6 +203,8 @@ def label_l2(S: Tensor, Y: Tensor, known: Tensor | None = None) -> Tensor:
     known : bool tensor, `(n,)`, optional
         The samples whose labels are known.
     """
+    if len(S) != len(Y):
+        raise ValueError(f"Y must have one row per code, {len(S)}; got {len(Y)}")
     if known is not None:
         S, Y = S[known], Y[known]
     S, Y = S.double(), Y.double()

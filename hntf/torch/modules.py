@@ -55,6 +55,8 @@ class Layer(nn.Module):
     @torch.no_grad()
     def set_factors_(self, factors: Sequence[Any]) -> Self:
         """Set the factors, given as tensors or NumPy arrays of the same shapes, through their parametrizations if they have any."""
+        if len(factors) != len(self.factor_names):
+            raise ValueError(f"factors must hold {len(self.factor_names)} factors, got {len(factors)}")
         for name, own, new in zip(self.factor_names, self.factors, factors, strict=True):
             value = torch.as_tensor(new).to(own)
             if value.shape != own.shape:
@@ -230,7 +232,7 @@ class CP(Layer):
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the codes `(n, k)` of the samples `(n, d_2, …, d_N)`."""
-        X = X.reshape(len(X), *self.feature_shape)
+        X = _as_samples(X, self.feature_shape)
         return nnls(X.flatten(1), self._khatri_rao(), l1=self.l1, l2=self.l2)
 
     def decode(self, S: Tensor) -> Tensor:
@@ -311,7 +313,7 @@ class Tucker(Layer):
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the codes of the samples `(n, d_2, …, d_N)` as tensors that are flattened to `(n, k)`, the last mode fastest."""
-        compressed = X.reshape(len(X), *self.feature_shape).double()
+        compressed = _as_samples(X, self.feature_shape).double()
         factors = [A.double() for A in self.factors]
         for mode, A in zip(self.modes, factors, strict=True):
             compressed = torch.tensordot(compressed, A, dims=([mode], [0])).movedim(-1, mode)
@@ -344,3 +346,14 @@ def _checked_shape(shape: Any, name: str = "feature_shape") -> tuple[int, ...]:
     for d in shape:
         check_number(d, f"each entry of {name}", low=1, integer=True)
     return tuple(int(d) for d in shape)
+
+
+def _as_samples(X: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return samples, which may be flattened, in their shape."""
+    if not isinstance(X, Tensor) or not X.dtype.is_floating_point:
+        raise TypeError(
+            f"X must be a tensor of real floating-point numbers, got {getattr(X, 'dtype', type(X).__name__)}"
+        )
+    if tuple(X.shape[1:]) not in (shape, (math.prod(shape),)):
+        raise ValueError(f"X must have shape (n, {', '.join(map(str, shape))}), got {tuple(X.shape)}")
+    return X.reshape(len(X), *shape)

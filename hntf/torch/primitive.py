@@ -75,7 +75,8 @@ def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> S
     if C.numel() == 0:
         return Solved(torch.zeros_like(C), torch.zeros_like(C, dtype=torch.bool), used, torch.tensor(0))
     if not bool(torch.isfinite(C).all() & torch.isfinite(G).all()):
-        raise ValueError("X and A must hold finite entries whose products do not overflow")
+        names = "G and C" if factor.A is None else "X and A"
+        raise ValueError(f"{names} must hold finite entries whose products do not overflow")
     rooted = _rooted(factor, batch) if C.device.type == "cpu" else None
     start = None if support is None else support.reshape(-1, k)
     S, found, n_iter = solver.solve(G.reshape(-1, k, k), C.reshape(-1, k), start, rooted)

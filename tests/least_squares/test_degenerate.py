@@ -11,7 +11,7 @@ import pytest
 import scipy.linalg
 import scipy.optimize
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hntf
@@ -21,6 +21,8 @@ from hntf.maps import Dense
 from tests.problems import seeds
 
 EPS = np.finfo(np.float64).eps
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Problem(NamedTuple):
@@ -123,43 +125,49 @@ def draw(seed, matrix, right, extra):
     return Problem(A, X, l1, l2, weights)
 
 
-problems = {"seed": seeds, "right": st.sampled_from(RIGHT_HAND_SIDES), "extra": st.sampled_from(EXTRAS)}
-
 # --- Solvers ---------------------------------------------------------------------------------------------------------
 
 
-def by_nnls(problem):
+class Solution(NamedTuple):
+    """The solution, its support, `(dX, dA)` for the cotangent `dS`, and the derivatives of the sum of these two."""
+
+    S: np.ndarray
+    support: np.ndarray
+    first: tuple[np.ndarray, ...] = ()
+    second: tuple[np.ndarray, ...] = ()
+
+
+def by_nnls(problem, dS):
     A, X, l1, l2, weights = problem
     weights = None if weights is None else weights.T
     S, info = hntf.nnls(A, X.T, l1=l1, l2=l2, weights=weights, return_info=True)
-    return S.T, info.support.T
+    return Solution(S.T, info.support.T)
 
 
-def by_nnls_gram(problem):
+def by_nnls_gram(problem, dS):
     S, info = hntf.nnls_gram(*problem.gram_form(), return_info=True)
-    return S, info.support
+    return Solution(S, info.support)
 
 
-def by_layer(problem, dS=None):
-    """Return the solution and its support, and the gradients if `dS` is given."""
+def by_layer(problem, dS):
     A, X, l1, l2, weights = problem
     layer = NNLSLayer(Dense(A), l1=l1, l2=l2)
     S, tape = layer.forward(X if weights is None else WeightedData(X, weights))
-    if dS is None:
-        return S, tape.support
     dX, (dA,) = layer.backward(tape, dS)
-    return S, tape.support, dX, dA
+    return Solution(S, tape.support, (dX, dA))
 
 
-def by_torch(problem, dS=None):
-    A, X, l1, l2, weights = problem
-    A, X = torch.tensor(A, requires_grad=True), torch.tensor(X, requires_grad=True)
-    weights = None if weights is None else torch.tensor(weights)
-    S, info = hntf.torch.nnls(X, A, l1=l1, l2=l2, weights=weights, return_info=True)
-    if dS is None:
-        return S.detach().numpy(), info.support.numpy()
-    dX, dA = torch.autograd.grad(S, (X, A), torch.tensor(dS))
-    return S.detach().numpy(), info.support.numpy(), dX.numpy(), dA.numpy()
+def by_torch(problem, dS):
+    A, X, dS = (torch.tensor(x, requires_grad=True) for x in (problem.A, problem.X, dS))
+    weights = None if problem.weights is None else torch.tensor(problem.weights)
+    S, info = hntf.torch.nnls(X, A, l1=problem.l1, l2=problem.l2, weights=weights, return_info=True)
+    first = torch.autograd.grad(S, (X, A), dS, create_graph=True)
+    second = torch.autograd.grad([x.sum() for x in first], (X, A, dS))
+    return Solution(*(x.detach().numpy() for x in (S, info.support)), *map(as_arrays, (first, second)))
+
+
+def as_arrays(tensors):
+    return tuple(x.detach().numpy() for x in tensors)
 
 
 SOLVERS = [by_nnls, by_nnls_gram, by_layer, by_torch]
@@ -173,65 +181,209 @@ def knows_factor(solver, problem):
 # --- Measures --------------------------------------------------------------------------------------------------------
 
 
-def smallest_singular_value(F, P):
-    """Return the smallest singular value of the columns `P`, scaled to unit norm; 0 for more columns than rows."""
-    if not P.any():
-        return 1.0
-    columns = F[:, P] / np.linalg.norm(F[:, P], axis=0)
-    return np.linalg.svd(columns, compute_uv=False)[-1] if P.sum() <= len(F) else 0.0
-
-
-def smallest_eigenvalue(G, P):
-    """Return the smallest eigenvalue of the Gram matrix of the columns `P`, scaled to a unit diagonal."""
-    norms = np.sqrt(np.diagonal(G)[P])
-    return np.linalg.eigvalsh(G[np.ix_(P, P)] / np.outer(norms, norms))[0] if P.any() else 1.0
-
-
-def dependence(problem, support, *, factor):
-    """Return the smallest value that tells whether the columns of a row's support are independent."""
-    if factor:
-        F, _ = problem.factors()
-        return min(smallest_singular_value(f, P) for f, P in zip(F, support, strict=True))
+def grams_of_rows(problem):
     G, C = problem.gram_form()
-    return min(smallest_eigenvalue(g, P) for g, P in zip(np.broadcast_to(G, (len(C), *G.shape[-2:])), support, strict=True))
+    return np.broadcast_to(G, (len(C), *G.shape[-2:])), C
 
 
-def violation(S, Y, norms, scale):
-    """Return the largest violation of `Y ≥ 0` and of `Y = 0` on the support, for columns of unit norm, relative to `scale`."""
-    Y = Y / np.where(norms > 0, norms, 1.0)
-    scale = scale + np.sum(S * norms, 1)
-    return np.max(np.where(S > 0, np.abs(Y), -Y) / np.where(scale > 0, scale, 1.0)[:, None], initial=0.0)
+def positive(x):
+    """Return `x` with zeros replaced by ones."""
+    return np.where(x > 0, x, 1.0)
 
 
-def kkt_violation(problem, S, *, factor):
-    """Return the violation of the KKT conditions, of the residual or, in Gram form, of the Gram matrices."""
-    if factor:
+def unit_columns(F, support):
+    """Return the matrices `F` with columns of unit norm on the support and columns `e_j` in new rows elsewhere, and the norms.
+
+    Their smallest singular value is that of the columns on the support, and 0 for more of them than rows.
+    """
+    norms = positive(np.linalg.norm(F, axis=1))
+    columns = np.where(support[:, None], F / norms[:, None], 0.0)
+    return np.concatenate([columns, np.eye(F.shape[2]) * ~support[:, None]], 1), norms
+
+
+def smallest_singular_values(problem, support):
+    columns, _ = unit_columns(problem.factors()[0], support)
+    return np.linalg.svd(columns, compute_uv=False)[:, -1]
+
+
+def smallest_eigenvalues(problem, support):
+    """Return the smallest eigenvalue of every row's Gram matrix of the columns of its support, scaled to a unit diagonal."""
+    G, _ = grams_of_rows(problem)
+    norms = positive(np.sqrt(np.einsum("nkk->nk", G)))
+    both = support[:, :, None] & support[:, None]
+    scaled = np.where(both, G / (norms[:, :, None] * norms[:, None]), np.eye(G.shape[1]) * ~support[:, None])
+    return np.linalg.eigvalsh(scaled)[:, 0]
+
+
+def kkt_violation(problem, S, *, in_gram_form):
+    """Return the largest violation of `Y ≥ 0` and of `Y = 0` on the support, for columns of unit norm, relative to their terms.
+
+    `Y` is computed from the residual, or in Gram form from the Gram matrices.
+    """
+    if in_gram_form:
+        G, C = grams_of_rows(problem)
+        norms = positive(np.sqrt(np.einsum("nkk->nk", G)))
+        Y = np.einsum("nk,nkl->nl", S, G) - C
+        scale = np.max(np.abs(C) / norms, 1)
+    else:
         F, Z = problem.factors()
-        residual = np.einsum("nmk,nk->nm", F, S) - Z
-        Y = np.einsum("nm,nmk->nk", residual, F) + problem.l1
-        return violation(S, Y, np.linalg.norm(F, axis=1), np.linalg.norm(Z, axis=1))
-    G, C = problem.gram_form()
-    G = np.broadcast_to(G, (len(C), *G.shape[-2:]))
-    norms = np.sqrt(np.einsum("nkk->nk", G))
-    scale = np.max(np.abs(C) / np.where(norms > 0, norms, 1.0), 1)
-    return violation(S, np.einsum("nk,nkl->nl", S, G) - C, norms, scale)
+        norms = positive(np.linalg.norm(F, axis=1))
+        Y = np.einsum("nm,nmk->nk", np.einsum("nmk,nk->nm", F, S) - Z, F) + problem.l1
+        scale = np.linalg.norm(Z, axis=1)
+    scale = positive(scale + np.sum(S * norms, 1))[:, None]
+    return np.max(np.where(S > 0, np.abs(Y), -Y) / norms / scale)
 
 
-def on_support(F, support, dS):
-    """Solve `F_PᵀF_P v = dS_P` on the supports by QR factorizations, `v = T⁻¹ T⁻ᵀ dS_P`; return `V` and its condition."""
-    V, condition = np.zeros_like(dS), np.zeros_like(dS)
-    for i, P in enumerate(support):
-        if P.any():
-            norms = np.linalg.norm(F[i][:, P], axis=0)
-            T = np.linalg.qr(F[i][:, P] / norms, mode="r")
-            inverse = scipy.linalg.solve_triangular(T, np.eye(len(T)))
-            right = inverse.T @ (dS[i, P] / norms)
-            V[i, P] = inverse @ right / norms
-            condition[i, P] = np.linalg.cond(T) * np.linalg.norm(inverse, 2) * np.linalg.norm(right) / norms
-    return V, condition
-
-
-def gradients(A, X, W, S, V):
+def gradients(problem, S, V):
     """Return `dX = W ∘ V Aᵀ` and the two parts of `dA = (W ∘ X)ᵀV − Σ w ∘ A (sᵀv + vᵀs)`."""
+    A, X, W = problem.A, problem.X, problem.W
     outer = np.einsum("ni,nj->nij", S, V)
     return W * (V @ A.T), (W * X).T @ V, np.einsum("nm,mi,nij->mj", W, A, outer + outer.mT)
+
+
+def reference_gradients(problem, support, dS):
+    """Return `V`, with `F_PᵀF_P v = dS_P`, from QR factorizations of the supports: `v = T⁻¹ T⁻ᵀ dS_P`, and its size.
+
+    `‖T⁻¹‖ ‖T⁻ᵀ dS_P‖` is the size of the terms that add up to `v`, which no method can compute more accurately.
+    """
+    columns, norms = unit_columns(problem.factors()[0], support)
+    T = np.linalg.qr(columns, mode="r")
+    right = np.linalg.solve(T.mT, np.where(support, dS / norms, 0.0)[..., None])
+    V = np.where(support, np.linalg.solve(T, right)[..., 0] / norms, 0.0)
+    condition = 1 / np.linalg.svd(T, compute_uv=False)[:, -1:]
+    size = np.where(support, condition * np.linalg.norm(right, axis=1) / norms, 0.0)
+    return V, size, condition
+
+
+# --- What holds for every problem --------------------------------------------------------------------------------------
+
+
+def assert_independent_support(problem, solution, *, in_gram_form):
+    np.testing.assert_array_equal(solution.support, solution.S > 0)
+    if in_gram_form:
+        assert smallest_eigenvalues(problem, solution.support).min() > 1e-15
+    else:
+        # A column enters at a relative distance of 8 k EPS from the span of the others.
+        assert smallest_singular_values(problem, solution.support).min() > 4 * problem.A.shape[1] * EPS
+
+
+def assert_gradients(problem, solution, dS, *, in_gram_form):
+    V, size, condition = reference_gradients(problem, solution.support, dS)
+    # A factor loses one condition number in `V` and none in `V Aᵀ`. A Gram matrix loses one more; problems with a factor are
+    # solved from it while its pivots are safe, up to a condition of about 1e4, or 1e5 with weights.
+    from_gram = in_gram_form | (condition < (1e4 if problem.weights is None else 1e5))
+    size = size * np.where(from_gram, condition, 1.0)
+    terms = problem._replace(A=np.abs(problem.A), X=np.abs(problem.X))
+    dX, from_C, from_G = gradients(problem, solution.S, V)
+    scale_dX, *_ = gradients(terms, solution.S, size)
+    _, scale_C, scale_G = gradients(terms, solution.S, size * condition)
+    assert np.all(np.abs(solution.first[0] - dX) <= 100 * EPS * np.max(scale_dX, axis=1, keepdims=True))
+    assert np.all(np.abs(solution.first[1] - (from_C - from_G)) <= 100 * EPS * (scale_C + scale_G))
+
+
+def assert_exact(solver, seed, matrix, right, extra):
+    problem = draw(seed, matrix, right, extra)
+    dS = np.random.default_rng(seed + 1).standard_normal((len(problem.X), problem.A.shape[1]))
+    solution = solver(problem, dS)
+    in_gram_form = not knows_factor(solver, problem)
+    assert all(np.isfinite(x).all() for x in (solution.S, *solution.first, *solution.second))
+    assert_independent_support(problem, solution, in_gram_form=in_gram_form)
+    # The Gram matrix of columns closer than 1e-6 holds their difference to few digits, or not at all. That shows only where
+    # nothing else is left of the residual.
+    lost = in_gram_form and matrix is near_twins and right == "consistent"
+    assert kkt_violation(problem, solution.S, in_gram_form=in_gram_form) < (1e-7 if lost else 1e-12)
+    if solution.first:
+        assert_gradients(problem, solution, dS, in_gram_form=in_gram_form)
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize("solver", SOLVERS)
+@settings(max_examples=max(1, settings().max_examples // 2))
+@given(seed=seeds, right=st.sampled_from(RIGHT_HAND_SIDES), extra=st.sampled_from(EXTRAS))
+def test_solution_support_and_derivatives_are_exact(solver, matrix, seed, right, extra):
+    assert_exact(solver, seed, matrix, right, extra)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_twenty_thousand_problems(matrix):
+    rng = np.random.default_rng(MATRICES.index(matrix))
+    for seed in rng.integers(2**32, size=20_000 // len(MATRICES)).tolist():
+        right, extra = str(rng.choice(RIGHT_HAND_SIDES)), str(rng.choice(EXTRAS))
+        for solver in SOLVERS:
+            try:
+                assert_exact(solver, seed, matrix, right, extra)
+            except AssertionError as error:
+                error.add_note(f"{solver.__name__}(draw({seed}, {matrix.__name__}, {right!r}, {extra!r}))")
+                raise
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_dictionary_of_rank_two_with_three_columns(solver):
+    problem = Problem(np.array([[9.0, 5.0, 0.0], [8.0, 4.0, 1.0], [9.0, 5.0, 0.0]]), np.array([[6.0, 7.0, 3.0]]))
+    solution = solver(problem, np.ones((1, 3)))
+    np.testing.assert_allclose(solution.S, [[0.5, 0.0, 3.0]], atol=1e-12)
+    np.testing.assert_array_equal(solution.support, [[True, False, True]])
+
+
+# --- Ill-conditioned dictionaries --------------------------------------------------------------------------------------
+
+
+def with_condition(condition):
+    rng = np.random.default_rng(0)
+    U, _ = np.linalg.qr(rng.standard_normal((30, 8)))
+    V, _ = np.linalg.qr(rng.standard_normal((8, 8)))
+    return U * np.geomspace(1, 1 / condition, 8) @ V.T
+
+
+ILL_CONDITIONED = {
+    **{f"condition 1e{e}": with_condition(10.0**e) for e in range(5, 11)},
+    **{f"Hilbert {k}": scipy.linalg.hilbert(k) for k in (6, 10, 14)},
+    "Hilbert 20 × 12": scipy.linalg.hilbert(20)[:, :12],
+    "Vandermonde": np.vander(np.linspace(0, 1, 20), 12),
+    "Vandermonde, signed": np.vander(np.linspace(-1, 1, 20), 14),
+}
+
+
+def ill_conditioned(name, kind):
+    A, rng = ILL_CONDITIONED[name], np.random.default_rng(1)
+    X = rng.standard_normal((5, len(A)))
+    consistent = np.maximum(rng.standard_normal((5, A.shape[1])), 0.0) @ A.T
+    return Problem(A, {"random": X, "consistent": consistent, "nearly": consistent + 1e-3 * X}[kind])
+
+
+def residuals(problem, S):
+    return np.linalg.norm(problem.X - S @ problem.A.T, axis=1) / np.linalg.norm(problem.X, axis=1)
+
+
+@pytest.mark.parametrize("kind", ["random", "consistent", "nearly"])
+@pytest.mark.parametrize("name", ILL_CONDITIONED)
+def test_ill_conditioned_problems_reach_the_residual_of_scipy(name, kind):
+    problem = ill_conditioned(name, kind)
+    reference = [scipy.optimize.nnls(problem.A, x, maxiter=1000)[1] / np.linalg.norm(x) for x in problem.X]
+    dS = np.ones((5, problem.A.shape[1]))
+    expected = by_nnls(problem, dS).S
+    for solver in (by_nnls, by_layer, by_torch):
+        solution = solver(problem, dS)
+        assert_independent_support(problem, solution, in_gram_form=False)
+        np.testing.assert_array_less(residuals(problem, solution.S), np.array(reference) + 1e-12)
+        condition = 1 / smallest_singular_values(problem, solution.support)[:, None]
+        assert np.all(np.abs(solution.S - expected) <= 10 * EPS * condition * np.max(expected, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("solver", [by_nnls, by_layer, by_torch])
+@pytest.mark.parametrize("name", ILL_CONDITIONED)
+def test_consistent_systems_are_fitted_to_rounding(solver, name):
+    problem = ill_conditioned(name, "consistent")
+    dS = np.zeros((5, problem.A.shape[1]))
+    assert residuals(problem, solver(problem, dS).S).max() < 1e-14
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_tiny_dictionaries(matrix):
+    A, X, *_ = draw(0, matrix, "signed", "plain")
+    samples = torch.tensor(X, requires_grad=True)
+    S = hntf.torch.nnls(samples, torch.tensor(1e-200 * A))
+    (dX,) = torch.autograd.grad(S.sum(), samples)
+    assert torch.isfinite(dX).all()
+    assert kkt_violation(Problem(A, X), 1e-200 * S.detach().numpy(), in_gram_form=False) < 1e-12

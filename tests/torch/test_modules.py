@@ -1,0 +1,263 @@
+"""Layers of networks: their shapes and gradients, their factors with and without a parametrization, and what they refuse."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils import parametrize
+
+import hntf
+from hntf.layers import NNLSLayer
+
+LAYERS = {
+    "dense": lambda **options: hntf.torch.NNLS(6, 3, **options),
+    "CP": lambda **options: hntf.torch.CP((4, 3), 2, **options),
+    "CP of order 4": lambda **options: hntf.torch.CP((3, 2, 2), 2, **options),
+    "Tucker": lambda **options: hntf.torch.Tucker((4, 3), (2, 2), **options),
+    "Tucker of two modes of three": lambda **options: hntf.torch.Tucker((4, 3, 2), (2, 2), modes=(1, 3), **options),
+    "Tucker of the last mode": lambda **options: hntf.torch.Tucker((4, 3), (2,), modes=[2], **options),
+}
+CODES = {
+    "dense": 3,
+    "CP": 2,
+    "CP of order 4": 2,
+    "Tucker": 4,
+    "Tucker of two modes of three": 2 * 3 * 2,
+    "Tucker of the last mode": 4 * 2,
+}
+
+
+@pytest.fixture(params=list(LAYERS))
+def name(request):
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def make(name, **options):
+    return LAYERS[name](**{"dtype": torch.float64, **options})
+
+
+def samples(layer, n=5):
+    return torch.rand(n, *layer.in_shape, dtype=torch.float64)
+
+
+def changed(layer):
+    """Draw other factors, some of whose entries are negative."""
+    return [torch.randn_like(U) for U in layer.factors]
+
+
+def test_shapes(name):
+    layer = make(name)
+    X = samples(layer)
+    S = layer(X)
+    assert S.shape == (5, CODES[name]) == (5, layer.out_features)
+    assert (S >= 0).all()
+    assert layer.decode(S).shape == X.shape
+    assert layer(X[:0]).shape == (0, CODES[name])
+
+
+@pytest.mark.parametrize("penalties", [{}, {"l1": 0.05, "l2": 0.1}])
+def test_codes_are_those_of_the_layer_of_the_core(name, penalties):
+    layer = make(name, **penalties)
+    X = samples(layer)
+    core = layer.to_layer()
+    assert isinstance(core, NNLSLayer)
+    if "Tucker" in name and penalties:
+        core = NNLSLayer(hntf.maps.Dense(layer.decode(torch.eye(layer.out_features).double()).flatten(1).mT.detach()),
+                         **penalties)  # fmt: skip
+        X = X.flatten(1)
+    expected, _ = core.forward(X)
+    torch.testing.assert_close(layer(X), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"l1": 0.05, "l2": 0.1, "nonnegative": True}])
+def test_gradients(name, options):
+    layer = make(name, **options)
+    report = hntf.gradcheck(layer, samples(layer, 3))
+    assert report.ok, str(report)
+    assert report.n_at_kinks == 0
+    assert report.n_judged == 3 * np.prod(layer.in_shape) + sum(U.numel() for U in layer.factors)
+
+
+@pytest.mark.parametrize("name", ["dense", "CP", "Tucker of two modes of three"])
+def test_second_derivatives(name):
+    layer = make(name, l1=0.02)
+    report = hntf.gradcheck(layer, samples(layer, 2), order=2)
+    assert report.ok, str(report)
+
+
+def test_decoding_is_the_map(name):
+    layer = make(name)
+    S = torch.rand(5, layer.out_features, dtype=torch.float64)
+    core = layer.to_layer().map
+    expected = core.apply(S.reshape(core.code_shape((5, *layer.in_shape))))
+    torch.testing.assert_close(layer.decode(S), expected)
+
+
+def test_data_of_the_layer_are_coded_exactly(name):
+    layer = make(name)
+    S = torch.rand(5, layer.out_features, dtype=torch.float64) + 0.1
+    torch.testing.assert_close(layer(layer.decode(S)), S, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("backend", [np.asarray, torch.as_tensor])
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_factors_are_set(name, nonnegative, backend):
+    layer = make(name, nonnegative=nonnegative)
+    new = [U.abs().numpy() + 0.1 for U in changed(layer)]
+    assert layer.set_factors_([backend(U) for U in new]) is layer
+    for U, expected in zip(layer.factors, new, strict=True):
+        np.testing.assert_allclose(U.detach().numpy(), expected, rtol=1e-12)
+    assert all(p.requires_grad and p.is_leaf for p in layer.parameters())
+
+
+def test_zeros_survive_the_parametrization(name):
+    layer = make(name, nonnegative=True)
+    layer.set_factors_([torch.zeros_like(U) for U in layer.factors])
+    for U in layer.factors:
+        np.testing.assert_allclose(U.detach().numpy(), 0.0, atol=1e-11)
+    layer.decode(torch.ones(1, layer.out_features, dtype=torch.float64)).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in layer.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [1e-12, 1e-6, 1e-3, 1.0, 30.0, 1e3, 1e6])
+def test_the_parametrization_inverts_itself(dtype, value):
+    A = torch.tensor([[value]], dtype=dtype)
+    parametrization = hntf.torch.Nonnegative()
+    torch.testing.assert_close(parametrization(parametrization.right_inverse(A)), A)
+
+
+def test_projection_sets_negative_entries_to_zero(name):
+    layer = make(name)
+    new = changed(layer)
+    layer.set_factors_(new)
+    layer.project_()
+    for U, drawn in zip(layer.factors, new, strict=True):
+        assert (drawn < 0).any()
+        torch.testing.assert_close(U.detach(), drawn.clamp(min=0))
+
+
+def test_projection_goes_through_a_parametrization():
+    """A parametrization that lets entries be negative; `Nonnegative` itself has nothing to project."""
+
+    class Signed(torch.nn.Module):
+        def forward(self, P):
+            return P - 2.0
+
+        def right_inverse(self, A):
+            return A + 2.0
+
+    layer = make("dense")
+    parametrize.register_parametrization(layer, "A", Signed())
+    with torch.no_grad():
+        layer.parametrizations.A.original.copy_(torch.rand(6, 3) * 4)
+    before = layer.A.detach().clone()
+    assert (before < 0).any()
+    layer.project_()
+    torch.testing.assert_close(layer.A.detach(), before.clamp(min=0))
+
+
+def test_projection_leaves_nonnegative_factors(name):
+    layer = make(name, nonnegative=True)
+    before = [U.detach().clone() for U in layer.factors]
+    layer.set_factors_([-U for U in before])
+    for U in layer.factors:
+        np.testing.assert_allclose(U.detach().numpy(), 0.0, atol=1e-11)
+    layer.set_factors_(before)
+    layer.project_()
+    for U, expected in zip(layer.factors, before, strict=True):
+        torch.testing.assert_close(U.detach(), expected)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_optimizers_move_the_factors(name, nonnegative):
+    layer = make(name, nonnegative=nonnegative)
+    X = samples(layer, 10)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.02)
+    losses = []
+    for _ in range(8):
+        optimizer.zero_grad()
+        loss = (X - layer.decode(layer(X))).square().sum()
+        loss.backward()
+        optimizer.step()
+        if not nonnegative:
+            layer.project_()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    assert all((U >= 0).all() for U in layer.factors)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_a_state_goes_round(name, nonnegative, tmp_path):
+    layer, other = make(name, nonnegative=nonnegative), make(name, nonnegative=nonnegative)
+    X = samples(layer)
+    assert not torch.equal(layer(X), other(X))
+    torch.save(layer.state_dict(), tmp_path / "state.pt")
+    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert torch.equal(layer(X), other(X))
+    assert torch.equal(copy.deepcopy(layer)(X), layer(X))
+
+
+def test_a_start_has_columns_of_unit_norm(name):
+    layer = make(name)
+    before = [U.detach().clone() for U in layer.factors]
+    layer.reset_parameters()
+    for U, old in zip(layer.factors, before, strict=True):
+        assert not torch.equal(U, old)
+        torch.testing.assert_close(U.detach().norm(dim=0), torch.ones(U.shape[1], dtype=U.dtype))
+
+
+def test_dtypes_and_devices(name):
+    layer = LAYERS[name]()
+    X = samples(layer).float()
+    assert all(U.dtype == torch.float32 for U in layer.factors)
+    assert layer(X).dtype == layer.decode(layer(X)).dtype == torch.float32
+    double = copy.deepcopy(layer).double()
+    torch.testing.assert_close(double(X.double()).float(), layer(X), rtol=1e-3, atol=1e-5)
+    assert layer.to_layer().map.factors[0].dtype == torch.float64
+    assert LAYERS[name](device="meta").factors[0].device.type == "meta"
+
+
+def test_the_printed_layer_names_its_parameters(name):
+    layer = make(name, l1=0.1)
+    assert f"in_shape={layer.in_shape}, out_features={CODES[name]}, l1=0.1, l2=0.0" in repr(layer)
+
+
+def test_leading_dimensions_of_the_dense_layer():
+    layer = make("dense")
+    X = torch.rand(2, 4, 5, 6, dtype=torch.float64)
+    torch.testing.assert_close(layer(X), layer(X.reshape(-1, 6)).reshape(2, 4, 5, 3))
+    torch.testing.assert_close(layer.decode(layer(X)), layer(X) @ layer.A.mT)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: hntf.torch.NNLS(0, 2), ValueError, "in_features must be at least 1"),
+        (lambda: hntf.torch.NNLS(3, 2.5), TypeError, "k must be an integer"),
+        (lambda: hntf.torch.NNLS(3, 2, l1=-1.0), ValueError, "l1 must be at least 0"),
+        (lambda: hntf.torch.NNLS(3, 2, nonnegative=1), TypeError, "nonnegative must be"),
+        (lambda: hntf.torch.CP(5, 2), TypeError, "feature_shape must be a sequence"),
+        (lambda: hntf.torch.CP((), 2), TypeError, "feature_shape must be a sequence"),
+        (lambda: hntf.torch.CP((3, 0), 2), ValueError, "each entry of feature_shape must be at least 1"),
+        (lambda: hntf.torch.Tucker((4, 3), (2,)), ValueError, "modes must be increasing modes from 1 to 2"),
+        (lambda: hntf.torch.Tucker((4, 3), (2,), modes=[0]), ValueError, "modes must be increasing modes"),
+        (lambda: hntf.torch.Tucker((4, 3), (2, 2), modes=[2, 1]), ValueError, "modes must be increasing modes"),
+        (lambda: hntf.torch.NNLS(3, 2).set_factors_([np.ones((2, 2))]), ValueError, "shapes of the layer"),
+        (lambda: hntf.torch.NNLS(3, 2).set_factors_([]), ValueError, "factors"),
+        (lambda: hntf.torch.NNLS(3, 2)(torch.ones(2, 4)), ValueError, "X must have 3 features"),
+        (lambda: hntf.torch.CP((3, 2), 2)(torch.ones(2, 3, 3)), ValueError, "X must have"),
+        (lambda: hntf.torch.CP((3, 2), 2)(torch.ones(2, 2, 3)), ValueError, "X must have"),
+        (lambda: hntf.torch.Tucker((3, 2), (2, 1))(torch.ones(2, 3, 3)), ValueError, "X must have"),
+        (lambda: hntf.torch.Tucker((3, 2), (2, 1))(torch.ones(2, 3, 2).long()), TypeError, "floating-point"),
+    ],
+)
+def test_bad_input_is_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call()

@@ -18,8 +18,11 @@ from hntf.threads import over_rows
 
 EPS = float(np.finfo(np.float64).eps)
 
-ILL_CONDITIONED = 1e-5
-"""Relative size of the smallest pivot of a Gram matrix below which its square root is used."""
+ILL_CONDITIONED = 1e-8
+"""Ratio of the extreme eigenvalues of a Gram matrix with unit columns below which its square root is used."""
+
+LARGE_PIVOT = 1e-2
+"""Relative size of the smallest pivot above which the eigenvalues need not be computed."""
 
 GRAM_ROUNDING = 32
 """Rounding error of the eigenvalues of a Gram matrix with unit columns, in units of `k` times the machine epsilon."""
@@ -97,7 +100,14 @@ def is_ill_conditioned(G: np.ndarray) -> bool:
     """Return whether a Gram matrix `(k, k)` is too ill-conditioned for its problems to be solved accurately from it."""
     from hntf.least_squares.compiled import smallest_pivot
 
-    return bool(smallest_pivot(np.ascontiguousarray(G)) < ILL_CONDITIONED)
+    if smallest_pivot(np.ascontiguousarray(G)) > LARGE_PIVOT:
+        return False
+    nonzero = np.diagonal(G) > 0
+    G = G if nonzero.all() else G[np.ix_(nonzero, nonzero)]  # a zero column never enters a support
+    if len(G) <= 1:
+        return False
+    values = np.linalg.eigvalsh(unit_columns(G)[0])
+    return bool(values[0] < ILL_CONDITIONED * values[-1])
 
 
 def of_factor(A: np.ndarray) -> SquareRoot:

@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-quick lint bench bench-peers clean
+.PHONY: demo test test-quick lint bench bench-peers bench-layer clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,7 @@ lint: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/nnls.py
+	$(BIN)/python benchmarks/hard_nnls.py
 	$(BIN)/python benchmarks/reference_matrix.py
 	$(BIN)/python benchmarks/text.py
 	$(BIN)/python benchmarks/threads.py
@@ -49,5 +50,18 @@ bench-peers: $(VENV)-peers/installed
 	$(VENV)-peers/bin/python benchmarks/epoch.py
 	$(VENV)-peers/bin/python benchmarks/semi_supervised.py
 
+# Differentiable layers of others; their pins conflict.
+LAYERS_jax := jaxnnls qpax jaxopt optax
+LAYERS_torch := torch proxsuite cvxpylayers
+LAYERS_qpth := torch qpth
+
+$(VENV)-peers-%/installed: constraints.txt
+	$(PYTHON) -m venv $(VENV)-peers-$*
+	$(VENV)-peers-$*/bin/python -m pip install --quiet --constraint constraints.txt $(LAYERS_$*)
+	touch $@
+
+bench-layer: $(VENV)/installed $(VENV)-peers-jax/installed $(VENV)-peers-torch/installed $(VENV)-peers-qpth/installed
+	$(BIN)/python benchmarks/layer.py
+
 clean:
-	rm -rf $(VENV) $(VENV)-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis output
+	rm -rf $(VENV) $(VENV)-peers* .mypy_cache .pytest_cache .ruff_cache .hypothesis output

@@ -89,7 +89,9 @@ def cvxpylayers(X, A):
     s, R, y = cvxpy.Variable(k), cvxpy.Parameter((k, k)), cvxpy.Parameter(k)
     layer = CvxpyLayer(cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(R @ s - y)), [s >= 0]), [R, y], [s])
     cores = len(os.sched_getaffinity(0))
-    arguments = {"eps": 1e-11, "max_iters": 100_000, "n_jobs_forward": cores, "n_jobs_backward": cores}
+    jobs = {"n_jobs_forward": cores, "n_jobs_backward": cores}
+    # Its other modes find gradients by iterations that stop early.
+    arguments = {"eps": 1e-11, "max_iters": 100_000, "mode": "dense", **jobs}
 
     def solve(G, C):
         L = torch.linalg.cholesky(G)

@@ -90,7 +90,10 @@ def from_grams(G: np.ndarray, C: np.ndarray) -> RootedProblems:
     """Return the problems of Gram matrices `(g, k, k)` and right-hand sides `(n, k)`, with the accuracy of the Gram matrices."""
 
     def right(root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        Z = C[rows] @ root.basis
+        norms = np.linalg.norm(root.columns, axis=1)
+        largest = np.max(np.abs(C[rows]) / (norms + (norms == 0)), axis=1, keepdims=True)
+        # What would be a huge sample along a short direction stays a linear cost: it would hide the rest of `z` in rounding.
+        Z = np.clip(C[rows] @ root.basis, -largest, largest)
         return Z, linear_part(root, C[rows], Z)
 
     return RootedProblems(lambda gram: of_gram(G[gram]), right)

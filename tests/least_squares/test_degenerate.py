@@ -290,8 +290,8 @@ def assert_exact(solver, seed, matrix, right, extra):
     assert_independent_support(problem, solution, in_gram_form=in_gram_form)
     # The Gram matrix of columns closer than 1e-6 holds their difference to few digits, or not at all. That shows only where
     # nothing else is left of the residual.
-    # A Gram matrix alone holds half the digits, which penalties and near twins show.
-    assert kkt_violation(problem, solution.S, in_gram_form=in_gram_form) < (1e-7 if in_gram_form else 1e-12)
+    lost = in_gram_form and matrix is near_twins and right == "consistent"
+    assert kkt_violation(problem, solution.S, in_gram_form=in_gram_form) < (1e-7 if lost else 1e-12)
     if solution.first:
         assert_gradients(problem, solution, dS, in_gram_form=in_gram_form)
 
@@ -306,7 +306,7 @@ def test_solution_support_and_derivatives_are_exact(solver, matrix, seed, right,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("matrix", MATRICES)
-def test_thousands_of_problems(matrix):
+def test_many_problems(matrix):
     rng = np.random.default_rng(MATRICES.index(matrix))
     for seed in rng.integers(2**32, size=4_000 // len(MATRICES)).tolist():
         right, extra = str(rng.choice(RIGHT_HAND_SIDES)), str(rng.choice(EXTRAS))
@@ -324,6 +324,13 @@ def test_a_dictionary_of_rank_two_with_three_columns(solver):
     solution = solver(problem, np.ones((1, 3)))
     np.testing.assert_allclose(solution.S, [[0.5, 0.0, 3.0]], atol=1e-12)
     np.testing.assert_array_equal(solution.support, [[True, False, True]])
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_small_ridge_and_a_penalty_on_dependent_columns(solver):
+    problem = Problem(np.array([[2.0, 2.0, 1.0]]), np.array([[2.0]]), l1=1.0, l2=1e-10)
+    solution = solver(problem, np.ones((1, 3)))
+    np.testing.assert_allclose(solution.S, [[0.375, 0.375, 0.0]], rtol=1e-4)
 
 
 # --- Ill-conditioned dictionaries --------------------------------------------------------------------------------------

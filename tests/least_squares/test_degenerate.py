@@ -255,6 +255,21 @@ def reference_gradients(problem, support, dS):
     return V, size, condition
 
 
+def reference_second_derivatives(problem, support, dS):
+    """Return the derivatives of the sum of `dX` and `dA` by differentiating twice a dense solve on the supports."""
+    A, X, dS = (torch.tensor(x, requires_grad=True) for x in (problem.A, problem.X, dS))
+    W, P = torch.tensor(problem.W), torch.tensor(support)
+    identity = torch.eye(A.shape[1], dtype=A.dtype)
+    G = torch.einsum("nm,mi,mj->nij", W, A, A) + problem.l2 * identity
+    norms = torch.where(P, torch.einsum("nii->ni", G.detach()).sqrt(), 1.0)
+    scaled = G / norms[:, :, None] / norms[:, None]
+    scaled = torch.where(P[:, :, None] & P[:, None], scaled, identity * ~P[:, None])
+    C = torch.where(P, (W * X) @ A - problem.l1, 0.0) / norms
+    S = torch.linalg.solve(scaled, C[..., None])[..., 0] / norms
+    first = torch.autograd.grad(S, (X, A), dS, create_graph=True)
+    return as_arrays(torch.autograd.grad([x.sum() for x in first], (X, A, dS)))
+
+
 # --- What holds for every problem --------------------------------------------------------------------------------------
 
 
@@ -281,6 +296,24 @@ def assert_gradients(problem, solution, dS, *, in_gram_form):
     assert np.all(np.abs(solution.first[1] - (from_C - from_G)) <= 100 * EPS * (scale_C + scale_G))
 
 
+def assert_second_derivatives(problem, solution, dS):
+    """Compare with the reference, in units of what it changes by under relative changes of the problem."""
+    condition = np.max(1 / smallest_singular_values(problem, solution.support))
+    if condition > 1e5:  # the reference itself is lost
+        return
+    rng, change = np.random.default_rng(0), 1e-10
+    expected = reference_second_derivatives(problem, solution.support, dS)
+    moved = [
+        reference_second_derivatives(problem._replace(A=A, X=X), solution.support, moved_dS)
+        for A, X, moved_dS in (
+            [x * (1 + change * rng.uniform(-1, 1, x.shape)) for x in (problem.A, problem.X, dS)] for _ in range(3)
+        )
+    ]
+    for result, reference, *others in zip(solution.second, expected, *moved):
+        size = np.max(np.abs(reference)) + np.max(np.abs(np.array(others) - reference)) / change
+        assert np.all(np.abs(result - reference) <= 1e4 * EPS * condition * size)
+
+
 def assert_exact(solver, seed, matrix, right, extra):
     problem = draw(seed, matrix, right, extra)
     dS = np.random.default_rng(seed + 1).standard_normal((len(problem.X), problem.A.shape[1]))
@@ -294,6 +327,8 @@ def assert_exact(solver, seed, matrix, right, extra):
     assert kkt_violation(problem, solution.S, in_gram_form=in_gram_form) < (1e-7 if lost else 1e-12)
     if solution.first:
         assert_gradients(problem, solution, dS, in_gram_form=in_gram_form)
+    if solution.second:
+        assert_second_derivatives(problem, solution, dS)
 
 
 @pytest.mark.parametrize("matrix", MATRICES)
@@ -304,18 +339,23 @@ def test_solution_support_and_derivatives_are_exact(solver, matrix, seed, right,
     assert_exact(solver, seed, matrix, right, extra)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("matrix", MATRICES)
-def test_many_problems(matrix):
-    rng = np.random.default_rng(MATRICES.index(matrix))
-    for seed in rng.integers(2**32, size=4_000 // len(MATRICES)).tolist():
+def assert_draws_are_exact(matrix, draws, seed):
+    rng = np.random.default_rng(seed)
+    for problem_seed in rng.integers(2**32, size=draws).tolist():
         right, extra = str(rng.choice(RIGHT_HAND_SIDES)), str(rng.choice(EXTRAS))
         for solver in SOLVERS:
             try:
-                assert_exact(solver, seed, matrix, right, extra)
+                assert_exact(solver, problem_seed, matrix, right, extra)
             except AssertionError as error:
-                error.add_note(f"{solver.__name__}(draw({seed}, {matrix.__name__}, {right!r}, {extra!r}))")
+                error.add_note(f"{solver.__name__}(draw({problem_seed}, {matrix.__name__}, {right!r}, {extra!r}))")
                 raise
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_many_draws(matrix):
+    """More of them: `benchmarks/degenerate.py`."""
+    assert_draws_are_exact(matrix, draws=500, seed=0)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

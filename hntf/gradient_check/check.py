@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from hntf.arrays import Array, as_float64, from_numpy, to_numpy
-from hntf.gradient_check.differences import RESOLUTION, Derivative, derivative, steps_of
+from hntf.gradient_check.differences import RESOLUTION, Derivative, derivative, rounding_error, steps_of
 from hntf.gradient_check.functions import Checkable, Function, as_function
 from hntf.gradient_check.report import GradcheckReport, Worst
 from hntf.least_squares.kinks import KinkRecorder, recording
@@ -19,9 +19,10 @@ def gradcheck(
 ) -> GradcheckReport:
     """Compare analytic gradients with central differences.
 
-    Every entry is judged by itself, by its own size and by what its differences can resolve, which two step lengths tell. Entries
-    whose differences cross a kink are left out; of layers and hierarchies the samples at a kink are left out, and all entries are
-    judged by the other samples.
+    Every entry is judged by itself, by its own size and by what its differences can resolve, which two step lengths and the
+    rounding of the function tell; what they cannot resolve is counted, not judged. Entries whose differences cross a kink are
+    left out; of layers and hierarchies the samples at a kink are left out, and all entries are judged by the other samples. An
+    input of which nothing could be judged has no verdict, and `ok` is false.
 
     Parameters
     ----------
@@ -87,30 +88,47 @@ def _compare(
 ) -> tuple[GradcheckReport, frozenset[int]]:
     """Return the report without some samples, and the samples at which supports changed."""
     with recording() as here:
-        _, gradients = function.value_and_grad(left_out, *arrays)
+        value, gradients = function.value_and_grad(left_out, *arrays)
     if len(gradients) != len(arrays):
         raise ValueError(f"function must return one gradient an input, {len(arrays)}; got {len(gradients)}")
-    worst, largest, judged, at_kinks = Worst(0, (), 0.0, 0.0), 0.0, 0, 0
-    samples: frozenset[int] = frozenset()
+    value = float(value)
+    rounding = rounding_error(
+        lambda inputs: function.value(left_out, *map(from_numpy, inputs, arrays)), [to_numpy(x) for x in arrays], value
+    )
+    entries = []
     for i, (x, gradient) in enumerate(zip(arrays, gradients, strict=True)):
         analytic = to_numpy(gradient)
         if analytic.shape != tuple(x.shape):
             raise ValueError(f"the gradient of input {i} must have its shape {tuple(x.shape)}, got {analytic.shape}")
         steps = steps_of(to_numpy(x), eps)
         for at in np.ndindex(analytic.shape):
-            expected = float(analytic[at])
-            numeric = _entry(function, arrays, i, at, left_out, (float(steps[at]), expected, rtol))
-            if numeric.crossed and np.isfinite(expected):
-                at_kinks, samples = at_kinks + 1, samples | numeric.samples
-                continue
-            judged += 1
-            error = _relative_error(expected, numeric, rtol)
-            if error > largest or judged == 1:
-                largest = error
-                worst = Worst(i, at, expected, numeric.value)
-    ok = bool(judged > 0 and largest <= rtol)
-    report = GradcheckReport(ok, largest, here.margin, worst, judged, at_kinks, tuple(sorted(left_out)))
-    return report, samples
+            expected, step = float(analytic[at]), float(steps[at])
+            numeric = _derivative(function, arrays, i, at, left_out, (step, expected, rtol, rounding))
+            entries.append(_judged(Worst(i, at, expected, numeric.value), numeric, rtol, abs(value) * eps / step))
+    inputs = [i for i, x in enumerate(arrays) if np.prod(x.shape, dtype=int)]
+    return _report(entries, inputs, rtol, here.margin, left_out), frozenset().union(*(e.samples for e in entries))
+
+
+class _Entry(NamedTuple):
+    """An entry with its error and verdict, and the samples whose support changed."""
+
+    values: Worst
+    error: float
+    verdict: Literal["judged", "at a kink", "unresolved"]
+    samples: frozenset[int]
+
+
+def _judged(values: Worst, numeric: Derivative, rtol: float, unit: float) -> _Entry:
+    """Return the verdict on an entry; `unit` is the value per unit of the input.
+
+    A derivative is resolved if its differences tell `rtol` of it, or of the unit if it is smaller.
+    """
+    if numeric.crossed and np.isfinite(values.analytic):
+        return _Entry(values, 0.0, "at a kink", numeric.samples)
+    error = _relative_error(values.analytic, numeric, rtol)
+    size = max(abs(values.analytic), abs(numeric.value), unit)
+    resolved = error > rtol or RESOLUTION * numeric.error <= rtol * size
+    return _Entry(values, error, "judged" if resolved else "unresolved", frozenset())
 
 
 def _relative_error(analytic: float, numeric: Derivative, rtol: float) -> float:
@@ -121,15 +139,42 @@ def _relative_error(analytic: float, numeric: Derivative, rtol: float) -> float:
     return abs(analytic - numeric.value) / size if size > 0 else 0.0
 
 
-def _entry(
+def _report(
+    entries: list[_Entry], inputs: list[int], rtol: float, margin: float, left_out: frozenset[int]
+) -> GradcheckReport:
+    """Return the report on the entries of some inputs."""
+    judged = [entry for entry in entries if entry.verdict == "judged"]
+    verdicts = [entry.verdict for entry in entries]
+    worst = max(
+        judged, key=lambda entry: entry.error, default=_Entry(Worst(0, (), 0.0, 0.0), 0.0, "judged", frozenset())
+    )
+    not_judged = tuple(sorted(set(inputs) - {entry.values.input for entry in judged}))
+    return GradcheckReport(
+        ok=bool(judged) and not not_judged and worst.error <= rtol,
+        max_rel_error=worst.error,
+        rtol=rtol,
+        margin=margin,
+        worst=worst.values,
+        n_judged=len(judged),
+        n_at_kinks=verdicts.count("at a kink"),
+        n_unresolved=verdicts.count("unresolved"),
+        inputs_not_judged=not_judged,
+        samples_at_kinks=tuple(sorted(left_out)),
+    )
+
+
+def _derivative(
     function: Function,
     arrays: list[Array],
     i: int,
     at: tuple[int, ...],
     left_out: frozenset[int],
-    comparison: tuple[float, float, float],
+    comparison: tuple[float, float, float, float],
 ) -> Derivative:
-    """Return the derivative with respect to one entry by differences; `comparison` is the step, the expected value and `rtol`."""
+    """Return the derivative with respect to one entry by differences.
+
+    `comparison` is the step, the expected value, `rtol` and the rounding error of the function.
+    """
 
     def moved(distance: float) -> float:
         x = to_numpy(arrays[i]).copy()

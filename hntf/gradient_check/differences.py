@@ -24,6 +24,9 @@ RESOLUTION = 10.0
 FEWEST_ROUNDINGS = 4
 """The rounding error of a value, at least, in units of the machine epsilon."""
 
+ROUNDED = 8
+"""Number of evaluations at points that differ by rounding, which tell how much of a value is rounding."""
+
 
 class Derivative(NamedTuple):
     """A derivative by differences, its error, and the samples whose support changed, all of them None if it crossed a kink."""
@@ -32,6 +35,16 @@ class Derivative(NamedTuple):
     error: float
     crossed: bool
     samples: frozenset[int] = frozenset()
+
+
+def rounding_error(function: Callable[[list[np.ndarray]], float], inputs: list[np.ndarray], value: float) -> float:
+    """Return how much a function changes where all inputs are rounded differently, with the conditioning that it has there."""
+    rng = np.random.default_rng(0)
+    changes = []
+    for _ in range(ROUNDED):
+        rounded = [x * (1 + EPS * rng.integers(-2, 3, x.shape)) for x in inputs]
+        changes.append(abs(function(rounded) - value))
+    return max(FEWEST_ROUNDINGS * EPS * abs(value), *changes)
 
 
 def steps_of(x: np.ndarray, eps: float) -> np.ndarray:
@@ -49,6 +62,7 @@ def derivative(
     step: float,
     expected: float,
     rtol: float,
+    rounding: float,
     crossings: Callable[[KinkRecorder, KinkRecorder], tuple[bool, frozenset[int]]],
 ) -> Derivative:
     """Return the derivative at 0 of a function of one number.
@@ -65,13 +79,15 @@ def derivative(
         The derivative that the difference is compared with.
     rtol : float
         The relative error up to which they agree.
+    rounding : float
+        The rounding error of the function.
     crossings : callable
         Whether a kink lies between the two points whose problems were recorded, and the samples that it belongs to.
     """
     best = Derivative(np.nan, np.inf, True)
     met: frozenset[int] = frozenset()
     for _ in range(REFINEMENTS):
-        slopes, rounding, crossed = [], 0.0, False
+        slopes, crossed = [], False
         for h in (step, 0.5 * step):
             values, recorders = [], []
             for sign in (1.0, -1.0):
@@ -79,7 +95,6 @@ def derivative(
                     values.append(function(sign * h))
                 recorders.append(recorder)
             slopes.append((values[0] - values[1]) / (2 * h))
-            rounding = max(rounding, FEWEST_ROUNDINGS * EPS * max(map(abs, values)) / h)
             here, samples = crossings(*recorders)
             crossed, met = crossed or here, met | samples
             if crossed:
@@ -87,11 +102,12 @@ def derivative(
             if abs(slopes[-1] - expected) <= rtol * abs(expected):
                 return Derivative(slopes[-1], 0.0, False)
         if not crossed:
-            error = abs(slopes[0] - slopes[1]) + rounding
+            rounded = rounding / (0.5 * step)
+            error = abs(slopes[0] - slopes[1]) + rounded
             value = (4 * slopes[1] - slopes[0]) / 3
             if error < best.error:
                 best = Derivative(value, error, False)
-            if RESOLUTION * error <= rtol * abs(value) or rounding > 0.5 * error:
+            if RESOLUTION * error <= rtol * abs(value) or rounded > 0.5 * error:
                 break
         step *= 0.1
     return best._replace(samples=met if best.crossed else frozenset())

@@ -22,9 +22,11 @@ class GradcheckReport:
     Attributes
     ----------
     ok : bool
-        Whether some entries could be judged, and the error of each of them is at most `rtol`.
+        Whether entries of every input could be judged, and the error of each of them is at most `rtol`.
     max_rel_error : float
         Largest `|analytic − numeric|` of an entry, relative to the larger of both and to what the differences can resolve.
+    rtol : float
+        Largest relative error at which an entry counts as equal.
     margin : float
         The strict-complementarity margin of all nonnegative least-squares problems solved, that is the distance to the nearest
         kink, in the units of the data; infinite if none was solved.
@@ -34,31 +36,51 @@ class GradcheckReport:
         Number of entries that were judged.
     n_at_kinks : int
         Number of entries whose differences cross a kink, however small the step: they have no derivative and are left out.
+    n_unresolved : int
+        Number of entries that are too small beside the value, or too ill-conditioned, for differences to resolve; what they do
+        resolve agrees.
+    inputs_not_judged : tuple of int
+        The inputs of which no entry could be judged.
     samples_at_kinks : tuple of int
         The samples of a layer or hierarchy that lie at a kink and were left out, so that the others could be judged.
     """
 
     ok: bool
     max_rel_error: float
+    rtol: float
     margin: float
     worst: Worst
     n_judged: int
     n_at_kinks: int = 0
+    n_unresolved: int = 0
+    inputs_not_judged: tuple[int, ...] = ()
     samples_at_kinks: tuple[int, ...] = ()
 
     @property
     def at_kink(self) -> bool:
         """Whether nothing could be judged because every difference crosses a kink."""
-        return self.n_judged == 0
+        return self.n_judged == 0 and self.n_unresolved == 0
+
+    @property
+    def verdict(self) -> str:
+        """The result in a few words."""
+        if self.at_kink:
+            return "KINK, no verdict"
+        if self.ok:
+            return "gradients agree"
+        if self.max_rel_error > self.rtol:
+            return "GRADIENTS DIFFER"
+        return f"NO VERDICT on inputs {list(self.inputs_not_judged)}"
 
     def __str__(self) -> str:
         worst = self.worst
-        verdict = "KINK, no verdict" if self.at_kink else "gradients agree" if self.ok else "GRADIENTS DIFFER"
         left_out = ""
         if self.n_at_kinks or self.samples_at_kinks:
             left_out = f"; left out at kinks: {self.n_at_kinks} entries, samples {list(self.samples_at_kinks)}"
+        if self.n_unresolved:
+            left_out += f"; not resolved by differences: {self.n_unresolved} entries"
         return (
-            f"{verdict}: largest relative error {self.max_rel_error:.2e} in input {worst.input} at {worst.index} "
+            f"{self.verdict}: largest relative error {self.max_rel_error:.2e} in input {worst.input} at {worst.index} "
             f"(analytic {worst.analytic:.6g}, numeric {worst.numeric:.6g}) of {self.n_judged} entries; "
             f"margin to the nearest kink {self.margin:.2e}{left_out}"
         )

@@ -309,7 +309,7 @@ def assert_second_derivatives(problem, solution, dS):
             [x * (1 + change * rng.uniform(-1, 1, x.shape)) for x in (problem.A, problem.X, dS)] for _ in range(3)
         )
     ]
-    for result, reference, *others in zip(solution.second, expected, *moved):
+    for result, reference, *others in zip(solution.second, expected, *moved, strict=True):
         size = np.max(np.abs(reference)) + np.max(np.abs(np.array(others) - reference)) / change
         assert np.all(np.abs(result - reference) <= 1e4 * EPS * condition * size)
 

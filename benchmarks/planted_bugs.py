@@ -5,12 +5,13 @@
 Every kind of bug is planted into several draws, on well- and on ill-conditioned problems (condition 1e5); draws on which it changes
 no entry by a thousandth are drawn again. Then `N` right gradients are checked, hard ones among them.
 
-Goals: every bug is found on every draw; none of the right gradients fails.
+Goals: every bug is found on every draw, or the report says that differences resolve too little; none of the right gradients fails.
 """
 
 import argparse
 import sys
-import time
+from collections import Counter
+from itertools import islice
 
 import numpy as np
 from gradients.layer_bugs import LAYER_BUGS, planted
@@ -48,40 +49,39 @@ def plant(name, seed, condition):
     return hntf.gradcheck(planted(model, bug), X)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("n", type=int, nargs="?", default=1000, help="number of right gradients")
-    parser.add_argument("--only", default="", help="run the kinds whose names contain this text")
-    parser.add_argument("--first", type=int, default=0, help="the first seed of the right gradients")
-    parser.add_argument(
-        "--draws", type=int, default=5, help="draws of each bug and condition; 0 for right gradients alone"
-    )
-    arguments = parser.parse_args()
+def outcome(report):
+    """Return whether a planted bug was caught, lies where differences resolve too little, or was missed."""
+    if not report.ok:
+        return "caught"
+    return "not resolved" if report.n_unresolved else "missed"
 
-    start, missed = time.perf_counter(), 0
-    print(f"{'bug':48} {'well':>8} {f'{ILL:.0e}':>8}  missed (seed, report)", flush=True)
-    for name in [name for name in (*LAYER_BUGS, *OTHER_BUGS) if arguments.only in name and arguments.draws]:
-        cells, notes = [], []
+
+def reports_of(name, condition, draws):
+    """Return the reports on the first draws that the bug changes."""
+    reports = (plant(name, seed, condition) for seed in range(20 * draws))
+    return list(islice((report for report in reports if report is not None), draws))
+
+
+def plant_all(only, draws):
+    """Print how many draws of every bug are caught; return how many are missed."""
+    missed = 0
+    print(f"{'caught, of ' + str(draws):48} {'well':>12} {f'{ILL:.0e}':>12}", flush=True)
+    for name in [name for name in (*LAYER_BUGS, *OTHER_BUGS) if only in name]:
+        cells = []
         for condition in (1.0, ILL):
-            caught = of = 0
-            for seed in range(20 * arguments.draws):
-                report = plant(name, seed, condition)
-                if report is not None:
-                    of += 1
-                    caught += not report.ok and not report.at_kink
-                    if report.ok or report.at_kink:
-                        notes.append(f"{condition:.0e}, {seed}: {report}")
-                if of == arguments.draws:
-                    break
-            cells.append(f"{caught} of {of}")
-            missed += of - caught
-        print(f"{name:48} {cells[0]:>8} {cells[1]:>8}  {' | '.join(notes)}", flush=True)
-    print(f"missed {missed} in {time.perf_counter() - start:.0f} s\n")
+            outcomes = Counter(map(outcome, reports_of(name, condition, draws)))
+            missed += outcomes["missed"]
+            others = "".join(f", {outcomes[word]} {word}" for word in ("not resolved", "missed") if outcomes[word])
+            cells.append(f"{outcomes['caught']}{others}")
+        print(f"{name:48} {cells[0]:>12} {cells[1]:>12}", flush=True)
+    return missed
 
-    start = time.perf_counter()
-    kinds = [name for name in RIGHT if arguments.only in name]
-    passed, of = dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0)
-    for seed in range(arguments.first, arguments.first + arguments.n if kinds else 0):
+
+def pass_all(only, first, n):
+    """Print how many right gradients of every kind pass; return how many fail."""
+    kinds = [name for name in RIGHT if only in name]
+    passed, of = Counter(), Counter()
+    for seed in range(first, first + n if kinds else first):
         name = kinds[seed % len(kinds)]
         function, inputs, *order = RIGHT[name](np.random.default_rng(seed))
         report = hntf.gradcheck(function, inputs, order=order[0] if order else 1)
@@ -89,11 +89,23 @@ def main() -> None:
         passed[name] += report.ok
         if not report.ok:
             print(f"{name}, seed {seed}: {report}", flush=True)
-    print("right gradients")
+    print("right gradients that pass")
     for name in kinds:
         print(f"{name:48} {passed[name]} of {of[name]}")
-    print(f"passed {sum(passed.values())} of {sum(of.values())} in {time.perf_counter() - start:.0f} s")
-    sys.exit(bool(missed or passed != of))
+    return of.total() - passed.total()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("n", type=int, nargs="?", default=1000, help="number of right gradients")
+    parser.add_argument("--only", default="", help="run the kinds whose names contain this text")
+    parser.add_argument("--first", type=int, default=0, help="the first seed of the right gradients")
+    parser.add_argument("--draws", type=int, default=5, help="draws of each bug and condition, 0 for none")
+    arguments = parser.parse_args()
+    missed = plant_all(arguments.only, arguments.draws) if arguments.draws else 0
+    failed = pass_all(arguments.only, arguments.first, arguments.n)
+    print(f"{missed} bugs missed; {failed} of {arguments.n} right gradients failed")
+    sys.exit(bool(missed or failed))
 
 
 if __name__ == "__main__":

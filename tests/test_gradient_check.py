@@ -105,6 +105,40 @@ def test_bad_steps_are_named(rng):
         hntf.gradcheck(hierarchy(rng, 4, (2,)), rng.random((3, 4)), eps=0.0)
 
 
+class TestWhatCannotBeJudged:
+    def test_an_input_at_kinks_has_no_verdict(self):
+        """Nothing is known of the gradient of the first input: half of it may be missing."""
+        layer = NNLSLayer(Dense(np.eye(2)))
+
+        def function(x, y):
+            return (S := layer.forward(x)[0]).sum() + (y**2).sum(), [0.5 * S, 2 * y]
+
+        report = hntf.gradcheck(function, [np.zeros((1, 2)), np.array([1.0, 3.0])])
+        assert not report.ok
+        assert not report.at_kink
+        assert report.inputs_not_judged == (0,)
+        assert str(report).startswith("NO VERDICT on inputs [0]")
+
+    def test_entries_that_differences_do_not_resolve_are_counted(self):
+        """The value is good to four digits where its inputs are rounded, so that no difference tells a derivative."""
+        A = np.vander(np.linspace(0, 1, 14), 14)
+        slope = np.linalg.inv(A)[0]
+        report = hntf.gradcheck(
+            lambda b: (np.linalg.solve(A, A @ b)[0], [np.eye(14)[0]]), [np.random.default_rng(0).random(14)]
+        )
+        assert report.n_unresolved > 0
+        assert "not resolved by differences" in str(report)
+        assert hntf.gradcheck(lambda b: (slope @ b, [slope]), [np.random.default_rng(0).random(14)]).n_unresolved == 0
+
+    def test_a_large_column_does_not_hide_a_small_one(self):
+        def function(x, y):
+            return torch.stack([1e12 * x.sin(), y.sin() + 1e-3 * y.detach()], dim=1)
+
+        report = hntf.gradcheck(function, [torch.rand(3), torch.rand(3)])
+        assert not report.ok
+        assert report.worst.input == 1
+
+
 class TestModules:
     @pytest.fixture
     def network(self):

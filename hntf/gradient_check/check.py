@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from hntf.arrays import Array, as_float64, from_numpy, to_numpy
-from hntf.gradient_check.differences import RESOLUTION, Derivative, derivative, rounding_error, steps_of
+from hntf.gradient_check.differences import RESOLUTION, Derivative, derivative, rounding_error, sizes
 from hntf.gradient_check.functions import Checkable, Function, as_function
 from hntf.gradient_check.report import GradcheckReport, Worst
 from hntf.least_squares.kinks import KinkRecorder, recording
@@ -39,7 +39,7 @@ def gradcheck(
         - a loss, with a model, `X` and what else `value_and_grad` takes as inputs: the gradients with respect to all factors;
         - another model, with `X`: those of the sum of its squared errors.
 
-        Outputs that are not scalars are projected on a fixed random direction.
+        Outputs that are not scalars are projected on a fixed random direction, in which all entries weigh about the same.
     inputs : array or sequence of arrays
         The point at which to check, as NumPy arrays or torch tensors; computed in float64.
     eps : float
@@ -100,7 +100,7 @@ def _compare(
         analytic = to_numpy(gradient)
         if analytic.shape != tuple(x.shape):
             raise ValueError(f"the gradient of input {i} must have its shape {tuple(x.shape)}, got {analytic.shape}")
-        steps = steps_of(to_numpy(x), eps)
+        steps = eps * sizes(to_numpy(x))
         for at in np.ndindex(analytic.shape):
             expected, step = float(analytic[at]), float(steps[at])
             numeric = _derivative(function, arrays, i, at, left_out, (step, expected, rtol, rounding))

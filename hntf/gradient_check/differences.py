@@ -47,14 +47,14 @@ def rounding_error(function: Callable[[list[np.ndarray]], float], inputs: list[n
     return max(FEWEST_ROUNDINGS * EPS * abs(value), *changes)
 
 
-def steps_of(x: np.ndarray, eps: float) -> np.ndarray:
-    """Return the step for every entry: `eps` times its size, or that of the entries beside it along all axes if it is smaller."""
+def sizes(x: np.ndarray) -> np.ndarray:
+    """Return the size of every entry, or that of the entries beside it along all axes if it is smaller; 1 for an array of zeros."""
     size = np.abs(x)
     if x.ndim:
         beside = [np.broadcast_to(size.max(axis=axis, keepdims=True), x.shape) for axis in range(x.ndim)]
         size = np.maximum(size, np.minimum.reduce(beside))
     whole = size.max() if size.size else 0.0
-    return eps * np.where(size > 0, size, whole or 1.0)
+    return np.where(size > 0, size, whole or 1.0)
 
 
 def derivative(

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array, backend_of, from_numpy, is_torch
+from hntf.arrays import Array, backend_of, from_numpy, is_torch, to_numpy
 from hntf.costs import Energy, Loss
 from hntf.data import DenseData
+from hntf.gradient_check.differences import sizes
 from hntf.layers import NNLSLayer
 from hntf.least_squares.gram import apply_gram, symmetric_outer
 from hntf.maps import LinearMap
@@ -95,13 +96,27 @@ def _of_module(module: Any, arrays: list[Array], order: int) -> Function:
     return Function(_user_function(function, order), [*arrays, *(parameters[name].detach() for name in names)])
 
 
-def _direction(x: Array, seed: int = 0) -> Array:
-    """Return a fixed random direction of the shape of `x`, with entries of both signs that are not small."""
-    direction = np.random.default_rng(seed).uniform(-1.0, 1.0, tuple(x.shape))
-    return from_numpy(direction + np.sign(direction), x)
+class _Directions:
+    """Fixed random directions on which outputs are projected, with entries of both signs.
+
+    An entry is as large as the inverse of that of the output at the first point, or of those beside it, so that no output hides
+    another in rounding.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, np.ndarray] = {}
+
+    def __call__(self, output: Array, number: int = 0) -> Array:
+        """Return the direction of an output, which is known by its number."""
+        if number not in self._known:
+            direction = np.random.default_rng(number).uniform(-1.0, 1.0, tuple(output.shape))
+            self._known[number] = (direction + np.sign(direction)) / sizes(to_numpy(output))
+        return from_numpy(self._known[number].copy(), output)
 
 
 def _user_function(function: Callable[..., Any], order: int) -> Callable[..., Any]:
+    direction = _Directions()
+
     def value_and_grad(left_out: frozenset[int], *arrays: Array) -> tuple[Any, Sequence[Array]]:
         leaves = [x.detach().clone().requires_grad_() if is_torch(x) else x for x in arrays]
         result = function(*leaves)
@@ -109,10 +124,10 @@ def _user_function(function: Callable[..., Any], order: int) -> Callable[..., An
             return result[0], result[1]
         if not is_torch(result) or result.grad_fn is None:
             raise TypeError("function must return (value, gradients), or one torch tensor that autograd can follow")
-        value = (result * _direction(result)).sum() if result.ndim else result
+        value = (result * direction(result)).sum() if result.ndim else result
         if order == 2:
             slopes = _gradients(value, leaves, create_graph=True)
-            value = sum((slope * _direction(slope, seed=i)).sum() for i, slope in enumerate(slopes))
+            value = sum((slope * direction(slope, 1 + i)).sum() for i, slope in enumerate(slopes))
         if not value.requires_grad:
             return float(value.detach()), [0 * x for x in leaves]
         return float(value.detach()), _gradients(value, leaves)
@@ -133,13 +148,14 @@ def _of_layers(layers: Any, arrays: list[Any]) -> Function:
     sparse = X.tocsr() if scipy.sparse.issparse(X) else None
     factors = layers.factors if isinstance(layers, Hierarchy) else layers.map.factors
     n = X.shape[0] if hasattr(X, "shape") else len(X)
+    direction = _Directions()
 
     def value_and_grad(left_out: frozenset[int], X: Array, *factors: Array) -> tuple[float, list[Array]]:
         moved = layers.with_factors(factors)
         data = X if sparse is None else scipy.sparse.csr_array((X, sparse.indices, sparse.indptr), sparse.shape)
         codes, tape = moved.forward(data)
         codes = codes if isinstance(codes, list) else [codes]
-        directions = [_without(_direction(S, seed=level), left_out) for level, S in enumerate(codes)]
+        directions = [_without(direction(S, level), left_out) for level, S in enumerate(codes)]
         value = sum(float((S * D).sum()) for S, D in zip(codes, directions, strict=True))
         dX, dfactors = moved.backward(tape, directions if isinstance(moved, Hierarchy) else directions[0])
         return value, [dX if sparse is None else _stored(dX, data), *dfactors]
@@ -163,15 +179,17 @@ def _stored(gradient: Any, X: Any) -> np.ndarray:
 def _of_map(linear_map: LinearMap, arrays: list[Array]) -> Function:
     if len(arrays) != 2:
         raise ValueError(f"inputs must hold a code S and data X, got {len(arrays)} inputs")
+    direction = _Directions()
 
     def value_and_grad(left_out: frozenset[int], S: Array, X: Array, *factors: Array) -> tuple[float, list[Array]]:
         moved, data = linear_map.with_factors(factors), DenseData(X)
         contracted = moved.contracted(data)
         G, C, model = moved.gram(data), moved.adjoint(data, contracted), moved.apply(S)
         # The Gram matrix is checked by its action on a fixed code, because it may be too large to be formed.
-        code = _direction(C)
-        image, dimage = apply_gram(G, code), _direction(C, seed=1)
-        dG, dC, dmodel = symmetric_outer(dimage, code, G), _direction(C, seed=2), _direction(model, seed=3)
+        code = direction(C, 0)
+        image = apply_gram(G, code)
+        dimage, dC, dmodel = direction(image, 1), direction(C, 2), direction(model, 3)
+        dG = symmetric_outer(dimage, code, G)
         tl = backend_of(S)
         value = float(tl.sum(image * dimage) + tl.sum(C * dC) + tl.sum(model * dmodel))
         dS, from_model = moved.apply_pullback(S, dmodel)

@@ -110,10 +110,10 @@ def nnls(
         support = _checked_support(support, shape).expand(code_shape)
     if dictionary.ndim == 2:
         # One Gram matrix serves the samples of all problems.
-        samples = samples.reshape(-1, m)
-        weights = None if weights is None else weights.reshape(-1, m)
-        support = None if support is None else support.reshape(-1, k)
-        penalties = [x if x is None or x.ndim < 2 else x.expand(code_shape).reshape(-1, k) for x in penalties]
+        samples = samples.flatten(0, -2)
+        weights = None if weights is None else weights.flatten(0, -2)
+        support = None if support is None else support.flatten(0, -2)
+        penalties = [x if x is None or x.ndim < 2 else x.expand(code_shape).flatten(0, -2) for x in penalties]
     else:
         dictionary = dictionary.expand(*batch, m, k)
     solved, G, C, scale = _solve(samples, dictionary, (penalties[0], penalties[1]), weights, support)
@@ -227,8 +227,8 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
         support = support[..., None, :] if by_row else support
         support = support.expand(*batch, rows.shape[-2], k)
     if grams.ndim == 2:
-        rows = rows.reshape(-1, k)
-        support = None if support is None else support.reshape(-1, k)
+        rows = rows.flatten(0, -2)
+        support = None if support is None else support.flatten(0, -2)
     else:
         grams, rows = grams.expand(*batch, k, k), rows.expand(*batch, rows.shape[-2], k)
     grams = 0.5 * (grams + grams.mT)

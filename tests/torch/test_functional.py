@@ -92,6 +92,12 @@ class TestEmptyBatches:
         for x, gradient in zip((X, A), torch.autograd.grad(S.sum(), (X, A)), strict=True):
             torch.testing.assert_close(gradient, torch.zeros_like(x))
 
+    def test_mapped(self):
+        X, A = detached(*draw(0, (0, N, M), (M, K)))
+        assert torch.func.vmap(nnls, in_dims=(0, None))(X, A).shape == (0, N, K)
+        gradient = torch.func.vmap(torch.func.grad(lambda x: nnls(x, A).sum()))(X)
+        assert gradient.shape == (0, N, M)
+
     def test_of_the_gram_form(self):
         C = torch.zeros(0, K)
         assert nnls_gram(torch.eye(K), C).shape == (0, K)

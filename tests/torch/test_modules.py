@@ -229,6 +229,25 @@ def test_the_printed_layer_names_its_parameters(name):
     assert f"in_shape={layer.in_shape}, out_features={CODES[name]}, l1=0.1, l2=0.0" in repr(layer)
 
 
+def test_a_network_learns():
+    torch.manual_seed(0)
+    X = torch.rand(40, 12)
+    network = torch.nn.Sequential(hntf.torch.NNLS(12, 6), hntf.torch.NNLS(6, 3), torch.nn.Linear(3, 1))
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    losses = []
+    for _ in range(60):
+        loss = (network(X) - X.mean(1, keepdim=True)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        for layer in network[:2]:
+            layer.project_()
+        losses.append(loss.item())
+    assert losses[-1] < 0.2 * losses[0]
+    assert all((layer.A >= 0).all() for layer in network[:2])
+    assert "in_shape=(12,), out_features=6" in repr(network)
+
+
 def test_leading_dimensions_of_the_dense_layer():
     layer = make("dense")
     X = torch.rand(2, 4, 5, 6, dtype=torch.float64)

@@ -44,7 +44,7 @@ def operands(name):
     return G.requires_grad_(), C.requires_grad_(), A, X, W, l1, l2
 
 
-@pytest.mark.parametrize("name", ["no penalty", "all"])
+@pytest.mark.parametrize("name", [pytest.param("no penalty", marks=pytest.mark.slow), "all"])
 class TestContract:
     def test_of_the_solution(self, name):
         G, C, A, X, W, l1, l2 = operands(name)
@@ -62,7 +62,7 @@ class TestContract:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 class TestCompile:
-    @pytest.mark.parametrize("name", ["no penalty", "l1, a scalar", "all"])
+    @pytest.mark.parametrize("name", ["l1, a scalar", "all"])
     def test_of_a_function(self, backend, name):
         given = options(name)
         inputs = (*draw(2, (N, M), (M, K)), *given.values())
@@ -85,7 +85,7 @@ class TestCompile:
         torch.testing.assert_close(compiled, expected)
         torch.testing.assert_close(torch.autograd.grad(compiled.square().sum(), list(network.parameters())), gradients)
 
-    @pytest.mark.parametrize("dynamic", [None, True])
+    @pytest.mark.parametrize("dynamic", [None, pytest.param(True, marks=pytest.mark.slow)])
     def test_of_batches_of_any_size(self, backend, dynamic):
         compiled = torch.compile(nnls, fullgraph=True, dynamic=dynamic, backend=backend)
         (A,) = draw(0, (M, K))

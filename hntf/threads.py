@@ -114,8 +114,10 @@ def transposed_matmul(X: Array, A: Array) -> Array:
 def matmul(X: Array, A: Array) -> Array:
     """Return `X A` for a tall `X`: the same product as `X @ A`, but without BLAS threads that spin afterwards."""
     left, right = host_view(X), host_view(A)
-    if left is None or right is None or X.ndim != 2 or core_count() == 1 or left.size * A.shape[1] < SERIAL_PRODUCT:
+    if left is None or right is None or X.ndim != 2:
         return X @ A
+    if core_count() == 1 or left.size * A.shape[1] < SERIAL_PRODUCT:
+        return from_numpy(left @ right, X)
     result = np.empty((left.shape[0], right.shape[1]))
 
     def work(start: int, stop: int) -> None:

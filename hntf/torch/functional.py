@@ -10,12 +10,16 @@ from torch import Tensor
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram, row_grams
 from hntf.torch.primitive import Factor, Solved, solve
+from hntf.torch.products import matmul
 from hntf.validation import check_number
 
 Penalty = float | Tensor
 
 LARGEST_EXPONENT = 500
 """Exponent of the largest scale, whose square and that of its inverse are numbers still."""
+
+MODERATE_EXPONENT = 100
+"""Exponent of a column up to which it needs no scale: its products neither overflow nor underflow."""
 
 
 def nnls(
@@ -117,7 +121,7 @@ def nnls(
     else:
         dictionary = dictionary.expand(*batch, m, k)
     solved, G, C, scale = _solve(samples, dictionary, (penalties[0], penalties[1]), weights, support)
-    S = _cast((solved.S * scale).reshape(shape), dtype)
+    S = _cast((solved.S if scale is None else solved.S * scale).reshape(shape), dtype)
     return (S, _info(solved, G, C, shape, scale)) if return_info else S
 
 
@@ -127,26 +131,28 @@ def _solve(
     penalties: tuple[Tensor | None, Tensor | None],
     weights: Tensor | None,
     support: Tensor | None,
-) -> tuple[Solved, Tensor, Tensor, Tensor]:
-    """Solve the problem of checked arguments in float64, with columns of `A` scaled by powers of two.
+) -> tuple[Solved, Tensor, Tensor, Tensor | None]:
+    """Solve the problem of checked arguments in float64, with columns of `A` scaled by powers of two if that is necessary.
 
     Returns the solution in these units, the Gram matrix, the right-hand sides and the scale.
     """
     l1, l2 = penalties
     scale = _powers_of_two(A)
-    A = A * scale
-    penalty = None if l1 is None else (l1 * scale).expand(*X.shape[:-1], A.shape[-1])
-    ridge = None if l2 is None else l2 * scale**2
+    if scale is not None:
+        A = A * scale
+        l1, l2 = None if l1 is None else l1 * scale, None if l2 is None else l2 * scale**2
+    penalty = None if l1 is None else l1.expand(*X.shape[:-1], A.shape[-1])
+    ridge = l2
     by_row = weights is not None or (ridge is not None and ridge.ndim > 1 and ridge.shape[-2] > 1)
-    C = (X if weights is None else weights * X) @ A
+    C = matmul(X if weights is None else weights * X, A)
     if penalty is not None:
         C = C - penalty
     if weights is None:
-        G = A.mT @ A
+        G = matmul(A.mT, A)
         G = G[..., None, :, :].expand(*X.shape[:-1], *G.shape[-2:]) if by_row else G
     else:
         outer = (A[..., :, None] * A[..., None, :]).flatten(-2)
-        G = (weights @ outer).unflatten(-1, (A.shape[-1], A.shape[-1]))
+        G = matmul(weights, outer).unflatten(-1, (A.shape[-1], A.shape[-1]))
     if ridge is not None:
         ridge = ridge.expand(G.shape[:-1]) if by_row or ridge.ndim < 2 else ridge[..., 0, :].expand(G.shape[:-1])
         G = G + torch.diag_embed(ridge)
@@ -157,7 +163,7 @@ def _solve(
         parts = [None if x is None else x[..., None, :] for x in parts]
     detached = [None if x is None else x.detach() for x in (A, *parts[:3], ridge)]
     solved = solve(G, C, Factor(*detached), parts[3])
-    scale = scale[..., None, :] if by_row and scale.ndim > 2 else scale
+    scale = scale[..., None, :] if scale is not None and by_row and scale.ndim > 2 else scale
     return solved, G, C, scale
 
 
@@ -261,10 +267,15 @@ def _cast(S: Tensor, dtype: torch.dtype) -> Tensor:
     return cast
 
 
-def _powers_of_two(A: Tensor) -> Tensor:
-    """Return, for each column, a power of two that brings its largest entry near 1, `(…, 1, k)`; 1 for a zero column."""
+def _powers_of_two(A: Tensor) -> Tensor | None:
+    """Return, for each column, a power of two that brings its largest entry near 1, `(…, 1, k)`; 1 for a zero column.
+
+    Returns None if the entries are known and need no scale.
+    """
     largest = A.detach().abs().amax(-2, keepdim=True)
     exponent = torch.log2(largest.where(largest > 0, 1.0)).floor()
+    if is_concrete(A) and bool((exponent.abs() <= MODERATE_EXPONENT).all()):
+        return None
     return torch.exp2(-exponent.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT))
 
 

@@ -20,6 +20,7 @@ from hntf.arrays import to_numpy
 from hntf.least_squares import on_support as support_solver
 from hntf.least_squares import solver
 from hntf.least_squares.square_root import RootedProblems, SquareRoot, of_factor
+from hntf.torch.products import matmul
 
 
 class Factor(NamedTuple):
@@ -74,7 +75,7 @@ def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> S
     used = torch.zeros(batch, dtype=torch.bool, device=G.device)
     if C.numel() == 0:
         return Solved(torch.zeros_like(C), torch.zeros_like(C, dtype=torch.bool), used, torch.tensor(0))
-    if not bool(torch.isfinite(C).all() & torch.isfinite(G).all()):
+    if not all(np.isfinite(to_numpy(x)).all() for x in (G, C)):
         names = "G and C" if factor.A is None else "X and A"
         raise ValueError(f"{names} must hold finite entries whose products do not overflow")
     rooted = _rooted(factor, batch) if C.device.type == "cpu" else None
@@ -132,7 +133,7 @@ def pullback(
     `on_support` is the function to use for `solve_on_support`.
     """
     V = (on_support or solve_on_support)(G, dS, support, used, factor)
-    product = V.mT @ S
+    product = matmul(V.mT, S)
     return -0.5 * (product + product.mT), V
 
 

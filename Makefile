@@ -17,10 +17,10 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/topic_tree.py
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-quick: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import copy
 from typing import Any, NamedTuple
@@ -16,6 +17,9 @@ from hntf.least_squares.solver import solve
 from hntf.least_squares.square_root import RootedProblems, SquareRoot, of_factor
 from hntf.maps import LinearMap
 from hntf.validation import check_number, check_real_array, check_same_home, check_shape
+
+LARGEST_MATRIX = 10
+"""Size of the matrix of a map, relative to the data, up to which it is formed where a layer is ill-conditioned."""
 
 
 class LayerTape(NamedTuple):
@@ -34,9 +38,9 @@ class NNLSLayer:
     r"""The layer `q(X) = argmin_{S ≥ 0} ½‖X − M(S)‖² + λ₁ΣS + ½λ₂‖S‖²` over a linear map `M`, differentiated exactly.
 
     Only the solution on the support is differentiated: with `V` the solution of the same problem for `dS` on the support of the
-    forward pass, `dC = V` and `dG = −½(VᵀS + SᵀV)`, which the map pulls back to its factors. No residual is formed. If a
-    `Dense` map is ill-conditioned, the problem is solved on an orthogonal factorization of its factor; the other maps are solved
-    from `G` and `C`, with the accuracy of the Gram matrix.
+    forward pass, `dC = V` and `dG = −½(VᵀS + SᵀV)`, which the map pulls back to its factors. No residual is formed. If the
+    map is ill-conditioned, the problem is solved on an orthogonal factorization of its matrix; weighted data, `ModeProduct`
+    maps, and maps whose matrix is much larger than the data are solved from `G` and `C`, with the accuracy of the Gram matrix.
 
     Parameters
     ----------
@@ -151,17 +155,19 @@ class NNLSLayer:
         return pullback(self._with_ridge(tape.G), tape.S, tape.support, dS, tape.rooted)
 
     def _rooted(self, X: Data, G: Gram) -> RootedProblems | None:
-        """Return the problem in square-root form, None if the map is no matrix that all samples share."""
-        A = self.map.matrix
-        if A is None or isinstance(G, StructuredGram) or G.ndim != 2:
+        """Return the problem in square-root form; None if samples share no matrix, or one that is too large to be formed."""
+        if isinstance(G, StructuredGram) or G.ndim != 2:
             return None
-        m, k = A.shape
+        m, k = math.prod(X.shape[1:]), len(G)
+        if m * k > LARGEST_MATRIX * X.n_entries:
+            return None
 
         def root(gram: int) -> SquareRoot:
-            return of_factor(np.concatenate([to_numpy(A), np.sqrt(self.l2) * np.eye(k if self.l2 else 0, k)]))
+            A = to_numpy(self.map.matrix())
+            return of_factor(np.concatenate([A, np.sqrt(self.l2) * np.eye(k if self.l2 else 0, k)]))
 
         def right(root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            Z = to_numpy(X.mttkrp([None, from_numpy(root.basis[:m], X.prototype)], 0))
+            Z = to_numpy(X.as_matrix().mttkrp([None, from_numpy(root.basis[:m], X.prototype)], 0))
             return Z[rows], np.full((len(rows) if self.l1 else 0, k), self.l1)
 
         return RootedProblems(root, right)

@@ -49,10 +49,9 @@ class LinearMap(ABC):
         """Return the shape in which the map takes a code of the level below as its data."""
         return code_shape
 
-    @property
-    def matrix(self) -> Array | None:
-        """The matrix `A` `(m, k)` of the map if it is `S ↦ S Aᵀ` with `A` as its factor, otherwise None."""
-        return None
+    @abstractmethod
+    def matrix(self) -> Array:
+        """Return the matrix `A` `(m, k)` from codes to data, both flattened along the modes that the map compresses."""
 
     @abstractmethod
     def gram(self, X: Data) -> Gram:

@@ -62,7 +62,6 @@ class Dense(LinearMap):
     def input_shape(self, code_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (code_shape[0], math.prod(code_shape[1:]))
 
-    @property
     def matrix(self) -> Array:
         return self.A
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Any, Self
 
-from hntf.algebra import cp_dense
+from hntf.algebra import cp_dense, khatri_rao
 from hntf.arrays import Array
 from hntf.data import Data, DenseData
 from hntf.maps.base import LinearMap, checked_factors
@@ -16,8 +16,8 @@ class KhatriRao(LinearMap):
     r"""The map `M(S) = [[S, U_2, …, U_N]]` from codes to tensors of order N, with one factor per mode except the first.
 
     Entrywise `M(S)[i, j_2, …, j_N] = Σ_r S[i, r] U_2[j_2, r] ⋯ U_N[j_N, r]`. `G` is the Hadamard product of the `U_iᵀU_i`, and
-    `C` the mode-0 unfolding of the tensor times the Khatri–Rao product `U_2 ⊙ … ⊙ U_N` (MTTKRP), which is never formed. With one
-    factor this is `Dense`.
+    `C` the mode-0 unfolding of the tensor times the Khatri–Rao product `U_2 ⊙ … ⊙ U_N` (MTTKRP), which is formed only where a
+    layer is too ill-conditioned for `G`. With one factor this is `Dense`.
 
     Parameters
     ----------
@@ -66,6 +66,9 @@ class KhatriRao(LinearMap):
 
     def code_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (shape[0], self._factors[0].shape[1])
+
+    def matrix(self) -> Array:
+        return khatri_rao(self._factors)
 
     def gram(self, X: Data) -> Array:
         return X.gram([None, *self._factors])

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from hntf.algebra import unfold
+from hntf.algebra import kronecker, unfold
 from hntf.arrays import Array
 from hntf.data import Data, DenseData
 from hntf.least_squares.gram import Gram
@@ -93,6 +93,9 @@ class ModeProduct(LinearMap):
         for mode, A in zip(self.modes, self._factors, strict=True):
             by_mode[mode] = A
         return by_mode
+
+    def matrix(self) -> Array:
+        return kronecker(self._factors)
 
     def gram(self, X: Data) -> Gram:
         return X.kronecker_gram(self._by_mode(len(X.shape)))

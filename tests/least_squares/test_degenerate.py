@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hntf
+from hntf.algebra import khatri_rao
+from hntf.arrays import to_numpy
 from hntf.data import WeightedData
 from hntf.layers import NNLSLayer
-from hntf.maps import Dense
+from hntf.maps import Dense, KhatriRao
 from tests.problems import seeds
 
 EPS = np.finfo(np.float64).eps
@@ -430,6 +432,24 @@ def test_consistent_systems_are_fitted_to_rounding(solver, name):
     problem = ill_conditioned(name, "consistent")
     dS = np.zeros((5, problem.A.shape[1]))
     assert residuals(problem, solver(problem, dS).S).max() < 1e-14
+
+
+@pytest.mark.parametrize("distance", [1e-4, 1e-6, 1e-9, 0.0])
+def test_components_of_a_cp_layer_that_are_nearly_equal(backend, rng, distance):
+    factors = [rng.random((d, 4)) for d in (5, 6)]
+    for U in factors:
+        U[:, 1] = U[:, 0] + distance * rng.random(len(U))
+    A = khatri_rao(factors)
+    X, dS = np.maximum(rng.standard_normal((7, 4)), 0.0) @ A.T, rng.standard_normal((7, 4))
+    layer = NNLSLayer(KhatriRao([backend(U) for U in factors]))
+    S, tape = layer.forward(backend(X.reshape(7, 5, 6)))
+    problem, S = Problem(A, X), to_numpy(S)
+    assert residuals(problem, S).max() < 1e-14
+    assert smallest_singular_values(problem, S > 0).min() > 16 * EPS
+    dX, _ = layer.backward(tape, backend(dS))
+    V, size, condition = reference_gradients(problem, S > 0, dS)
+    lost = np.where(condition < 1e4, condition, 1.0)
+    assert np.all(np.abs(to_numpy(dX).reshape(7, -1) - V @ A.T) <= 100 * EPS * np.max(size * lost) * np.abs(A).sum(1))
 
 
 @pytest.mark.parametrize("matrix", MATRICES)

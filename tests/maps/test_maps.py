@@ -45,6 +45,19 @@ def naive_matrix(linear_map, shape):
     return np.stack(columns, axis=1)
 
 
+@given(seeds, st.integers(2, 4), st.sampled_from(["cp", "tucker"]))
+def test_the_matrix_takes_a_code_to_a_sample(backend, seed, order, kind):
+    linear_map, _, X = draw(seed, order, kind, backend)
+    if kind == "tucker":
+        linear_map = ModeProduct([backend(np.random.default_rng(seed).random((d, 2))) for d in X.shape[1:]])
+    shape = (1, *X.shape[1:])
+    np.testing.assert_allclose(linear_map.matrix(), naive_matrix(on_numpy(linear_map), shape), rtol=1e-12)
+
+
+def on_numpy(linear_map):
+    return linear_map.with_factors([np.asarray(U) for U in linear_map.factors])
+
+
 def naive_apply(linear_map, S, factors):
     """Return `M(S)` by one einsum over all modes, in torch."""
     if isinstance(linear_map, KhatriRao):

@@ -13,26 +13,19 @@ Júdice, Pires (1994), *A block principal pivoting algorithm for large-scale str
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-EPS = float(np.finfo(np.float64).eps)
+from hntf.least_squares.by_inverse import correct, solve_outside, unconstrained
+from hntf.least_squares.elimination import EPS, dual_row, eliminate, kernel, norms_of, size_of_terms, substitute
+
 FULL_EXCHANGES = 3
 
-SAFE_PIVOT = 1e-8
-"""Relative size above which a pivot is known to half its digits; dependent columns had pivots up to 2e-10."""
-
-
-def kernel(function):  # type: ignore[no-untyped-def]
-    """Compile a function that releases the global interpreter lock; the compiled code is cached on disk."""
-    return njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})(function)
+CLEARLY_INFEASIBLE = 1e-10
+"""Relative size of a negative dual by which a column enters before the dual is known accurately."""
 
 
 @kernel
 def _solve_row(G, c, passive, index, U, inverse, s):  # type: ignore[no-untyped-def]
-    """Solve `G_PP s_P = c_P` by elimination, with zeros elsewhere; return whether all pivots are safe.
-
-    The rounding error of a pivot grows with the pivots before it, so a small one does not tell whether its column is dependent.
-    """
+    """Solve `G_PP s_P = c_P` by elimination, with zeros elsewhere; return whether all pivots are safe."""
     k = c.shape[0]
     size = 0
     for j in range(k):
@@ -44,29 +37,9 @@ def _solve_row(G, c, passive, index, U, inverse, s):  # type: ignore[no-untyped-
         for b in range(a, size):
             U[a, b] = G[index[a], index[b]]
         U[a, size] = c[index[a]]
-    for first in range(0, size, 4):
-        # Four pivots at a time, with a single pass over the rest of the matrix for all of them.
-        last = min(first + 4, size)
-        for r in range(first, last):
-            if not U[r, r] > SAFE_PIVOT * G[index[r], index[r]]:
-                return False
-            inverse[r] = 1.0 / U[r, r]
-            for a in range(r + 1, last):
-                factor = U[r, a] * inverse[r]
-                for b in range(a, size + 1):
-                    U[a, b] -= factor * U[r, b]
-        for a in range(last, size):
-            f0 = U[first, a] * inverse[first]
-            f1 = U[first + 1, a] * inverse[first + 1]
-            f2 = U[first + 2, a] * inverse[first + 2]
-            f3 = U[first + 3, a] * inverse[first + 3]
-            for b in range(a, size + 1):
-                U[a, b] -= f0 * U[first, b] + f1 * U[first + 1, b] + f2 * U[first + 2, b] + f3 * U[first + 3, b]
-    for a in range(size - 1, -1, -1):
-        value = U[a, size] * inverse[a]
-        s[index[a]] = value
-        for b in range(a):
-            U[b, size] -= U[b, a] * value
+    if not eliminate(U, size, inverse):
+        return False
+    substitute(U, size, inverse, index, s)
     return True
 
 
@@ -89,95 +62,128 @@ def smallest_pivot(G):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _dual_row(G, c, s, passive, norms, y):  # type: ignore[no-untyped-def]
-    """Write `y = G s − c` and return the rounding level of `y_j / norms_j`, in units of the machine epsilon."""
-    k = c.shape[0]
-    for j in range(k):
-        y[j] = -c[j]
-    scale = 0.0
-    for p in range(k):
-        if passive[p]:
-            for j in range(k):
-                y[j] += s[p] * G[p, j]
-            scale += abs(s[p]) * norms[p]
-    for j in range(k):
-        if norms[j] > 0.0:
-            scale = max(scale, abs(c[j]) / norms[j])
-    return scale
+def _is_most(passive):  # type: ignore[no-untyped-def]
+    """Tell whether a support holds at least half of the columns."""
+    size = 0
+    for j in range(passive.shape[0]):
+        size += passive[j]
+    return 2 * size >= passive.shape[0]
 
 
 @kernel
-def block_pivoting(G, guess, C, S, support, iterations, warm, max_iterations, start, stop):  # type: ignore[no-untyped-def]
+def block_pivoting(G, M, guess, C, S, support, iterations, warm, max_iterations, start, stop):  # type: ignore[no-untyped-def]
     """Solve every row by block principal pivoting, from `support` if `warm`, otherwise from the signs of `c @ guess`.
 
     All infeasible variables are exchanged at once; if that has not reduced their number three times in succession, they are
-    exchanged one at a time (Murty's rule, finite for positive definite `G`). `iterations` is negative for the rows that did not
-    finish within `max_iterations` or met a small pivot: degenerate or singular ones, which `active_set` solves.
+    exchanged one at a time (Murty's rule, finite for positive definite `G`). `M` `(k, k)` is the inverse of a well-conditioned `G`,
+    by which supports of most columns are solved, or `(0, 0)`. `iterations` is negative for the rows that did not finish within
+    `max_iterations` or met a small pivot: degenerate or singular ones, which `active_set` solves.
     """
     n, k = C.shape
     rows_per_gram = n // G.shape[0]
     U = np.empty((k, k + 1))
     inverse = np.empty(k)
     index = np.empty(k, np.int64)
-    y = np.empty(k)
-    norms = np.empty(k)
+    y, u, t = np.empty(k), np.empty(k), np.empty(k)
+    norms = norms_of(G[0])
+    everywhere = np.ones(k, np.bool_)
     tolerance = 8 * k * EPS
-    gram = -1
+    gram = 0
     for i in range(start, stop):
         c, s, passive = C[i], S[i], support[i]
         if i // rows_per_gram != gram:
             gram = i // rows_per_gram
-            for j in range(k):
-                norms[j] = np.sqrt(G[gram, j, j])
+            norms = norms_of(G[gram])
+        by_inverse = len(M) > 0
+        if by_inverse or not warm:
+            unconstrained(M if by_inverse else guess, c, everywhere, u)
         if not warm:
-            y[:] = 0.0
-            for p in range(k):
-                for j in range(k):
-                    y[j] += c[p] * guess[p, j]
             for j in range(k):
-                passive[j] = y[j] > 0.0
+                passive[j] = u[j] > 0.0
         fewest = k + 1
         exchanges = FULL_EXCHANGES
         solved = False
         iteration = 0
         while iteration < max_iterations and not solved:
             iteration += 1
-            if not _solve_row(G[gram], c, passive, index, U, inverse, s):
+            outside = -1
+            if by_inverse and _is_most(passive):
+                outside = solve_outside(M, u, passive, index, U, inverse, s, y)
+            if outside >= 0:
+                threshold = -CLEARLY_INFEASIBLE * size_of_terms(c, s, norms)
+            elif _solve_row(G[gram], c, passive, index, U, inverse, s):
+                threshold = -tolerance * dual_row(G[gram], c, s, passive, norms, y)
+            else:
                 break
-            threshold = -tolerance * _dual_row(G[gram], c, s, passive, norms, y)
-            infeasible = 0
-            last = -1
-            for j in range(k):
-                if (passive[j] and s[j] <= 0.0) or (not passive[j] and y[j] < threshold * norms[j]):
-                    infeasible += 1
-                    last = j
+            infeasible, last = _infeasible(s, y, passive, threshold, norms)
+            if infeasible == 0 and outside >= 0:
+                scale = correct(G[gram], M, c, passive, norms, index, outside, U, inverse, s, y, u, t)
+                threshold = -tolerance * scale
+                infeasible, last = _infeasible(s, y, passive, threshold, norms)
+                # What the accurate dual tells is followed by elimination.
+                by_inverse = infeasible == 0
             if infeasible == 0:
                 solved = True
             elif infeasible < fewest or exchanges > 0:
                 exchanges = FULL_EXCHANGES if infeasible < fewest else exchanges - 1
                 fewest = min(fewest, infeasible)
-                for j in range(k):
-                    if passive[j]:
-                        passive[j] = s[j] > 0.0
-                    else:
-                        passive[j] = y[j] < threshold * norms[j]
+                _exchange(s, y, passive, threshold, norms)
             else:
                 passive[last] = not passive[last]
         iterations[i] = iteration if solved else -iteration
 
 
 @kernel
-def on_support(G, C, support, V, safe, start, stop):  # type: ignore[no-untyped-def]
-    """Solve `G_PP v_P = c_P` on the support `P` of every row, zero elsewhere; `safe` tells the rows whose pivots are safe."""
+def _infeasible(s, y, passive, threshold, norms):  # type: ignore[no-untyped-def]
+    """Return the number of variables that violate the conditions, and the last of them."""
+    infeasible = 0
+    last = -1
+    for j in range(s.shape[0]):
+        if (passive[j] and s[j] <= 0.0) or (not passive[j] and y[j] < threshold * norms[j]):
+            infeasible += 1
+            last = j
+    return infeasible, last
+
+
+@kernel
+def _exchange(s, y, passive, threshold, norms):  # type: ignore[no-untyped-def]
+    """Exchange all variables that violate the conditions."""
+    for j in range(s.shape[0]):
+        if passive[j]:
+            passive[j] = s[j] > 0.0
+        else:
+            passive[j] = y[j] < threshold * norms[j]
+
+
+@kernel
+def on_support(G, M, C, support, V, safe, start, stop):  # type: ignore[no-untyped-def]
+    """Solve `G_PP v_P = c_P` on the support `P` of every row, zero elsewhere; `safe` tells the rows whose pivots are safe.
+
+    `M` is as in `block_pivoting`.
+    """
     n, k = C.shape
     rows_per_gram = n // G.shape[0]
     U = np.empty((k, k + 1))
     inverse = np.empty(k)
     index = np.empty(k, np.int64)
     passive = np.empty(k, np.bool_)
+    c = np.empty(k)
+    y, u, t = np.empty(k), np.empty(k), np.empty(k)
+    norms = norms_of(G[0])
     for i in range(start, stop):
+        g = G[i // rows_per_gram]
         passive[:] = support[i]
-        safe[i] = _solve_row(G[i // rows_per_gram], C[i], passive, index, U, inverse, V[i])
+        outside = -1
+        if len(M) > 0 and _is_most(passive):
+            for j in range(k):
+                c[j] = C[i, j] if passive[j] else 0.0
+            unconstrained(M, c, passive, u)
+            outside = solve_outside(M, u, passive, index, U, inverse, V[i], y)
+        if outside >= 0:
+            correct(g, M, c, passive, norms, index, outside, U, inverse, V[i], y, u, t)
+            safe[i] = True
+        else:
+            safe[i] = _solve_row(g, C[i], passive, index, U, inverse, V[i])
 
 
 @kernel

@@ -47,7 +47,7 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
     n, k = host.shape
     V, safe = np.empty((n, k)), np.empty(n, bool)
     grams, rows, supports = kernel_arrays(G, C, support)
-    arguments = (grams, rows, supports, V, safe)
+    arguments = (grams, square_root.inverse_of(grams, n), rows, supports, V, safe)
     over_rows(lambda start, stop: compiled.on_support(*arguments, start, stop), n, k**3 // 6)
     rooted = rooted or square_root.from_grams(grams, rows)
     if rooted.used:

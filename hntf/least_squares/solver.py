@@ -83,8 +83,9 @@ def _solve_compiled(
     support = np.empty((n, k), bool) if start is None else np.array(start, bool, order="C")
     iterations = np.empty(n, np.int64)
     warm = start is not None
-    guess = np.empty((k, k)) if warm else _guess(G)
-    arguments = (G, guess, C, S, support, iterations, warm, _max_iterations(k))
+    M = square_root.inverse_of(G, n)
+    guess = np.empty((k, k)) if warm or len(M) else _guess(G)
+    arguments = (G, M, guess, C, S, support, iterations, warm, _max_iterations(k))
     over_rows(lambda first, last: compiled.block_pivoting(*arguments, first, last), n, k**3 // 3)
     hard = np.flatnonzero(iterations < 0)
     if len(hard):

@@ -113,6 +113,17 @@ def is_ill_conditioned(G: np.ndarray) -> bool:
     return bool(values[0] < ILL_CONDITIONED * values[-1])
 
 
+def inverse_of(G: np.ndarray, n: int) -> np.ndarray:
+    """Return the inverse of the Gram matrix `(1, k, k)` of `n` rows if it is well-conditioned and worth it, otherwise `(0, 0)`."""
+    from hntf.least_squares.compiled import smallest_pivot
+
+    k = G.shape[-1]
+    if len(G) > 1 or n < k or not np.all(np.diagonal(G[0]) > 0) or smallest_pivot(G[0]) <= LARGE_PIVOT:
+        return np.empty((0, 0))
+    scaled, norms = unit_columns(G[0])
+    return np.linalg.inv(scaled) / norms / norms[:, None]
+
+
 def of_factor(A: np.ndarray) -> SquareRoot:
     """Return `R` and `Q` with `A = Q R` up to rounding; `R` has as many rows as the numerical rank."""
     # Scaling by powers of two is exact and makes the columns comparable.

@@ -157,12 +157,16 @@ class _Solve(Function):
         G, _, A, _, weights, _, l2, _ = inputs
         S, support, used, n_iter = output
         ctx.mark_non_differentiable(support, used, n_iter)
+        # Zeros for what has no gradient would cost as much as the solution.
+        ctx.set_materialize_grads(False)
         _save(ctx, G, S, support, used, A, weights, l2)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         G, S, support, used, A, weights, l2 = ctx.saved_tensors
         factor = Factor(A, None, weights, None, l2)
+        if grad_outputs[0] is None:
+            return (None,) * 8
         return *pullback(G, S, support, used, grad_outputs[0], factor), *[None] * 6
 
     @staticmethod

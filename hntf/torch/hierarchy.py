@@ -15,7 +15,7 @@ from hntf.estimators.architecture import architecture_of
 from hntf.fitting.initializers.tensor import tensor_levels
 from hntf.fitting.loop import Ended, Solution
 from hntf.layers import NNLSLayer
-from hntf.maps import Dense, KhatriRao, ModeProduct
+from hntf.maps import KhatriRao, ModeProduct
 from hntf.models import Hierarchy as HierarchyModel
 from hntf.torch.functional import nnls_gram
 from hntf.torch.modules import CP, NNLS, Layer, Tucker
@@ -152,17 +152,16 @@ class Hierarchy(nn.Module):
 
 def _module_of(layer: NNLSLayer, shape: tuple[int, ...]) -> Layer:
     """Return a least-squares layer on samples of a shape as a module in float64."""
+    linear_map, factors = layer.map, layer.map.factors
     options: dict[str, Any] = {"l1": layer.l1, "l2": layer.l2, "dtype": torch.float64}
     module: Layer
-    if isinstance(layer.map, Dense):
-        module = NNLS(*layer.map.A.shape, **options)
-    elif isinstance(layer.map, KhatriRao):
-        module = CP(shape, layer.map.factors[0].shape[1], **options)
-    elif isinstance(layer.map, ModeProduct) and 0 not in layer.map.modes:
-        module = Tucker(shape, [A.shape[1] for A in layer.map.factors], layer.map.modes, **options)
+    if isinstance(linear_map, ModeProduct):
+        module = Tucker(shape, [A.shape[1] for A in factors], linear_map.modes, **options)
+    elif isinstance(linear_map, KhatriRao):
+        module = CP(shape, factors[0].shape[1], **options)
     else:
-        raise TypeError("estimator must have layers of samples: one that compresses mode 0 has no code of each sample")
-    return module.set_factors_(layer.map.factors)
+        module = NNLS(*factors[0].shape, **options)
+    return module.set_factors_(factors)
 
 
 def energy(

@@ -66,12 +66,12 @@ def host_view(x: Array) -> np.ndarray | None:
     """Return a NumPy view of an array in CPU memory, without a copy; None for an array on another device."""
     if not is_torch(x):
         return x
-    return x.detach().numpy() if x.device.type == "cpu" else None
+    return x.detach().resolve_neg().numpy() if x.device.type == "cpu" else None
 
 
 def to_numpy(x: Array) -> np.ndarray:
     """Return `x` as a NumPy array, copied only if it is on another device than the CPU."""
-    return x.detach().cpu().numpy() if is_torch(x) else np.asarray(x)
+    return x.detach().cpu().resolve_neg().numpy() if is_torch(x) else np.asarray(x)
 
 
 def from_numpy(x: np.ndarray, reference: Array) -> Array:

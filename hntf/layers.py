@@ -21,6 +21,9 @@ from hntf.validation import check_number, check_real_array, check_same_home, che
 LARGEST_MATRIX = 10
 """Size of the matrix of a map, relative to the data, up to which it is formed where a layer is ill-conditioned."""
 
+SMALL_MATRIX = 10_000_000
+"""Number of entries up to which it is always formed."""
+
 
 class LayerTape(NamedTuple):
     """The record of a forward pass for the backward pass, in float64; `G` and `C` are those of the map, without penalties."""
@@ -114,7 +117,8 @@ class NNLSLayer:
         data = as_data(X)
         self.map.check_input(data)
         tape = self.solve(data, support)
-        return cast_like(tape.S, data.prototype), tape
+        # What the caller does with the code does not change the record.
+        return cast_like(tape.S + 0.0, data.prototype), tape
 
     def backward(self, tape: LayerTape, dS: Array) -> tuple[Any, list[Array]]:
         """Return the gradients with respect to the input and to the factors.
@@ -159,7 +163,7 @@ class NNLSLayer:
         if isinstance(G, StructuredGram) or G.ndim != 2:
             return None
         m, k = math.prod(X.shape[1:]), len(G)
-        if m * k > LARGEST_MATRIX * X.n_entries:
+        if m * k > max(LARGEST_MATRIX * X.n_entries, SMALL_MATRIX) and len(self.map.factors) > 1:
             return None
 
         def root(gram: int) -> SquareRoot:

@@ -46,11 +46,6 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
-if hasattr(os, "register_at_fork"):
-    # A forked child inherits the pool but not its threads.
-    os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
 class _BlasHold:
     """Limits BLAS to one thread. The limit applies to the whole process: the first holder sets it and the last restores it."""
 
@@ -65,6 +60,13 @@ class _BlasHold:
                 self.limiter = _blas().limit(limits=1)
             self.holders += 1
 
+    def forget(self) -> None:
+        """Forget the holders, which are threads that a forked child does not have."""
+        self.lock = threading.Lock()
+        if self.holders:
+            self.limiter.restore_original_limits()
+        self.holders = 0
+
     def release(self) -> None:
         with self.lock:
             self.holders -= 1
@@ -73,6 +75,11 @@ class _BlasHold:
 
 
 _hold = _BlasHold()
+
+if hasattr(os, "register_at_fork"):
+    # A forked child inherits the pool but not its threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+    os.register_at_fork(after_in_child=_hold.forget)
 
 
 @contextmanager

@@ -44,24 +44,6 @@ def _solve_row(G, c, passive, index, U, inverse, s):  # type: ignore[no-untyped-
 
 
 @kernel
-def smallest_pivot(G):  # type: ignore[no-untyped-def]
-    """Return the smallest pivot of a Gram matrix relative to its diagonal, without zero columns; 0 if it is singular."""
-    k = G.shape[0]
-    U = G.copy()
-    smallest = 1.0
-    for r in range(k):
-        if G[r, r] > 0.0:
-            smallest = min(smallest, U[r, r] / G[r, r])
-            if not smallest > EPS:
-                return 0.0
-            for a in range(r + 1, k):
-                factor = U[r, a] / U[r, r]
-                for b in range(a, k):
-                    U[a, b] -= factor * U[r, b]
-    return smallest
-
-
-@kernel
 def _is_most(passive):  # type: ignore[no-untyped-def]
     """Tell whether a support holds at least half of the columns."""
     size = 0

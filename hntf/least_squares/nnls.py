@@ -154,9 +154,8 @@ def _solve(
             raise ValueError("A and B are too large: their product overflows")
     solution = problem.solve(support)
     info = problem.certificate(solution, shape) if return_info else None
-    X = solution.S
-    X *= problem.scale
-    return X.T.reshape(shape), info
+    # A new array: the certificate keeps the solution in units of the scaled problem.
+    return (solution.S * problem.scale).T.reshape(shape), info
 
 
 def _batch(A: Array, B: Any, weights: Any, support: Any, options: dict[str, Any]) -> Any:

@@ -19,10 +19,10 @@ from hntf.threads import over_rows
 EPS = float(np.finfo(np.float64).eps)
 
 ILL_CONDITIONED = 1e-8
-"""Ratio of the extreme eigenvalues of a Gram matrix with unit columns below which its square root is used."""
+"""Reciprocal condition number of a Gram matrix with unit columns below which its square root is used."""
 
-LARGE_PIVOT = 1e-2
-"""Relative size of the smallest pivot above which the eigenvalues need not be computed."""
+WELL_CONDITIONED = 1e-4
+"""The same number above which the inverse of a Gram matrix is used."""
 
 GRAM_ROUNDING = 32
 """Rounding error of the eigenvalues of a Gram matrix with unit columns, in units of `k` times the machine epsilon."""
@@ -101,24 +101,31 @@ def from_grams(G: np.ndarray, C: np.ndarray) -> RootedProblems:
 
 def is_ill_conditioned(G: np.ndarray) -> bool:
     """Return whether a Gram matrix `(k, k)` is too ill-conditioned for its problems to be solved accurately from it."""
-    from hntf.least_squares.compiled import smallest_pivot
-
-    if smallest_pivot(np.ascontiguousarray(G)) > LARGE_PIVOT:
-        return False
     nonzero = np.diagonal(G) > 0
-    G = G if nonzero.all() else G[np.ix_(nonzero, nonzero)]  # a zero column never enters a support
+    # A zero column never enters a support.
+    return reciprocal_condition(G if nonzero.all() else G[np.ix_(nonzero, nonzero)]) < ILL_CONDITIONED
+
+
+def reciprocal_condition(G: np.ndarray) -> float:
+    """Return the reciprocal condition number of a Gram matrix `(k, k)` with unit columns, as LAPACK estimates it in the 1-norm.
+
+    Pivots alone do not bound it: all those of `I - triu(1, 1)` are 1.
+    """
     if len(G) <= 1:
-        return False
-    values = np.linalg.eigvalsh(unit_columns(G)[0])
-    return bool(values[0] < ILL_CONDITIONED * values[-1])
+        return 1.0
+    scaled, _ = unit_columns(G)
+    factor, failed = scipy.linalg.lapack.dpotrf(scaled)
+    if failed:
+        return 0.0
+    estimate, _ = scipy.linalg.lapack.dpocon(factor, float(np.abs(scaled).sum(axis=0).max()))
+    return float(estimate)
 
 
 def inverse_of(G: np.ndarray, n: int) -> np.ndarray:
     """Return the inverse of the Gram matrix `(1, k, k)` of `n` rows if it is well-conditioned and worth it, otherwise `(0, 0)`."""
-    from hntf.least_squares.compiled import smallest_pivot
-
-    k = G.shape[-1]
-    if len(G) > 1 or n < k or not np.all(np.diagonal(G[0]) > 0) or smallest_pivot(G[0]) <= LARGE_PIVOT:
+    if len(G) > 1 or n < G.shape[-1] or not np.all(np.diagonal(G[0]) > 0):
+        return np.empty((0, 0))
+    if reciprocal_condition(G[0]) < WELL_CONDITIONED:
         return np.empty((0, 0))
     scaled, norms = unit_columns(G[0])
     return np.linalg.inv(scaled) / norms / norms[:, None]

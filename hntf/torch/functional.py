@@ -18,7 +18,7 @@ Penalty = float | Tensor
 LARGEST_EXPONENT = 500
 """Exponent of the largest scale, whose square and that of its inverse are numbers still."""
 
-MODERATE_EXPONENT = 100
+MODERATE_EXPONENT = 20
 """Exponent of a column up to which it needs no scale: its products neither overflow nor underflow."""
 
 

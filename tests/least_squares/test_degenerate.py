@@ -391,6 +391,9 @@ ILL_CONDITIONED = {
     **{f"condition 1e{e}": with_condition(10.0**e) for e in range(5, 11)},
     **{f"Hilbert {k}": scipy.linalg.hilbert(k) for k in (6, 10, 14)},
     "Hilbert 20 × 12": scipy.linalg.hilbert(20)[:, :12],
+    # All pivots of these are large.
+    **{f"triangular {k}": np.eye(k) - np.triu(np.ones((k, k)), 1) for k in (12, 16, 20, 24, 30)},
+    "triangular, .7": np.eye(40) - 0.7 * np.triu(np.ones((40, 40)), 1),
     "Vandermonde": np.vander(np.linspace(0, 1, 20), 12),
     "Vandermonde, signed": np.vander(np.linspace(-1, 1, 20), 14),
 }

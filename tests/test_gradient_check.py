@@ -130,6 +130,21 @@ class TestWhatCannotBeJudged:
         assert "not resolved by differences" in str(report)
         assert hntf.gradcheck(lambda b: (slope @ b, [slope]), [np.random.default_rng(0).random(14)]).n_unresolved == 0
 
+    @pytest.mark.parametrize("factor", [-1.0, 0.0, 1.0])
+    def test_an_offset_that_hides_the_derivative_leaves_no_verdict(self, factor):
+        report = hntf.gradcheck(lambda x: ((x**2).sum() + 1e10, [factor * 2 * x]), [np.array([1.0, 2.0])])
+        assert not report.ok
+        assert report.inputs_not_judged == (0,)
+
+    def test_a_function_that_is_no_number_beside_the_point_is_no_kink(self):
+        def function(x):
+            with np.errstate(invalid="ignore"):
+                return np.log(x).sum(), [np.array([-1.0, 1.0]) / x]
+
+        report = hntf.gradcheck(function, [np.array([1e-13, 1.0])])
+        assert report.n_at_kinks == 0
+        assert report.n_unresolved == 1
+
     def test_a_large_column_does_not_hide_a_small_one(self):
         def function(x, y):
             return torch.stack([1e12 * x.sin(), y.sin() + 1e-3 * y.detach()], dim=1)

@@ -88,3 +88,12 @@ def test_a_gradient_of_the_wrong_shape_is_named(rng):
     _, tape = layer.forward(rng.random((4, 6)))
     with pytest.raises(ValueError, match="dS must have shape"):
         layer.backward(tape, np.ones((3, 4)))
+
+
+def test_work_on_the_code_in_place_does_not_change_the_backward_pass(backend, rng):
+    layer = NNLSLayer(Dense(backend(rng.random((6, 3)))))
+    X, dS = backend(rng.random((5, 6))), backend(rng.random((5, 3)))
+    S, tape = layer.forward(X)
+    _, (expected,) = layer.backward(tape, dS)
+    S *= 2.0
+    np.testing.assert_array_equal(layer.backward(tape, dS)[1][0], expected)

@@ -95,7 +95,7 @@ def _compare(
     rounding = rounding_error(
         lambda inputs: function.value(left_out, *map(from_numpy, inputs, arrays)), [to_numpy(x) for x in arrays], value
     )
-    entries = []
+    measured = []
     for i, (x, gradient) in enumerate(zip(arrays, gradients, strict=True)):
         analytic = to_numpy(gradient)
         if analytic.shape != tuple(x.shape):
@@ -104,9 +104,25 @@ def _compare(
         for at in np.ndindex(analytic.shape):
             expected, step = float(analytic[at]), float(steps[at])
             numeric = _derivative(function, arrays, i, at, left_out, (step, expected, rtol, rounding))
-            entries.append(_judged(Worst(i, at, expected, numeric.value), numeric, rtol, abs(value) * eps / step))
-    inputs = [i for i, x in enumerate(arrays) if np.prod(x.shape, dtype=int)]
+            measured.append(_Measured(Worst(i, at, expected, numeric.value), numeric, step / eps))
+    largest = max((entry.resolved_change for entry in measured), default=0.0)
+    entries = [_judged(entry, rtol, largest) for entry in measured]
+    inputs = list(range(len(arrays)))
     return _report(entries, inputs, rtol, here.margin, left_out), frozenset().union(*(e.samples for e in entries))
+
+
+class _Measured(NamedTuple):
+    """An entry with its derivative by differences, and the size of the input there."""
+
+    values: Worst
+    numeric: Derivative
+    size: float
+
+    @property
+    def resolved_change(self) -> float:
+        """How much the function changes, at least, with the input relative to its size."""
+        resolved = (abs(self.numeric.value) - RESOLUTION * self.numeric.error) * self.size
+        return resolved if resolved > 0 else 0.0
 
 
 class _Entry(NamedTuple):
@@ -118,16 +134,18 @@ class _Entry(NamedTuple):
     samples: frozenset[int]
 
 
-def _judged(values: Worst, numeric: Derivative, rtol: float, unit: float) -> _Entry:
-    """Return the verdict on an entry; `unit` is the value per unit of the input.
+def _judged(entry: _Measured, rtol: float, largest: float) -> _Entry:
+    """Return the verdict on an entry; `largest` is the largest resolved change of all.
 
-    A derivative is resolved if its differences tell `rtol` of it, or of the unit if it is smaller.
+    A derivative is resolved if its differences tell `rtol` of it, or, of a smaller one, `rtol` of the largest change.
     """
+    values, numeric = entry.values, entry.numeric
     if numeric.crossed and np.isfinite(values.analytic):
         return _Entry(values, 0.0, "at a kink", numeric.samples)
     error = _relative_error(values.analytic, numeric, rtol)
-    size = max(abs(values.analytic), abs(numeric.value), unit)
-    resolved = error > rtol or RESOLUTION * numeric.error <= rtol * size
+    size = max(abs(values.analytic), abs(numeric.value), largest / entry.size)
+    unchanged = values.analytic == numeric.value == 0.0
+    resolved = error > rtol or RESOLUTION * numeric.error <= rtol * size or unchanged
     return _Entry(values, error, "judged" if resolved else "unresolved", frozenset())
 
 
@@ -135,6 +153,8 @@ def _relative_error(analytic: float, numeric: Derivative, rtol: float) -> float:
     """Return the error of an entry, at most `rtol` if the error of the differences explains it."""
     if not np.isfinite(analytic):
         return np.inf
+    if not np.isfinite(numeric.error):
+        return 0.0  # no difference exists, and nothing is resolved
     size = max(abs(analytic), abs(numeric.value)) + RESOLUTION * numeric.error / rtol
     return abs(analytic - numeric.value) / size if size > 0 else 0.0
 

@@ -105,7 +105,10 @@ def derivative(
             rounded = rounding / (0.5 * step)
             error = abs(slopes[0] - slopes[1]) + rounded
             value = (4 * slopes[1] - slopes[0]) / 3
-            if error < best.error:
+            if not np.isfinite(error):
+                # Where the function is no number there is no kink; a smaller step may stay where it is one.
+                best = best._replace(crossed=False)
+            elif error < best.error:
                 best = Derivative(value, error, False)
             if RESOLUTION * error <= rtol * abs(value) or rounded > 0.5 * error:
                 break

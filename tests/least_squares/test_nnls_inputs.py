@@ -230,3 +230,19 @@ class TestGradientsAreNotLost:
         with torch.no_grad():
             CALLS[name](x, x.detach())
         CALLS[name](x.detach(), x.detach())
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_margin_is_that_of_the_solution_in_the_units_of_the_data(scale):
+    X, info = hntf.nnls(scale * np.eye(2), scale * np.array([2.0, 0.125]), return_info=True)
+    X[:] = 0.0  # what is done with the solution does not change the certificate
+    expected = hntf.torch.nnls(torch.tensor([[2.0, 0.125]]) * scale, scale * torch.eye(2), return_info=True)[1]
+    np.testing.assert_allclose(info.margin, expected.margin, rtol=1e-5)
+    assert info.kkt_residual < 1e-15
+
+
+def test_tensors_with_a_negative_bit():
+    X = torch.complex(torch.rand(4, 6), torch.rand(4, 6)).conj().imag
+    A = torch.rand(6, 3)
+    assert X.is_neg()
+    torch.testing.assert_close(hntf.torch.nnls(X, A), hntf.torch.nnls(X.clone(), A))

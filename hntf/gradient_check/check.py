@@ -105,8 +105,8 @@ def _compare(
             expected, step = float(analytic[at]), float(steps[at])
             numeric = _derivative(function, arrays, i, at, left_out, (step, expected, rtol, rounding))
             measured.append(_Measured(Worst(i, at, expected, numeric.value), numeric, step / eps))
-    largest = max((entry.resolved_change for entry in measured), default=0.0)
-    entries = [_judged(entry, rtol, largest) for entry in measured]
+    unit = min(abs(value), max((entry.resolved_change for entry in measured), default=0.0))
+    entries = [_judged(entry, rtol, unit) for entry in measured]
     inputs = list(range(len(arrays)))
     return _report(entries, inputs, rtol, here.margin, left_out), frozenset().union(*(e.samples for e in entries))
 
@@ -134,16 +134,16 @@ class _Entry(NamedTuple):
     samples: frozenset[int]
 
 
-def _judged(entry: _Measured, rtol: float, largest: float) -> _Entry:
-    """Return the verdict on an entry; `largest` is the largest resolved change of all.
+def _judged(entry: _Measured, rtol: float, unit: float) -> _Entry:
+    """Return the verdict on an entry; `unit` is a change of the function.
 
-    A derivative is resolved if its differences tell `rtol` of it, or, of a smaller one, `rtol` of the largest change.
+    A derivative is resolved if its differences tell `rtol` of it, or, of one that changes the function less, `rtol` of the unit.
     """
     values, numeric = entry.values, entry.numeric
     if numeric.crossed and np.isfinite(values.analytic):
         return _Entry(values, 0.0, "at a kink", numeric.samples)
     error = _relative_error(values.analytic, numeric, rtol)
-    size = max(abs(values.analytic), abs(numeric.value), largest / entry.size)
+    size = max(abs(values.analytic), abs(numeric.value), unit / entry.size)
     unchanged = values.analytic == numeric.value == 0.0
     resolved = error > rtol or RESOLUTION * numeric.error <= rtol * size or unchanged
     return _Entry(values, error, "judged" if resolved else "unresolved", frozenset())

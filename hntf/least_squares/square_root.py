@@ -24,6 +24,9 @@ ILL_CONDITIONED = 1e-8
 WELL_CONDITIONED = 1e-4
 """The same number above which the inverse of a Gram matrix is used."""
 
+FEWEST_COLUMNS = 5
+"""Number of columns from which the inverse is faster than an elimination."""
+
 GRAM_ROUNDING = 32
 """Rounding error of the eigenvalues of a Gram matrix with unit columns, in units of `k` times the machine epsilon."""
 
@@ -123,7 +126,8 @@ def reciprocal_condition(G: np.ndarray) -> float:
 
 def inverse_of(G: np.ndarray, n: int) -> np.ndarray:
     """Return the inverse of the Gram matrix `(1, k, k)` of `n` rows if it is well-conditioned and worth it, otherwise `(0, 0)`."""
-    if len(G) > 1 or n < G.shape[-1] or not np.all(np.diagonal(G[0]) > 0):
+    k = G.shape[-1]
+    if len(G) > 1 or n < k or k < FEWEST_COLUMNS or not np.all(np.diagonal(G[0]) > 0):
         return np.empty((0, 0))
     if reciprocal_condition(G[0]) < WELL_CONDITIONED:
         return np.empty((0, 0))

@@ -420,7 +420,9 @@ def test_ill_conditioned_problems_reach_the_residual_of_scipy(name, kind):
     for solver in (by_nnls, by_layer, by_torch):
         solution = solver(problem, dS)
         assert_independent_support(problem, solution, in_gram_form=False)
-        np.testing.assert_array_less(residuals(problem, solution.S), np.array(reference) + 1e-12)
+        # The rounding of `S Aᵀ` itself, where the solution is much larger than the data.
+        terms = np.linalg.norm(np.abs(solution.S) @ np.abs(problem.A).T, axis=1) / np.linalg.norm(problem.X, axis=1)
+        np.testing.assert_array_less(residuals(problem, solution.S), np.array(reference) + 1e-12 + 4 * EPS * terms)
         condition = 1 / smallest_singular_values(problem, solution.support)
         lost = np.where(condition < 1e5, condition**2, condition)
         difference = np.linalg.norm(solution.S - expected, axis=1)

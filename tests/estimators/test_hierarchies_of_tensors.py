@@ -161,7 +161,7 @@ def test_a_planted_tucker_hierarchy_is_recovered(rng):
     B = [rng.random((4, 2)) * (rng.random((4, 2)) < 0.7) + 0.05 for _ in range(2)]
     core = rng.random((30, 2, 2))
     X = tensorly.tenalg.multi_mode_dot(core, [a @ b for a, b in zip(A, B, strict=True)], modes=[1, 2])
-    model = NeuralNTF(((4, 4), (2, 2)), tol=1e-4, max_iter=500, n_init=2, random_state=0)
+    model = NeuralNTF(((4, 4), (2, 2)), tol=1e-4, max_iter=500, n_init=6, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X)

@@ -51,7 +51,7 @@ def plant(name, seed, condition):
 
 def outcome(report):
     """Return whether a planted bug was caught, lies where differences resolve too little, or was missed."""
-    if not report.ok:
+    if report.verdict == "GRADIENTS DIFFER":
         return "caught"
     return "not resolved" if report.n_unresolved else "missed"
 

@@ -107,8 +107,7 @@ def _compare(
             measured.append(_Measured(Worst(i, at, expected, numeric.value), numeric, step / eps))
     unit = min(abs(value), max((entry.resolved_change for entry in measured), default=0.0))
     entries = [_judged(entry, rtol, unit) for entry in measured]
-    inputs = list(range(len(arrays)))
-    return _report(entries, inputs, rtol, here.margin, left_out), frozenset().union(*(e.samples for e in entries))
+    return _report(entries, len(arrays), rtol, here.margin, left_out), frozenset().union(*(e.samples for e in entries))
 
 
 class _Measured(NamedTuple):
@@ -160,15 +159,15 @@ def _relative_error(analytic: float, numeric: Derivative, rtol: float) -> float:
 
 
 def _report(
-    entries: list[_Entry], inputs: list[int], rtol: float, margin: float, left_out: frozenset[int]
+    entries: list[_Entry], n_inputs: int, rtol: float, margin: float, left_out: frozenset[int]
 ) -> GradcheckReport:
-    """Return the report on the entries of some inputs."""
+    """Return the report on the entries of all inputs."""
     judged = [entry for entry in entries if entry.verdict == "judged"]
     verdicts = [entry.verdict for entry in entries]
     worst = max(
         judged, key=lambda entry: entry.error, default=_Entry(Worst(0, (), 0.0, 0.0), 0.0, "judged", frozenset())
     )
-    not_judged = tuple(sorted(set(inputs) - {entry.values.input for entry in judged}))
+    not_judged = tuple(sorted(set(range(n_inputs)) - {entry.values.input for entry in judged}))
     return GradcheckReport(
         ok=bool(judged) and not not_judged and worst.error <= rtol,
         max_rel_error=worst.error,

@@ -76,14 +76,15 @@ def _solve_compiled(
     from hntf.least_squares import compiled
 
     n, k = C.shape
-    if len(G) == 1 and square_root.is_ill_conditioned(G[0]):
+    condition = square_root.reciprocal_condition(G[0]) if len(G) == 1 else None
+    if condition is not None and condition < square_root.ILL_CONDITIONED:
         S, support, iterations = (rooted or square_root.from_grams(G, C)).solve(0, np.arange(n), start)
         return Solution(S, support, int(iterations.max(initial=0)))
     S = np.empty((n, k))
     support = np.empty((n, k), bool) if start is None else np.array(start, bool, order="C")
     iterations = np.empty(n, np.int64)
     warm = start is not None
-    M = square_root.inverse_of(G, n)
+    M = square_root.inverse_of(G, n, condition)
     guess = np.empty((k, k)) if warm or len(M) else _guess(G)
     arguments = (G, M, guess, C, S, support, iterations, warm, _max_iterations(k))
     over_rows(lambda first, last: compiled.block_pivoting(*arguments, first, last), n, k**3 // 3)

@@ -93,27 +93,18 @@ def from_grams(G: np.ndarray, C: np.ndarray) -> RootedProblems:
     """Return the problems of Gram matrices `(g, k, k)` and right-hand sides `(n, k)`, with the accuracy of the Gram matrices."""
 
     def right(root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        norms = np.linalg.norm(root.columns, axis=1)
-        largest = np.max(np.abs(C[rows]) / (norms + (norms == 0)), axis=1, keepdims=True)
-        # What would be a huge sample along a short direction stays a linear cost: it would hide the rest of `z` in rounding.
-        Z = np.clip(C[rows] @ root.basis, -largest, largest)
-        return Z, linear_part(root, C[rows], Z)
+        return in_basis(root, C[rows])
 
     return RootedProblems(lambda gram: of_gram(G[gram]), right)
-
-
-def is_ill_conditioned(G: np.ndarray) -> bool:
-    """Return whether a Gram matrix `(k, k)` is too ill-conditioned for its problems to be solved accurately from it."""
-    nonzero = np.diagonal(G) > 0
-    # A zero column never enters a support.
-    return reciprocal_condition(G if nonzero.all() else G[np.ix_(nonzero, nonzero)]) < ILL_CONDITIONED
 
 
 def reciprocal_condition(G: np.ndarray) -> float:
     """Return the reciprocal condition number of a Gram matrix `(k, k)` with unit columns, as LAPACK estimates it in the 1-norm.
 
-    Pivots alone do not bound it: all those of `I - triu(1, 1)` are 1.
+    Zero columns, which never enter a support, do not count. Pivots do not bound it: all those of `I - triu(1, 1)` are 1.
     """
+    nonzero = np.diagonal(G) > 0
+    G = G if nonzero.all() else G[np.ix_(nonzero, nonzero)]
     if len(G) <= 1:
         return 1.0
     scaled, _ = unit_columns(G)
@@ -124,12 +115,15 @@ def reciprocal_condition(G: np.ndarray) -> float:
     return float(estimate)
 
 
-def inverse_of(G: np.ndarray, n: int) -> np.ndarray:
-    """Return the inverse of the Gram matrix `(1, k, k)` of `n` rows if it is well-conditioned and worth it, otherwise `(0, 0)`."""
+def inverse_of(G: np.ndarray, n: int, condition: float | None = None) -> np.ndarray:
+    """Return the inverse of the Gram matrix `(1, k, k)` of `n` rows if it is well-conditioned and worth it, otherwise `(0, 0)`.
+
+    `condition` is the reciprocal condition number, if it is known.
+    """
     k = G.shape[-1]
     if len(G) > 1 or n < k or k < FEWEST_COLUMNS or not np.all(np.diagonal(G[0]) > 0):
         return np.empty((0, 0))
-    if reciprocal_condition(G[0]) < WELL_CONDITIONED:
+    if (reciprocal_condition(G[0]) if condition is None else condition) < WELL_CONDITIONED:
         return np.empty((0, 0))
     scaled, norms = unit_columns(G[0])
     return np.linalg.inv(scaled) / norms / norms[:, None]
@@ -159,14 +153,16 @@ def of_gram(G: np.ndarray) -> SquareRoot:
     return SquareRoot(columns, (vectors / roots) / norms[:, None], 0.5 * rounding**0.5)
 
 
-def linear_part(root: SquareRoot, C: np.ndarray, Z: np.ndarray) -> np.ndarray:
-    """Return `F = Z R − C`, the part of the right-hand sides that is not in the range of `Rᵀ`, empty if it is rounding."""
+def in_basis(root: SquareRoot, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return right-hand sides as samples `Z` and linear costs `F = Z R − C`, which no column reaches; `F` is empty for rounding."""
     norms = np.linalg.norm(root.columns, axis=1)
     norms = norms + (norms == 0)
+    largest = np.max(np.abs(C) / norms, axis=1, keepdims=True)
+    # What would be a huge sample along a short direction stays a linear cost: it would hide the rest of `z` in rounding.
+    Z = np.clip(C @ root.basis, -largest, largest)
     F = Z @ root.columns.T - C
-    rounding = 64 * len(norms) * EPS * np.max(np.abs(C) / norms, axis=1, keepdims=True)
-    F[np.abs(F) <= rounding * norms] = 0.0
-    return F if F.any() else np.empty((0, len(norms)))
+    F[np.abs(F) <= 64 * len(norms) * EPS * largest * norms] = 0.0
+    return Z, F if F.any() else np.empty((0, len(norms)))
 
 
 def solve(

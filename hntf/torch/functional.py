@@ -136,13 +136,12 @@ def _solve(
 
     Returns the solution in these units, the Gram matrix, the right-hand sides and the scale.
     """
-    l1, l2 = penalties
+    penalty, ridge = penalties
     scale = _powers_of_two(A)
     if scale is not None:
         A = A * scale
-        l1, l2 = None if l1 is None else l1 * scale, None if l2 is None else l2 * scale**2
-    penalty = None if l1 is None else l1.expand(*X.shape[:-1], A.shape[-1])
-    ridge = l2
+        penalty, ridge = None if penalty is None else penalty * scale, None if ridge is None else ridge * scale**2
+    penalty = None if penalty is None else penalty.expand(*X.shape[:-1], A.shape[-1])
     by_row = weights is not None or (ridge is not None and ridge.ndim > 1 and ridge.shape[-2] > 1)
     C = matmul(X if weights is None else weights * X, A)
     if penalty is not None:

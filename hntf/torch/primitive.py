@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from hntf.arrays import to_numpy
+from hntf.arrays import host_view, to_numpy
 from hntf.least_squares import on_support as support_solver
 from hntf.least_squares import solver
 from hntf.least_squares.square_root import RootedProblems, SquareRoot, of_factor
@@ -75,7 +75,7 @@ def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> S
     used = torch.zeros(batch, dtype=torch.bool, device=G.device)
     if C.numel() == 0:
         return Solved(torch.zeros_like(C), torch.zeros_like(C, dtype=torch.bool), used, torch.tensor(0))
-    if not all(np.isfinite(to_numpy(x)).all() for x in (G, C)):
+    if not (_is_finite(G) and _is_finite(C)):
         names = "G and C" if factor.A is None else "X and A"
         raise ValueError(f"{names} must hold finite entries whose products do not overflow")
     rooted = _rooted(factor, batch) if C.device.type == "cpu" else None
@@ -84,6 +84,12 @@ def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> S
     if rooted is not None and rooted.used:
         used.view(-1)[list(rooted.used)] = True
     return Solved(S.reshape(C.shape), found.reshape(C.shape), used, torch.tensor(n_iter))
+
+
+def _is_finite(x: Tensor) -> bool:
+    """Tell whether all entries are finite: in CPU memory by NumPy, without waking the threads of torch, otherwise on the device."""
+    view = host_view(x)
+    return bool((torch.isfinite(x) if view is None else np.isfinite(view)).all())
 
 
 def solve_on_support_now(

@@ -42,8 +42,8 @@ class NNLSLayer:
 
     Only the solution on the support is differentiated: with `V` the solution of the same problem for `dS` on the support of the
     forward pass, `dC = V` and `dG = −½(VᵀS + SᵀV)`, which the map pulls back to its factors. No residual is formed. If the
-    map is ill-conditioned, the problem is solved on an orthogonal factorization of its matrix; weighted data, `ModeProduct`
-    maps, and maps whose matrix is much larger than the data are solved from `G` and `C`, with the accuracy of the Gram matrix.
+    map is ill-conditioned, the problem is solved on an orthogonal factorization of its matrix; `ModeProduct` maps, and maps whose
+    matrix is much larger than the data, are solved from `G` and `C`, with the accuracy of the Gram matrix.
 
     Parameters
     ----------
@@ -159,20 +159,29 @@ class NNLSLayer:
         return pullback(self._with_ridge(tape.G), tape.S, tape.support, dS, tape.rooted)
 
     def _rooted(self, X: Data, G: Gram) -> RootedProblems | None:
-        """Return the problem in square-root form; None if samples share no matrix, or one that is too large to be formed."""
-        if isinstance(G, StructuredGram) or G.ndim != 2:
+        """Return the problem in square-root form; None if `G` has a structure, or the matrix is too large to be formed."""
+        if isinstance(G, StructuredGram):
             return None
-        m, k = math.prod(X.shape[1:]), len(G)
+        m, k = math.prod(X.shape[1:]), G.shape[-1]
         if m * k > max(LARGEST_MATRIX * X.n_entries, SMALL_MATRIX) and len(self.map.factors) > 1:
             return None
 
         def root(gram: int) -> SquareRoot:
             A = to_numpy(self.map.matrix())
+            weights = X.weights_of(gram)
+            if weights is not None:
+                A = A * np.sqrt(to_numpy(weights))[:, None]
             return of_factor(np.concatenate([A, np.sqrt(self.l2) * np.eye(k if self.l2 else 0, k)]))
 
         def right(root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            Z = to_numpy(X.as_matrix().mttkrp([None, from_numpy(root.basis[:m], X.prototype)], 0))
-            return Z[rows], np.full((len(rows) if self.l1 else 0, k), self.l1)
+            basis, weights = root.basis[:m], X.weights_of(gram)
+            if weights is not None:
+                # Products with weighted data hold the weight itself, not its root.
+                roots = np.sqrt(to_numpy(weights))[:, None]
+                basis = basis * (roots > 0) / (roots + (roots == 0))
+            samples = X if len(rows) == X.shape[0] else X.take(from_numpy(rows, X.prototype))
+            Z = to_numpy(samples.as_matrix().mttkrp([None, from_numpy(basis, X.prototype)], 0))
+            return Z, np.full((len(rows) if self.l1 else 0, k), self.l1)
 
         return RootedProblems(root, right)
 

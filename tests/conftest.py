@@ -1,6 +1,7 @@
 """What all tests share: both backends, and a Hypothesis profile that is the same on every machine."""
 
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -30,6 +31,12 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _control_c():
+    """Handle Ctrl-C as Python does by default: a shell lets background jobs ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

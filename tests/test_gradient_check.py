@@ -145,6 +145,45 @@ class TestWhatCannotBeJudged:
         assert report.n_at_kinks == 0
         assert report.n_unresolved == 1
 
+    @pytest.mark.parametrize("factor", [0.5, 1.0])
+    def test_rounding_to_single_precision_inside_is_no_error(self, factor):
+        """Small steps tell nothing of such a function, whose differences are zero or a whole rounding."""
+
+        def function(x):
+            return (x.float() ** 3).sum().double() + torch.sin(x).sum() + (factor - 1) * (x - x.detach()).sum()
+
+        report = hntf.gradcheck(function, torch.rand(4, 3, generator=torch.Generator().manual_seed(0)))
+        assert report.n_unresolved > 0
+        assert not report.ok
+        assert (report.verdict == "GRADIENTS DIFFER") is (factor != 1.0)
+
+    def test_a_function_that_oscillates_much_faster_than_the_first_step_is_judged(self):
+        x = torch.tensor([0.1, 0.5, 0.9])
+        assert hntf.gradcheck(lambda x: torch.sin(1e7 * x).sum(), x).ok
+        wrong = hntf.gradcheck(lambda x: torch.sin(1e7 * x).sum() + 1e7 * (x - x.detach()).sum(), x)
+        assert wrong.verdict == "GRADIENTS DIFFER"
+
+    def test_random_functions_have_no_verdict(self):
+        report = hntf.gradcheck(torch.nn.Dropout(0.5), torch.rand(5, 4))
+        assert report.verdict == "NO VERDICT on inputs [0]"
+
+    @pytest.mark.parametrize(("slope", "is_kink"), [(0.0, True), (0.3, True), (1.0, True), (-0.5, False), (1.5, False)])
+    def test_at_a_kink_that_nothing_records_any_subgradient_passes(self, slope, is_kink):
+        def function(x):
+            return np.maximum(x, 0).sum() + (x**2).sum(), [np.where(x == 0, slope, x > 0) + 2 * x]
+
+        report = hntf.gradcheck(function, [np.array([0.0, 1.0, -1.0])])
+        assert report.ok is is_kink
+        assert report.n_at_kinks == is_kink
+
+    def test_inputs_without_entries(self):
+        report = hntf.gradcheck(
+            lambda x, y: ((x**2).sum() + (y**2).sum(), [2 * x, 2 * y]), [np.zeros((0, 3)), np.ones(2)]
+        )
+        assert report.ok
+        assert report.n_judged == 2
+        assert hntf.gradcheck(lambda x: (x**2).sum(), torch.zeros(0, 3)).ok
+
     def test_a_large_column_does_not_hide_a_small_one(self):
         def function(x, y):
             return torch.stack([1e12 * x.sin(), y.sin() + 1e-3 * y.detach()], dim=1)
@@ -182,6 +221,38 @@ class TestModules:
     def test_buffers_take_part_in_double_precision(self, network):
         network.append(torch.nn.BatchNorm1d(2).eval())
         assert hntf.gradcheck(network, torch.rand(4, 6)).ok
+
+    def test_buffers_that_a_module_updates_are_left_as_they_are(self):
+        module = torch.nn.BatchNorm1d(3)
+        assert hntf.gradcheck(module, torch.rand(6, 3)).ok
+        assert module.num_batches_tracked == 0
+        assert torch.equal(module.running_mean, torch.zeros(3))
+
+    def test_parameters_that_are_numbers(self):
+        class Scaled(torch.nn.Module):
+            def __init__(self, factor):
+                super().__init__()
+                self.scale = torch.nn.Parameter(torch.tensor(1.5))
+                self.factor = factor
+
+            def forward(self, x):
+                return x * (self.scale + self.factor * (self.scale - self.scale.detach()))
+
+        assert hntf.gradcheck(Scaled(0.0), torch.rand(4, 3)).ok
+        wrong = hntf.gradcheck(Scaled(0.1), torch.rand(4, 3))
+        assert (wrong.ok, wrong.worst.input, wrong.worst.index) == (False, 1, ())
+
+    @pytest.mark.parametrize("order", [1, 2])
+    def test_modules_with_several_outputs(self, order):
+        torch.manual_seed(0)
+        assert hntf.gradcheck(torch.nn.GRU(3, 2), torch.rand(4, 3), order=order).ok
+        model = hntf.torch.Hierarchy([hntf.torch.NNLS(6, 3), hntf.torch.NNLS(3, 2)])
+        report = hntf.gradcheck(model, torch.rand(5, 6), order=order)
+        assert report.ok, str(report)
+
+    def test_a_wrong_gradient_of_the_second_output_is_found(self):
+        report = hntf.gradcheck(lambda x: {"a": x**2, "b": (x**3, 1.01 * x - 0.01 * x.detach())}, torch.rand(3))
+        assert report.verdict == "GRADIENTS DIFFER"
 
     def test_a_parameter_whose_path_is_cut_is_found(self):
         class Cut(hntf.torch.NNLS):

@@ -70,6 +70,10 @@ class Data(ABC):
         The Gram form loses digits as the relative error decreases, and has none left at about 1e-8; the residual does not.
         """
 
+    def weights_of(self, sample: int) -> Array | None:
+        """Return the weights of the entries of a sample, flattened; None if all are 1."""
+        return None
+
     @abstractmethod
     def weigh(self, dX: Array) -> Any:
         """Return the gradient with respect to `X` from a dense `dX`: multiplied by the weights, or at the stored entries only."""

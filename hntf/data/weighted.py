@@ -93,6 +93,9 @@ class WeightedData(Data):
     def transposed_unfolding(self, mode: int) -> WeightedData:
         return WeightedData(unfold(self.array, mode).T, unfold(self.weights.array, mode).T)
 
+    def weights_of(self, sample: int) -> Array:
+        return self.weights.array[sample].reshape(-1)
+
     def as_matrix(self) -> WeightedData:
         n = self.shape[0]
         return WeightedData(self.array.reshape(n, -1), self.weights.array.reshape(n, -1))

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from hntf.arrays import Array, as_float64, from_numpy, to_numpy
-from hntf.gradient_check.differences import RESOLUTION, Derivative, derivative, rounding_error, sizes
+from hntf.gradient_check.differences import RESOLUTION, Comparison, Derivative, derivative, noise_of, sizes
 from hntf.gradient_check.functions import Checkable, Function, as_function
 from hntf.gradient_check.report import GradcheckReport, Worst
 from hntf.least_squares.kinks import KinkRecorder, recording
@@ -30,7 +30,7 @@ def gradcheck(
         What to check, and the inputs with respect to which it is checked:
 
         - a callable of the inputs that returns `(value, gradients)`, a number and one array per input;
-        - a callable of torch tensors that returns one tensor, which is differentiated by autograd;
+        - a callable of torch tensors that returns tensors, which are differentiated by autograd;
         - a torch module, with its inputs: the gradients with respect to the inputs and to all parameters;
         - a layer or a hierarchy, with `X` as its input, which may be a sparse matrix: the gradients with respect to `X` (its
           stored entries) and to all factors;
@@ -76,11 +76,19 @@ def gradcheck(
     if order not in (1, 2):
         raise ValueError(f"order must be 1 or 2, got {order!r}")
     checked = as_function(function, inputs, order)
-    arrays = [as_float64(check_real_array(x, f"inputs[{i}]")) for i, x in enumerate(checked.arrays)]
+    arrays = [_checked_input(x, f"inputs[{i}]") for i, x in enumerate(checked.arrays)]
     report, samples = _compare(checked, arrays, frozenset(), eps, rtol)
     if samples and len(samples) < checked.n_samples:
         report, _ = _compare(checked, arrays, samples, eps, rtol)
     return report
+
+
+def _checked_input(x: Any, name: str) -> Array:
+    """Return an input, which may be a number or empty, in float64."""
+    shape = getattr(x, "shape", None)
+    if shape == ():
+        return as_float64(check_real_array(x.reshape(1), name)).reshape(())
+    return as_float64(x if shape is not None and 0 in shape else check_real_array(x, name))
 
 
 def _compare(
@@ -92,10 +100,10 @@ def _compare(
     if len(gradients) != len(arrays):
         raise ValueError(f"function must return one gradient an input, {len(arrays)}; got {len(gradients)}")
     value = float(value)
-    rounding = rounding_error(
+    noise = noise_of(
         lambda inputs: function.value(left_out, *map(from_numpy, inputs, arrays)), [to_numpy(x) for x in arrays], value
     )
-    measured = []
+    measured: list[_Measured] = []
     for i, (x, gradient) in enumerate(zip(arrays, gradients, strict=True)):
         analytic = to_numpy(gradient)
         if analytic.shape != tuple(x.shape):
@@ -103,11 +111,11 @@ def _compare(
         steps = eps * sizes(to_numpy(x))
         for at in np.ndindex(analytic.shape):
             expected, step = float(analytic[at]), float(steps[at])
-            numeric = _derivative(function, arrays, i, at, left_out, (step, expected, rtol, rounding))
+            numeric = _derivative(function, arrays, i, at, left_out, Comparison(value, step, expected, rtol, noise))
             measured.append(_Measured(Worst(i, at, expected, numeric.value), numeric, step / eps))
     unit = min(abs(value), max((entry.resolved_change for entry in measured), default=0.0))
     entries = [_judged(entry, rtol, unit) for entry in measured]
-    return _report(entries, len(arrays), rtol, here.margin, left_out), frozenset().union(*(e.samples for e in entries))
+    return _report(entries, rtol, here.margin, left_out), frozenset().union(*(e.samples for e in entries))
 
 
 class _Measured(NamedTuple):
@@ -158,18 +166,16 @@ def _relative_error(analytic: float, numeric: Derivative, rtol: float) -> float:
     return abs(analytic - numeric.value) / size if size > 0 else 0.0
 
 
-def _report(
-    entries: list[_Entry], n_inputs: int, rtol: float, margin: float, left_out: frozenset[int]
-) -> GradcheckReport:
+def _report(entries: list[_Entry], rtol: float, margin: float, left_out: frozenset[int]) -> GradcheckReport:
     """Return the report on the entries of all inputs."""
     judged = [entry for entry in entries if entry.verdict == "judged"]
     verdicts = [entry.verdict for entry in entries]
     worst = max(
         judged, key=lambda entry: entry.error, default=_Entry(Worst(0, (), 0.0, 0.0), 0.0, "judged", frozenset())
     )
-    not_judged = tuple(sorted(set(range(n_inputs)) - {entry.values.input for entry in judged}))
+    not_judged = tuple(sorted({entry.values.input for entry in entries} - {entry.values.input for entry in judged}))
     return GradcheckReport(
-        ok=bool(judged) and not not_judged and worst.error <= rtol,
+        ok=not not_judged and worst.error <= rtol,
         max_rel_error=worst.error,
         rtol=rtol,
         margin=margin,
@@ -188,12 +194,9 @@ def _derivative(
     i: int,
     at: tuple[int, ...],
     left_out: frozenset[int],
-    comparison: tuple[float, float, float, float],
+    comparison: Comparison,
 ) -> Derivative:
-    """Return the derivative with respect to one entry by differences.
-
-    `comparison` is the step, the expected value, `rtol` and the rounding error of the function.
-    """
+    """Return the derivative with respect to one entry by differences."""
 
     def moved(distance: float) -> float:
         x = to_numpy(arrays[i]).copy()
@@ -208,4 +211,4 @@ def _derivative(
             return one.crossed(other), frozenset()
         return bool(samples - left_out), samples - left_out
 
-    return derivative(moved, *comparison, crossings)
+    return derivative(moved, comparison, crossings)

@@ -27,6 +27,11 @@ FEWEST_ROUNDINGS = 4
 ROUNDED = 8
 """Number of evaluations at points that differ by rounding, which tell how much of a value is rounding."""
 
+SINGLE_EPS = float(np.finfo(np.float32).eps)
+
+ON_LINE = 12
+"""Number of evaluations at points that differ by rounding in single precision."""
+
 
 class Derivative(NamedTuple):
     """A derivative by differences, its error, and the samples whose support changed, all of them None if it crossed a kink."""
@@ -37,20 +42,76 @@ class Derivative(NamedTuple):
     samples: frozenset[int] = frozenset()
 
 
-def rounding_error(function: Callable[[list[np.ndarray]], float], inputs: list[np.ndarray], value: float) -> float:
-    """Return how much a function changes where all inputs are rounded differently, with the conditioning that it has there."""
+class Noise(NamedTuple):
+    """How much of a function is rounding.
+
+    Attributes
+    ----------
+    double : float
+        How much it changes where all inputs are rounded differently, with the conditioning that it has there.
+    single : float
+        What else it changes, irregularly, between points that differ by rounding in single precision.
+    """
+
+    double: float
+    single: float
+
+
+class Comparison(NamedTuple):
+    """What a derivative is compared with.
+
+    Attributes
+    ----------
+    value : float
+        The function at 0.
+    step : float
+        The largest step.
+    expected : float
+        The expected derivative.
+    rtol : float
+        The relative error up to which they agree.
+    noise : Noise
+        How much of the function is rounding.
+    """
+
+    value: float
+    step: float
+    expected: float
+    rtol: float
+    noise: Noise
+
+    def explains(self, derivative: Derivative) -> bool:
+        """Tell whether the expected derivative is within the error of a derivative by differences."""
+        return abs(derivative.value - self.expected) <= self.rtol * abs(self.expected) + RESOLUTION * derivative.error
+
+
+def noise_of(function: Callable[[list[np.ndarray]], float], inputs: list[np.ndarray], value: float) -> Noise:
+    """Estimate how much of a function is rounding, from its values at points beside the inputs.
+
+    References
+    ----------
+    Moré, Wild (2011), *Estimating computational noise*, SIAM J. Sci. Comput. 33(3).
+    """
     rng = np.random.default_rng(0)
     changes = []
     for _ in range(ROUNDED):
-        rounded = [x * (1 + EPS * rng.integers(-2, 3, x.shape)) for x in inputs]
+        rounded = [np.asarray(x * (1 + EPS * rng.integers(-2, 3, x.shape))) for x in inputs]
         changes.append(abs(function(rounded) - value))
-    return max(FEWEST_ROUNDINGS * EPS * abs(value), *changes)
+    direction = [rng.uniform(1.0, 2.0, x.shape) * rng.choice([-1.0, 1.0], x.shape) for x in inputs]
+    # The line does not hold the point itself: a kink there is no rounding.
+    line = [
+        function([np.asarray(x * (1 + i * SINGLE_EPS * d)) for x, d in zip(inputs, direction, strict=True)])
+        for i in range(1, ON_LINE + 1)
+    ]
+    # Third differences of a smooth function vanish; one kink on the line affects three of them, not the median.
+    single = float(np.median(np.abs(np.diff(line, 3)))) / 20**0.5
+    return Noise(max(FEWEST_ROUNDINGS * EPS * abs(value), *changes), single if np.isfinite(single) else 0.0)
 
 
 def sizes(x: np.ndarray) -> np.ndarray:
     """Return the size of every entry, or that of the entries beside it along all axes if it is smaller; 1 for an array of zeros."""
     size = np.abs(x)
-    if x.ndim:
+    if x.ndim and x.size:
         beside = [np.broadcast_to(size.max(axis=axis, keepdims=True), x.shape) for axis in range(x.ndim)]
         size = np.maximum(size, np.minimum.reduce(beside))
     whole = size.max() if size.size else 0.0
@@ -59,32 +120,25 @@ def sizes(x: np.ndarray) -> np.ndarray:
 
 def derivative(
     function: Callable[[float], float],
-    step: float,
-    expected: float,
-    rtol: float,
-    rounding: float,
+    comparison: Comparison,
     crossings: Callable[[KinkRecorder, KinkRecorder], tuple[bool, frozenset[int]]],
 ) -> Derivative:
     """Return the derivative at 0 of a function of one number.
 
-    A difference that agrees with the expected value settles it; otherwise smaller steps tell the error of the difference.
+    A difference that agrees with the expected value settles it; otherwise smaller steps tell the error of the difference, and
+    one-sided differences whether there is a kink that no problem recorded.
 
     Parameters
     ----------
     function : callable
         The function.
-    step : float
-        The largest step.
-    expected : float
-        The derivative that the difference is compared with.
-    rtol : float
-        The relative error up to which they agree.
-    rounding : float
-        The rounding error of the function.
+    comparison : Comparison
+        What the derivative is compared with.
     crossings : callable
         Whether a kink lies between the two points whose problems were recorded, and the samples that it belongs to.
     """
-    best = Derivative(np.nan, np.inf, True)
+    _, step, expected, rtol, noise = comparison
+    best = coarse = Derivative(np.nan, np.inf, True)
     met: frozenset[int] = frozenset()
     for _ in range(REFINEMENTS):
         slopes, crossed = [], False
@@ -102,15 +156,35 @@ def derivative(
             if abs(slopes[-1] - expected) <= rtol * abs(expected):
                 return Derivative(slopes[-1], 0.0, False)
         if not crossed:
-            rounded = rounding / (0.5 * step)
+            rounded = noise.double / (0.5 * step)
             error = abs(slopes[0] - slopes[1]) + rounded
-            value = (4 * slopes[1] - slopes[0]) / 3
+            extrapolated = (4 * slopes[1] - slopes[0]) / 3
             if not np.isfinite(error):
                 # Where the function is no number there is no kink; a smaller step may stay where it is one.
                 best = best._replace(crossed=False)
             elif error < best.error:
-                best = Derivative(value, error, False)
-            if RESOLUTION * error <= rtol * abs(value) or rounded > 0.5 * error:
+                best = Derivative(extrapolated, error, False)
+            if error + noise.single / (0.5 * step) < coarse.error:
+                coarse = Derivative(extrapolated, error + noise.single / (0.5 * step), False)
+            if RESOLUTION * error <= rtol * abs(extrapolated) or rounded > 0.5 * error:
                 break
         step *= 0.1
-    return best._replace(samples=met if best.crossed else frozenset())
+    if not best.crossed and comparison.explains(coarse) and not comparison.explains(best):
+        # Rounding in single precision explains what smaller steps cannot.
+        return coarse
+    if best.crossed or (not comparison.explains(best) and _is_kink(function, comparison)):
+        return best._replace(crossed=True, samples=met)
+    return best
+
+
+def _is_kink(function: Callable[[float], float], comparison: Comparison) -> bool:
+    """Tell whether the derivative jumps at 0, and the expected one lies between those of both sides.
+
+    One-sided differences of a smooth function approach each other in proportion to the step.
+    """
+    gaps = []
+    for h in (comparison.step, 0.1 * comparison.step):
+        sides = [sign * (function(sign * h) - comparison.value) / h for sign in (1.0, -1.0)]
+        gaps.append(abs(sides[0] - sides[1]))
+    between = min(sides) - 0.01 * gaps[1] <= comparison.expected <= max(sides) + 0.01 * gaps[1]
+    return between and gaps[1] > max(0.5 * gaps[0], 4 * RESOLUTION * max(comparison.noise) / h)

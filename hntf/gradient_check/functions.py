@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,14 +84,16 @@ def _of_module(module: Any, arrays: list[Array], order: int) -> Function:
     parameters = dict(module.named_parameters())
     # Buffers and parameters that are not trained take part in double precision, too.
     fixed = {
-        name: x.detach().double() if x.is_floating_point() else x
+        name: x.detach().double() if x.is_floating_point() else x.detach()
         for name, x in [*module.named_buffers(), *module.named_parameters()]
         if name not in names
     }
 
     def function(*tensors: Any) -> Any:
         moved = dict(zip(names, tensors[len(arrays) :], strict=True))
-        return torch.func.functional_call(module, {**fixed, **moved}, tensors[: len(arrays)])
+        # Copies, since a module may update its buffers.
+        unmoved = {name: x.clone() for name, x in fixed.items()}
+        return torch.func.functional_call(module, {**unmoved, **moved}, tensors[: len(arrays)])
 
     return Function(_user_function(function, order), [*arrays, *(parameters[name].detach() for name in names)])
 
@@ -120,19 +122,44 @@ def _user_function(function: Callable[..., Any], order: int) -> Callable[..., An
     def value_and_grad(left_out: frozenset[int], *arrays: Array) -> tuple[Any, Sequence[Array]]:
         leaves = [x.detach().clone().requires_grad_() if is_torch(x) else x for x in arrays]
         result = function(*leaves)
-        if isinstance(result, tuple | list) and len(result) == 2 and isinstance(result[1], tuple | list):
-            return result[0], result[1]
-        if not is_torch(result) or result.grad_fn is None:
-            raise TypeError("function must return (value, gradients), or one torch tensor that autograd can follow")
-        value = (result * direction(result)).sum() if result.ndim else result
+        if _is_value_and_gradients(result):
+            return result
+        outputs = list(_tensors(result))
+        if all(output.grad_fn is None for output in outputs):
+            raise TypeError("function must return (value, gradients), or torch tensors that autograd can follow")
+        if len(outputs) == 1 and outputs[0].ndim == 0:
+            value = outputs[0]
+        else:
+            value = sum((output * direction(output, i)).sum() for i, output in enumerate(outputs))
         if order == 2:
             slopes = _gradients(value, leaves, create_graph=True)
-            value = sum((slope * direction(slope, 1 + i)).sum() for i, slope in enumerate(slopes))
+            numbers = range(len(outputs), len(outputs) + len(slopes))
+            value = sum((slope * direction(slope, i)).sum() for i, slope in zip(numbers, slopes, strict=True))
         if not value.requires_grad:
             return float(value.detach()), [0 * x for x in leaves]
         return float(value.detach()), _gradients(value, leaves)
 
     return value_and_grad
+
+
+def _is_value_and_gradients(result: Any) -> bool:
+    """Tell a number with a sequence of gradients from several outputs."""
+    is_pair = isinstance(result, tuple | list) and len(result) == 2 and isinstance(result[1], tuple | list)
+    return is_pair and np.ndim(result[0].detach() if is_torch(result[0]) else result[0]) == 0
+
+
+def _tensors(result: Any) -> Iterator[Any]:
+    """Yield the tensors of floating-point numbers in an output, which may be nested in tuples, lists and dictionaries."""
+    if is_torch(result):
+        if result.dtype.is_floating_point:
+            yield result
+    elif isinstance(result, dict):
+        yield from _tensors(list(result.values()))
+    elif isinstance(result, tuple | list):
+        for part in result:
+            yield from _tensors(part)
+    else:
+        raise TypeError(f"function must return (value, gradients) or torch tensors, got {type(result).__name__}")
 
 
 def _gradients(value: Any, leaves: Sequence[Any], *, create_graph: bool = False) -> Sequence[Any]:

@@ -59,7 +59,7 @@ class GradcheckReport:
     @property
     def at_kink(self) -> bool:
         """Whether nothing could be judged because every difference crosses a kink."""
-        return self.n_judged == 0 and self.n_unresolved == 0
+        return self.n_at_kinks > 0 and self.n_judged == 0 and self.n_unresolved == 0
 
     @property
     def verdict(self) -> str:

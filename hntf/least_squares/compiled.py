@@ -15,9 +15,21 @@ from __future__ import annotations
 import numpy as np
 
 from hntf.least_squares.by_inverse import correct, solve_outside, unconstrained
-from hntf.least_squares.elimination import EPS, dual_row, eliminate, kernel, norms_of, size_of_terms, substitute
+from hntf.least_squares.elimination import (
+    EPS,
+    dual_row,
+    eliminate,
+    kernel,
+    norms_of,
+    reciprocal_condition,
+    size_of_terms,
+    substitute,
+)
 
 FULL_EXCHANGES = 3
+
+ILL_CONDITIONED = 1e-8
+"""Reciprocal condition number of a Gram matrix with unit columns below which its square root is used."""
 
 CLEARLY_INFEASIBLE = 1e-10
 """Relative size of a negative dual by which a column enters before the dual is known accurately."""
@@ -25,11 +37,20 @@ CLEARLY_INFEASIBLE = 1e-10
 
 @kernel
 def _solve_row(G, c, passive, index, U, inverse, s):  # type: ignore[no-untyped-def]
-    """Solve `G_PP s_P = c_P` by elimination, with zeros elsewhere; return whether all pivots are safe."""
-    k = c.shape[0]
-    size = 0
-    for j in range(k):
+    """Solve `G_PP s_P = c_P` by elimination, with zeros elsewhere; return the size of `P`, negative if a pivot is not safe."""
+    size = _eliminate_columns(G, c, passive, index, U, inverse)
+    for j in range(c.shape[0]):
         s[j] = 0.0
+    if size >= 0:
+        substitute(U, size, inverse, index, s)
+    return size
+
+
+@kernel
+def _eliminate_columns(G, c, passive, index, U, inverse):  # type: ignore[no-untyped-def]
+    """Eliminate the columns of a support; return their number, negative if a pivot is not safe."""
+    size = 0
+    for j in range(c.shape[0]):
         if passive[j]:
             index[size] = j
             size += 1
@@ -37,10 +58,23 @@ def _solve_row(G, c, passive, index, U, inverse, s):  # type: ignore[no-untyped-
         for b in range(a, size):
             U[a, b] = G[index[a], index[b]]
         U[a, size] = c[index[a]]
-    if not eliminate(U, size, inverse):
-        return False
-    substitute(U, size, inverse, index, s)
-    return True
+    return size if eliminate(U, size, inverse) else -1
+
+
+@kernel
+def _is_certain(G, c, passive, y, level, size, index, U, inverse, norms, reached, w, least_condition):  # type: ignore[no-untyped-def]
+    """Tell whether a solution is accurate: its support, with the columns whose dual is rounding, is not ill-conditioned.
+
+    A column that nearly depends on the support may lower the cost although its dual is not larger than `level`, its rounding
+    error. `reached` and `w` are work arrays.
+    """
+    for j in range(c.shape[0]):
+        reached[j] = passive[j] or (norms[j] > 0.0 and y[j] < level * norms[j])
+        if reached[j] != passive[j]:
+            size = -1
+    if size < 0:
+        size = _eliminate_columns(G, c, reached, index, U, inverse)
+    return size >= 0 and reciprocal_condition(U, size, inverse, index, norms, w) >= least_condition
 
 
 @kernel
@@ -53,22 +87,21 @@ def _is_most(passive):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def block_pivoting(G, M, guess, C, S, support, iterations, warm, max_iterations, start, stop):  # type: ignore[no-untyped-def]
+def block_pivoting(G, M, guess, C, S, support, iterations, warm, max_iterations, least_condition, start, stop):  # type: ignore[no-untyped-def]
     """Solve every row by block principal pivoting, from `support` if `warm`, otherwise from the signs of `c @ guess`.
 
     All infeasible variables are exchanged at once; if that has not reduced their number three times in succession, they are
     exchanged one at a time (Murty's rule, finite for positive definite `G`). `M` `(k, k)` is the inverse of a well-conditioned `G`,
     by which supports of most columns are solved, or `(0, 0)`. `iterations` is negative for the rows that did not finish within
-    `max_iterations` or met a small pivot: degenerate or singular ones, which `active_set` solves.
+    `max_iterations`, met a small pivot or are ill-conditioned, which `active_set` solves.
     """
     n, k = C.shape
     rows_per_gram = n // G.shape[0]
     U = np.empty((k, k + 1))
     inverse = np.empty(k)
     index = np.empty(k, np.int64)
-    y, u, t = np.empty(k), np.empty(k), np.empty(k)
-    norms = norms_of(G[0])
-    everywhere = np.ones(k, np.bool_)
+    y, u, t, norms = np.empty(k), np.empty(k), np.empty(k), norms_of(G[0])
+    everywhere, reached = np.ones(k, np.bool_), np.empty(k, np.bool_)
     tolerance = 8 * k * EPS
     gram = 0
     for i in range(start, stop):
@@ -82,21 +115,21 @@ def block_pivoting(G, M, guess, C, S, support, iterations, warm, max_iterations,
         if not warm:
             for j in range(k):
                 passive[j] = u[j] > 0.0
-        fewest = k + 1
-        exchanges = FULL_EXCHANGES
+        fewest, exchanges = k + 1, FULL_EXCHANGES
         solved = False
         iteration = 0
-        while iteration < max_iterations and not solved:
+        while iteration < max_iterations:
             iteration += 1
             outside = -1
             if by_inverse and _is_most(passive):
                 outside = solve_outside(M, u, passive, index, U, inverse, s, y)
             if outside >= 0:
                 threshold = -CLEARLY_INFEASIBLE * size_of_terms(c, s, norms)
-            elif _solve_row(G[gram], c, passive, index, U, inverse, s):
-                threshold = -tolerance * dual_row(G[gram], c, s, passive, norms, y)
             else:
-                break
+                size = _solve_row(G[gram], c, passive, index, U, inverse, s)
+                if size < 0:
+                    break
+                threshold = -tolerance * dual_row(G[gram], c, s, passive, norms, y)
             infeasible, last = _infeasible(s, y, passive, threshold, norms)
             if infeasible == 0 and outside >= 0:
                 scale = correct(G[gram], M, c, passive, norms, index, outside, U, inverse, s, y, u, t)
@@ -105,8 +138,12 @@ def block_pivoting(G, M, guess, C, S, support, iterations, warm, max_iterations,
                 # What the accurate dual tells is followed by elimination.
                 by_inverse = infeasible == 0
             if infeasible == 0:
-                solved = True
-            elif infeasible < fewest or exchanges > 0:
+                # A Gram matrix that all rows share is known to be well-conditioned.
+                solved = len(G) == 1 or _is_certain(
+                    G[gram], c, passive, y, -threshold, size, index, U, inverse, norms, reached, t, least_condition
+                )
+                break
+            if infeasible < fewest or exchanges > 0:
                 exchanges = FULL_EXCHANGES if infeasible < fewest else exchanges - 1
                 fewest = min(fewest, infeasible)
                 _exchange(s, y, passive, threshold, norms)
@@ -139,7 +176,7 @@ def _exchange(s, y, passive, threshold, norms):  # type: ignore[no-untyped-def]
 
 @kernel
 def on_support(G, M, C, support, V, safe, start, stop):  # type: ignore[no-untyped-def]
-    """Solve `G_PP v_P = c_P` on the support `P` of every row, zero elsewhere; `safe` tells the rows whose pivots are safe.
+    """Solve `G_PP v_P = c_P` on the support `P` of every row, zero elsewhere; `safe` tells the rows that are not ill-conditioned.
 
     `M` is as in `block_pivoting`.
     """
@@ -152,8 +189,12 @@ def on_support(G, M, C, support, V, safe, start, stop):  # type: ignore[no-untyp
     c = np.empty(k)
     y, u, t = np.empty(k), np.empty(k), np.empty(k)
     norms = norms_of(G[0])
+    gram = 0
     for i in range(start, stop):
-        g = G[i // rows_per_gram]
+        if i // rows_per_gram != gram:
+            gram = i // rows_per_gram
+            norms = norms_of(G[gram])
+        g = G[gram]
         passive[:] = support[i]
         outside = -1
         if len(M) > 0 and _is_most(passive):
@@ -165,7 +206,10 @@ def on_support(G, M, C, support, V, safe, start, stop):  # type: ignore[no-untyp
             correct(g, M, c, passive, norms, index, outside, U, inverse, V[i], y, u, t)
             safe[i] = True
         else:
-            safe[i] = _solve_row(g, C[i], passive, index, U, inverse, V[i])
+            size = _solve_row(g, C[i], passive, index, U, inverse, V[i])
+            safe[i] = size >= 0 and (
+                len(G) == 1 or reciprocal_condition(U, size, inverse, index, norms, t) >= ILL_CONDITIONED
+            )
 
 
 @kernel

@@ -45,11 +45,13 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
     from hntf.least_squares import compiled
 
     n, k = host.shape
-    V, safe = np.empty((n, k)), np.empty(n, bool)
+    V, safe = np.empty((n, k)), np.zeros(n, bool)
     grams, rows, supports = kernel_arrays(G, C, support)
-    arguments = (grams, square_root.inverse_of(grams, n), rows, supports, V, safe)
-    over_rows(lambda start, stop: compiled.on_support(*arguments, start, stop), n, k**3 // 6)
+    condition = square_root.reciprocal_condition(grams)
     rooted = rooted or square_root.from_grams(grams, rows)
+    if condition >= compiled.ILL_CONDITIONED:
+        arguments = (grams, square_root.inverse_of(grams, n, condition), rows, supports, V, safe)
+        over_rows(lambda start, stop: compiled.on_support(*arguments, start, stop), n, k**3 // 6)
     if rooted.used:
         safe &= ~np.isin(np.arange(n) // (n // len(grams)), list(rooted.used))
     for gram, here in by_gram(np.flatnonzero(~safe), n // len(grams)):
@@ -58,9 +60,10 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
 
 
 def by_gram(rows: np.ndarray, rows_per_gram: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the index of every Gram matrix that the given rows have, with its rows."""
-    for gram in np.unique(rows // rows_per_gram):
-        yield int(gram), rows[rows // rows_per_gram == gram]
+    """Yield the index of every Gram matrix that the given rows, in ascending order, have, with its rows."""
+    for same in np.split(rows, np.flatnonzero(np.diff(rows // rows_per_gram)) + 1):
+        if len(same):
+            yield int(same[0]) // rows_per_gram, same
 
 
 def kernel_arrays(G: Array, *rows: Array) -> tuple[np.ndarray, ...]:

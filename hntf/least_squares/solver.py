@@ -9,9 +9,12 @@ import numpy as np
 from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks, portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, row_grams, unit_columns
-from hntf.least_squares.on_support import by_gram, kernel_arrays
+from hntf.least_squares.on_support import by_gram, kernel_arrays, solve_on_support
 from hntf.least_squares.square_root import RootedProblems
 from hntf.threads import over_rows
+
+REFINED = 1e-6
+"""Reciprocal condition number of a Gram matrix with unit columns below which a solution is refined by its square root."""
 
 GUESS_RIDGE = 1e-10
 """Relative ridge for the first guess of a support, large enough to invert any Gram matrix."""
@@ -76,8 +79,8 @@ def _solve_compiled(
     from hntf.least_squares import compiled
 
     n, k = C.shape
-    condition = square_root.reciprocal_condition(G[0]) if len(G) == 1 else None
-    if condition is not None and condition < square_root.ILL_CONDITIONED:
+    condition = square_root.reciprocal_condition(G)
+    if condition < compiled.ILL_CONDITIONED:
         S, support, iterations = (rooted or square_root.from_grams(G, C)).solve(0, np.arange(n), start)
         return Solution(S, support, int(iterations.max(initial=0)))
     S = np.empty((n, k))
@@ -86,8 +89,15 @@ def _solve_compiled(
     warm = start is not None
     M = square_root.inverse_of(G, n, condition)
     guess = np.empty((k, k)) if warm or len(M) else _guess(G)
-    arguments = (G, M, guess, C, S, support, iterations, warm, _max_iterations(k))
+    # Where each row has a Gram matrix of its own, the square-root form costs no more than a refinement.
+    least_condition = compiled.ILL_CONDITIONED if rooted is None else REFINED
+    arguments = (G, M, guess, C, S, support, iterations, warm, _max_iterations(k), least_condition)
     over_rows(lambda first, last: compiled.block_pivoting(*arguments, first, last), n, k**3 // 3)
+    if rooted is not None and condition < REFINED:
+        refined = np.flatnonzero(iterations > 0)
+        Y = rooted.residual_gradient(0, refined, S[refined])
+        S[refined] -= solve_on_support(G[0], Y, support[refined])
+        iterations[refined[np.any(support[refined] & (S[refined] <= 0), axis=1)]] *= -1
     hard = np.flatnonzero(iterations < 0)
     if len(hard):
         iterations[hard] = np.abs(iterations[hard])

@@ -18,9 +18,6 @@ from hntf.threads import over_rows
 
 EPS = float(np.finfo(np.float64).eps)
 
-ILL_CONDITIONED = 1e-8
-"""Reciprocal condition number of a Gram matrix with unit columns below which its square root is used."""
-
 WELL_CONDITIONED = 1e-4
 """The same number above which the inverse of a Gram matrix is used."""
 
@@ -99,10 +96,14 @@ def from_grams(G: np.ndarray, C: np.ndarray) -> RootedProblems:
 
 
 def reciprocal_condition(G: np.ndarray) -> float:
-    """Return the reciprocal condition number of a Gram matrix `(k, k)` with unit columns, as LAPACK estimates it in the 1-norm.
+    """Return the reciprocal condition number of a Gram matrix `(1, k, k)` with unit columns, as LAPACK estimates it in the 1-norm.
 
-    Zero columns, which never enter a support, do not count. Pivots do not bound it: all those of `I - triu(1, 1)` are 1.
+    Zero columns, which never enter a support, do not count. Pivots do not bound it: all those of `I - triu(1, 1)` are 1. For
+    several Gram matrices return 1: each is judged where it is eliminated.
     """
+    if len(G) > 1:
+        return 1.0
+    G = G[0]
     nonzero = np.diagonal(G) > 0
     G = G if nonzero.all() else G[np.ix_(nonzero, nonzero)]
     if len(G) <= 1:
@@ -115,15 +116,13 @@ def reciprocal_condition(G: np.ndarray) -> float:
     return float(estimate)
 
 
-def inverse_of(G: np.ndarray, n: int, condition: float | None = None) -> np.ndarray:
+def inverse_of(G: np.ndarray, n: int, condition: float) -> np.ndarray:
     """Return the inverse of the Gram matrix `(1, k, k)` of `n` rows if it is well-conditioned and worth it, otherwise `(0, 0)`.
 
-    `condition` is the reciprocal condition number, if it is known.
+    `condition` is its reciprocal condition number.
     """
     k = G.shape[-1]
-    if len(G) > 1 or n < k or k < FEWEST_COLUMNS or not np.all(np.diagonal(G[0]) > 0):
-        return np.empty((0, 0))
-    if (reciprocal_condition(G[0]) if condition is None else condition) < WELL_CONDITIONED:
+    if len(G) > 1 or n < k or k < FEWEST_COLUMNS or condition < WELL_CONDITIONED or not np.all(np.diagonal(G[0]) > 0):
         return np.empty((0, 0))
     scaled, norms = unit_columns(G[0])
     return np.linalg.inv(scaled) / norms / norms[:, None]

@@ -176,8 +176,8 @@ SOLVERS = [by_nnls, by_nnls_gram, by_layer, by_torch]
 
 
 def knows_factor(solver, problem):
-    """Tell whether a solver has more than the Gram matrices: a layer over weighted data has one per sample and no factor."""
-    return not (solver is by_nnls_gram or (solver is by_layer and problem.weights is not None))
+    """Tell whether a solver has more than the Gram matrices."""
+    return solver is not by_nnls_gram
 
 
 # --- Measures --------------------------------------------------------------------------------------------------------
@@ -380,15 +380,15 @@ def test_a_small_ridge_and_a_penalty_on_dependent_columns(solver):
 # --- Ill-conditioned dictionaries --------------------------------------------------------------------------------------
 
 
-def with_condition(condition):
-    rng = np.random.default_rng(0)
+def with_condition(condition, seed=0):
+    rng = np.random.default_rng(seed)
     U, _ = np.linalg.qr(rng.standard_normal((30, 8)))
     V, _ = np.linalg.qr(rng.standard_normal((8, 8)))
     return U * np.geomspace(1, 1 / condition, 8) @ V.T
 
 
 ILL_CONDITIONED = {
-    **{f"condition 1e{e}": with_condition(10.0**e) for e in range(5, 11)},
+    **{f"condition 1e{e}": with_condition(10.0**e) for e in range(4, 11)},
     **{f"Hilbert {k}": scipy.linalg.hilbert(k) for k in (6, 10, 14)},
     "Hilbert 20 × 12": scipy.linalg.hilbert(20)[:, :12],
     # All pivots of these are large.
@@ -399,22 +399,27 @@ ILL_CONDITIONED = {
 }
 
 
-def ill_conditioned(name, kind):
+def ill_conditioned(name, kind, *, weighted):
     A, rng = ILL_CONDITIONED[name], np.random.default_rng(1)
     X = rng.standard_normal((5, len(A)))
     consistent = np.maximum(rng.standard_normal((5, A.shape[1])), 0.0) @ A.T
-    return Problem(A, {"random": X, "consistent": consistent, "nearly": consistent + 1e-3 * X}[kind])
+    X = {"random": X, "consistent": consistent, "nearly": consistent + 1e-3 * X}[kind]
+    return Problem(A, X, weights=rng.uniform(0.5, 1.5, X.shape) if weighted else None)
 
 
 def residuals(problem, S):
-    return np.linalg.norm(problem.X - S @ problem.A.T, axis=1) / np.linalg.norm(problem.X, axis=1)
+    root = np.sqrt(problem.W)
+    return np.linalg.norm(root * (problem.X - S @ problem.A.T), axis=1) / np.linalg.norm(root * problem.X, axis=1)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", ["random", "consistent", "nearly"])
 @pytest.mark.parametrize("name", ILL_CONDITIONED)
-def test_ill_conditioned_problems_reach_the_residual_of_scipy(name, kind):
-    problem = ill_conditioned(name, kind)
-    reference = [scipy.optimize.nnls(problem.A, x, maxiter=1000)[1] / np.linalg.norm(x) for x in problem.X]
+def test_ill_conditioned_problems_reach_the_residual_of_scipy(name, kind, weighted):
+    problem = ill_conditioned(name, kind, weighted=weighted)
+    reference = [
+        scipy.optimize.nnls(F, z, maxiter=1000)[1] / np.linalg.norm(z) for F, z in zip(*problem.factors(), strict=True)
+    ]
     dS = np.ones((5, problem.A.shape[1]))
     expected = by_nnls(problem, dS).S
     for solver in (by_nnls, by_layer, by_torch):
@@ -431,12 +436,35 @@ def test_ill_conditioned_problems_reach_the_residual_of_scipy(name, kind):
         )
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("solver", [by_nnls, by_layer, by_torch])
 @pytest.mark.parametrize("name", ILL_CONDITIONED)
-def test_consistent_systems_are_fitted_to_rounding(solver, name):
-    problem = ill_conditioned(name, "consistent")
+def test_consistent_systems_are_fitted_to_rounding(solver, name, weighted):
+    problem = ill_conditioned(name, "consistent", weighted=weighted)
     dS = np.zeros((5, problem.A.shape[1]))
     assert residuals(problem, solver(problem, dS).S).max() < 1e-14
+
+
+def test_hidden_entries_of_an_ill_conditioned_problem(rng):
+    problem = ill_conditioned("condition 1e9", "consistent", weighted=True)
+    W = problem.W * (rng.random(problem.W.shape) < 0.7)
+    problem = problem._replace(X=np.where(W > 0, problem.X, 1e3), weights=W)
+    for solver in (by_nnls, by_layer, by_torch):
+        assert residuals(problem, solver(problem, np.ones((5, 8))).S).max() < 1e-14
+
+
+@given(seed=seeds, exponent=st.floats(2.5, 6.0), consistent=st.booleans(), weighted=st.booleans())
+def test_no_condition_is_too_large_for_one_form_and_too_small_for_the_other(seed, exponent, consistent, weighted):
+    A, rng = with_condition(10.0**exponent, seed), np.random.default_rng(seed)
+    X = np.maximum(rng.standard_normal((20, 8)), 0.0) @ A.T if consistent else rng.standard_normal((20, 30))
+    X += (X == 0).all(1, keepdims=True)
+    problem = Problem(A, X, weights=rng.uniform(0.5, 1.5, X.shape) if weighted else None)
+    reference = [
+        scipy.optimize.nnls(F, z, maxiter=1000)[1] / np.linalg.norm(z) for F, z in zip(*problem.factors(), strict=True)
+    ]
+    for solver in (by_nnls, by_layer, by_torch):
+        S = solver(problem, np.ones((20, 8))).S
+        np.testing.assert_array_less(residuals(problem, S), np.array(reference) + 1e-12)
 
 
 @pytest.mark.parametrize("distance", [1e-4, 1e-6, 1e-9, 0.0])

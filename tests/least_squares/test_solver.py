@@ -64,14 +64,14 @@ def test_the_inverse_of_a_gram_matrix_agrees_with_elimination(seed, k, warm, at_
     S = rng.random((n, k)) * (rng.random((n, k)) < 0.8)
     C = S @ G - (0.0 if at_kinks else 1.0) * rng.random((n, k)) * (S == 0) * scale
     start = rng.random((n, k)) < 0.8
-    M = square_root.inverse_of(G[None], n)
+    M = square_root.inverse_of(G[None], n, square_root.reciprocal_condition(G[None]))
     assume(len(M))
     results = []
     for inverse in (M, np.empty((0, 0))):
         S, V, iterations, safe = np.empty((n, k)), np.empty((n, k)), np.empty(n, np.int64), np.empty(n, bool)
         support = start.copy()
         guess = np.linalg.inv(G)
-        compiled.block_pivoting(G[None], inverse, guess, C, S, support, iterations, warm, 100, 0, n)
+        compiled.block_pivoting(G[None], inverse, guess, C, S, support, iterations, warm, 100, 1e-8, 0, n)
         compiled.on_support(G[None], inverse, C, start, V, safe, 0, n)
         assert safe.all()
         assert (iterations > 0).all()
@@ -91,7 +91,9 @@ def test_a_wrong_inverse_changes_no_result(rng):
     support = np.ones(C.shape, bool)
     for error, bound in ((0.0, 1e-14), (1e-6, 1e-10)):
         S, iterations = np.empty(C.shape), np.empty(len(C), np.int64)
-        compiled.block_pivoting(G[None], M * (1 + error), M, C, S, support.copy(), iterations, False, 100, 0, len(C))
+        compiled.block_pivoting(
+            G[None], M * (1 + error), M, C, S, support.copy(), iterations, False, 100, 1e-8, 0, len(C)
+        )
         np.testing.assert_allclose(S, solver.solve(G, C).S, rtol=0, atol=bound)
 
 

@@ -140,6 +140,7 @@ def derivative(
     _, step, expected, rtol, noise = comparison
     best = coarse = Derivative(np.nan, np.inf, True)
     met: frozenset[int] = frozenset()
+    first_step = 0.0
     for _ in range(REFINEMENTS):
         slopes, crossed = [], False
         for h in (step, 0.5 * step):
@@ -156,6 +157,7 @@ def derivative(
             if abs(slopes[-1] - expected) <= rtol * abs(expected):
                 return Derivative(slopes[-1], 0.0, False)
         if not crossed:
+            first_step = first_step or step
             rounded = noise.double / (0.5 * step)
             error = abs(slopes[0] - slopes[1]) + rounded
             extrapolated = (4 * slopes[1] - slopes[0]) / 3
@@ -172,18 +174,18 @@ def derivative(
     if not best.crossed and comparison.explains(coarse) and not comparison.explains(best):
         # Rounding in single precision explains what smaller steps cannot.
         return coarse
-    if best.crossed or (not comparison.explains(best) and _is_kink(function, comparison)):
-        return best._replace(crossed=True, samples=met)
-    return best
+    if best.crossed:
+        return best._replace(samples=met)
+    return best._replace(crossed=not comparison.explains(best) and _is_kink(function, comparison, first_step))
 
 
-def _is_kink(function: Callable[[float], float], comparison: Comparison) -> bool:
+def _is_kink(function: Callable[[float], float], comparison: Comparison, step: float) -> bool:
     """Tell whether the derivative jumps at 0, and the expected one lies between those of both sides.
 
     One-sided differences of a smooth function approach each other in proportion to the step.
     """
     gaps = []
-    for h in (comparison.step, 0.1 * comparison.step):
+    for h in (step, 0.1 * step):
         sides = [sign * (function(sign * h) - comparison.value) / h for sign in (1.0, -1.0)]
         gaps.append(abs(sides[0] - sides[1]))
     between = min(sides) - 0.01 * gaps[1] <= comparison.expected <= max(sides) + 0.01 * gaps[1]

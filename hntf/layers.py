@@ -11,7 +11,7 @@ import numpy as np
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, identity_like, to_numpy
 from hntf.data import Data, as_data
-from hntf.least_squares.gram import Gram, StructuredGram, is_finite
+from hntf.least_squares.gram import Gram, StructuredGram, is_finite, parts_of
 from hntf.least_squares.on_support import pullback
 from hntf.least_squares.solver import solve
 from hntf.least_squares.square_root import RootedProblems, SquareRoot, of_factor
@@ -20,6 +20,9 @@ from hntf.validation import check_number, check_real_array, check_same_home, che
 
 LARGEST_MATRIX = 10
 """Size of the matrix of a map, relative to the data, up to which it is formed where a layer is ill-conditioned."""
+
+SMALLEST_GRAM = 1e-290
+"""Largest entry of a Gram matrix below which its entries underflow."""
 
 SMALL_MATRIX = 10_000_000
 """Number of entries up to which it is always formed."""
@@ -150,6 +153,8 @@ class NNLSLayer:
         G, C = self.map.gram(X), self.map.adjoint(X, contracted)
         if not (is_finite(C) and is_finite(G)):
             raise ValueError("X and the factors must hold finite entries whose products do not overflow")
+        if self._underflows(G):
+            raise ValueError("the factors must hold entries whose products do not underflow")
         rooted = self._rooted(X, G)
         S, found, _ = solve(self._with_ridge(G), C - self.l1 if self.l1 else C, support, rooted)
         return LayerTape(X, G, C, S, found, contracted, rooted)
@@ -157,6 +162,11 @@ class NNLSLayer:
     def solution_pullback(self, tape: LayerTape, dS: Array) -> tuple[Any, Array]:
         """Return the gradients with respect to `G` and `C` from the gradient `dS`."""
         return pullback(self._with_ridge(tape.G), tape.S, tape.support, dS, tape.rooted)
+
+    def _underflows(self, G: Gram) -> bool:
+        """Tell whether factors that are not zero have a Gram matrix that is."""
+        is_tiny = any(float(abs(part).max()) < SMALLEST_GRAM for part in parts_of(G))
+        return is_tiny and all(float(abs(A).max()) > 0.0 for A in self.map.factors)
 
     def _rooted(self, X: Data, G: Gram) -> RootedProblems | None:
         """Return the problem in square-root form; None if `G` has a structure, or the matrix is too large to be formed."""

@@ -30,9 +30,10 @@ class StructuredGram(ABC):
     def solve_on_support(self, C: Array, support: Array) -> Array:
         """Solve `G_PP v_P = c_P` on the support, zero elsewhere."""
 
+    @property
     @abstractmethod
-    def is_finite(self) -> bool:
-        """Return whether all parts are finite."""
+    def parts(self) -> list[Array]:
+        """The arrays of which the matrix consists."""
 
 
 def row_grams(G: Gram, n: int) -> Gram:
@@ -78,4 +79,9 @@ def unit_columns(G: Array) -> tuple[Array, Array]:
 
 def is_finite(G: Gram) -> bool:
     """Return whether all entries are finite and their sum does not overflow."""
-    return G.is_finite() if isinstance(G, StructuredGram) else bool(abs(G).sum() < float("inf"))
+    return all(bool(abs(part).sum() < float("inf")) for part in parts_of(G))
+
+
+def parts_of(G: Gram) -> list[Array]:
+    """Return the arrays of which a Gram matrix consists."""
+    return G.parts if isinstance(G, StructuredGram) else [G]

@@ -15,7 +15,7 @@ from typing import Self
 from hntf.arrays import Array, backend_of
 from hntf.least_squares import kinks, matrix_free
 from hntf.least_squares.arrangement import Arrangement
-from hntf.least_squares.gram import StructuredGram, is_finite, unit_columns
+from hntf.least_squares.gram import StructuredGram, unit_columns
 from hntf.least_squares.on_support import solve_on_support
 from hntf.least_squares.solver import solve
 
@@ -68,8 +68,9 @@ class KroneckerGram(StructuredGram):
             gradients.append(0.5 * (product + product.T))
         return PerAxis(gradients)
 
-    def is_finite(self) -> bool:
-        return all(is_finite(G) for G in self._coupled)
+    @property
+    def parts(self) -> list[Array]:
+        return self._coupled
 
     def solve(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
         rows = self._arrangement.to_rows(C)

@@ -155,7 +155,11 @@ def _solve(
     solution = problem.solve(support)
     info = problem.certificate(solution, shape) if return_info else None
     # A new array: the certificate keeps the solution in units of the scaled problem.
-    return (solution.S * problem.scale).T.reshape(shape), info
+    with np.errstate(over="ignore"):
+        S = solution.S * problem.scale
+    if not float(S.max()) < np.inf:
+        raise ValueError("A is too small beside B: the solution overflows")
+    return S.T.reshape(shape), info
 
 
 def _batch(A: Array, B: Any, weights: Any, support: Any, options: dict[str, Any]) -> Any:

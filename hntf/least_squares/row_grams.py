@@ -6,7 +6,7 @@ from typing import Any
 
 from hntf.arrays import Array
 from hntf.least_squares.arrangement import Arrangement
-from hntf.least_squares.gram import StructuredGram, apply_gram, is_finite, symmetric_outer
+from hntf.least_squares.gram import StructuredGram, apply_gram, symmetric_outer
 from hntf.least_squares.on_support import solve_on_support
 from hntf.least_squares.solver import solve
 
@@ -24,8 +24,9 @@ class RowGrams(StructuredGram):
     def outer(self, V: Array, S: Array) -> Any:
         return symmetric_outer(self.arrangement.to_rows(V), self.arrangement.to_rows(S), self.G)
 
-    def is_finite(self) -> bool:
-        return is_finite(self.G)
+    @property
+    def parts(self) -> list[Array]:
+        return [self.G]
 
     def solve(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
         start = None if support is None else self.arrangement.to_rows(support)

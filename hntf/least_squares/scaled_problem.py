@@ -39,7 +39,7 @@ class ScaledProblem:
         if weights is not None and weights.ndim == 1:
             root = backend_of(weights).sqrt(weights)
             A, B, weights = _times_rows(A, root), _times_rows(B, root), None
-        scale = _powers_of_two(A)
+        scale = _powers_of_two(A, l2)
         A = A @ scipy.sparse.diags_array(scale) if scipy.sparse.issparse(A) else A * scale
         if l2:
             A, B, weights = _with_ridge_rows(A, B, weights, l2**0.5 * scale)
@@ -94,11 +94,14 @@ def _times_rows(x: Any, factors: Array) -> Any:
     return scipy.sparse.diags_array(factors) @ x if scipy.sparse.issparse(x) else x * factors[:, None]
 
 
-def _powers_of_two(A: Any) -> Array:
-    """Return, for each column, the power of two that brings its largest entry into [½, 1) if it is normal; 1 for a zero column."""
+def _powers_of_two(A: Any, l2: float) -> Array:
+    """Return, for each column, the power of two that brings its largest entry into [½, 1) if it is normal; 1 for a zero column.
+
+    The root of the ridge penalty is an entry of each column.
+    """
     if scipy.sparse.issparse(A):
-        return _inverse_power(abs(A).max(axis=0).toarray().ravel())
-    return from_numpy(_inverse_power(to_numpy(abs(A)).max(axis=0)), A)
+        return _inverse_power(np.maximum(abs(A).max(axis=0).toarray().ravel(), l2**0.5))
+    return from_numpy(_inverse_power(np.maximum(to_numpy(abs(A)).max(axis=0), l2**0.5)), A)
 
 
 def _inverse_power(largest: np.ndarray) -> np.ndarray:

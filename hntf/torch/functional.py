@@ -15,8 +15,8 @@ from hntf.validation import check_number
 
 Penalty = float | Tensor
 
-LARGEST_EXPONENT = 500
-"""Exponent of the largest scale, whose square and that of its inverse are numbers still."""
+LARGEST_EXPONENT = 1000
+"""Exponent of the largest scale, for subnormal entries."""
 
 MODERATE_EXPONENT = 20
 """Exponent of a column up to which it needs no scale: its products neither overflow nor underflow."""
@@ -137,10 +137,11 @@ def _solve(
     Returns the solution in these units, the Gram matrix, the right-hand sides and the scale.
     """
     penalty, ridge = penalties
-    scale = _powers_of_two(A)
+    scale = _powers_of_two(A, ridge)
     if scale is not None:
         A = A * scale
-        penalty, ridge = None if penalty is None else penalty * scale, None if ridge is None else ridge * scale**2
+        # The square of a scale alone may overflow.
+        penalty, ridge = None if penalty is None else penalty * scale, None if ridge is None else ridge * scale * scale
     penalty = None if penalty is None else penalty.expand(*X.shape[:-1], A.shape[-1])
     by_row = weights is not None or (ridge is not None and ridge.ndim > 1 and ridge.shape[-2] > 1)
     C = matmul(X if weights is None else weights * X, A)
@@ -266,14 +267,17 @@ def _cast(S: Tensor, dtype: torch.dtype) -> Tensor:
     return cast
 
 
-def _powers_of_two(A: Tensor) -> Tensor | None:
+def _powers_of_two(A: Tensor, ridge: Tensor | None) -> Tensor | None:
     """Return, for each column, a power of two that brings its largest entry near 1, `(…, 1, k)`; 1 for a zero column.
 
-    Returns None if the entries are known and need no scale.
+    The root of the ridge penalty is an entry of each column. Returns None if the entries are known and need no scale.
     """
     largest = A.detach().abs().amax(-2, keepdim=True)
+    if ridge is not None:
+        root = ridge.detach().sqrt()
+        largest = largest.maximum(root.flatten(0, -2).amax(0) if root.ndim > 1 else root)
     exponent = torch.log2(largest.where(largest > 0, 1.0)).floor()
-    if is_concrete(A) and bool((exponent.abs() <= MODERATE_EXPONENT).all()):
+    if is_concrete(exponent) and bool((exponent.abs() <= MODERATE_EXPONENT).all()):
         return None
     return torch.exp2(-exponent.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT))
 

@@ -4,6 +4,7 @@ Every problem is judged by the least-squares problem of each of its rows, `min_{
 `F = [√W A; √l2 I]`, and by formulas that share nothing with the library.
 """
 
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from hntf.algebra import khatri_rao
 from hntf.arrays import to_numpy
 from hntf.data import WeightedData
 from hntf.layers import NNLSLayer
-from hntf.maps import Dense, KhatriRao
+from hntf.maps import Dense, KhatriRao, ModeProduct
 from tests.problems import seeds
 
 EPS = np.finfo(np.float64).eps
@@ -493,3 +494,37 @@ def test_tiny_dictionaries(matrix):
     (dX,) = torch.autograd.grad(S.sum(), samples)
     assert torch.isfinite(dX).all()
     assert kkt_violation(Problem(A, X), 1e-200 * S.detach().numpy(), in_gram_form=False) < 1e-12
+
+
+@pytest.mark.parametrize("l2", [0.0, 1.0])
+@pytest.mark.parametrize("exponent", [-320, -310, -160, -60, 60, 150, 300])
+def test_columns_of_any_scale(exponent, l2):
+    """A column is scaled with its ridge penalty, so that neither overflows."""
+    scale = 10.0**exponent
+    A, x = np.array([[1.0, 2.0], [2.0, 2.5], [0.5, 3.0]]), 1e-20 * np.array([1.0, 2.5, 1.5])
+    scaled = A * [1.0, scale]
+    # Subnormal entries have few digits.
+    A[:, 1] = [float(Fraction(entry) / Fraction(scale)) for entry in scaled[:, 1]]
+    ridge = np.diag([l2, float(Fraction(l2) / Fraction(scale) ** 2) if scale > 1 else 0.0]) ** 0.5
+    expected = hntf.nnls(np.vstack([A, ridge]), np.append(x, [0.0, 0.0]))
+    if l2 and scale < 1:  # the penalty leaves `a₂ᵀ(x − a₁ s₁) / l2` of the second
+        first = A[:, 0] @ x / (A[:, 0] @ A[:, 0] + l2)
+        expected = np.array([first, A[:, 1] @ (x - A[:, 0] * first) / l2 * scale**2])
+    for S in (
+        hntf.nnls(scaled, x, l2=l2),
+        hntf.torch.nnls(torch.tensor(x), torch.tensor(scaled), l2=l2).numpy(),
+        hntf.torch.nnls(torch.tensor(x), torch.tensor(scaled), l2=torch.tensor([l2, l2])).numpy(),
+    ):
+        np.testing.assert_allclose(S * [1.0, scale], expected, rtol=1e-12, atol=1e-320)
+
+
+def test_a_solution_that_is_no_number_is_an_error():
+    with pytest.raises(ValueError, match="A is too small beside B: the solution overflows"):
+        hntf.nnls(np.array([[1e-300]]), np.array([1e20]))
+
+
+@pytest.mark.parametrize("linear_map", [Dense, lambda A: KhatriRao([A, A]), lambda A: ModeProduct([A, A])])
+def test_layers_refuse_factors_whose_products_underflow(linear_map, backend, rng):
+    layer = NNLSLayer(linear_map(backend(1e-200 * rng.random((3, 2)))))
+    with pytest.raises(ValueError, match="factors must hold entries whose products do not underflow"):
+        layer.forward(backend(rng.random((4, 3, 3) if len(layer.map.factors) > 1 else (4, 3))))

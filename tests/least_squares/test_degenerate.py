@@ -501,7 +501,7 @@ def test_tiny_dictionaries(matrix):
 def test_columns_of_any_scale(exponent, l2):
     """A column is scaled with its ridge penalty, so that neither overflows."""
     scale = 10.0**exponent
-    A, x = np.array([[1.0, 2.0], [2.0, 2.5], [0.5, 3.0]]), 1e-20 * np.array([1.0, 2.5, 1.5])
+    A, x = np.array([[1.0, 2.0], [2.0, 2.5], [0.5, 3.0]]), 10.0 ** (20 * np.sign(exponent)) * np.array([1.0, 2.5, 1.5])
     scaled = A * [1.0, scale]
     # Subnormal entries have few digits.
     A[:, 1] = [float(Fraction(entry) / Fraction(scale)) for entry in scaled[:, 1]]

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hntf.arrays import Array, as_float64, cast_like, from_numpy, identity_like, to_numpy
+from hntf.arrays import Array, as_float64, cast_like, from_numpy, to_numpy
 from hntf.data import Data, as_data
-from hntf.least_squares.gram import Gram, StructuredGram, is_finite, parts_of
+from hntf.least_squares.gram import Gram, StructuredGram, is_finite, parts_of, with_ridge
 from hntf.least_squares.on_support import pullback
 from hntf.least_squares.solver import solve
 from hntf.least_squares.square_root import RootedProblems, SquareRoot, of_factor
@@ -156,12 +156,12 @@ class NNLSLayer:
         if self._underflows(G):
             raise ValueError("the factors must hold entries whose products do not underflow")
         rooted = self._rooted(X, G)
-        S, found, _ = solve(self._with_ridge(G), C - self.l1 if self.l1 else C, support, rooted)
+        S, found, _ = solve(with_ridge(G, self.l2), C - self.l1 if self.l1 else C, support, rooted)
         return LayerTape(X, G, C, S, found, contracted, rooted)
 
     def solution_pullback(self, tape: LayerTape, dS: Array) -> tuple[Any, Array]:
         """Return the gradients with respect to `G` and `C` from the gradient `dS`."""
-        return pullback(self._with_ridge(tape.G), tape.S, tape.support, dS, tape.rooted)
+        return pullback(with_ridge(tape.G, self.l2), tape.S, tape.support, dS, tape.rooted)
 
     def _underflows(self, G: Gram) -> bool:
         """Tell whether factors that are not zero have a Gram matrix that is."""
@@ -176,28 +176,30 @@ class NNLSLayer:
         if m * k > max(LARGEST_MATRIX * X.n_entries, SMALL_MATRIX) and len(self.map.factors) > 1:
             return None
 
-        def root(gram: int) -> SquareRoot:
-            A = to_numpy(self.map.matrix())
-            weights = X.weights_of(gram)
-            if weights is not None:
-                A = A * np.sqrt(to_numpy(weights))[:, None]
-            return of_factor(np.concatenate([A, np.sqrt(self.l2) * np.eye(k if self.l2 else 0, k)]))
+        return _OfLayer(self, X)
 
-        def right(root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            basis, weights = root.basis[:m], X.weights_of(gram)
-            if weights is not None:
-                # Products with weighted data hold the weight itself, not its root.
-                roots = np.sqrt(to_numpy(weights))[:, None]
-                basis = basis * (roots > 0) / (roots + (roots == 0))
-            samples = X if len(rows) == X.shape[0] else X.take(from_numpy(rows, X.prototype))
-            Z = to_numpy(samples.as_matrix().mttkrp([None, from_numpy(basis, X.prototype)], 0))
-            return Z, np.full((len(rows) if self.l1 else 0, k), self.l1)
 
-        return RootedProblems(root, right)
+class _OfLayer(RootedProblems):
+    """The problems of a layer in square-root form, by orthogonal factorizations of its matrix."""
 
-    def _with_ridge(self, G: Gram) -> Gram:
-        if self.l2 == 0.0:
-            return G
-        if isinstance(G, StructuredGram):
-            raise ValueError(f"l2 must be 0 in Tucker layers, got {self.l2}")
-        return G + self.l2 * identity_like(G.shape[-1], G)
+    def __init__(self, layer: NNLSLayer, X: Data) -> None:
+        super().__init__()
+        self._layer, self._X = layer, X
+
+    def factorized(self, gram: int) -> SquareRoot:
+        A, weights = to_numpy(self._layer.map.matrix()), self._X.weights_of(gram)
+        if weights is not None:
+            A = A * np.sqrt(to_numpy(weights))[:, None]
+        k, l2 = A.shape[1], self._layer.l2
+        return of_factor(np.concatenate([A, np.sqrt(l2) * np.eye(k if l2 else 0, k)]))
+
+    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        X, l1 = self._X, self._layer.l1
+        basis, weights = root.basis[: math.prod(X.shape[1:])], X.weights_of(gram)
+        if weights is not None:
+            # Products with weighted data hold the weight itself, not its root.
+            roots = np.sqrt(to_numpy(weights))[:, None]
+            basis = basis * (roots > 0) / (roots + (roots == 0))
+        samples = X if len(rows) == X.shape[0] else X.take(from_numpy(rows, X.prototype))
+        Z = to_numpy(samples.as_matrix().mttkrp([None, from_numpy(basis, X.prototype)], 0))
+        return Z, np.full((len(rows) if l1 else 0, len(root.columns)), l1)

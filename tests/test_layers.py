@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -97,3 +99,14 @@ def test_work_on_the_code_in_place_does_not_change_the_backward_pass(backend, rn
     _, (expected,) = layer.backward(tape, dS)
     S *= 2.0
     np.testing.assert_array_equal(layer.backward(tape, dS)[1][0], expected)
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e6])
+def test_a_tape_goes_to_another_process(backend, rng, condition):
+    layer = NNLSLayer(Dense(backend(rng.random((8, 3)) @ np.diag([1.0, 1.0, 0.0]) + rng.random((8, 3)) / condition)))
+    S, tape = layer.forward(backend(rng.random((5, 8))))
+    (dX, dfactors), (again, dfactors_again) = (
+        layer.backward(record, S) for record in (tape, pickle.loads(pickle.dumps(tape)))
+    )
+    np.testing.assert_array_equal(dX, again)
+    np.testing.assert_array_equal(dfactors[0], dfactors_again[0])

@@ -58,7 +58,7 @@ class NeuralNTF(NeuralEstimator):
         As in `NeuralNMF`. If mode 0 is compressed, the labels do not take part in the training: the classifier is fitted
         afterwards to the codes of the samples.
     code_l1, code_l2, factor_l1, factor_l2, simplex, volume_weight, volume_delta
-        As in `NeuralNMF`; `code_l2` must be 0 with Tucker layers.
+        As in `NeuralNMF`.
 
     Attributes
     ----------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from hntf.arrays import Array, arange_like, backend_of
+from hntf.arrays import Array, arange_like, backend_of, identity_like
 
 Gram = Any
 """An array `(k, k)` or `(n, k, k)`, or a `StructuredGram`."""
@@ -17,6 +17,10 @@ class StructuredGram(ABC):
     @abstractmethod
     def apply(self, S: Array) -> Array:
         """Return `S G`."""
+
+    @abstractmethod
+    def with_ridge(self, l2: float) -> StructuredGram:
+        """Return `G + l2 I`."""
 
     @abstractmethod
     def outer(self, V: Array, S: Array) -> Any:
@@ -41,6 +45,13 @@ def row_grams(G: Gram, n: int) -> Gram:
     if isinstance(G, StructuredGram) or G.ndim == 2 or len(G) == n:
         return G
     return G[0] if len(G) == 1 else G[arange_like(n, G) // (n // len(G))]
+
+
+def with_ridge(G: Gram, l2: float) -> Gram:
+    """Return `G + l2 I`."""
+    if l2 == 0.0:
+        return G
+    return G.with_ridge(l2) if isinstance(G, StructuredGram) else G + l2 * identity_like(G.shape[-1], G)
 
 
 def apply_gram(G: Gram, S: Array) -> Array:

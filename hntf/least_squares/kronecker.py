@@ -15,7 +15,7 @@ from typing import Self
 from hntf.arrays import Array, backend_of
 from hntf.least_squares import kinks, matrix_free
 from hntf.least_squares.arrangement import Arrangement
-from hntf.least_squares.gram import StructuredGram, unit_columns
+from hntf.least_squares.gram import StructuredGram, column_norms, unit_columns, with_ridge
 from hntf.least_squares.on_support import solve_on_support
 from hntf.least_squares.solver import solve
 
@@ -44,16 +44,24 @@ class PerAxis:
 
 
 class KroneckerGram(StructuredGram):
-    """The Gram matrix of a code tensor of `shape`, flattened to `(shape[0], k)`, with one Gram matrix or None per axis."""
+    """The Gram matrix of a code tensor of `shape`, flattened to `(shape[0], k)`, with one Gram matrix or None per axis.
 
-    def __init__(self, grams: Sequence[Array | None], shape: Sequence[int]) -> None:
+    `ridge` times the identity is added to their product.
+    """
+
+    def __init__(self, grams: Sequence[Array | None], shape: Sequence[int], ridge: float = 0.0) -> None:
         self.grams = list(grams)
         self.shape = tuple(shape)
+        self.ridge = ridge
         self._arrangement = Arrangement(shape, [axis for axis, G in enumerate(grams) if G is None])
         self._coupled = [G for G in grams if G is not None]
 
     def apply(self, S: Array) -> Array:
-        return self._times(S.reshape(self.shape), self.grams).reshape(S.shape)
+        product = self._times(S.reshape(self.shape), self.grams).reshape(S.shape)
+        return product + self.ridge * S if self.ridge else product
+
+    def with_ridge(self, l2: float) -> KroneckerGram:
+        return KroneckerGram(self.grams, self.shape, self.ridge + l2)
 
     def outer(self, V: Array, S: Array) -> PerAxis:
         tl = backend_of(S)
@@ -103,15 +111,16 @@ class KroneckerGram(StructuredGram):
 
     @property
     def _is_singular(self) -> bool:
-        return any(smallest < SINGULAR for smallest, _ in self._spectra)
+        largest_column = math.prod(float(column_norms(G).max()) ** 2 for G in self._coupled)
+        return self.ridge < SINGULAR * largest_column and any(smallest < SINGULAR for smallest, _ in self._spectra)
 
     @property
     def _curvature(self) -> float:
         return math.prod(largest for _, largest in self._spectra)
 
     def formed(self) -> Array:
-        """Return the Kronecker product of the Gram matrices that are not identities."""
-        return reduce(backend_of(self._coupled[0]).kron, self._coupled)
+        """Return the Kronecker product of the Gram matrices that are not identities, with the ridge."""
+        return with_ridge(reduce(backend_of(self._coupled[0]).kron, self._coupled), self.ridge)
 
     def _solve_matrix_free(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
         scaled, norms = self._scaled()
@@ -126,7 +135,8 @@ class KroneckerGram(StructuredGram):
             if bool(hard.any()):
                 # Degenerate rows require the elimination.
                 S[hard], found[hard], *_ = solve(self.formed(), C[hard], found[hard])
-        kinks.record(KroneckerGram([None, *self._coupled], (len(C), *self._arrangement.coupled)), C, S, found)
+        one_problem_a_row = KroneckerGram([None, *self._coupled], (len(C), *self._arrangement.coupled), self.ridge)
+        kinks.record(one_problem_a_row, C, S, found)
         return S, found, n_iter
 
     def _scaled(self) -> tuple[matrix_free.Operator, Array]:
@@ -135,13 +145,14 @@ class KroneckerGram(StructuredGram):
         grams, norms = zip(*(unit_columns(G) for G in self._coupled), strict=True)
         identities = [tl.eye(len(G), **tl.context(G)) for G in grams]
         inverses = [tl.solve(G + SINGULAR * eye, eye) for G, eye in zip(grams, identities, strict=True)]
-        ridge = SINGULAR if self._is_singular else 0.0
+        lengths = reduce(tl.kron, norms)
+        ridge = self.ridge / lengths**2 + (SINGULAR if self._is_singular else 0.0)
         shape = (-1, *self._arrangement.coupled)
         operator = matrix_free.Operator(
             lambda S: self._times(S.reshape(shape), [None, *grams]).reshape(S.shape) + ridge * S,
             lambda R: self._times(R.reshape(shape), [None, *inverses]).reshape(R.shape),
         )
-        return operator, reduce(tl.kron, norms)
+        return operator, lengths
 
     @staticmethod
     def _times(S: Array, matrices: Sequence[Array | None]) -> Array:

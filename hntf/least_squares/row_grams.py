@@ -6,7 +6,7 @@ from typing import Any
 
 from hntf.arrays import Array
 from hntf.least_squares.arrangement import Arrangement
-from hntf.least_squares.gram import StructuredGram, apply_gram, symmetric_outer
+from hntf.least_squares.gram import StructuredGram, apply_gram, symmetric_outer, with_ridge
 from hntf.least_squares.on_support import solve_on_support
 from hntf.least_squares.solver import solve
 
@@ -20,6 +20,9 @@ class RowGrams(StructuredGram):
 
     def apply(self, S: Array) -> Array:
         return self.arrangement.from_rows(apply_gram(self.G, self.arrangement.to_rows(S)), S)
+
+    def with_ridge(self, l2: float) -> RowGrams:
+        return RowGrams(with_ridge(self.G, l2), self.arrangement)
 
     def outer(self, V: Array, S: Array) -> Any:
         return symmetric_outer(self.arrangement.to_rows(V), self.arrangement.to_rows(S), self.G)

@@ -58,19 +58,7 @@ class ScaledProblem:
     @cached_property
     def rooted(self) -> RootedProblems:
         """The problems in square-root form, by orthogonal factorizations of `A`."""
-        A, k = to_numpy(_dense(self.A)), self.A.shape[1]
-        roots = None if self.weights is None else np.sqrt(to_numpy(self.weights))
-
-        def root(gram: int) -> SquareRoot:
-            return square_root.of_factor(A if roots is None else A * roots[:, gram, None])
-
-        def right(root: SquareRoot, gram: int, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            B = self.B[:, columns]
-            B = B if scipy.sparse.issparse(B) else to_numpy(B)
-            F = np.tile(self.l1 * to_numpy(self.scale), (len(columns) if self.l1 else 0, 1)).reshape(-1, k)
-            return (B if roots is None else B * roots[:, columns]).T @ root.basis, F
-
-        return RootedProblems(root, right)
+        return _OfScaledProblem(self)
 
     def solve(self, support: Array | None) -> Solution:
         """Solve in Gram form, or, where that is not accurate enough, in square-root form."""
@@ -84,6 +72,26 @@ class ScaledProblem:
             Y = from_numpy(self.rooted.residual_gradient(0, np.arange(len(S)), to_numpy(S)), S)
         rows = Rows(self.G, self.C, S, solution.support, Y, self.scale)
         return NNLSInfo(solution.support.T.reshape(shape), solution.n_iter, [rows])
+
+
+class _OfScaledProblem(RootedProblems):
+    """The square-root form of a scaled problem."""
+
+    def __init__(self, problem: ScaledProblem) -> None:
+        super().__init__()
+        self._problem = problem
+        self._roots_of_weights = None if problem.weights is None else np.sqrt(to_numpy(problem.weights))
+
+    def factorized(self, gram: int) -> SquareRoot:
+        A, roots = to_numpy(_dense(self._problem.A)), self._roots_of_weights
+        return square_root.of_factor(A if roots is None else A * roots[:, gram, None])
+
+    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        B, l1 = self._problem.B[:, rows], self._problem.l1
+        B = B if scipy.sparse.issparse(B) else to_numpy(B)
+        F = np.tile(l1 * to_numpy(self._problem.scale), (len(rows) if l1 else 0, 1))
+        roots = self._roots_of_weights
+        return (B if roots is None else B * roots[:, rows]).T @ root.basis, F.reshape(-1, len(root.columns))
 
 
 def _dense(x: Any) -> Array:

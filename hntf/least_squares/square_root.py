@@ -6,8 +6,8 @@ accuracy that the Gram matrix has. Both leave out what lies below rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import cache
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -46,29 +46,32 @@ class SquareRoot(NamedTuple):
     tolerance: float
 
 
-class RootedProblems:
+class RootedProblems(ABC):
     """The problems of several Gram matrices in square-root form, each of which is computed when it is needed.
 
-    Parameters
+    Attributes
     ----------
-    root : callable
-        `root(gram)` computes the square root of the Gram matrix with this index.
-    right : callable
-        `right(root, gram, rows)` returns `(Z, F)` for rows of this Gram matrix: the samples in the basis, and the linear costs,
-        `(0, k)` for zero.
-    used : iterable of int
+    used : set of int
         The Gram matrices whose problems were solved in this form, for a backward pass.
     """
 
-    def __init__(
-        self,
-        root: Callable[[int], SquareRoot],
-        right: Callable[[SquareRoot, int, np.ndarray], tuple[np.ndarray, np.ndarray]],
-        used: Iterable[int] = (),
-    ) -> None:
-        self.root = cache(root)
-        self._right = right
+    def __init__(self, used: Iterable[int] = ()) -> None:
         self.used = set(used)
+        self._roots: dict[int, SquareRoot] = {}
+
+    @abstractmethod
+    def factorized(self, gram: int) -> SquareRoot:
+        """Compute the square root of the Gram matrix with this index."""
+
+    @abstractmethod
+    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return `(Z, F)` for rows of this Gram matrix: the samples in the basis, and the linear costs, `(0, k)` for zero."""
+
+    def root(self, gram: int) -> SquareRoot:
+        """Return the square root of the Gram matrix with this index, which is computed once."""
+        if gram not in self._roots:
+            self._roots[gram] = self.factorized(gram)
+        return self._roots[gram]
 
     def solve(
         self, gram: int, rows: np.ndarray, support: np.ndarray | None
@@ -76,23 +79,31 @@ class RootedProblems:
         """Return the solution, support and iterations of rows of a Gram matrix, from a known support or from zero."""
         self.used.add(gram)
         root = self.root(gram)
-        return solve(root, *self._right(root, gram, rows), support)
+        return solve(root, *self.right(root, gram, rows), support)
 
     def residual_gradient(self, gram: int, rows: np.ndarray, S: np.ndarray) -> np.ndarray:
         """Return the dual `Y = (S Rᵀ − Z) R + F` of these rows, computed from the residual."""
         root = self.root(gram)
-        Z, F = self._right(root, gram, rows)
+        Z, F = self.right(root, gram, rows)
         Y = (S @ root.columns - Z) @ root.columns.T
         return Y + F if len(F) else Y
 
 
 def from_grams(G: np.ndarray, C: np.ndarray) -> RootedProblems:
     """Return the problems of Gram matrices `(g, k, k)` and right-hand sides `(n, k)`, with the accuracy of the Gram matrices."""
+    return _OfGrams(G, C)
 
-    def right(root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return in_basis(root, C[rows])
 
-    return RootedProblems(lambda gram: of_gram(G[gram]), right)
+class _OfGrams(RootedProblems):
+    def __init__(self, G: np.ndarray, C: np.ndarray) -> None:
+        super().__init__()
+        self._G, self._C = G, C
+
+    def factorized(self, gram: int) -> SquareRoot:
+        return of_gram(self._G[gram])
+
+    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return in_basis(root, self._C[rows])
 
 
 def reciprocal_condition(G: np.ndarray) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hntf.arrays import as_bool
 from hntf.data import as_data
 from hntf.estimators import NeuralNMF, NeuralNTF
 from hntf.estimators.architecture import architecture_of
@@ -19,7 +20,7 @@ from hntf.maps import KhatriRao, ModeProduct
 from hntf.models import Hierarchy as HierarchyModel
 from hntf.torch.functional import nnls_gram
 from hntf.torch.modules import CP, NNLS, Layer, Tucker
-from hntf.validation import as_random_state
+from hntf.validation import as_random_state, check_boolean
 
 
 class Hierarchy(nn.Module):
@@ -201,10 +202,16 @@ def label_l2(S: Tensor, Y: Tensor, known: Tensor | None = None) -> Tensor:
         Labels, one column for each class.
     known : bool tensor, `(n,)`, optional
         The samples whose labels are known.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `S` and `Y` do not have as many rows, or `known` is no mask of them.
     """
     if len(S) != len(Y):
         raise ValueError(f"Y must have one row per code, {len(S)}; got {len(Y)}")
     if known is not None:
+        known = as_bool(check_boolean(known, "known", (len(S),), "one entry per code"))
         S, Y = S[known], Y[known]
     S, Y = S.double(), Y.double()
     B = nnls_gram(S.mT @ S, Y.mT @ S)

@@ -110,25 +110,36 @@ def _rooted(factor: Factor, batch: torch.Size, used: Any = ()) -> RootedProblems
     """Return the problems in square-root form, None without a dictionary."""
     if factor.A is None:
         return None
-    m, k = factor.A.shape[-2:]
-    n_grams = batch.numel()
-    A, X, weights, l1, l2 = (None if x is None else to_numpy(x) for x in factor)
+    return _OfFactor(factor, batch.numel(), used)
 
-    def root(gram: int) -> SquareRoot:
-        dictionaries = A.reshape(-1, m, k)  # type: ignore[union-attr]
-        dictionary = dictionaries[gram * len(dictionaries) // n_grams]
-        if weights is not None:
-            dictionary = dictionary * np.sqrt(weights.reshape(n_grams, m)[gram, :, None])
-        ridge = np.zeros((0, k)) if l2 is None else np.diag(np.sqrt(l2.reshape(n_grams, k)[gram]))
+
+class _OfFactor(RootedProblems):
+    """Problems in square-root form, by orthogonal factorizations of their dictionaries."""
+
+    def __init__(self, factor: Factor, n_grams: int, used: Any) -> None:
+        super().__init__(used)
+        self._n_grams = n_grams
+        self._arrays: Any = Factor(*(None if x is None else to_numpy(x) for x in factor))  # type: ignore[arg-type]
+
+    def factorized(self, gram: int) -> SquareRoot:
+        A, l2, roots = self._arrays.A, self._arrays.l2, self._roots_of_weights(gram)
+        m, k = A.shape[-2:]
+        dictionaries = A.reshape(-1, m, k)
+        dictionary = dictionaries[gram * len(dictionaries) // self._n_grams]
+        if roots is not None:
+            dictionary = dictionary * roots[:, None]
+        ridge = np.zeros((0, k)) if l2 is None else np.diag(np.sqrt(l2.reshape(self._n_grams, k)[gram]))
         return of_factor(np.concatenate([dictionary, ridge]))
 
-    def right(root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        x = X.reshape(-1, m)[rows]  # type: ignore[union-attr]
-        if weights is not None:
-            x = x * np.sqrt(weights.reshape(n_grams, m)[gram])
-        return x @ root.basis[:m], np.empty((0, k)) if l1 is None else l1.reshape(-1, k)[rows]
+    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        m, k = self._arrays.A.shape[-2:]
+        X, l1, roots = self._arrays.X.reshape(-1, m)[rows], self._arrays.l1, self._roots_of_weights(gram)
+        Z = (X if roots is None else X * roots) @ root.basis[:m]
+        return Z, np.empty((0, k)) if l1 is None else l1.reshape(-1, k)[rows]
 
-    return RootedProblems(root, right, used)
+    def _roots_of_weights(self, gram: int) -> Any:
+        weights = self._arrays.weights
+        return None if weights is None else np.sqrt(weights.reshape(self._n_grams, -1)[gram])
 
 
 def pullback(

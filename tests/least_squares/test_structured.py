@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hntf.least_squares import kronecker
-from hntf.least_squares.gram import apply_gram, symmetric_outer
+from hntf.least_squares.gram import apply_gram, symmetric_outer, with_ridge
 from hntf.least_squares.hals import hals
 from hntf.least_squares.kronecker import KroneckerGram
 from hntf.least_squares.on_support import solve_on_support
@@ -16,7 +16,7 @@ from hntf.least_squares.solver import solve
 from tests.problems import seeds
 
 
-def draw(seed, backend, pattern):
+def draw(seed, backend, pattern, ridge=0.0):
     """Draw the Gram of a code with an identity on some axes, the dense matrix of the whole code, and right-hand sides."""
     rng = np.random.default_rng(seed)
     shape = tuple(int(r) for r in rng.integers(1, 4, len(pattern)))
@@ -25,16 +25,17 @@ def draw(seed, backend, pattern):
     whole = reduce(np.kron, [np.eye(r) if G is None else G for G, r in zip(grams, shape, strict=True)])
     rows = (shape[0], int(np.prod(shape[1:])))
     C = rng.standard_normal(rows) + 0.3
-    return KroneckerGram([None if G is None else backend(G) for G in grams], shape), whole, C
+    G = KroneckerGram([None if G is None else backend(G) for G in grams], shape)
+    return with_ridge(G, ridge), whole + ridge * np.eye(len(whole)), C
 
 
 patterns = st.lists(st.booleans(), min_size=2, max_size=4).filter(lambda p: not all(p))
 
 
 @pytest.mark.parametrize("formed", [True, False])
-@given(seed=seeds, pattern=patterns)
-def test_kronecker_agrees_with_the_dense_problem(backend, formed, seed, pattern):
-    G, whole, C = draw(seed, backend, pattern)
+@given(seed=seeds, pattern=patterns, ridge=st.sampled_from([0.0, 1e-12, 0.3, 100.0]))
+def test_kronecker_agrees_with_the_dense_problem(backend, formed, seed, pattern, ridge):
+    G, whole, C = draw(seed, backend, pattern, ridge)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kronecker, "LARGEST_FORMED", 512 if formed else 0)
         S, support, *_ = solve(G, backend(C))
@@ -68,13 +69,14 @@ def test_the_gradient_of_the_product_with_a_kronecker_gram(backend, seed, patter
             np.testing.assert_allclose(np.asarray(a), np.asarray(b))
 
 
-def test_a_singular_kronecker_gram_is_solved_without_being_formed(monkeypatch, rng):
+@pytest.mark.parametrize("ridge", [0.0, 1e-13, 0.1])
+def test_a_singular_kronecker_gram_is_solved_without_being_formed(monkeypatch, rng, ridge):
     monkeypatch.setattr(kronecker, "LARGEST_FORMED", 0)
     A, B = rng.random((5, 3)), rng.random((4, 2))
     A[:, 2] = A[:, 1]
     X = rng.random((6, 5, 4))
     C = np.einsum("nij,ia,jb->nab", X, A, B).reshape(6, -1)
-    G = KroneckerGram([None, A.T @ A, B.T @ B], (6, 3, 2))
+    G = with_ridge(KroneckerGram([None, A.T @ A, B.T @ B], (6, 3, 2)), ridge)
     S = solve(G, C).S
     Y = apply_gram(G, S) - C
     assert S.min() >= 0

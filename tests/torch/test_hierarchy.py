@@ -281,3 +281,17 @@ def test_a_state_goes_round():
     for S, R in zip(model(torch.tensor(X)), other(torch.tensor(X)), strict=True):
         assert torch.equal(S, R)
     assert repr(model).count("NNLS(in_shape") == len(RANKS)
+
+
+class TestKnownLabels:
+    def test_numbers_are_a_mask_and_no_indices(self):
+        torch.manual_seed(0)
+        S, Y, known = torch.rand(5, 3), torch.rand(5, 2), [1, 0, 1, 1, 0]
+        expected = hntf.torch.label_l2(S[[0, 2, 3]], Y[[0, 2, 3]])
+        for mask in (torch.tensor(known), torch.tensor(known).bool(), torch.tensor(known).float(), np.array(known)):
+            torch.testing.assert_close(hntf.torch.label_l2(S, Y, mask), expected)
+
+    @pytest.mark.parametrize("known", [torch.rand(5), torch.ones(4), torch.tensor([0, 1, 2, 3, 4])])
+    def test_what_is_no_mask_is_named(self, known):
+        with pytest.raises(ValueError, match="known must"):
+            hntf.torch.label_l2(torch.rand(5, 3), torch.rand(5, 2), known)

@@ -280,3 +280,27 @@ def test_leading_dimensions_of_the_dense_layer():
 def test_bad_input_is_named(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_zeros_of_a_parametrized_factor_can_be_trained_in_every_precision(dtype):
+    linear = torch.nn.Linear(4, 3).to(dtype)
+    torch.nn.utils.parametrize.register_parametrization(linear, "weight", hntf.torch.Nonnegative())
+    linear.weight = torch.zeros(3, 4, dtype=dtype)
+    assert bool((linear.weight > 0).all())
+    assert linear.weight.max() < 1e-4
+    linear.weight.sum().backward()
+    assert bool((linear.parametrizations.weight.original.grad > 0).all())
+
+
+@pytest.mark.parametrize("modes", [None, (2,)])
+def test_a_tucker_layer_with_penalties_as_a_layer_without_torch(modes):
+    torch.manual_seed(0)
+    module = hntf.torch.Tucker((5, 4), (2,) if modes else (3, 2), modes, l1=0.01, l2=0.2).double()
+    X = torch.rand(6, 5, 4, dtype=torch.float64)
+    S, tape = module.to_layer().forward(X)
+    torch.testing.assert_close(S.reshape(6, -1), module(X), rtol=0, atol=1e-13)
+    _, dfactors = module.to_layer().backward(tape, torch.ones_like(S))
+    module(X).sum().backward()
+    for dA, A in zip(dfactors, module.factors, strict=True):
+        torch.testing.assert_close(dA, A.grad, rtol=1e-12, atol=1e-12)

@@ -145,10 +145,11 @@ def check_shape(x: Any, name: str, shape: tuple[int, ...], why: str) -> None:
         raise ValueError(f"{name} must have shape {tuple(shape)} ({why}), got {tuple(x.shape)}")
 
 
-def check_boolean(x: Any, name: str, shape: tuple[int, ...], why: str) -> Array:
-    """Return `x` as a boolean array of the given shape; zeros and ones are accepted as well."""
+def check_boolean(x: Any, name: str, shape: tuple[int, ...] | None = None, why: str = "") -> Array:
+    """Return `x` as a boolean array, of the given shape if there is one; zeros and ones are accepted as well."""
     array = x if is_torch(x) else np.asarray(x)
-    check_shape(array, name, shape, why)
+    if shape is not None:
+        check_shape(array, name, shape, why)
     if not str(array.dtype).endswith("bool") and not bool(((array == 0) | (array == 1)).all()):
         raise ValueError(f"{name} must hold only True and False (or 1 and 0)")
     return array

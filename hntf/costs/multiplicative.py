@@ -11,10 +11,8 @@ from hntf.arrays import Array, backend_of
 
 
 def multiplier(negative: Array, positive: Array) -> Array:
-    """Return `negative/positive`, the factor of a multiplicative update, or 1 where the denominator is 0."""
-    tl = backend_of(negative)
-    guarded = tl.where(positive > 0, positive, 0 * positive + 1)
-    return tl.where(positive > 0, negative / guarded, 0 * negative + 1)
+    """Return `negative/positive`, the factor of a multiplicative update; 0 where both are, so that nothing depends on the entry."""
+    return negative / backend_of(negative).where(positive > 0, positive, 0 * positive + 1)
 
 
 def multiplicative_update(

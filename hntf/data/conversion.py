@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import and_
 from typing import Any
 
+import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array
+from hntf.arrays import Array, as_bool, is_torch
 from hntf.data.dense import DenseData
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
 from hntf.data.weighted import WeightedData
-from hntf.validation import check_boolean, check_real_array, check_same_home, check_shape, check_sparse
+from hntf.validation import check_boolean, check_real_array, check_same_home, check_sparse
 
 
-def as_data(X: Any, *, mask: Any = None, weights: Array | None = None, nonnegative: bool = False) -> Data:
+def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool = False) -> Data:
     """Return `X` as the data object that layers, losses and estimators work on.
+
+    An entry that is masked, or whose weight is 0, is hidden: whatever stands there is never looked at.
 
     Parameters
     ----------
     X : array, tensor or scipy.sparse matrix of order 2 or more, or Data
         Samples along mode 0. Data objects are returned as they are.
-    mask : bool array, shape of `X`, or "nan", optional
-        True where an entry is observed, as in TensorLy; `"nan"` masks the entries of `X` that are NaN. For dense `X` only.
-    weights : array, shape of `X`, optional
-        Nonnegative weights of the squared residuals, multiplied by the mask if there is one. For dense `X` only.
+    mask : bool array, "nan", or a tuple of these, optional
+        True where an entry is observed, as in TensorLy; `"nan"` masks the entries of `X` that are NaN; what any of several masks
+        hides is hidden. A mask has the shape of `X`, `(n,)` for each sample, or an axis of length 1 where it is the same for a
+        whole mode. For dense `X` only.
+    weights : array, optional
+        Nonnegative weights of the squared residuals, multiplied by the mask if there is one, of a shape as for `mask`. For dense
+        `X` only.
     nonnegative : bool
         Whether negative entries of `X` raise an error.
 
@@ -36,14 +44,17 @@ def as_data(X: Any, *, mask: Any = None, weights: Array | None = None, nonnegati
     Raises
     ------
     TypeError, ValueError
-        If an argument is not a real array, has NaN, infinite or (with `nonnegative`) negative entries, an empty axis or the wrong
-        shape, or belongs to another backend or device.
+        If an argument is not a real array, has NaN, infinite or (with `nonnegative`) negative entries that are not hidden, an
+        empty axis or the wrong shape, or belongs to another backend or device, or if all entries are hidden.
 
     Examples
     --------
     >>> import numpy as np, hntf
     >>> hntf.as_data(np.array([[3.0, 4.0], [0.0, 0.0]])).norm_squared()
     25.0
+    >>> observed = np.array([[True, True], [True, False]])
+    >>> hntf.as_data(np.array([[3.0, np.nan], [0.0, -9999.0]]), mask=("nan", observed)).norm_squared()
+    9.0
     """
     if isinstance(X, Data):
         if mask is not None or weights is not None:
@@ -59,20 +70,48 @@ def as_data(X: Any, *, mask: Any = None, weights: Array | None = None, nonnegati
             f"X must have order 2 or more, got order {X.ndim} with shape {tuple(X.shape)}. "
             "Reshape your data with X.reshape(1, -1) if it is one sample"
         )
+    if mask is None and weights is None:
+        return DenseData(check_real_array(X, "X", nonnegative=nonnegative))
+    weights = _weights_of_entries(X, mask, weights)
+    X = X * 1
+    X[~(weights > 0)] = 0
+    return WeightedData(check_real_array(X, "X", nonnegative=nonnegative), weights)
+
+
+def _weights_of_entries(X: Array, mask: Any, weights: Any) -> Array:
+    """Return the weight of every entry of `X`, 0 where a mask hides it; as booleans if there are masks alone."""
+    masks = mask if isinstance(mask, tuple) else () if mask is None else (mask,)
+    observed = reduce(and_, [_checked_mask(X, each) for each in masks]) if masks else None
+    if weights is not None:
+        check_same_home({"X": X, "weights": weights})
+        weights = _of_entries(check_real_array(weights, "weights", entries=False), "weights", X) * 1.0
+        if observed is not None:
+            weights[~observed] = 0.0
+        check_real_array(weights, "weights", nonnegative=True)
+    result: Array = observed if weights is None else weights
+    if not bool((result > 0).any()):
+        raise ValueError("X must have observed entries: the mask or the weights hide all of them")
+    return result
+
+
+def _checked_mask(X: Array, mask: Any) -> Array:
+    """Return a mask as booleans for all entries of `X`."""
     if isinstance(mask, str):
         if mask != "nan":
             raise ValueError(f"mask must be an array or 'nan', got {mask!r}")
-        mask = X == X  # noqa: PLR0124  NaN is the one number that differs from itself
-        X = X * 1
-        X[~mask] = 0
-    check_real_array(X, "X", nonnegative=nonnegative)
-    if mask is None and weights is None:
-        return DenseData(X)
-    check_same_home({"X": X, "mask": mask, "weights": weights})
-    if mask is not None:
-        mask = check_boolean(mask, "mask", tuple(X.shape), "that of X")
-    if weights is None:
-        return WeightedData(X, mask)
-    weights = check_real_array(weights, "weights", nonnegative=True)
-    check_shape(weights, "weights", tuple(X.shape), "that of X")
-    return WeightedData(X, weights if mask is None else weights * mask)
+        return X == X  # noqa: PLR0124  NaN is the one number that differs from itself
+    mask = mask if is_torch(mask) else np.asarray(mask)
+    check_same_home({"X": X, "mask": mask})
+    return _of_entries(as_bool(check_boolean(mask, "mask")), "mask", X)
+
+
+def _of_entries(x: Array, name: str, X: Array) -> Array:
+    """Return an array for all entries of `X`, which may be given for each sample or be the same along some modes."""
+    shape = tuple(X.shape)
+    aligned = x.reshape(-1, *[1] * (len(shape) - 1)) if x.ndim == 1 else x
+    if aligned.ndim != len(shape) or any(a not in (1, b) for a, b in zip(aligned.shape, shape, strict=True)):
+        raise ValueError(
+            f"{name} must have the shape of X, {shape}, ({shape[0]},) for each sample, or an axis of length 1 where it is the "
+            f"same for a whole mode; got {tuple(x.shape)}"
+        )
+    return aligned.expand(shape) if is_torch(aligned) else np.broadcast_to(aligned, shape)

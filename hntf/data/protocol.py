@@ -70,6 +70,11 @@ class Data(ABC):
         The Gram form loses digits as the relative error decreases, and has none left at about 1e-8; the residual does not.
         """
 
+    @property
+    def observed(self) -> Array | None:
+        """Which entries are observed, as booleans in the shape of the data; None if all are."""
+        return None
+
     def weights_of(self, sample: int) -> Array | None:
         """Return the weights of the entries of a sample, flattened; None if all are 1."""
         return None

@@ -93,6 +93,10 @@ class WeightedData(Data):
     def transposed_unfolding(self, mode: int) -> WeightedData:
         return WeightedData(unfold(self.array, mode).T, unfold(self.weights.array, mode).T)
 
+    @property
+    def observed(self) -> Array:
+        return self.weights.array > 0
+
     def weights_of(self, sample: int) -> Array:
         return self.weights.array[sample].reshape(-1)
 

@@ -73,10 +73,12 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             made dense; a torch tensor is fitted on its device.
         y : Ignored
             Not used, present for API consistency by convention.
-        mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` masks the entries that are NaN. For dense `X` only.
-        weights : array, shape of `X`, optional
-            Nonnegative weights of the entries in the cost. For dense `X` only.
+        mask : bool array, "nan", or a tuple of these, optional
+            True where an entry is observed; `"nan"` masks the entries that are NaN. What is masked is never looked at. A mask has
+            the shape of `X`, `(n,)` for each sample, or an axis of length 1 where it is the same for a whole mode. For dense `X`
+            only.
+        weights : array, optional
+            Nonnegative weights of the entries in the cost, of a shape as for `mask`. For dense `X` only.
 
         Returns
         -------
@@ -237,6 +239,94 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         index = 0 if given == "all" else given
         return cast_like(self.model_.to(S).decode(as_float64(S)[:, : ranks[index]], index), S)
 
+    def fill(self, X: Array, level: int | None = None, *, mask: Any = "nan", weights: Any = None) -> Array:
+        """Return samples with their hidden entries replaced by their reconstruction from those that are observed.
+
+        Parameters
+        ----------
+        X : array or tensor, `(n, …)`
+            Samples with the features of the fit.
+        level : int, optional
+            The level whose reconstruction is used, by default that of `output_level`, or the finest for `"all"`.
+        mask, weights
+            As in `fit`; entries with weight 0 are filled as well.
+
+        Returns
+        -------
+        array, `(n, …)`
+            In the backend and floating dtype of `X`.
+
+        Examples
+        --------
+        >>> import numpy as np, hntf
+        >>> X = np.outer([1.0, 2.0, 3.0], [2.0, 1.0, 4.0])
+        >>> X[0, 1] = np.nan
+        >>> hntf.NMF(1, random_state=0).fit(X, mask="nan").fill(X).round(3)
+        array([[ 2.,  1.,  4.],
+               [ 4.,  2.,  8.],
+               [ 6.,  3., 12.]])
+        """
+        check_is_fitted(self, "model_")
+        index = self._level_of_reconstruction(level)
+        given = self._validated(X, mask=mask, weights=weights)
+        if given.arrays is None:
+            raise TypeError("X must be an array or tensor, so that it can be filled; got a data object")
+        observed = given.data.observed
+        if observed is None:
+            return X
+        model = self._model_for(given)
+        rebuilt = model.decode(model.encode(given.data, index), index) / given.scale
+        filled = as_float64(given.arrays[0]) * 1.0
+        filled[~observed] = rebuilt[~observed]
+        return cast_like(filled, given.prototype)
+
+    def reconstruction_error(
+        self,
+        X: Any,
+        codes: Array | None = None,
+        *,
+        level: int | None = None,
+        mask: Any = None,
+        weights: Any = None,
+    ) -> float:
+        """Return the relative error `‖X − X̂‖ / ‖X‖` of a level over the observed entries.
+
+        The codes are not computed from these entries, so that the error of entries that were held out from a fit is one call:
+        `model.fit(X, mask=~held_out).reconstruction_error(X, mask=held_out)`.
+
+        Parameters
+        ----------
+        X : array, tensor or sparse matrix, `(n, …)`
+            Samples with the features of the fit.
+        codes : array, `(n, k_l)`, optional
+            Their codes at the level, by default those of the fit, `codes_`; of other samples for example
+            `transform(X, mask=~held_out)`.
+        level : int, optional
+            By default that of `output_level`, or the finest for `"all"`.
+        mask, weights
+            As in `fit`: the entries over which the error is taken.
+        """
+        check_is_fitted(self, "model_")
+        index = self._level_of_reconstruction(level)
+        given = self._validated(X, mask=mask, weights=weights)
+        S = self.codes_[index] if codes is None else check_real_array(codes, "codes", orders=(2,))
+        shape = (given.data.shape[0], self.codes_[index].shape[1])
+        if tuple(S.shape) != shape:
+            raise ValueError(
+                f"codes must have shape {shape} for these samples at level {index}, got {tuple(S.shape)}; pass "
+                "codes=model.transform(...) for samples that were not fitted"
+            )
+        model = self._model_for(given)
+        (S,) = in_backend_of([as_float64(S) * given.scale], given.data.prototype)
+        error = given.data.residual_norm_squared(lambda rows: model.decode(S[rows], index))
+        size = given.data.norm_squared()
+        return (error / size) ** 0.5 if size else 0.0
+
+    def _level_of_reconstruction(self, level: Any) -> int:
+        """Return the index of a level, by default `output_level`, from whose codes samples are reconstructed."""
+        chosen = self._checked_level(level)
+        return 0 if chosen == "all" else chosen
+
     def get_feature_names_out(self, input_features: Any = None, *, level: int | str | None = None) -> np.ndarray:
         """Return the names of the columns that `transform` returns at a level, by default at `output_level`.
 
@@ -317,6 +407,11 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     def _validated(self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False) -> Input:
         """Return the checked `X` as data; in `fit` (`reset`) store its features, otherwise compare with the stored ones."""
         given = as_input(X, mask, weights, nonnegative=not self._takes_signs)
+        observed = given.data.observed
+        if observed is not None:
+            hidden = len(observed) - int(observed.reshape(len(observed), -1).any(1).sum())
+            if hidden:
+                warn_user(f"X has no observed entry in {hidden} of its samples: their codes are 0")
         # scikit-learn only requires the shape of a data object.
         self._check_shape(np.broadcast_to(0.0, given.data.shape) if isinstance(X, Data) else X, given.data, reset=reset)
         return given.in_moderate_units()

@@ -30,7 +30,7 @@ class Input(NamedTuple):
     scale : float
         The power of two by which extreme data were multiplied.
     arrays : tuple or None
-        The array, mask and weights from which `data` was made; None if the user passed a data object.
+        The array, mask and weights from which `data` was made, in the user's units; None if the user passed a data object.
     """
 
     data: Data
@@ -46,7 +46,7 @@ class Input(NamedTuple):
         array, mask, weights = self.arrays
         scale = float(np.ldexp(1.0, min(-int(np.frexp(largest)[1]), LARGEST_EXPONENT)))
         wide = array.astype(np.float64) if scipy.sparse.issparse(array) else as_float64(array)
-        return Input(as_data(wide * scale, mask=mask, weights=weights), self.prototype, scale)
+        return Input(as_data(wide * scale, mask=mask, weights=weights), self.prototype, scale, self.arrays)
 
 
 def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
@@ -68,8 +68,11 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
     check_same_home({"X": np.empty(0) if sparse else array, "weights": weights})
     prototype = array[:0]
     array, mask, weights = (_on_host(x) for x in (array, mask, weights))
-    if mask is not None and not isinstance(mask, str) and not sparse:
-        (mask,) = in_backend_of([mask if is_torch(mask) else np.asarray(mask)], array)
+    if mask is not None and not sparse:
+        masks = mask if isinstance(mask, tuple) else (mask,)
+        mask = tuple(
+            m if isinstance(m, str) else in_backend_of([m if is_torch(m) else np.asarray(m)], array)[0] for m in masks
+        )
     data = as_data(array, mask=mask, weights=weights, nonnegative=nonnegative)
     return Input(data, prototype, 1.0, (array, mask, weights))
 

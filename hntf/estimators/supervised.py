@@ -80,8 +80,10 @@ class Classifier(Estimator):
         y : array, `(n,)` or `(n, p)`, optional
             Class labels, with -1, NaN or None for unknown ones; or a nonnegative matrix of soft or multiple labels, with a row of
             NaN for a sample whose labels are unknown.
-        mask : bool array, shape of `X`, or "nan", optional
-            True where an entry is observed; `"nan"` masks the entries that are NaN. For dense `X` only.
+        mask : bool array, "nan", or a tuple of these, optional
+            True where an entry is observed; `"nan"` masks the entries that are NaN. What is masked is never looked at. A mask has
+            the shape of `X`, `(n,)` for each sample, or an axis of length 1 where it is the same for a whole mode. For dense `X`
+            only.
         weights : array, shape of `X`, optional
             Nonnegative weights of the entries in the cost. For dense `X` only.
         label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional

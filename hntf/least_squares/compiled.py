@@ -223,7 +223,9 @@ def coordinate_descent(G, C, S, sweeps, enough, start, stop):  # type: ignore[no
         for sweep in range(sweeps):
             moved = 0.0
             for j in range(k):
-                if g[j, j] > 0.0:
+                if g[j, j] == 0.0:
+                    s[j] = 0.0
+                else:
                     gradient = -c[j]
                     for p in range(k):
                         gradient += s[p] * g[j, p]

@@ -1,7 +1,8 @@
 """Coordinate descent on nonnegative least-squares problems in Gram form: a few cheap sweeps instead of the exact solution.
 
 Each variable of a row in turn takes its best value, `s_j ← [s_j + (c_j − (s G)_j) / G_jj]⁺`. Column by column over all rows this
-is the update of HALS; as the rows are independent, it is the same row by row.
+is the update of HALS; as the rows are independent, it is the same row by row. A variable on which nothing depends
+(`G_jj = 0`) becomes zero, as in the exact solution.
 
 References
 ----------
@@ -58,6 +59,6 @@ def _portable(G: Array, C: Array, S: Array) -> Array:
             row, diagonal = G[..., j, :], G[..., j, j]
             positive = diagonal > 0
             step = (C[:, j] - tl.sum(S * row, axis=-1)) * positive / tl.where(positive, diagonal, 0 * diagonal + 1)
-            moved = S[:, j] + step
+            moved = S[:, j] * positive + step
             S[:, j] = moved * (moved > 0)
     return S

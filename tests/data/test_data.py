@@ -100,6 +100,37 @@ def test_a_nan_mask_leaves_missing_entries_out(rng):
     assert_close(by_nan.gram([None, A]), by_mask.gram([None, A]))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -9999.0, 1e300])
+def test_what_is_hidden_is_never_looked_at(rng, backend, value):
+    X, A = rng.random((6, 4)), backend(rng.random((4, 2)))
+    observed = rng.random(X.shape) < 0.7
+    expected = hntf.as_data(backend(X), mask=backend(observed), nonnegative=True)
+    covered = backend(np.where(observed, X, value))
+    for options in ({"mask": backend(observed)}, {"weights": backend(observed * 1.0)}):
+        data = hntf.as_data(covered, **options, nonnegative=True)
+        np.testing.assert_array_equal(data.mttkrp([None, A], 0), expected.mttkrp([None, A], 0))
+        np.testing.assert_array_equal(data.gram([None, A]), expected.gram([None, A]))
+        assert data.norm_squared() == expected.norm_squared()
+
+
+def test_masks_of_whole_samples_and_modes(rng, backend):
+    X, A = backend(rng.random((4, 3, 2))), [None, backend(rng.random((3, 2))), backend(rng.random((2, 2)))]
+    for mask in (rng.random(4) < 0.7, rng.random((1, 3, 1)) < 0.7, rng.random((4, 1, 2)) < 0.7):
+        whole = np.broadcast_to(mask.reshape(-1, 1, 1) if mask.ndim == 1 else mask, X.shape)
+        for name, factor in (("mask", 1), ("weights", 2.5)):
+            data, expected = (hntf.as_data(X, **{name: backend(m * factor)}) for m in (mask, whole))
+            np.testing.assert_array_equal(data.mttkrp(A, 0), expected.mttkrp(A, 0))
+            np.testing.assert_array_equal(data.gram(A), expected.gram(A))
+
+
+def test_several_masks_hide_what_any_of_them_hides(rng):
+    X, observed = rng.random((6, 4)), rng.random((6, 4)) < 0.7
+    X[2, 1], X[0, 0] = np.nan, np.nan
+    data = hntf.as_data(X, mask=("nan", observed), weights=np.where(observed, 2.0, np.nan))
+    expected = hntf.as_data(np.nan_to_num(X), weights=2.0 * (observed & ~np.isnan(X)))
+    assert data.norm_squared() == expected.norm_squared()
+
+
 @pytest.mark.parametrize(
     ("X", "options", "error", "words"),
     [
@@ -110,7 +141,13 @@ def test_a_nan_mask_leaves_missing_entries_out(rng):
         (np.ma.masked_array(np.ones((2, 2)), True), {}, TypeError, "mask="),
         (torch.ones(2, 2).to_sparse(), {}, TypeError, "to_dense"),
         (torch.ones(2, 2, dtype=torch.complex64), {}, ValueError, "real numbers"),
-        (np.ones((2, 2)), {"mask": np.ones(2, bool)}, ValueError, "mask must have shape"),
+        (np.ones((2, 3)), {"mask": np.ones(3, bool)}, ValueError, r"mask must have the shape of X, \(2, 3\)"),
+        (np.ones((2, 3)), {"weights": np.ones((2, 2))}, ValueError, "weights must have the shape of X"),
+        (np.ones((2, 3)), {"mask": np.ones((2, 3)) / 2}, ValueError, "mask must hold only True and False"),
+        (np.ones((2, 3)), {"mask": np.zeros((2, 1), bool)}, ValueError, "X must have observed entries"),
+        (np.ones((2, 3)), {"weights": np.zeros(2)}, ValueError, "X must have observed entries"),
+        (np.full((2, 3), np.nan), {"mask": "nan"}, ValueError, "X must have observed entries"),
+        (np.full((2, 3), np.nan), {"mask": np.eye(2, 3) > 0}, ValueError, "X contains NaN"),
         (np.ones((2, 2)), {"mask": "missing"}, ValueError, "'nan'"),
         (np.ones((2, 2)), {"weights": -np.ones((2, 2))}, ValueError, "Negative values in data: weights"),
         (np.ones((2, 2)), {"mask": torch.ones(2, 2)}, TypeError, "one backend"),

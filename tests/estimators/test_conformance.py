@@ -172,15 +172,48 @@ def test_a_sparse_matrix_gives_the_fit_of_the_dense_one(case):
 
 
 def test_hidden_entries_have_no_say(case):
+    """Not a digit of any result depends on what stands there."""
     observed = np.random.default_rng(1).random(case.X.shape) < 0.9
     observed[3], observed[:, 4] = False, False
-    one, other = (case.fit(np.where(observed, case.X, value), mask=observed) for value in (1e-3, 1e3))
-    np.testing.assert_allclose(other.reconstruction_err_, one.reconstruction_err_, rtol=1e-6)
-    by_nan = case.fit(np.where(observed, case.X, np.nan), mask="nan")
-    np.testing.assert_allclose(by_nan.reconstruction_err_, one.reconstruction_err_, rtol=1e-6)
-    assert all(np.isfinite(x).all() for x in arrays([one.codes_, one.components_]))
-    weighted = case.fit(case.X, weights=observed * 2.0)
+    # Nothing is known of sample 3, not even its label.
+    labels = {"y": np.where(np.arange(len(case.X)) == 3, -1, case.y)} if is_classifier(case.estimator) else {}
+    with pytest.warns(UserWarning, match="X has no observed entry in 1 of its samples: their codes are 0"):
+        expected = case.fit(np.where(observed, case.X, 1.0), mask=observed, **labels)
+    assert all(np.isfinite(x).all() for x in arrays([expected.codes_, expected.components_]))
+    assert not any(S[3].any() for S in expected.codes_)
+    for value in (1e300, np.nan):
+        X = np.where(observed, case.X, value)
+        model = case.fit(X, mask="nan" if np.isnan(value) else observed, **labels)
+        for one, other in zip(
+            arrays([model.codes_, model.components_]), arrays([expected.codes_, expected.components_]), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+        options = {"mask": observed}
+        np.testing.assert_array_equal(
+            model.transform(X, level="all", **options), model.transform(case.X, level="all", **options)
+        )
+        assert model.score(X, **options) == model.score(case.X, **options)
+        filled = model.fill(X, 0, **options)
+        np.testing.assert_array_equal(filled[observed], case.X[observed])
+        np.testing.assert_array_equal(filled, model.fill(case.X, 0, **options))
+    weighted = case.fit(np.where(observed, case.X, np.nan), weights=observed * 2.0)
     assert np.isfinite(weighted.reconstruction_err_).all()
+
+
+def test_the_error_of_held_out_entries_is_one_call(case, fitted):
+    held_out = np.random.default_rng(2).random(case.X.shape) < 0.2
+    for level, S in enumerate(fitted.codes_):
+        rebuilt = np.asarray(fitted.inverse_transform(S, level=level))
+        for mask in (None, held_out):
+            expected = np.linalg.norm((rebuilt - case.X)[mask]) / np.linalg.norm(case.X[mask])
+            np.testing.assert_allclose(fitted.reconstruction_error(case.X, level=level, mask=mask), expected, rtol=1e-9)
+    few = case.X[:4]
+    codes = fitted.transform(few, level=0, mask=~held_out[:4])
+    expected = np.linalg.norm((np.asarray(fitted.inverse_transform(codes, level=0)) - few)[held_out[:4]])
+    error = fitted.reconstruction_error(few, codes, level=0, mask=held_out[:4])
+    np.testing.assert_allclose(error, expected / np.linalg.norm(few[held_out[:4]]), rtol=1e-9)
+    with pytest.raises(ValueError, match=r"codes=model.transform\(...\) for samples that were not fitted"):
+        fitted.reconstruction_error(few)
 
 
 @pytest.mark.slow

@@ -97,6 +97,11 @@ def as_bool(x: Array) -> Array:
     return x.detach().bool() if is_torch(x) else np.asarray(x, dtype=bool)
 
 
+def columns(x: Array, index: np.ndarray) -> Array:
+    """Return the columns of a matrix with these indices, in C order."""
+    return x[:, index] if is_torch(x) else np.take(x, index, axis=1)
+
+
 def arange_like(n: int, reference: Array) -> Array:
     """Return the integers from 0 to `n − 1`, in the backend and on the device of `reference`."""
     if is_torch(reference):

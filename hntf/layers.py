@@ -12,6 +12,7 @@ import numpy as np
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, to_numpy
 from hntf.data import Data, as_data
 from hntf.least_squares.gram import Gram, StructuredGram, is_finite, parts_of, with_ridge
+from hntf.least_squares.gram_blocks import GramBlocks
 from hntf.least_squares.on_support import pullback
 from hntf.least_squares.solver import solve
 from hntf.least_squares.square_root import RootedProblems, SquareRoot, of_factor
@@ -165,14 +166,14 @@ class NNLSLayer:
 
     def _underflows(self, G: Gram) -> bool:
         """Tell whether factors that are not zero have a Gram matrix that is."""
-        is_tiny = any(float(abs(part).max()) < SMALLEST_GRAM for part in parts_of(G))
-        return is_tiny and all(float(abs(A).max()) > 0.0 for A in self.map.factors)
+        is_tiny = any(not bool((abs(part) >= SMALLEST_GRAM).any()) for part in parts_of(G))
+        return is_tiny and all(bool((A != 0).any()) for A in self.map.factors)
 
     def _rooted(self, X: Data, G: Gram) -> RootedProblems | None:
         """Return the problem in square-root form; None if `G` has a structure, or the matrix is too large to be formed."""
-        if isinstance(G, StructuredGram):
+        if isinstance(G, StructuredGram) and not isinstance(G, GramBlocks):
             return None
-        m, k = math.prod(X.shape[1:]), G.shape[-1]
+        m, k = math.prod(X.shape[1:]), self.map.code_shape(X.shape)[-1]
         if m * k > max(LARGEST_MATRIX * X.n_entries, SMALL_MATRIX) and len(self.map.factors) > 1:
             return None
 

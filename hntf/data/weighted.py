@@ -1,35 +1,52 @@
-"""Weighted or masked data: two data objects, `W ∘ X` for the adjoint and `W` for the Gram matrices, one per sample."""
+"""Weighted or masked data: `W ∘ X` for the products with the data, and `W` for the Gram matrices, one for each slice."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from hntf.algebra import Factors, cp_dense, split_columns, unfold
 from hntf.arrays import Array, as_float64, backend_of
 from hntf.data.dense import DenseData, at_least_smallest, dense_ratio_gradient, entries_divergence
+from hntf.data.entry_weights import EntryWeights
 from hntf.data.protocol import Data
+from hntf.data.weighted_gram import WeightedGram
 from hntf.least_squares.arrangement import Arrangement
-from hntf.least_squares.gram import Gram, apply_gram
+from hntf.least_squares.gram import Gram
+from hntf.least_squares.gram_blocks import OuterProducts
 from hntf.least_squares.row_grams import RowGrams
 
 
 class WeightedData(Data):
-    """Dense data with a nonnegative weight for every squared residual; a mask is a weight of 0 or 1."""
+    """Dense data with a nonnegative weight for every squared residual; a mask is a weight of 0 or 1.
+
+    Parameters
+    ----------
+    array : array
+        The data; 0 where the weights are booleans and False.
+    weights : array
+        The weights, or booleans.
+    """
 
     def __init__(self, array: Array, weights: Array) -> None:
         self.prototype = array[:0]
         self.shape = tuple(array.shape)
         self.array = as_float64(array)
-        self.weights = DenseData(weights)
-        self.product = DenseData(self.array * self.weights.array)
+        self.weights = EntryWeights(weights)
+        is_mask = str(weights.dtype).endswith("bool")
+        self.product = DenseData(self.array if is_mask else self.array * as_float64(weights))
+
+    @cached_property
+    def _dense_weights(self) -> DenseData:
+        return DenseData(self.weights.array)
 
     def norm_squared(self) -> float:
         return float(self.product.array.reshape(-1) @ self.array.reshape(-1))
 
     def completed(self, model: Callable[[], Array]) -> DenseData:
-        W = self.weights.array / (float(self.weights.array.max()) or 1.0)
+        W = self._dense_weights.array / (self.weights.largest or 1.0)
         return DenseData(W * self.array + (1.0 - W) * model())
 
     def minimum_and_maximum(self) -> tuple[float, float]:
@@ -46,30 +63,21 @@ class WeightedData(Data):
 
     @property
     def n_entries(self) -> int:
-        return self.weights.n_entries
+        return self.product.n_entries
 
-    def gram(self, factors: Factors, mode: int = 0) -> Array:
-        products = [None if i == mode else _column_products(U) for i, U in enumerate(factors)]
-        k = factors[mode - 1].shape[1]  # type: ignore[union-attr]
-        return self.weights.mttkrp(products, mode).reshape(-1, k, k)
+    def gram(self, factors: Factors, mode: int = 0) -> WeightedGram:
+        return WeightedGram(self.weights, factors, mode)
 
     def gram_products(self, factors: Factors, ranks: Sequence[int]) -> list[Array]:
         # One Gram matrix per row of every model; those between columns of different models are not required.
         models = list(zip(*(split_columns(U, ranks) for U in factors), strict=True))
         return [
-            backend_of(factors[0]).concatenate(
-                [apply_gram(self.gram(model, mode), model[mode]) for model in models], axis=1
-            )
+            backend_of(factors[0]).concatenate([self.gram(model, mode).apply(model[mode]) for model in models], axis=1)
             for mode in range(len(factors))
         ]
 
-    def gram_pullback(self, factors: Factors, dG: Array) -> list[Array]:
-        k = dG.shape[-1]
-        products = [dG.reshape(-1, k * k), *map(_column_products, factors[1:])]
-        gradients = []
-        for mode, U in enumerate(factors[1:], start=1):
-            gradients.append(_column_products_pullback(U, self.weights.mttkrp(products, mode)))
-        return gradients
+    def gram_pullback(self, factors: Factors, dG: OuterProducts) -> list[Array]:
+        return self.gram(factors).pullback(dG)
 
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
         return self.weigh(cp_dense(dC, factors))
@@ -81,11 +89,11 @@ class WeightedData(Data):
         return DenseData(self.product.array / at_least_smallest(cp_dense(factors[0], factors)))
 
     def divergence(self, ratio: Any) -> float:
-        W = self.weights.array
+        W = self._dense_weights.array
         return entries_divergence(self.product.array, ratio.array / (W + (W == 0)))
 
     def weights_mttkrp(self, factors: Factors, mode: int) -> Array:
-        return self.weights.mttkrp(factors, mode)
+        return self._dense_weights.mttkrp(factors, mode)
 
     def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> DenseData:
         return dense_ratio_gradient(ratio.array, factors, dC)
@@ -98,7 +106,7 @@ class WeightedData(Data):
         return self.weights.array > 0
 
     def weights_of(self, sample: int) -> Array:
-        return self.weights.array[sample].reshape(-1)
+        return self.weights.of_samples(sample).reshape(-1)
 
     def as_matrix(self) -> WeightedData:
         n = self.shape[0]
@@ -106,24 +114,24 @@ class WeightedData(Data):
 
     def tucker_gram(self, core: Array, factors: Factors, mode: int) -> Array:
         others = [None if i == mode else U for i, U in enumerate(factors)]
-        products = unfold(self.weights.multi_mode_dot(_column_products_by_mode(others), skip=mode), mode)
+        products = unfold(self._dense_weights.multi_mode_dot(_column_products_by_mode(others), skip=mode), mode)
         grams = _grams_of_rows(products, [r for i, r in enumerate(core.shape) if i != mode])
         core = unfold(core, mode)
         return core @ grams @ core.T
 
     def weigh(self, dX: Array) -> Any:
-        return self.weights.array * dX
+        return as_float64(self.weights.array) * dX
 
     def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:
         total = 0.0
         for rows in self.blocks_of_samples():
             residual = self.array[rows] - model(rows)
-            total += float((self.weights.array[rows] * residual**2).sum())
+            total += float((self.weights.of_samples(rows) * residual**2).sum())
         return total
 
     def kronecker_gram(self, factors: Factors) -> Gram:
         arrangement = self._arrangement(factors)
-        products = self.weights.multi_mode_dot(_column_products_by_mode(factors), skip=-1)
+        products = self._dense_weights.multi_mode_dot(_column_products_by_mode(factors), skip=-1)
         moved = backend_of(products).transpose(products, arrangement.order)
         return RowGrams(_grams_of_rows(moved, arrangement.coupled), arrangement)
 
@@ -139,7 +147,7 @@ class WeightedData(Data):
             if A is None:
                 gradients.append(None)
                 continue
-            others = self.weights.multi_mode_dot(products, skip=mode)
+            others = self._dense_weights.multi_mode_dot(products, skip=mode)
             gradients.append(_column_products_pullback(A, unfold(others, mode) @ unfold(d_products, mode).T))
         return gradients
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hntf.arrays import Array, arange_like, backend_of, identity_like
+
+if TYPE_CHECKING:
+    from hntf.least_squares.square_root import RootedProblems
 
 Gram = Any
 """An array `(k, k)` or `(n, k, k)`, or a `StructuredGram`."""
@@ -27,12 +30,16 @@ class StructuredGram(ABC):
         """Return the gradient of `⟨V, S G⟩` with respect to the parts of `G`; it supports addition, negation and scaling."""
 
     @abstractmethod
-    def solve(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
-        """Return `S`, `support` and iterations of `min_{S ≥ 0} ½⟨S G, S⟩ − ⟨C, S⟩`."""
+    def solve(self, C: Array, support: Array | None, rooted: RootedProblems | None = None) -> tuple[Array, Array, int]:
+        """Return `S`, `support` and iterations of `min_{S ≥ 0} ½⟨S G, S⟩ − ⟨C, S⟩`; see `solver.solve`."""
 
     @abstractmethod
-    def solve_on_support(self, C: Array, support: Array) -> Array:
+    def solve_on_support(self, C: Array, support: Array, rooted: RootedProblems | None = None) -> Array:
         """Solve `G_PP v_P = c_P` on the support, zero elsewhere."""
+
+    def hals(self, C: Array, S: Array) -> Array:
+        """Return an update of `S` that is at least as good as sweeps of coordinate descent; see `hals`."""
+        return self.solve(C, None)[0]
 
     @property
     @abstractmethod

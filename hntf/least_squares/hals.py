@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from hntf.arrays import Array, backend_of, from_numpy, host_view
-from hntf.least_squares.gram import Gram, row_grams
+from hntf.least_squares.gram import Gram, StructuredGram, row_grams
 from hntf.least_squares.on_support import kernel_arrays
 from hntf.threads import over_rows
 
@@ -37,6 +37,8 @@ def hals(G: Gram, C: Array, S: Array) -> Array:
     S : array, `(n, k)`, float64
         The point from which to start.
     """
+    if isinstance(G, StructuredGram):
+        return G.hals(C, S)
     if host_view(C) is None:
         return _portable(row_grams(G, len(C)), C, S)
     from hntf.least_squares import compiled

@@ -18,6 +18,7 @@ from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import StructuredGram, column_norms, unit_columns, with_ridge
 from hntf.least_squares.on_support import solve_on_support
 from hntf.least_squares.solver import solve
+from hntf.least_squares.square_root import RootedProblems
 
 LARGEST_FORMED = 512
 """Number of columns up to which the Kronecker product is formed, because elimination is faster than conjugate gradients."""
@@ -80,7 +81,7 @@ class KroneckerGram(StructuredGram):
     def parts(self) -> list[Array]:
         return self._coupled
 
-    def solve(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
+    def solve(self, C: Array, support: Array | None, rooted: RootedProblems | None = None) -> tuple[Array, Array, int]:
         rows = self._arrangement.to_rows(C)
         start = None if support is None else self._arrangement.to_rows(support)
         if self._is_formed:
@@ -89,7 +90,7 @@ class KroneckerGram(StructuredGram):
             S, found, n_iter = self._solve_matrix_free(rows, start)
         return self._arrangement.from_rows(S, C), self._arrangement.from_rows(found, C), n_iter
 
-    def solve_on_support(self, C: Array, support: Array) -> Array:
+    def solve_on_support(self, C: Array, support: Array, rooted: RootedProblems | None = None) -> Array:
         rows, passive = self._arrangement.to_rows(C), self._arrangement.to_rows(support)
         if self._is_formed:
             V = solve_on_support(self.formed(), rows, passive)

@@ -38,7 +38,7 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
         The solution.
     """
     if isinstance(G, StructuredGram):
-        return G.solve_on_support(C, support)
+        return G.solve_on_support(C, support, rooted)
     host = host_view(C)
     if host is None:
         return portable.solve_on_support(G, C, support)

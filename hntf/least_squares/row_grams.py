@@ -9,6 +9,7 @@ from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import StructuredGram, apply_gram, symmetric_outer, with_ridge
 from hntf.least_squares.on_support import solve_on_support
 from hntf.least_squares.solver import solve
+from hntf.least_squares.square_root import RootedProblems
 
 
 class RowGrams(StructuredGram):
@@ -31,11 +32,11 @@ class RowGrams(StructuredGram):
     def parts(self) -> list[Array]:
         return [self.G]
 
-    def solve(self, C: Array, support: Array | None) -> tuple[Array, Array, int]:
+    def solve(self, C: Array, support: Array | None, rooted: RootedProblems | None = None) -> tuple[Array, Array, int]:
         start = None if support is None else self.arrangement.to_rows(support)
         S, found, n_iter = solve(self.G, self.arrangement.to_rows(C), start)
         return self.arrangement.from_rows(S, C), self.arrangement.from_rows(found, C), n_iter
 
-    def solve_on_support(self, C: Array, support: Array) -> Array:
+    def solve_on_support(self, C: Array, support: Array, rooted: RootedProblems | None = None) -> Array:
         V = solve_on_support(self.G, self.arrangement.to_rows(C), self.arrangement.to_rows(support))
         return self.arrangement.from_rows(V, C)

@@ -57,16 +57,19 @@ def solve(G: Gram, C: Array, support: Array | None = None, rooted: RootedProblem
         The support is where `S > 0`, and its columns are linearly independent.
     """
     if isinstance(G, StructuredGram):
-        return Solution(*G.solve(C, support))
-    if host_view(C) is None:
-        solution = _solve_portable(G, C, support)
-    else:
-        grams, rows = kernel_arrays(G, C)
-        solution = _solve_compiled(grams, rows, None if support is None else host_view(support), rooted)
-        S, found = from_numpy(solution.S, C), from_numpy(solution.support, C)
-        solution = solution._replace(S=S, support=found)
+        return Solution(*G.solve(C, support, rooted))
+    solution = solve_rows(G, C, support, rooted)
     kinks.record(G, C, solution.S, solution.support)
     return solution
+
+
+def solve_rows(G: Array, C: Array, support: Array | None = None, rooted: RootedProblems | None = None) -> Solution:
+    """Solve as `solve` does, without a record of the supports."""
+    if host_view(C) is None:
+        return _solve_portable(G, C, support)
+    grams, rows = kernel_arrays(G, C)
+    solution = _solve_compiled(grams, rows, None if support is None else host_view(support), rooted)
+    return solution._replace(S=from_numpy(solution.S, C), support=from_numpy(solution.support, C))
 
 
 def _max_iterations(k: int) -> int:

@@ -18,6 +18,7 @@ from hntf.algebra import cp_dense, split_columns
 from hntf.arrays import Array, from_numpy
 from hntf.costs.squared import cp_relative_error
 from hntf.data import Data
+from hntf.least_squares.gram_blocks import restricted
 from hntf.least_squares.solver import solve
 from hntf.models.base import Trainable, rank_one_profiles
 from hntf.validation import check_same_home
@@ -91,7 +92,7 @@ class CPModel(Trainable):
         factors, gather = self.levels[level], self.code_gather(level)
         G, C = X.gram(factors), X.mttkrp(factors, 0)
         if gather is not None:
-            G, C = gather.T @ G @ gather, C @ gather
+            G, C = restricted(G, gather), C @ gather
         return solve(G, C).S
 
     def decode(self, S: Array, level: int) -> Array:

@@ -12,13 +12,15 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from hntf.arrays import Array, identity_like
+from hntf.arrays import Array
 from hntf.costs.kullback_leibler import KullbackLeibler
 from hntf.costs.multiplicative import multiplicative_update
 from hntf.costs.penalties import NO_PENALTIES, Penalties
 from hntf.costs.squared import Frobenius
 from hntf.fitting.loop import EXACT, Sweeps
 from hntf.fitting.updates.alternating import UPDATES, with_live_components
+from hntf.least_squares.gram import with_ridge
+from hntf.least_squares.gram_blocks import sum_of_grams
 
 Term = Frobenius | KullbackLeibler
 
@@ -38,10 +40,8 @@ class LeastSquaresUpdate:
         parts = [term.normal_equations(S, A, mode) for term, A in zip(terms, factors, strict=True)]
         # A factor belongs to a single term, whose weight, which may be zero, does not matter for its update.
         weights = [term.weight for term in terms] if mode == 0 else [1.0]
-        G = reduce(add, [weight * G for weight, (G, _) in zip(weights, parts, strict=True)])
+        G = with_ridge(sum_of_grams([(weight, G) for weight, (G, _) in zip(weights, parts, strict=True)]), l2)
         C = reduce(add, [weight * C for weight, (_, C) in zip(weights, parts, strict=True)])
-        if l2:
-            G = G + l2 * identity_like(G.shape[-1], G)
         key = "code" if mode == 0 else terms[0]
         U, self.supports[key] = self.update(G, C - l1 if l1 else C, U, self.supports.get(key))
         return U

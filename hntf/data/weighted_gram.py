@@ -1,0 +1,110 @@
+"""The Gram matrices of weighted data, one for every slice of a mode, `G_i = Σ_e w_ie k_e k_eᵀ`.
+
+Here `k_e` is a row of the Khatri–Rao product of the other factors. The matrices are only formed to solve with them, in blocks of
+slices; slices with equal weights, such as all complete samples, have one in common. Products with them, and what they pass back to
+the factors, take two products with tensors of the size of the data.
+"""
+
+from __future__ import annotations
+
+from functools import cache, cached_property, reduce
+from operator import mul
+from typing import Any
+
+import numpy as np
+
+from hntf.algebra import Factors
+from hntf.arrays import Array, columns
+from hntf.data.entry_weights import EntryWeights
+from hntf.least_squares.gram_blocks import EqualRows, GramBlocks, OuterProducts
+from hntf.threads import matmul
+
+
+class WeightedGram(GramBlocks):
+    """The Gram matrices of one mode of weighted data.
+
+    Parameters
+    ----------
+    weights : EntryWeights
+        The weights of the entries.
+    factors : sequence of arrays
+        The factors of all modes; that of `mode` is not used.
+    mode : int
+        The mode.
+    """
+
+    def __init__(self, weights: EntryWeights, factors: Factors, mode: int) -> None:
+        self.weights = weights
+        self.factors = [None if i == mode else U for i, U in enumerate(factors)]
+        self.mode = mode
+
+    @property
+    def rank(self) -> int:
+        return next(U.shape[1] for U in self.factors if U is not None)
+
+    @property
+    def equal_rows(self) -> EqualRows:
+        return self.weights.equal_slices(self.mode)
+
+    @property
+    def parts(self) -> list[Array]:
+        return [self.weights.largest * (U.T @ U) for U in self.factors if U is not None]
+
+    def formed(self, rows: np.ndarray) -> Array:
+        _, _, position = _pairs(self.rank)
+        if self.mode == 0:
+            upper = self.weights.mttkrp_of_slices(rows, self._products, 0)
+        else:
+            # The products of the columns of the codes are larger than the data, so the samples are taken in blocks.
+            codes: Any = self.factors[0]
+            upper = 0.0
+            for samples in self.weights.blocks(len(position)):
+                products = [_products_of_pairs(codes[samples]), *self._products[1:]]
+                upper = upper + self.weights.mttkrp_of_slices(rows, products, self.mode, samples)
+        return columns(upper + self._constant, position).reshape(-1, self.rank, self.rank)
+
+    @cached_property
+    def _products(self) -> list[Array | None]:
+        """The products of all pairs of columns of every factor but that of the samples."""
+        return [None if U is None or i == 0 else _products_of_pairs(U) for i, U in enumerate(self.factors)]
+
+    @cached_property
+    def _constant(self) -> Array | float:
+        """The upper triangle of the Gram matrix of constant weights, flattened."""
+        if self.weights.constant == 0.0:
+            return 0.0
+        first, second, _ = _pairs(self.rank)
+        G = reduce(mul, [matmul(U.T, U) for U in self.factors if U is not None])
+        return self.weights.constant * G[first, second]
+
+    def apply(self, S: Array) -> Array:
+        return self.weights.times_model(self._with(S), self.factors, self.mode)
+
+    def pullback(self, gradient: OuterProducts) -> list[Array]:
+        """Return the gradients with respect to the factors of all other modes, in their order."""
+        total = [0.0 * U for U in self.factors if U is not None]
+        for c, V, S in gradient.terms:
+            pairs = [(V, S)] if V is S else [(V, S), (S, V)]
+            for left, right in pairs:
+                # Each of the two takes the place of the factor of the mode, one in the model and one in the product with it.
+                parts = self.weights.products_of_model(self._with(left), self._with(right), self.mode)
+                scale = 2 * c / len(pairs)
+                total = [a + scale * b for a, b in zip(total, parts, strict=True)]
+        return total
+
+    def _with(self, S: Array) -> list[Array]:
+        return [S if U is None else U for U in self.factors]
+
+
+def _products_of_pairs(U: Array) -> Array:
+    first, second, _ = _pairs(U.shape[1])
+    return columns(U, first) * columns(U, second)
+
+
+@cache
+def _pairs(k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the columns of all pairs `i ≤ j`, and the position of the pair of every entry of a `(k, k)` matrix, flattened."""
+    first, second = np.triu_indices(k)
+    position = np.empty((k, k), int)
+    position[first, second] = position[second, first] = np.arange(len(first))
+    return first, second, position.ravel()

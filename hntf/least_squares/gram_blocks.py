@@ -1,0 +1,228 @@
+"""One Gram matrix for every row of the codes, formed for a block of rows at a time: all of them may be larger than the data."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import cached_property, reduce
+from operator import add
+from typing import NamedTuple
+
+import numpy as np
+
+from hntf.arrays import Array, as_float64
+from hntf.least_squares import kinks
+from hntf.least_squares.gram import Gram, StructuredGram, apply_gram, with_ridge
+from hntf.least_squares.hals import hals
+from hntf.least_squares.on_support import solve_on_support
+from hntf.least_squares.solver import solve_rows
+from hntf.least_squares.square_root import RootedProblems, SquareRoot
+
+BLOCK_ENTRIES = 2**20
+"""Number of entries of the Gram matrices that are formed at a time: 8 MiB."""
+
+FEWEST_EQUAL = 16
+"""Number of rows from which it is worth to solve for those with the same Gram matrix together."""
+
+
+class EqualRows(NamedTuple):
+    """Which rows have the same Gram matrix.
+
+    Attributes
+    ----------
+    pattern : array, `(n,)`
+        A number for every Gram matrix.
+    groups : list of arrays
+        The rows of the Gram matrices that many rows have.
+    others : array
+        All other rows.
+    """
+
+    pattern: np.ndarray
+    groups: list[np.ndarray]
+    others: np.ndarray
+
+    @classmethod
+    def of_keys(cls, keys: np.ndarray) -> EqualRows:
+        """Compare rows by keys `(n, q)`, which are equal where the Gram matrices are."""
+        _, pattern, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+        pattern = pattern.reshape(-1)
+        order = np.argsort(pattern, kind="stable")
+        parts = np.split(order, np.cumsum(counts)[:-1])
+        small = [part for part in parts if len(part) < FEWEST_EQUAL]
+        others = np.sort(np.concatenate(small)) if small else np.empty(0, int)
+        return cls(pattern, [part for part in parts if len(part) >= FEWEST_EQUAL], others)
+
+
+class OuterProducts:
+    """The gradient `Σ c ½(V Sᵀ + S Vᵀ)` with respect to the Gram matrix of every row, as a list of `(c, V, S)`."""
+
+    def __init__(self, terms: Sequence[tuple[float, Array, Array]]) -> None:
+        self.terms = list(terms)
+
+    def __add__(self, other: OuterProducts) -> OuterProducts:
+        return OuterProducts(self.terms + other.terms)
+
+    def __rmul__(self, scale: float) -> OuterProducts:
+        return OuterProducts([(scale * c, V, S) for c, V, S in self.terms])
+
+    def __neg__(self) -> OuterProducts:
+        return -1.0 * self
+
+
+class GramBlocks(StructuredGram):
+    """Gram matrices that are formed in blocks; a subclass says how, and which rows have the same."""
+
+    @property
+    @abstractmethod
+    def rank(self) -> int:
+        """The number of columns of the Gram matrices."""
+
+    @property
+    @abstractmethod
+    def equal_rows(self) -> EqualRows:
+        """Which rows have the same Gram matrix."""
+
+    @abstractmethod
+    def formed(self, rows: np.ndarray) -> Array:
+        """Return the Gram matrices of some rows, `(b, k, k)`."""
+
+    def with_ridge(self, l2: float) -> GramBlocks:
+        return GramSum([(1.0, self)], ridge=l2)
+
+    def outer(self, V: Array, S: Array) -> OuterProducts:
+        return OuterProducts([(1.0, V, S)])
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, Array]]:
+        """Yield indices of rows in ascending order, with their Gram matrices `(b, k, k)`, or `(k, k)` if they have it in common."""
+        _, groups, others = self.equal_rows
+        for rows in groups:
+            yield rows, self.formed(rows[:1])[0]
+        size = max(1, BLOCK_ENTRIES // self.rank**2)
+        for start in range(0, len(others), size):
+            rows = others[start : start + size]
+            yield rows, self.formed(rows)
+
+    def solve(self, C: Array, support: Array | None, rooted: RootedProblems | None = None) -> tuple[Array, Array, int]:
+        S = 0.0 * as_float64(C)
+        found = S > 0
+        n_iter = 0
+        for rows, G in self.blocks():
+            start = None if support is None else support[rows]
+            S[rows], found[rows], more = solve_rows(G, C[rows], start, _of_rows(rooted, rows, G))
+            n_iter = max(n_iter, more)
+        kinks.record(self, C, S, found)
+        return S, found, n_iter
+
+    def solve_on_support(self, C: Array, support: Array, rooted: RootedProblems | None = None) -> Array:
+        V = 0.0 * as_float64(C)
+        for rows, G in self.blocks():
+            V[rows] = solve_on_support(G, C[rows], support[rows], _of_rows(rooted, rows, G))
+        return V
+
+    def hals(self, C: Array, S: Array) -> Array:
+        result = 0.0 * as_float64(C)
+        for rows, G in self.blocks():
+            result[rows] = hals(G, C[rows], S[rows])
+        return result
+
+
+class GramSum(GramBlocks):
+    """The sum of Gram matrices, of which some are one for each row.
+
+    Parameters
+    ----------
+    terms : sequence of (float, Gram)
+        The weights and the matrices; at least one is a `GramBlocks`.
+    ridge : float
+        A multiple of the identity that is added.
+    """
+
+    def __init__(self, terms: Sequence[tuple[float, Gram]], *, ridge: float = 0.0) -> None:
+        self.terms = list(terms)
+        self.ridge = ridge
+
+    @property
+    def _in_blocks(self) -> list[GramBlocks]:
+        return [G for _, G in self.terms if isinstance(G, GramBlocks)]
+
+    @property
+    def rank(self) -> int:
+        return self._in_blocks[0].rank
+
+    @cached_property
+    def equal_rows(self) -> EqualRows:
+        known = [G.equal_rows for G in self._in_blocks]
+        return known[0] if len(known) == 1 else EqualRows.of_keys(np.stack([rows.pattern for rows in known], axis=1))
+
+    @property
+    def parts(self) -> list[Array]:
+        return [part for _, G in self.terms for part in (G.parts if isinstance(G, GramBlocks) else [G])]
+
+    def formed(self, rows: np.ndarray) -> Array:
+        formed = [weight * (G.formed(rows) if isinstance(G, GramBlocks) else G) for weight, G in self.terms]
+        return with_ridge(reduce(add, formed), self.ridge)
+
+    def apply(self, S: Array) -> Array:
+        return reduce(add, [weight * apply_gram(G, S) for weight, G in self.terms]) + self.ridge * S
+
+
+class Restricted(GramBlocks):
+    """The Gram matrices `RᵀG R` of codes `Q` with `S = Q Rᵀ`."""
+
+    def __init__(self, G: GramBlocks, R: Array) -> None:
+        self.G, self.R = G, R
+
+    @property
+    def rank(self) -> int:
+        return self.R.shape[1]
+
+    @property
+    def equal_rows(self) -> EqualRows:
+        return self.G.equal_rows
+
+    @property
+    def parts(self) -> list[Array]:
+        return self.G.parts
+
+    def formed(self, rows: np.ndarray) -> Array:
+        return self.R.T @ self.G.formed(rows) @ self.R
+
+    def apply(self, S: Array) -> Array:
+        return self.G.apply(S @ self.R.T) @ self.R
+
+
+def sum_of_grams(terms: Sequence[tuple[float, Gram]]) -> Gram:
+    """Return the sum of weighted Gram matrices, one for all rows or one for each."""
+    if any(isinstance(G, GramBlocks) for _, G in terms):
+        return GramSum(terms)
+    return reduce(add, [weight * G for weight, G in terms])
+
+
+def restricted(G: Gram, R: Array) -> Gram:
+    """Return `RᵀG R`, the Gram matrix of codes `Q` with `S = Q Rᵀ`."""
+    return Restricted(G, R) if isinstance(G, GramBlocks) else R.T @ G @ R
+
+
+def _of_rows(rooted: RootedProblems | None, rows: np.ndarray, G: Gram) -> RootedProblems | None:
+    return None if rooted is None else _OfRows(rooted, rows, shared=G.ndim == 2)
+
+
+class _OfRows(RootedProblems):
+    """The problems of some rows, each of which has a Gram matrix of its own in `rooted`."""
+
+    def __init__(self, rooted: RootedProblems, rows: np.ndarray, *, shared: bool) -> None:
+        super().__init__(np.flatnonzero([int(i) in rooted.used for i in (rows[:1] if shared else rows)]))
+        self._rooted, self._rows = rooted, rows
+
+    def factorized(self, gram: int) -> SquareRoot:
+        return self._rooted.root(int(self._rows[gram]))
+
+    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._rooted.right(root, int(self._rows[gram]), self._rows[rows])
+
+    def solve(
+        self, gram: int, rows: np.ndarray, support: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self._rooted.used.add(int(self._rows[gram]))
+        return super().solve(gram, rows, support)

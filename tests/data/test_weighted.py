@@ -1,0 +1,178 @@
+"""Weighted data, whose Gram matrices are formed in blocks, against the same problems one by one."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.optimize
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hntf
+from hntf.algebra import khatri_rao, unfold
+from hntf.arrays import to_numpy
+from hntf.costs import Energy
+from hntf.data import entry_weights
+from hntf.layers import NNLSLayer
+from hntf.least_squares import gram_blocks
+from hntf.least_squares.gram_blocks import restricted, sum_of_grams
+from hntf.least_squares.hals import hals
+from hntf.least_squares.on_support import solve_on_support
+from hntf.least_squares.solver import solve
+from hntf.maps import Dense, KhatriRao
+from tests.problems import few, seeds
+
+K = 3
+
+KINDS = ["weights", "half", "complete but a few", "patterns", "of samples", "of features"]
+
+
+def draw_weights(rng, shape, kind):
+    if kind == "weights":
+        return rng.random(shape)
+    if kind == "half":
+        return rng.random(shape) < 0.5
+    if kind == "complete but a few":
+        return rng.random(shape) < 0.98
+    if kind == "patterns":
+        return (rng.random((3, *shape[1:])) < 0.7)[rng.integers(3, size=shape[0])]
+    ones = [1] * (len(shape) - 1)
+    weights = rng.random((shape[0], *ones)) if kind == "of samples" else rng.random((1, *shape[1:])) < 0.6
+    return np.broadcast_to(weights, shape).copy()
+
+
+def draw(seed, kind, order, backend=np.asarray):
+    """Draw data, their weights, factors of all modes, and the same in NumPy."""
+    rng = np.random.default_rng(seed)
+    shape = (40, 12) if order == 2 else (20, 5, 4, 3)[:order]
+    W = draw_weights(rng, shape, kind)
+    W[0] = True
+    X, factors = rng.random(shape), [rng.random((d, K)) for d in shape]
+    return hntf.as_data(backend(X), weights=backend(W * 1.0)), list(map(backend, factors)), X, W * 1.0, factors
+
+
+def naive_grams(W, factors, mode):
+    products = khatri_rao([U for i, U in enumerate(factors) if i != mode])
+    return np.einsum("ij,ja,jb->iab", unfold(W, mode), products, products)
+
+
+@pytest.fixture(params=["in one block", "in several"])
+def _blocks(request, monkeypatch):
+    if request.param == "in several":
+        monkeypatch.setattr(gram_blocks, "BLOCK_ENTRIES", 7 * K**2)
+        monkeypatch.setattr(entry_weights, "BLOCK_ENTRIES", 60)
+
+
+@pytest.mark.usefixtures("_blocks")
+@pytest.mark.parametrize("kind", KINDS)
+@few
+@given(seed=seeds, order=st.integers(2, 4), data=st.data())
+def test_everything_agrees_with_the_gram_matrices_one_by_one(backend, kind, seed, order, data):
+    X, factors, _, W, naive = draw(seed, kind, order, backend)
+    mode = data.draw(st.integers(0, order - 1))
+    G, rng = X.gram(factors, mode), np.random.default_rng(seed)
+    expected = naive_grams(W, naive, mode)
+    np.testing.assert_allclose(to_numpy(G.formed(np.arange(len(expected)))), expected, atol=1e-12)
+    C, S, R = rng.standard_normal((len(expected), K)) + 0.5, rng.random((len(expected), K)), rng.random((K, 2))
+    for gram, matrices in [
+        (G, expected),
+        (G.with_ridge(0.3), expected + 0.3 * np.eye(K)),
+        (sum_of_grams([(2.0, G), (0.5, G), (1.0, backend(np.eye(K)))]), 2.5 * expected + np.eye(K)),
+        (restricted(G.with_ridge(0.1), backend(R)), R.T @ (expected + 0.1 * np.eye(K)) @ R),
+    ]:
+        k = matrices.shape[-1]
+        c, s = C[:, :k], S[:, :k]
+        np.testing.assert_allclose(to_numpy(gram.apply(backend(s))), np.einsum("nij,nj->ni", matrices, s), atol=1e-12)
+        found, reference = solve(gram, backend(c)), solve(matrices, c)
+        np.testing.assert_allclose(to_numpy(found.S), reference.S, atol=1e-9 * (1 + reference.S.max()))
+        again = solve(gram, backend(c), found.support)
+        np.testing.assert_allclose(to_numpy(again.S), reference.S, atol=1e-9 * (1 + reference.S.max()))
+        V = solve_on_support(gram, backend(s), backend(reference.support))
+        reference_V = solve_on_support(matrices, s, reference.support)
+        np.testing.assert_allclose(to_numpy(V), reference_V, atol=1e-9 * (1 + np.abs(reference_V).max()))
+        np.testing.assert_allclose(to_numpy(hals(gram, backend(c), backend(s))), hals(matrices, c, s), atol=1e-9)
+
+
+@pytest.mark.usefixtures("_blocks")
+@pytest.mark.parametrize("kind", KINDS)
+@few
+@given(seed=seeds, order=st.integers(2, 4))
+def test_what_the_gram_matrices_pass_back(backend, kind, seed, order):
+    X, factors, _, W, naive = draw(seed, kind, order, backend)
+    rng = np.random.default_rng(seed)
+    V, S = rng.standard_normal((len(W), K)), rng.random((len(W), K))
+    G = X.gram(factors)
+    dG = 2.0 * G.outer(backend(V), backend(S)) + -G.outer(backend(S), backend(S))
+    gradients = X.gram_pullback(factors, dG)
+    dG = np.einsum("ni,nj->nij", V, S) + np.einsum("ni,nj->nij", S, V - S)
+    for i, gradient in enumerate(gradients, start=1):
+        direction = rng.standard_normal(naive[i].shape)
+        moved = [
+            np.sum(dG * naive_grams(W, [U + h * direction if j == i else U for j, U in enumerate(naive)], 0))
+            for h in (1e-4, -1e-4)
+        ]
+        expected = (moved[0] - moved[1]) / 2e-4
+        np.testing.assert_allclose(np.sum(to_numpy(gradient) * direction), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("linear_map", [Dense, KhatriRao])
+def test_gradients_of_layers(backend, kind, linear_map):
+    X, factors, *_ = draw(0, kind, 2 if linear_map is Dense else 3, backend)
+    for l2 in (0.0, 0.2):
+        layer = NNLSLayer(linear_map(factors[1] if linear_map is Dense else factors[1:]), l1=0.05, l2=l2)
+        report = hntf.gradcheck(Energy(), [hntf.Hierarchy([layer]), X])
+        assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_codes_are_those_of_scipy(kind):
+    X, factors, array, W, (_, A) = draw(1, kind, 2)
+    S, _ = NNLSLayer(Dense(factors[1])).forward(X)
+    for s, x, w in zip(S, array, np.sqrt(W), strict=True):
+        expected, _ = scipy.optimize.nnls(w[:, None] * A, w * x)
+        np.testing.assert_allclose(s, expected, atol=1e-12 * max(1.0, np.linalg.cond(w[:, None] * A) ** 2))
+
+
+def test_rows_with_equal_weights_have_one_gram_matrix(rng):
+    W = rng.random((3, 6))[rng.integers(3, size=100)]
+    W[7], W[9] = rng.random(6), rng.random(6)
+    _, groups, others = hntf.as_data(rng.random((100, 6)), weights=W).gram([None, rng.random((6, 2))]).equal_rows
+    assert len(groups) == 3
+    assert all(np.array_equal(W[group], np.tile(W[group[0]], (len(group), 1))) for group in groups)
+    np.testing.assert_array_equal(others, [7, 9])
+
+
+MEMORY = """
+import resource, sys, warnings
+import numpy as np
+import hntf
+warnings.simplefilter("ignore")
+rng, n, m, k = np.random.default_rng(0), 20_000, 100, 30
+X = rng.random((n, k)) @ rng.random((k, m))
+hidden = {hidden}
+if hidden:
+    X[rng.random(X.shape) < hidden] = np.nan
+mask = "nan" if hidden else None
+small, few = X[:500], {{"max_iter": 2, "n_init": 1, "init": "random", "random_state": 0}}
+estimators = [hntf.NMF(k, **few), hntf.NeuralNMF((k, 3), **few, level_weights=None)]
+for estimator in estimators:
+    estimator.fit(small, mask=mask)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for estimator in estimators:
+    estimator.fit(X, mask=mask).transform(X, mask=mask)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / X.nbytes)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is measured in kilobytes, as on Linux")
+@pytest.mark.parametrize("hidden", [1e-6, 0.5])
+def test_masks_take_little_memory(hidden):
+    """The Gram matrices of all samples would take 9 times the memory of the data, and their pullback several times that."""
+    peak = [
+        float(subprocess.run([sys.executable, "-c", MEMORY.format(hidden=h)], capture_output=True, check=True).stdout)
+        for h in (0.0, hidden)
+    ]
+    assert peak[1] < peak[0] + 2.0, peak

@@ -23,6 +23,8 @@ from hntf.least_squares.solver import solve
 from hntf.maps import Dense, KhatriRao
 from tests.problems import few, seeds
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 K = 3
 
 KINDS = ["weights", "half", "complete but a few", "patterns", "of samples", "of features"]

@@ -8,6 +8,7 @@ from hntf.costs.labels import LabelL2
 from hntf.costs.squared import Frobenius
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
+from hntf.data.entry_weights import entry_weights
 from hntf.data.weighted import WeightedData
 
 LABEL_DIVERGENCES = {"squared": "frobenius", "kullback-leibler": "kullback-leibler"}
@@ -18,7 +19,7 @@ def label_data(labels: Labels) -> Data:
     """Return the labels as a matrix `(n, p)` in which unknown labels are masked."""
     if bool((labels.known > 0).all()):
         return DenseData(labels.Y)
-    return WeightedData(labels.Y, labels.known + 0 * labels.Y)
+    return WeightedData(DenseData(labels.Y), entry_weights(labels.known + 0 * labels.Y))
 
 
 def label_term(labels: Labels, loss: str, weight: float, scale: float) -> Frobenius | KullbackLeibler:

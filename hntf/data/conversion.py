@@ -11,8 +11,11 @@ import scipy.sparse
 
 from hntf.arrays import Array, as_bool, is_torch
 from hntf.data.dense import DenseData
+from hntf.data.entry_weights import entry_weights
+from hntf.data.masks import ALL_HIDDEN, of_entries
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
+from hntf.data.sparse_masks import weighted_sparse_data
 from hntf.data.weighted import WeightedData
 from hntf.validation import check_boolean, check_real_array, check_same_home, check_sparse
 
@@ -29,10 +32,11 @@ def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool 
     mask : bool array, "nan", or a tuple of these, optional
         True where an entry is observed, as in TensorLy; `"nan"` masks the entries of `X` that are NaN; what any of several masks
         hides is hidden. A mask has the shape of `X`, `(n,)` for each sample, or an axis of length 1 where it is the same for a
-        whole mode. For dense `X` only.
+        whole mode. For a sparse `X` also a SciPy sparse matrix, whose entries that are not stored are False, or `"stored"`: only
+        the stored entries of `X` are observed.
     weights : array, optional
-        Nonnegative weights of the squared residuals, multiplied by the mask if there is one, of a shape as for `mask`. For dense
-        `X` only.
+        Nonnegative weights of the squared residuals, multiplied by the mask if there is one, of a shape as for `mask`; for a
+        sparse `X` also a SciPy sparse matrix.
     nonnegative : bool
         Whether negative entries of `X` raise an error.
 
@@ -61,9 +65,9 @@ def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool 
             raise ValueError("mask and weights belong to as_data: X is a data object already")
         return X
     if scipy.sparse.issparse(X):
-        if mask is not None or weights is not None:
-            raise TypeError("mask and weights need a dense X, got a sparse matrix; use X.toarray()")
-        return SparseData(check_sparse(X, "X", nonnegative=nonnegative))
+        if mask is None and weights is None:
+            return SparseData(check_sparse(X, "X", nonnegative=nonnegative))
+        return weighted_sparse_data(X, mask, weights, nonnegative=nonnegative)
     X = check_real_array(X, "X", entries=False)
     if X.ndim < 2:
         raise ValueError(
@@ -72,25 +76,28 @@ def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool 
         )
     if mask is None and weights is None:
         return DenseData(check_real_array(X, "X", nonnegative=nonnegative))
-    weights = _weights_of_entries(X, mask, weights)
+    for name, x in (("mask", mask), ("weights", weights)):
+        if scipy.sparse.issparse(x):
+            raise TypeError(f"{name} must be a dense array for a dense X, got a sparse matrix; use {name}.toarray()")
+    weights = _weightsof_entries(X, mask, weights)
     X = X * 1
     X[~(weights > 0)] = 0
-    return WeightedData(check_real_array(X, "X", nonnegative=nonnegative), weights)
+    return WeightedData(DenseData(check_real_array(X, "X", nonnegative=nonnegative)), entry_weights(weights))
 
 
-def _weights_of_entries(X: Array, mask: Any, weights: Any) -> Array:
+def _weightsof_entries(X: Array, mask: Any, weights: Any) -> Array:
     """Return the weight of every entry of `X`, 0 where a mask hides it; as booleans if there are masks alone."""
     masks = mask if isinstance(mask, tuple) else () if mask is None else (mask,)
     observed = reduce(and_, [_checked_mask(X, each) for each in masks]) if masks else None
     if weights is not None:
         check_same_home({"X": X, "weights": weights})
-        weights = _of_entries(check_real_array(weights, "weights", entries=False), "weights", X) * 1.0
+        weights = of_entries(check_real_array(weights, "weights", entries=False), "weights", X) * 1.0
         if observed is not None:
             weights[~observed] = 0.0
         check_real_array(weights, "weights", nonnegative=True)
     result: Array = observed if weights is None else weights
     if not bool((result > 0).any()):
-        raise ValueError("X must have observed entries: the mask or the weights hide all of them")
+        raise ValueError(ALL_HIDDEN)
     return result
 
 
@@ -102,16 +109,4 @@ def _checked_mask(X: Array, mask: Any) -> Array:
         return X == X  # noqa: PLR0124  NaN is the one number that differs from itself
     mask = mask if is_torch(mask) else np.asarray(mask)
     check_same_home({"X": X, "mask": mask})
-    return _of_entries(as_bool(check_boolean(mask, "mask")), "mask", X)
-
-
-def _of_entries(x: Array, name: str, X: Array) -> Array:
-    """Return an array for all entries of `X`, which may be given for each sample or be the same along some modes."""
-    shape = tuple(X.shape)
-    aligned = x.reshape(-1, *[1] * (len(shape) - 1)) if x.ndim == 1 else x
-    if aligned.ndim != len(shape) or any(a not in (1, b) for a, b in zip(aligned.shape, shape, strict=True)):
-        raise ValueError(
-            f"{name} must have the shape of X, {shape}, ({shape[0]},) for each sample, or an axis of length 1 where it is the "
-            f"same for a whole mode; got {tuple(x.shape)}"
-        )
-    return aligned.expand(shape) if is_torch(aligned) else np.broadcast_to(aligned, shape)
+    return of_entries(as_bool(check_boolean(mask, "mask")), "mask", X)

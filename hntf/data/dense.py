@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hntf.algebra import Factors, cp_dense, unfold
 from hntf.arrays import Array, as_float64, backend_of
 from hntf.data.protocol import SMALLEST_MODEL, Data
 from hntf.threads import matmul, transposed_matmul
+
+if TYPE_CHECKING:
+    from hntf.data.entry_weights import EntryWeights
 
 SMALL = 2**17
 """Number of entries up to which an intermediate product is formed whatever the size of the data."""
@@ -111,6 +114,16 @@ class DenseData(Data):
 
     def weigh(self, dX: Array) -> Any:
         return dX
+
+    def weighted_by(self, weights: EntryWeights) -> DenseData:
+        # Under a mask the entries are zero already.
+        return self if weights.is_mask else DenseData(self.array * weights.of_samples(slice(None)))
+
+    def inner(self, other: Any) -> float:
+        return float(self.array.reshape(-1) @ other.array.reshape(-1))
+
+    def of_samples(self, rows: slice) -> Array:
+        return self.array[rows]
 
     def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:
         total = 0.0

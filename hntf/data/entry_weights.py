@@ -1,10 +1,13 @@
-"""The weights of the entries of dense data, and products with them and models, in blocks of samples.
+"""The weights of the entries of data, and the products with them and with models that Gram matrices of weighted data consist of.
 
-Nearly constant weights of a matrix, such as a mask that hides little, are a constant and a sparse rest.
+`DenseWeights` hold one number for every entry, of a tensor of any order. `StructuredWeights` of a matrix are the sum of one of low
+rank and a sparse one: a mask that hides little, weights of the samples, or a sparse mask.
 """
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from hntf.algebra import Factors, cp_dense
+from hntf.algebra import Factors, cp_dense, unfold
 from hntf.arrays import Array, as_float64, from_numpy, host_view, to_numpy
 from hntf.data.dense import DenseData
 from hntf.least_squares.gram_blocks import EqualRows
@@ -25,100 +28,71 @@ LARGEST_REST = 0.05
 """Fraction of entries with other weights than most up to which products with them alone are faster."""
 
 
-class EntryWeights:
-    """Nonnegative weights of all entries.
+KEY_DIGITS = 11
+"""Number of digits to which sums of weights are compared."""
 
-    Parameters
-    ----------
-    array : array
-        The weights, or booleans, which are weights of 0 and 1.
-    """
 
-    def __init__(self, array: Array) -> None:
-        self.array = array
-        self.shape = tuple(array.shape)
+class EntryWeights(ABC):
+    """Nonnegative weights of all entries of a tensor of some `shape`."""
+
+    shape: tuple[int, ...]
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
         self._equal: dict[int, EqualRows] = {}
 
-    @cached_property
+    @property
+    @abstractmethod
     def largest(self) -> float:
-        """The largest weight."""
-        return float(self.array.max())
+        """The largest weight, or a bound of it."""
 
+    @property
+    def is_mask(self) -> bool:
+        """Whether all weights are known to be 0 or 1."""
+        return False
+
+    @abstractmethod
     def of_samples(self, rows: Any) -> Array:
-        """Return the weights of some samples in float64."""
-        return as_float64(self.array[rows])
+        """Return the weights of some samples as a dense array in float64."""
+
+    @abstractmethod
+    def of_entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return the weights of some entries of a matrix."""
+
+    @property
+    @abstractmethod
+    def n_empty_samples(self) -> int:
+        """The number of samples all of whose weights are 0."""
+
+    @abstractmethod
+    def take(self, rows: Array) -> EntryWeights:
+        """Return the weights of some samples."""
+
+    @abstractmethod
+    def transposed_unfolding(self, mode: int) -> EntryWeights:
+        """Return the weights of the transposed unfolding along a mode."""
+
+    @abstractmethod
+    def as_matrix(self) -> EntryWeights:
+        """Return the weights of the data as a matrix of samples."""
+
+    @abstractmethod
+    def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int, samples: slice = slice(None)) -> Array:
+        """Return the MTTKRP of the weights for some slices of a mode and some samples; the factor of mode 0 is of these samples."""
+
+    @abstractmethod
+    def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
+        """Return the MTTKRP of `W ∘ [[left]]` with the factors `right`, in some modes."""
+
+    def mttkrp(self, factors: Factors, mode: int) -> Array:
+        """Return the MTTKRP of the weights."""
+        return self.mttkrp_of_slices(np.arange(self.shape[mode]), factors, mode)
 
     def blocks(self, width: int | None = None) -> Iterator[slice]:
         """Yield slices of samples that have a few hundred thousand entries, or rows of this width."""
-        size = max(1, BLOCK_ENTRIES // (width or int(np.prod(self.shape[1:]))))
+        size = max(1, BLOCK_ENTRIES // (width or math.prod(self.shape[1:])))
         for start in range(0, self.shape[0], size):
             yield slice(start, min(start + size, self.shape[0]))
-
-    @property
-    def constant(self) -> float:
-        """The weight `c` of most entries; 0 if the weights are not nearly constant."""
-        return 0.0 if self._rest is None else self.largest
-
-    @cached_property
-    def _rest(self) -> Any:
-        """The weights less the constant as a sparse matrix; None if they are not nearly constant."""
-        host = host_view(self.array)
-        if host is None or host.ndim != 2:
-            return None
-        rows, columns = np.nonzero(host != self.largest)
-        if len(rows) > LARGEST_REST * host.size:
-            return None
-        rest = host[rows, columns].astype(np.float64) - self.largest
-        return scipy.sparse.csr_array((rest, (rows, columns)), shape=host.shape)
-
-    def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int, samples: slice = slice(None)) -> Array:
-        """Return the MTTKRP of the weights, less the constant, for some slices of a mode and some samples."""
-        if self._rest is not None:
-            rest = self._rest[samples] if mode else self._rest
-            product = (rest.T.tocsr() if mode else rest)[slices] @ to_numpy(factors[1 - mode])
-            return from_numpy(product, factors[1 - mode])
-        index = (samples, *[slice(None)] * (mode - 1), slices) if mode else slices
-        return DenseData(as_float64(self.array[index])).mttkrp(factors, mode)
-
-    def times_model(self, factors: list[Array], others: Factors, mode: int) -> Array:
-        """Return the MTTKRP of `W ∘ [[factors]]` in a mode, with `others` for the other modes."""
-        return self._products(factors, others, [mode])[0]
-
-    def products_of_model(self, left: list[Array], right: list[Array], mode: int) -> list[Array]:
-        """Return the MTTKRP of `W ∘ [[left]]` with `right` in every mode but one."""
-        return self._products(left, right, [i for i in range(len(left)) if i != mode])
-
-    def _products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
-        if self._rest is not None:
-            return self._products_with_rest(left, right, modes)
-        results: list[Any] = [np.empty(0)] * len(modes)
-        for rows in self.blocks():
-            model = cp_dense(left[0][rows], left)
-            model *= self.of_samples(rows)
-            block = DenseData(model)
-            here = [None if right[0] is None else right[0][rows], *right[1:]]
-            for i, mode in enumerate(modes):
-                product = block.mttkrp(here, mode)
-                if mode == 0:
-                    results[i] = 0.0 * left[0] if rows.start == 0 else results[i]
-                    results[i][rows] = product
-                else:
-                    results[i] = product if rows.start == 0 else results[i] + product
-        return results
-
-    def _products_with_rest(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
-        rest = self._rest
-        S, A = (to_numpy(U) for U in left)
-        rows = np.repeat(np.arange(rest.shape[0]), np.diff(rest.indptr))
-        entries = rest.data * np.einsum("ek,ek->e", S[rows], A[rest.indices])
-        weighted = scipy.sparse.csr_array((entries, rest.indices, rest.indptr), shape=rest.shape)
-        results = []
-        for mode in modes:
-            model, inner, matrix = (S, A, weighted) if mode == 0 else (A, S, weighted.T)
-            other = to_numpy(right[1 - mode])
-            product = self.constant * matmul(model, matmul(inner.T, other)) + matrix @ other
-            results.append(from_numpy(product, left[mode]))
-        return results
 
     def equal_slices(self, mode: int) -> EqualRows:
         """Return which slices of a mode have equal weights."""
@@ -126,13 +100,194 @@ class EntryWeights:
             self._equal[mode] = EqualRows.of_keys(self._keys(mode))
         return self._equal[mode]
 
+    @abstractmethod
     def _keys(self, mode: int) -> np.ndarray:
-        """Return the products of all slices with two random vectors, which differ where the slices do."""
+        """Return numbers for every slice, `(d_mode, q)`, that are equal where the weights are."""
+
+
+def entry_weights(array: Array) -> EntryWeights:
+    """Return weights that are given as an array, or as booleans, which are weights of 0 and 1."""
+    host = host_view(array)
+    if host is not None and host.ndim == 2:
+        largest = host.max()
+        rows, columns = np.nonzero(host != largest)
+        if len(rows) <= LARGEST_REST * host.size:
+            rest = scipy.sparse.csr_array(
+                (host[rows, columns].astype(np.float64) - largest, (rows, columns)), shape=host.shape
+            )
+            constant = np.full((len(host), 1), float(largest))
+            ones = np.ones((host.shape[1], 1))
+            return StructuredWeights(
+                constant, ones, rest, prototype=as_float64(array[:0]), is_mask=host.dtype == np.bool_
+            )
+    return DenseWeights(array)
+
+
+class DenseWeights(EntryWeights):
+    """Weights as an array; products are taken in blocks of samples.
+
+    Parameters
+    ----------
+    array : array
+        The weights, or booleans.
+    """
+
+    def __init__(self, array: Array) -> None:
+        super().__init__(tuple(array.shape))
+        self.array = array
+
+    @cached_property
+    def largest(self) -> float:
+        return float(self.array.max())
+
+    @property
+    def is_mask(self) -> bool:
+        return str(self.array.dtype).endswith("bool")
+
+    def of_samples(self, rows: Any) -> Array:
+        return as_float64(self.array[rows])
+
+    def of_entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        return to_numpy(as_float64(self.array[rows, columns]))
+
+    @property
+    def n_empty_samples(self) -> int:
+        return self.shape[0] - int((self.array.reshape(self.shape[0], -1) > 0).any(1).sum())
+
+    def take(self, rows: Array) -> DenseWeights:
+        return DenseWeights(self.array[rows])
+
+    def transposed_unfolding(self, mode: int) -> DenseWeights:
+        return DenseWeights(unfold(self.array, mode).T)
+
+    def as_matrix(self) -> DenseWeights:
+        return DenseWeights(self.array.reshape(len(self.array), -1))
+
+    def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int, samples: slice = slice(None)) -> Array:
+        index = (samples, *[slice(None)] * (mode - 1), slices) if mode else slices
+        return DenseData(as_float64(self.array[index])).mttkrp(factors, mode)
+
+    def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
+        results: list[Any] = [0.0 * left[mode] for mode in modes]
+        for rows in self.blocks():
+            model = cp_dense(left[0][rows], left)
+            model *= self.of_samples(rows)
+            block = DenseData(model)
+            here = [None if right[0] is None else right[0][rows], *right[1:]]
+            for result, mode in zip(results, modes, strict=True):
+                result[rows if mode == 0 else slice(None)] += block.mttkrp(here, mode)
+        return results
+
+    def _keys(self, mode: int) -> np.ndarray:
+        # Products with two random vectors, which differ where the slices do, without their rounding.
         rng = np.random.default_rng(0)
         reference = as_float64(self.array[:0])
         vectors = [from_numpy(rng.random((d, 2)), reference) for d in self.shape]
         every = np.arange(self.shape[mode])
         if mode == 0:
-            return np.concatenate([to_numpy(self.mttkrp_of_slices(every[b], vectors, 0)) for b in self.blocks()])
-        parts = [to_numpy(self.mttkrp_of_slices(every, [vectors[0][b], *vectors[1:]], mode, b)) for b in self.blocks()]
-        return np.sum(parts, axis=0)
+            keys = np.concatenate([to_numpy(self.mttkrp_of_slices(every[b], vectors, 0)) for b in self.blocks()])
+        else:
+            parts = [self.mttkrp_of_slices(every, [vectors[0][b], *vectors[1:]], mode, b) for b in self.blocks()]
+            keys = to_numpy(sum(parts))
+        return np.round(keys / (keys.max() or 1.0), KEY_DIGITS)
+
+
+class StructuredWeights(EntryWeights):
+    """The weights `W = U Vᵀ + R` of a matrix, with a sparse `R`.
+
+    Parameters
+    ----------
+    U, V : arrays, `(n, r)` and `(m, r)`
+        The part of low rank; `r` may be 0.
+    rest : csr_array, `(n, m)`
+        The sparse part `R`.
+    prototype : array
+        An empty array of the backend of the products.
+    is_mask : bool
+        Whether all weights are known to be 0 or 1.
+    """
+
+    def __init__(self, U: np.ndarray, V: np.ndarray, rest: Any, *, prototype: Array, is_mask: bool = False) -> None:
+        super().__init__(rest.shape)
+        self.U, self.V, self.rest, self.prototype = U, V, rest, prototype
+        self._is_mask = is_mask
+
+    @property
+    def is_mask(self) -> bool:
+        return self._is_mask
+
+    def _changed(self, U: np.ndarray, V: np.ndarray, rest: Any, *, is_mask: bool | None = None) -> StructuredWeights:
+        is_mask = self.is_mask if is_mask is None else is_mask
+        return StructuredWeights(U, V, rest, prototype=self.prototype, is_mask=is_mask)
+
+    @cached_property
+    def largest(self) -> float:
+        low_rank = float((np.abs(self.U).max(axis=0) * np.abs(self.V).max(axis=0)).sum()) if self.U.size else 0.0
+        return low_rank + max(0.0, float(self.rest.data.max(initial=0.0)))
+
+    def of_samples(self, rows: Any) -> Array:
+        return from_numpy(self.U[rows] @ self.V.T + self.rest[rows].toarray(), self.prototype)
+
+    def of_entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        low_rank = np.einsum("er,er->e", self.U[rows], self.V[columns])
+        return low_rank + np.asarray(self.rest[rows, columns]).ravel()
+
+    @property
+    def n_empty_samples(self) -> int:
+        sums = self.U @ self.V.sum(axis=0) + self.rest.sum(axis=1)
+        sizes = np.abs(self.U) @ np.abs(self.V).sum(axis=0) + abs(self.rest).sum(axis=1)
+        return int(np.count_nonzero(sums <= 10.0**-KEY_DIGITS * sizes))
+
+    def take(self, rows: Array) -> StructuredWeights:
+        rows = to_numpy(rows)
+        return self._changed(self.U[rows], self.V, self.rest[rows])
+
+    def transposed_unfolding(self, mode: int) -> StructuredWeights:
+        return self if mode == 1 else self._changed(self.V, self.U, self.rest.T.tocsr())
+
+    def as_matrix(self) -> StructuredWeights:
+        return self
+
+    def times(self, other: StructuredWeights) -> StructuredWeights:
+        """Return the product of two weights, entry by entry."""
+        U = np.einsum("nr,ns->nrs", self.U, other.U).reshape(self.shape[0], -1)
+        V = np.einsum("mr,ms->mrs", self.V, other.V).reshape(self.shape[1], -1)
+        rest = self._at(other.rest) + other._at(self.rest) + self.rest * other.rest
+        return self._changed(U, V, scipy.sparse.csr_array(rest), is_mask=self.is_mask and other.is_mask)
+
+    def _at(self, pattern: Any) -> Any:
+        """Return the product of the part of low rank with a sparse matrix, entry by entry."""
+        coordinates = pattern.tocoo()
+        values = np.einsum("er,er->e", self.U[coordinates.row], self.V[coordinates.col])
+        return scipy.sparse.csr_array(
+            (values * coordinates.data, (coordinates.row, coordinates.col)), shape=pattern.shape
+        )
+
+    def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int, samples: slice = slice(None)) -> Array:
+        factor = to_numpy(factors[1 - mode])
+        if mode == 0:
+            product = self.U[slices] @ (self.V.T @ factor) + self.rest[slices] @ factor
+        else:
+            sparse = self.rest[samples].T.tocsr()
+            product = self.V[slices] @ (self.U[samples].T @ factor) + sparse[slices] @ factor
+        return from_numpy(product, self.prototype)
+
+    def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
+        S, A = (to_numpy(U) for U in left)
+        rows = np.repeat(np.arange(self.shape[0]), np.diff(self.rest.indptr))
+        entries = self.rest.data * np.einsum("ek,ek->e", S[rows], A[self.rest.indices])
+        sparse = scipy.sparse.csr_array((entries, self.rest.indices, self.rest.indptr), shape=self.shape)
+        results = []
+        for mode in modes:
+            outer, inner, model, other_model = (self.U, self.V, S, A) if mode == 0 else (self.V, self.U, A, S)
+            other = to_numpy(right[1 - mode])
+            product = (sparse if mode == 0 else sparse.T) @ other
+            for u, v in zip(outer.T, inner.T, strict=True):
+                product = product + u[:, None] * matmul(model, matmul(other_model.T, v[:, None] * other))
+            results.append(from_numpy(product, self.prototype))
+        return results
+
+    def _keys(self, mode: int) -> np.ndarray:
+        vector = np.random.default_rng(0).random((self.shape[1 - mode], 2))
+        matrix, low_rank = (self.rest, self.U) if mode == 0 else (self.rest.T, self.V)
+        return np.hstack([matrix @ vector, low_rank])

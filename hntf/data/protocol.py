@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cache, reduce
 from operator import mul
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from hntf.algebra import Factors, fold, unfold
 from hntf.arrays import Array, from_numpy
 from hntf.least_squares.gram import Gram
 from hntf.least_squares.kronecker import KroneckerGram
+
+if TYPE_CHECKING:
+    from hntf.data.entry_weights import EntryWeights
 
 SMALLEST_MODEL = 1e-100
 """Smallest entry of a model by which data are divided; smaller entries are replaced by it."""
@@ -74,6 +77,23 @@ class Data(ABC):
     def observed(self) -> Array | None:
         """Which entries are observed, as booleans in the shape of the data; None if all are."""
         return None
+
+    @property
+    def n_unobserved(self) -> int:
+        """The number of samples of which nothing is observed."""
+        return 0
+
+    @abstractmethod
+    def weighted_by(self, weights: EntryWeights) -> Data:
+        """Return the data with every entry multiplied by its weight."""
+
+    @abstractmethod
+    def inner(self, other: Any) -> float:
+        """Return the inner product with data of the same kind and pattern."""
+
+    @abstractmethod
+    def of_samples(self, rows: slice) -> Array:
+        """Return some samples as a dense array."""
 
     def weights_of(self, sample: int) -> Array | None:
         """Return the weights of the entries of a sample, flattened; None if all are 1."""

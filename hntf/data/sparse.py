@@ -11,6 +11,7 @@ import scipy.sparse
 from hntf.algebra import Factors
 from hntf.arrays import Array
 from hntf.data.dense import entries_divergence
+from hntf.data.entry_weights import EntryWeights
 from hntf.data.protocol import SMALLEST_MODEL, Data
 
 
@@ -88,9 +89,18 @@ class SparseData(Data):
         rows, columns = self._coordinates
         return scipy.sparse.csr_array((dX[rows, columns], (rows, columns)), shape=self.shape)
 
+    def weighted_by(self, weights: EntryWeights) -> SparseData:
+        return SparseData(self._with_entries(self.matrix.data * weights.of_entries(*self._coordinates)))
+
+    def inner(self, other: Any) -> float:
+        return float(self.matrix.data @ other.matrix.data)
+
+    def of_samples(self, rows: slice) -> Array:
+        return self.matrix[rows].toarray()
+
     def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:
         total = 0.0
         for rows in self.blocks_of_samples():
-            residual = self.matrix[rows].toarray() - model(rows)
+            residual = self.of_samples(rows) - model(rows)
             total += float(np.sum(residual**2))
         return total

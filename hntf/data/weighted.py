@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from hntf.algebra import Factors, cp_dense, split_columns, unfold
-from hntf.arrays import Array, as_float64, backend_of
-from hntf.data.dense import DenseData, at_least_smallest, dense_ratio_gradient, entries_divergence
+import scipy.sparse
+
+from hntf.algebra import Factors, split_columns, unfold
+from hntf.arrays import Array, backend_of
+from hntf.data.dense import DenseData
 from hntf.data.entry_weights import EntryWeights
 from hntf.data.protocol import Data
+from hntf.data.sparse import SparseData
 from hntf.data.weighted_gram import WeightedGram
 from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import Gram
@@ -20,37 +23,49 @@ from hntf.least_squares.row_grams import RowGrams
 
 
 class WeightedData(Data):
-    """Dense data with a nonnegative weight for every squared residual; a mask is a weight of 0 or 1.
+    """Data with a nonnegative weight for every squared residual; a mask is a weight of 0 or 1.
 
     Parameters
     ----------
-    array : array
-        The data; 0 where the weights are booleans and False.
-    weights : array
-        The weights, or booleans.
+    values : DenseData or SparseData
+        The data, with zeros where the weights are zero.
+    weights : EntryWeights
+        The weights.
     """
 
-    def __init__(self, array: Array, weights: Array) -> None:
-        self.prototype = array[:0]
-        self.shape = tuple(array.shape)
-        self.array = as_float64(array)
-        self.weights = EntryWeights(weights)
-        is_mask = str(weights.dtype).endswith("bool")
-        self.product = DenseData(self.array if is_mask else self.array * as_float64(weights))
-
-    @cached_property
-    def _dense_weights(self) -> DenseData:
-        return DenseData(self.weights.array)
+    def __init__(self, values: Data, weights: EntryWeights) -> None:
+        self.values = values
+        self.weights = weights
+        self.shape = values.shape
+        self.prototype = values.prototype
+        self.product = values.weighted_by(weights)
 
     def norm_squared(self) -> float:
-        return float(self.product.array.reshape(-1) @ self.array.reshape(-1))
+        return self.values.inner(self.product)
+
+    def inner(self, other: Any) -> float:
+        return self.product.inner(other)
+
+    def weighted_by(self, weights: EntryWeights) -> Data:
+        return self.product.weighted_by(weights)
+
+    def of_samples(self, rows: slice) -> Array:
+        return self.values.of_samples(rows)
 
     def completed(self, model: Callable[[], Array]) -> DenseData:
         W = self._dense_weights.array / (self.weights.largest or 1.0)
-        return DenseData(W * self.array + (1.0 - W) * model())
+        return DenseData(W * self.values.of_samples(slice(None)) + (1.0 - W) * model())
+
+    @cached_property
+    def _dense_weights(self) -> DenseData:
+        if isinstance(self.values, SparseData):
+            raise TypeError(
+                "a sparse X with a mask or weights is not taken by Tucker layers and factors of any sign; use X.toarray()"
+            )
+        return DenseData(self.weights.of_samples(slice(None)))
 
     def minimum_and_maximum(self) -> tuple[float, float]:
-        return float(self.array.min()), float(self.array.max())
+        return self.values.minimum_and_maximum()
 
     def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:
         return self.product.mttkrp(factors, mode, contracted)
@@ -80,37 +95,56 @@ class WeightedData(Data):
         return self.gram(factors).pullback(dG)
 
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
-        return self.weigh(cp_dense(dC, factors))
+        return self._times_weights(self.values.input_gradient(dC, factors))
+
+    def _times_weights(self, dX: Any) -> Any:
+        if not scipy.sparse.issparse(dX):
+            return self.weights.of_samples(slice(None)) * dX
+        entries = dX.tocoo()
+        weighted = entries.data * self.weights.of_entries(entries.row, entries.col)
+        return scipy.sparse.csr_array((weighted, (entries.row, entries.col)), shape=dX.shape)
 
     def take(self, rows: Array) -> WeightedData:
-        return WeightedData(self.array[rows], self.weights.array[rows])
+        return WeightedData(self.values.take(rows), self.weights.take(rows))
 
-    def ratio(self, factors: Factors) -> DenseData:
-        return DenseData(self.product.array / at_least_smallest(cp_dense(factors[0], factors)))
+    def ratio(self, factors: Factors) -> WeightedData:
+        return WeightedData(self.values.ratio(factors), self.weights)
 
     def divergence(self, ratio: Any) -> float:
-        W = self._dense_weights.array
-        return entries_divergence(self.product.array, ratio.array / (W + (W == 0)))
+        return self.product.divergence(ratio.values)
 
     def weights_mttkrp(self, factors: Factors, mode: int) -> Array:
-        return self._dense_weights.mttkrp(factors, mode)
+        return self.weights.mttkrp(factors, mode)
 
-    def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> DenseData:
-        return dense_ratio_gradient(ratio.array, factors, dC)
+    def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> Data:
+        return self.values.ratio_gradient(ratio.product, factors, dC)
 
     def transposed_unfolding(self, mode: int) -> WeightedData:
-        return WeightedData(unfold(self.array, mode).T, unfold(self.weights.array, mode).T)
+        return WeightedData(self.values.transposed_unfolding(mode), self.weights.transposed_unfolding(mode))
 
     @property
     def observed(self) -> Array:
-        return self.weights.array > 0
+        return self.weights.of_samples(slice(None)) > 0
+
+    @property
+    def n_unobserved(self) -> int:
+        return self.weights.n_empty_samples
 
     def weights_of(self, sample: int) -> Array:
-        return self.weights.of_samples(sample).reshape(-1)
+        return self.weights.of_samples(slice(sample, sample + 1)).reshape(-1)
 
     def as_matrix(self) -> WeightedData:
-        n = self.shape[0]
-        return WeightedData(self.array.reshape(n, -1), self.weights.array.reshape(n, -1))
+        return WeightedData(self.values.as_matrix(), self.weights.as_matrix())
+
+    def weigh(self, dX: Array) -> Any:
+        return self._times_weights(self.values.weigh(dX))
+
+    def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:
+        total = 0.0
+        for rows in self.blocks_of_samples():
+            residual = self.values.of_samples(rows) - model(rows)
+            total += float((self.weights.of_samples(rows) * residual**2).sum())
+        return total
 
     def tucker_gram(self, core: Array, factors: Factors, mode: int) -> Array:
         others = [None if i == mode else U for i, U in enumerate(factors)]
@@ -118,16 +152,6 @@ class WeightedData(Data):
         grams = _grams_of_rows(products, [r for i, r in enumerate(core.shape) if i != mode])
         core = unfold(core, mode)
         return core @ grams @ core.T
-
-    def weigh(self, dX: Array) -> Any:
-        return as_float64(self.weights.array) * dX
-
-    def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:
-        total = 0.0
-        for rows in self.blocks_of_samples():
-            residual = self.array[rows] - model(rows)
-            total += float((self.weights.of_samples(rows) * residual**2).sum())
-        return total
 
     def kronecker_gram(self, factors: Factors) -> Gram:
         arrangement = self._arrangement(factors)

@@ -7,8 +7,7 @@ the factors, take two products with tensors of the size of the data.
 
 from __future__ import annotations
 
-from functools import cache, cached_property, reduce
-from operator import mul
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from hntf.algebra import Factors
 from hntf.arrays import Array, columns
 from hntf.data.entry_weights import EntryWeights
 from hntf.least_squares.gram_blocks import EqualRows, GramBlocks, OuterProducts
-from hntf.threads import matmul
 
 
 class WeightedGram(GramBlocks):
@@ -61,33 +59,25 @@ class WeightedGram(GramBlocks):
             for samples in self.weights.blocks(len(position)):
                 products = [_products_of_pairs(codes[samples]), *self._products[1:]]
                 upper = upper + self.weights.mttkrp_of_slices(rows, products, self.mode, samples)
-        return columns(upper + self._constant, position).reshape(-1, self.rank, self.rank)
+        return columns(upper, position).reshape(-1, self.rank, self.rank)
 
     @cached_property
     def _products(self) -> list[Array | None]:
         """The products of all pairs of columns of every factor but that of the samples."""
         return [None if U is None or i == 0 else _products_of_pairs(U) for i, U in enumerate(self.factors)]
 
-    @cached_property
-    def _constant(self) -> Array | float:
-        """The upper triangle of the Gram matrix of constant weights, flattened."""
-        if self.weights.constant == 0.0:
-            return 0.0
-        first, second, _ = _pairs(self.rank)
-        G = reduce(mul, [matmul(U.T, U) for U in self.factors if U is not None])
-        return self.weights.constant * G[first, second]
-
     def apply(self, S: Array) -> Array:
-        return self.weights.times_model(self._with(S), self.factors, self.mode)
+        return self.weights.products(self._with(S), self.factors, [self.mode])[0]
 
     def pullback(self, gradient: OuterProducts) -> list[Array]:
         """Return the gradients with respect to the factors of all other modes, in their order."""
+        modes = [i for i, U in enumerate(self.factors) if U is not None]
         total = [0.0 * U for U in self.factors if U is not None]
         for c, V, S in gradient.terms:
             pairs = [(V, S)] if V is S else [(V, S), (S, V)]
             for left, right in pairs:
                 # Each of the two takes the place of the factor of the mode, one in the model and one in the product with it.
-                parts = self.weights.products_of_model(self._with(left), self._with(right), self.mode)
+                parts = self.weights.products(self._with(left), self._with(right), modes)
                 scale = 2 * c / len(pairs)
                 total = [a + scale * b for a, b in zip(total, parts, strict=True)]
         return total

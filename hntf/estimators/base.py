@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -75,10 +76,10 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             Not used, present for API consistency by convention.
         mask : bool array, "nan", or a tuple of these, optional
             True where an entry is observed; `"nan"` masks the entries that are NaN. What is masked is never looked at. A mask has
-            the shape of `X`, `(n,)` for each sample, or an axis of length 1 where it is the same for a whole mode. For dense `X`
-            only.
+            the shape of `X`, `(n,)` for each sample, or an axis of length 1 where it is the same for a whole mode; for a
+            sparse `X` also a sparse matrix, or `"stored"` for its stored entries.
         weights : array, optional
-            Nonnegative weights of the entries in the cost, of a shape as for `mask`. For dense `X` only.
+            Nonnegative weights of the entries in the cost, of a shape as for `mask`; for a sparse `X` also a sparse matrix.
 
         Returns
         -------
@@ -269,8 +270,11 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         check_is_fitted(self, "model_")
         index = self._level_of_reconstruction(level)
         given = self._validated(X, mask=mask, weights=weights)
-        if given.arrays is None:
-            raise TypeError("X must be an array or tensor, so that it can be filled; got a data object")
+        if given.arrays is None or scipy.sparse.issparse(X):
+            raise TypeError(
+                f"X must be a dense array or tensor to be filled, got {type(X).__name__}; "
+                "use inverse_transform(transform(X, mask=mask))"
+            )
         observed = given.data.observed
         if observed is None:
             return X
@@ -407,11 +411,8 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     def _validated(self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False) -> Input:
         """Return the checked `X` as data; in `fit` (`reset`) store its features, otherwise compare with the stored ones."""
         given = as_input(X, mask, weights, nonnegative=not self._takes_signs)
-        observed = given.data.observed
-        if observed is not None:
-            hidden = len(observed) - int(observed.reshape(len(observed), -1).any(1).sum())
-            if hidden:
-                warn_user(f"X has no observed entry in {hidden} of its samples: their codes are 0")
+        if given.data.n_unobserved:
+            warn_user(f"X has no observed entry in {given.data.n_unobserved} of its samples: their codes are 0")
         # scikit-learn only requires the shape of a data object.
         self._check_shape(np.broadcast_to(0.0, given.data.shape) if isinstance(X, Data) else X, given.data, reset=reset)
         return given.in_moderate_units()

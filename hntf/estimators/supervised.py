@@ -82,10 +82,10 @@ class Classifier(Estimator):
             NaN for a sample whose labels are unknown.
         mask : bool array, "nan", or a tuple of these, optional
             True where an entry is observed; `"nan"` masks the entries that are NaN. What is masked is never looked at. A mask has
-            the shape of `X`, `(n,)` for each sample, or an axis of length 1 where it is the same for a whole mode. For dense `X`
-            only.
-        weights : array, shape of `X`, optional
-            Nonnegative weights of the entries in the cost. For dense `X` only.
+            the shape of `X`, `(n,)` for each sample, or an axis of length 1 where it is the same for a whole mode; for a
+            sparse `X` also a sparse matrix, or `"stored"` for its stored entries.
+        weights : array, optional
+            Nonnegative weights of the entries in the cost, of a shape as for `mask`; for a sparse `X` also a sparse matrix.
         label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
             True where a label is known. Labels that are -1, NaN or None are unknown whatever the mask.
 

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.optimize
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,6 +145,77 @@ def test_rows_with_equal_weights_have_one_gram_matrix(rng):
     assert len(groups) == 3
     assert all(np.array_equal(W[group], np.tile(W[group[0]], (len(group), 1))) for group in groups)
     np.testing.assert_array_equal(others, [7, 9])
+
+
+MASKS_OF_SPARSE = {
+    "stored": lambda X, M, W: ({"mask": "stored"}, X != 0),
+    "sparse": lambda X, M, W: ({"mask": scipy.sparse.csr_array(M)}, M),
+    "dense": lambda X, M, W: ({"mask": M}, M),
+    "of samples": lambda X, M, W: ({"mask": M[:, 0]}, M[:, :1]),
+    "of features": lambda X, M, W: ({"mask": M[:1]}, M[:1]),
+    "two": lambda X, M, W: ({"mask": (M[:1], scipy.sparse.coo_array(M))}, M[:1] & M),
+    "sparse and dense": lambda X, M, W: ({"mask": ("stored", M)}, M & (X != 0)),
+    "sparse weights": lambda X, M, W: ({"weights": scipy.sparse.csc_array(W * (X != 0))}, W * (X != 0)),
+    "weights": lambda X, M, W: ({"weights": W, "mask": scipy.sparse.csr_array(M)}, W * M),
+    "weights of samples": lambda X, M, W: ({"weights": W[:, 0], "mask": M}, W[:, :1] * M),
+    "weights of both": lambda X, M, W: ({"weights": W[:, 0], "mask": M[:1]}, W[:, :1] * M[:1]),
+}
+
+
+def draw_sparse(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.random((30, 9)) * (rng.random((30, 9)) < 0.4)
+    return X, rng.random(X.shape) < 0.7, rng.uniform(0.5, 2.0, X.shape)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("kind", MASKS_OF_SPARSE)
+def test_sparse_data_with_a_mask_or_weights_agree_with_dense_ones(kind, value):
+    X, M, W = draw_sparse(0)
+    options, weights = MASKS_OF_SPARSE[kind](X, M, W)
+    weights = np.broadcast_to(weights, X.shape) * 1.0
+    covered = scipy.sparse.csr_array(X)
+    hidden = weights[np.repeat(np.arange(30), np.diff(covered.indptr)), covered.indices] == 0
+    covered.data[hidden] = value
+    sparse, dense = hntf.as_data(covered, **options, nonnegative=True), hntf.as_data(X, weights=weights)
+    rng = np.random.default_rng(1)
+    S, A, rows = rng.random((30, K)), rng.random((9, K)), np.array([3, 0, 17])
+    taken = (sparse.take(rows), dense.take(rows), [S[rows], A])
+    unfolded = (sparse.transposed_unfolding(0), dense.transposed_unfolding(0), [A, S])
+    for one, other, factors in [(sparse, dense, [S, A]), taken, unfolded]:
+        np.testing.assert_allclose(one.norm_squared(), other.norm_squared())
+        assert one.n_unobserved == other.n_unobserved
+        for mode in (0, 1):
+            np.testing.assert_allclose(one.mttkrp(factors, mode), other.mttkrp(factors, mode))
+            np.testing.assert_allclose(one.weights_mttkrp(factors, mode), other.weights_mttkrp(factors, mode))
+            every = np.arange(one.shape[mode])
+            np.testing.assert_allclose(
+                one.gram(factors, mode).formed(every), other.gram(factors, mode).formed(every), atol=1e-12
+            )
+            np.testing.assert_allclose(
+                one.gram(factors, mode).apply(factors[mode]), other.gram(factors, mode).apply(factors[mode])
+            )
+            pattern, expected = (data.gram(factors, mode).equal_rows.pattern for data in (one, other))
+            np.testing.assert_array_equal(pattern[:, None] == pattern, expected[:, None] == expected)
+        ratio, expected = one.ratio(factors), other.ratio(factors)
+        np.testing.assert_allclose(ratio.mttkrp(factors, 0), expected.mttkrp(factors, 0))
+        np.testing.assert_allclose(one.divergence(ratio), other.divergence(expected))
+
+        def model(rows, factors=factors):
+            return factors[0][rows] @ factors[1].T
+
+        np.testing.assert_allclose(one.residual_norm_squared(model), other.residual_norm_squared(model))
+    gradient = sparse.input_gradient(S, [None, A]).toarray()
+    np.testing.assert_allclose(gradient, (X != 0) * dense.input_gradient(S, [None, A]))
+
+
+def test_a_sparse_mask_is_never_made_dense():
+    X = scipy.sparse.random(200_000, 100_000, 1e-6, "csr", rng=np.random.default_rng(0))
+    data = hntf.as_data(X, mask="stored", weights=np.random.default_rng(1).random(200_000))
+    A = np.ones((100_000, 2))
+    S = solve(data.gram([None, A]), data.mttkrp([None, A], 0)).S
+    assert data.gram([S, None], 1).apply(A).shape == A.shape
+    assert data.norm_squared() > 0
 
 
 MEMORY = """

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 import hntf
 from hntf.algebra import khatri_rao
 from hntf.arrays import to_numpy
-from hntf.data import WeightedData
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, ModeProduct
 from tests.problems import seeds
@@ -155,7 +154,7 @@ def by_nnls_gram(problem, dS):
 def by_layer(problem, dS):
     A, X, l1, l2, weights = problem
     layer = NNLSLayer(Dense(A), l1=l1, l2=l2)
-    S, tape = layer.forward(X if weights is None else WeightedData(X, weights))
+    S, tape = layer.forward(hntf.as_data(X, weights=weights))
     dX, (dA,) = layer.backward(tape, dS)
     return Solution(S, tape.support, (dX, dA))
 

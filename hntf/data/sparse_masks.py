@@ -1,0 +1,88 @@
+"""Masks and weights of sparse matrices, none of which takes the memory of a dense one unless it comes as one."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from hntf.data.entry_weights import EntryWeights, StructuredWeights, entry_weights
+from hntf.data.masks import ALL_HIDDEN, of_entries
+from hntf.data.sparse import SparseData
+from hntf.data.weighted import WeightedData
+from hntf.validation import check_boolean, check_entries, check_order, check_real_array, check_real_dtype, check_shape
+
+
+def weighted_sparse_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> WeightedData:
+    """Return a sparse matrix with a mask or weights as data; see `as_data`."""
+    check_real_dtype(X.dtype, "X")
+    check_order(X, "X", (2,))
+    matrix = scipy.sparse.csr_array(X, copy=True)
+    matrix.sum_duplicates()
+    masks = mask if isinstance(mask, tuple) else () if mask is None else (mask,)
+    parts = [_of_mask(matrix, each) for each in masks]
+    if weights is not None:
+        parts.append(_of_weights(matrix, weights))
+    total = reduce(_product, parts)
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    # What is hidden may be anything.
+    matrix.data[~(total.of_entries(rows, matrix.indices) > 0)] = 0
+    check_entries(np.append(matrix.data, 0), "X", nonnegative=nonnegative)
+    data = WeightedData(SparseData(matrix), total)
+    if data.n_unobserved == matrix.shape[0]:
+        raise ValueError(ALL_HIDDEN)
+    return data
+
+
+def _of_mask(X: Any, mask: Any) -> EntryWeights:
+    if isinstance(mask, str):
+        if mask == "stored":
+            return _structured(X, 0.0, np.ones(X.nnz), X)
+        if mask == "nan":
+            return _structured(X, 1.0, -1.0 * np.isnan(X.data), X)
+        raise ValueError(f"mask must be an array, a sparse matrix, 'nan' or 'stored', got {mask!r}")
+    if scipy.sparse.issparse(mask):
+        check_shape(mask, "mask", X.shape, "that of X")
+        mask = scipy.sparse.csr_array(mask)
+        return _structured(X, 0.0, 1.0 * check_boolean(mask.data, "mask"), mask)
+    return _of_array(X, np.asarray(check_boolean(mask, "mask"), bool), "mask")
+
+
+def _of_weights(X: Any, weights: Any) -> EntryWeights:
+    if scipy.sparse.issparse(weights):
+        check_shape(weights, "weights", X.shape, "that of X")
+        weights = scipy.sparse.csr_array(weights)
+        check_entries(np.append(weights.data, 0.0), "weights", nonnegative=True)
+        return _structured(X, 0.0, weights.data.astype(np.float64), weights)
+    return _of_array(X, check_real_array(weights, "weights", nonnegative=True), "weights")
+
+
+def _structured(X: Any, constant: float, entries: np.ndarray, pattern: Any) -> StructuredWeights:
+    """Return the weights that are constant but at the entries of a pattern."""
+    rest = scipy.sparse.csr_array((entries, pattern.indices, pattern.indptr), shape=X.shape)
+    rest.eliminate_zeros()
+    U, V = (np.full((d, int(constant != 0.0)), 1.0) for d in X.shape)
+    return StructuredWeights(constant * U, V, rest, prototype=np.empty(0))
+
+
+def _of_array(X: Any, array: np.ndarray, name: str) -> EntryWeights:
+    """Return weights that are given for every entry, or for each sample or feature."""
+    of_entries(array, name, X)
+    aligned = array.reshape(-1, 1) if array.ndim == 1 else array
+    if 1 not in aligned.shape:
+        return entry_weights(aligned)
+    U, V = (np.ones((d, 1)) for d in X.shape)
+    if aligned.shape[1] == 1:
+        U = U * aligned
+    else:
+        V = V * aligned.T
+    return StructuredWeights(U, V, scipy.sparse.csr_array(X.shape), prototype=np.empty(0))
+
+
+def _product(one: EntryWeights, other: EntryWeights) -> EntryWeights:
+    """Return the product of two weights, dense if one of them is."""
+    if isinstance(one, StructuredWeights) and isinstance(other, StructuredWeights):
+        return one.times(other)
+    return entry_weights(one.of_samples(slice(None)) * other.of_samples(slice(None)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, to_numpy
 from hntf.data import Data, as_data
-from hntf.least_squares.gram import Gram, StructuredGram, is_finite, parts_of, with_ridge
+from hntf.least_squares.gram import Gram, StructuredGram, is_finite, with_ridge
 from hntf.least_squares.gram_blocks import GramBlocks
 from hntf.least_squares.on_support import pullback
 from hntf.least_squares.solver import solve
@@ -21,9 +21,6 @@ from hntf.validation import check_number, check_real_array, check_same_home, che
 
 LARGEST_MATRIX = 10
 """Size of the matrix of a map, relative to the data, up to which it is formed where a layer is ill-conditioned."""
-
-SMALLEST_GRAM = 1e-290
-"""Largest entry of a Gram matrix below which its entries underflow."""
 
 SMALL_MATRIX = 10_000_000
 """Number of entries up to which it is always formed."""
@@ -120,6 +117,7 @@ class NNLSLayer:
         """
         data = as_data(X)
         self.map.check_input(data)
+        self.map.check_factors()
         tape = self.solve(data, support)
         # What the caller does with the code does not change the record.
         return cast_like(tape.S + 0.0, data.prototype), tape
@@ -154,8 +152,6 @@ class NNLSLayer:
         G, C = self.map.gram(X), self.map.adjoint(X, contracted)
         if not (is_finite(C) and is_finite(G)):
             raise ValueError("X and the factors must hold finite entries whose products do not overflow")
-        if self._underflows(G):
-            raise ValueError("the factors must hold entries whose products do not underflow")
         rooted = self._rooted(X, G)
         S, found, _ = solve(with_ridge(G, self.l2), C - self.l1 if self.l1 else C, support, rooted)
         return LayerTape(X, G, C, S, found, contracted, rooted)
@@ -163,11 +159,6 @@ class NNLSLayer:
     def solution_pullback(self, tape: LayerTape, dS: Array) -> tuple[Any, Array]:
         """Return the gradients with respect to `G` and `C` from the gradient `dS`."""
         return pullback(with_ridge(tape.G, self.l2), tape.S, tape.support, dS, tape.rooted)
-
-    def _underflows(self, G: Gram) -> bool:
-        """Tell whether factors that are not zero have a Gram matrix that is."""
-        is_tiny = any(not bool((abs(part) >= SMALLEST_GRAM).any()) for part in parts_of(G))
-        return is_tiny and all(bool((A != 0).any()) for A in self.map.factors)
 
     def _rooted(self, X: Data, G: Gram) -> RootedProblems | None:
         """Return the problem in square-root form; None if `G` has a structure, or the matrix is too large to be formed."""

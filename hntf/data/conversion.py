@@ -79,13 +79,13 @@ def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool 
     for name, x in (("mask", mask), ("weights", weights)):
         if scipy.sparse.issparse(x):
             raise TypeError(f"{name} must be a dense array for a dense X, got a sparse matrix; use {name}.toarray()")
-    weights = _weightsof_entries(X, mask, weights)
+    weights = _weights_of_entries(X, mask, weights)
     X = X * 1
     X[~(weights > 0)] = 0
     return WeightedData(DenseData(check_real_array(X, "X", nonnegative=nonnegative)), entry_weights(weights))
 
 
-def _weightsof_entries(X: Array, mask: Any, weights: Any) -> Array:
+def _weights_of_entries(X: Array, mask: Any, weights: Any) -> Array:
     """Return the weight of every entry of `X`, 0 where a mask hides it; as booleans if there are masks alone."""
     masks = mask if isinstance(mask, tuple) else () if mask is None else (mask,)
     observed = reduce(and_, [_checked_mask(X, each) for each in masks]) if masks else None

@@ -22,7 +22,6 @@ from numba import njit
 
 EPS = float(np.finfo(np.float64).eps)
 
-TINY = float(np.finfo(np.float64).tiny)
 
 PRICED = 10
 """Number of columns that are remembered as candidates after all correlations have been computed."""
@@ -202,8 +201,8 @@ def _price_all(columns, norms, f, residual, blocked, candidates, values, noise):
 def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]  # noqa: PLR0912
     """Solve `min_{s ≥ 0} ½‖R s − z‖² + fᵀs` for every row, from the columns in `support`.
 
-    The cost must decrease at every accepted step, so no support occurs twice and the search also terminates on degenerate and
-    singular problems.
+    A column that does not lower the cost is rejected until another one does, so the search also terminates on degenerate and
+    singular problems. If rounding led away from the support with the lowest cost, the search ends there.
     """
     k, q = columns.shape
     most = min(q, k) + 1
@@ -216,13 +215,16 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
     s, t, c, x = np.empty(most), np.empty(most), np.empty(most), np.empty(most)
     v, residual, values = np.empty(q), np.empty(q), np.empty(k)
     z, f = np.empty(q), np.zeros(k)
-    blocked, rejected, wanted = np.empty(k, np.bool_), np.empty(k, np.bool_), np.empty(k, np.bool_)
+    blocked, rejected = np.empty(k, np.bool_), np.empty(k, np.bool_)
+    wanted, best, barred = np.empty(k, np.bool_), np.empty(k, np.bool_), np.empty(k, np.bool_)
     candidates = np.empty(PRICED, np.int64)
     for i in range(start, stop):
         wanted[:] = support[i]
         unit = np.max(np.abs(Z[i])) if q else 0.0
         if linear:
-            unit = max(unit, np.max(np.abs(F[i]) / np.maximum(norms, TINY)))
+            for j in range(k):
+                # A zero column never enters.
+                unit = max(unit, abs(F[i, j]) / norms[j] if norms[j] > 0.0 else 0.0)
         if unit == 0.0:
             S[i], support[i], iterations[i] = 0.0, False, 0
             continue
@@ -232,8 +234,9 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
         z_norm = np.sqrt(_dot(z, z))
         rejected[:] = False
         iteration = 0
-        settled = False
-        rounds = 0
+        settled, searching = False, True
+        barred[:] = False
+        rounds, lowest = 0, np.inf
         while not settled:
             rounds += 1
             # A start from a known support: its columns in order, without those whose coefficients are not positive.
@@ -241,7 +244,7 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
             residual[:] = z
             worst = 1.0
             for j in range(k):
-                blocked[j] = norms[j] == 0.0
+                blocked[j] = norms[j] == 0.0 or barred[j]
                 if wanted[j] and norms[j] > 0.0:
                     distance = _distance_from_span(columns, tolerance, norms, Q, T, order, size, j, v, c, x)
                     if distance > 0.0:
@@ -261,9 +264,10 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
                         size -= 1
                 _solve_triangular(T, h, size, s)
             cost, entering, before = np.inf, -1, iteration
+            stuck = False
             largest = 0.0
             candidates[:] = -1
-            while True:
+            while searching:
                 current = 0.5 * _dot(residual, residual)
                 if not linear and current < (REORTHOGONALIZED * z_norm) ** 2:
                     c[:size] = 0.0
@@ -273,6 +277,11 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
                 if linear:
                     for a in range(size):
                         current += f[order[a]] * s[a]
+                if current < lowest:
+                    lowest = current
+                    best[:] = False
+                    for a in range(size):
+                        best[order[a]] = True
                 if current < cost:
                     cost = current
                     for j in range(k):
@@ -319,9 +328,13 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
                     size -= 1
                     distance = _distance_from_span(columns, tolerance, norms, Q, T, order, size, entering, v, c, x)
                     gradient = _gradient(columns, f, entering, residual) if linear else _dot(v, residual)
-                if distance < 0.0:
+                if distance < 0.0 and value == 0.0:
                     rejected[entering] = blocked[entering] = True
                     continue
+                if distance < 0.0:
+                    # Still dependent after a move, with which the cost falls without bound, but for rounding.
+                    barred[entering] = stuck = True
+                    break
                 worst = min(worst, distance / norms[entering])
                 _enter(Q, T, h, order, size, entering, distance, gradient, v, c, residual)
                 blocked[entering] = True
@@ -352,6 +365,14 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
             wanted[:] = False
             for a in range(size):
                 wanted[order[a]] = True
+            if stuck:
+                settled = False
+                wanted[:] = best
+            elif not searching:
+                settled = True
+            elif settled and current > lowest + EPS * (z_norm**2 + abs(lowest)):
+                settled = searching = False
+                wanted[:] = best
         support[i] = wanted
         S[i] = 0.0
         for a in range(size):

@@ -62,19 +62,24 @@ def _eliminate_columns(G, c, passive, index, U, inverse):  # type: ignore[no-unt
 
 
 @kernel
-def _is_certain(G, c, passive, y, level, size, index, U, inverse, norms, reached, w, least_condition):  # type: ignore[no-untyped-def]
-    """Tell whether a solution is accurate: its support, with the columns whose dual is rounding, is not ill-conditioned.
+def _reach(passive, y, level, norms, reached):  # type: ignore[no-untyped-def]
+    """Write the support and the columns outside of it whose dual is at most `level`, its rounding; return whether there are some.
 
-    A column that nearly depends on the support may lower the cost although its dual is not larger than `level`, its rounding
-    error. `reached` and `w` are work arrays.
+    Such a column may lower the cost if it nearly depends on the support.
     """
-    for j in range(c.shape[0]):
+    more = False
+    for j in range(y.shape[0]):
         reached[j] = passive[j] or (norms[j] > 0.0 and y[j] < level * norms[j])
-        if reached[j] != passive[j]:
-            size = -1
-    if size < 0:
+        more = more or reached[j] != passive[j]
+    return more
+
+
+@kernel
+def _condition(G, c, reached, more, size, index, U, inverse, norms, w):  # type: ignore[no-untyped-def]
+    """Return the reciprocal condition number of the columns `reached`, of which `size` are eliminated if there are no `more`."""
+    if more:
         size = _eliminate_columns(G, c, reached, index, U, inverse)
-    return size >= 0 and reciprocal_condition(U, size, inverse, index, norms, w) >= least_condition
+    return reciprocal_condition(U, size, inverse, index, norms, w) if size >= 0 else 0.0
 
 
 @kernel
@@ -87,13 +92,17 @@ def _is_most(passive):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def block_pivoting(G, M, guess, C, S, support, iterations, warm, max_iterations, least_condition, start, stop):  # type: ignore[no-untyped-def]
+def block_pivoting(  # type: ignore[no-untyped-def]
+    G, M, guess, C, S, support, iterations, doubtful, warm, max_iterations, least_condition, least_reached, start, stop
+):
     """Solve every row by block principal pivoting, from `support` if `warm`, otherwise from the signs of `c @ guess`.
 
     All infeasible variables are exchanged at once; if that has not reduced their number three times in succession, they are
     exchanged one at a time (Murty's rule, finite for positive definite `G`). `M` `(k, k)` is the inverse of a well-conditioned `G`,
     by which supports of most columns are solved, or `(0, 0)`. `iterations` is negative for the rows that did not finish within
-    `max_iterations`, met a small pivot or are ill-conditioned, which `active_set` solves.
+    `max_iterations`, met a small pivot or are ill-conditioned, which `active_set` solves. `doubtful` tells the rows in which the
+    dual of a column outside of the support is rounding. For Gram matrices of single rows, `least_condition` and `least_reached` are
+    reciprocal condition numbers, of the support and of the support with such columns, below which a row is ill-conditioned.
     """
     n, k = C.shape
     rows_per_gram = n // G.shape[0]
@@ -115,9 +124,8 @@ def block_pivoting(G, M, guess, C, S, support, iterations, warm, max_iterations,
         if not warm:
             for j in range(k):
                 passive[j] = u[j] > 0.0
-        fewest, exchanges = k + 1, FULL_EXCHANGES
+        fewest, exchanges, iteration = k + 1, FULL_EXCHANGES, 0
         solved = False
-        iteration = 0
         while iteration < max_iterations:
             iteration += 1
             outside = -1
@@ -138,10 +146,12 @@ def block_pivoting(G, M, guess, C, S, support, iterations, warm, max_iterations,
                 # What the accurate dual tells is followed by elimination.
                 by_inverse = infeasible == 0
             if infeasible == 0:
-                # A Gram matrix that all rows share is known to be well-conditioned.
-                solved = len(G) == 1 or _is_certain(
-                    G[gram], c, passive, y, -threshold, size, index, U, inverse, norms, reached, t, least_condition
-                )
+                solved = True
+                doubtful[i] = _reach(passive, y, -threshold, norms, reached)
+                if len(G) > 1:
+                    # A Gram matrix that all rows share is known to be well-conditioned.
+                    least = least_reached if doubtful[i] else least_condition
+                    solved = _condition(G[gram], c, reached, doubtful[i], size, index, U, inverse, norms, t) >= least
                 break
             if infeasible < fewest or exchanges > 0:
                 exchanges = FULL_EXCHANGES if infeasible < fewest else exchanges - 1

@@ -69,7 +69,16 @@ def by_gram(rows: np.ndarray, rows_per_gram: int) -> Iterator[tuple[int, np.ndar
 def kernel_arrays(G: Array, *rows: Array) -> tuple[np.ndarray, ...]:
     """Return `G` as `(g, k, k)` and the other arrays as C-contiguous views of CPU memory, as the kernels require."""
     grams, *rest = (np.ascontiguousarray(host_view(x)) for x in (G, *rows))
-    return grams.reshape(-1, *grams.shape[-2:]), *rest
+    return _without_subnormal(grams.reshape(-1, *grams.shape[-2:])), *rest
+
+
+def _without_subnormal(G: np.ndarray) -> np.ndarray:
+    """Return Gram matrices with zeros for columns whose squares are subnormal: by their norms nothing can be divided."""
+    diagonal = np.einsum("gjj->gj", G)
+    subnormal = diagonal < np.finfo(np.float64).tiny
+    if not subnormal.any():
+        return G
+    return np.where(subnormal[:, :, None] | subnormal[:, None, :], 0.0, G)
 
 
 def pullback(G: Gram, S: Array, support: Array, dS: Array, rooted: RootedProblems | None = None) -> tuple[Any, Array]:

@@ -16,6 +16,9 @@ from hntf.threads import over_rows
 REFINED = 1e-6
 """Reciprocal condition number of a Gram matrix with unit columns below which a solution is refined by its square root."""
 
+LEAST_REACHED = 1e-4
+"""The same number below which the search goes on in square-root form where the dual of a column outside the support is rounding."""
+
 GUESS_RIDGE = 1e-10
 """Relative ridge for the first guess of a support, large enough to invert any Gram matrix."""
 
@@ -92,15 +95,12 @@ def _solve_compiled(
     warm = start is not None
     M = square_root.inverse_of(G, n, condition)
     guess = np.empty((k, k)) if warm or len(M) else _guess(G)
-    # Where each row has a Gram matrix of its own, the square-root form costs no more than a refinement.
-    least_condition = compiled.ILL_CONDITIONED if rooted is None else REFINED
-    arguments = (G, M, guess, C, S, support, iterations, warm, _max_iterations(k), least_condition)
+    doubtful = np.zeros(n, bool)
+    limits = (compiled.ILL_CONDITIONED,) * 2 if rooted is None else (REFINED, LEAST_REACHED)
+    arguments = (G, M, guess, C, S, support, iterations, doubtful, warm, _max_iterations(k), *limits)
     over_rows(lambda first, last: compiled.block_pivoting(*arguments, first, last), n, k**3 // 3)
-    if rooted is not None and condition < REFINED:
-        refined = np.flatnonzero(iterations > 0)
-        Y = rooted.residual_gradient(0, refined, S[refined])
-        S[refined] -= solve_on_support(G[0], Y, support[refined])
-        iterations[refined[np.any(support[refined] & (S[refined] <= 0), axis=1)]] *= -1
+    if rooted is not None and len(G) == 1 and condition < LEAST_REACHED:
+        _improve(G[0], condition, rooted, S, support, iterations, doubtful)
     hard = np.flatnonzero(iterations < 0)
     if len(hard):
         iterations[hard] = np.abs(iterations[hard])
@@ -110,6 +110,24 @@ def _solve_compiled(
             S[rows], support[rows], more = problems.solve(gram, rows, None)
             iterations[rows] += more
     return Solution(S, support, int(iterations.max(initial=0)))
+
+
+def _improve(
+    G: np.ndarray,
+    condition: float,
+    rooted: RootedProblems,
+    S: np.ndarray,
+    support: np.ndarray,
+    iterations: np.ndarray,
+    doubtful: np.ndarray,
+) -> None:
+    """Improve solutions in place where the Gram matrix is not accurate enough; negate the iterations of rows that remain hard."""
+    if condition < REFINED and len(rows := np.flatnonzero((iterations > 0) & ~doubtful)):
+        S[rows] -= solve_on_support(G, rooted.residual_gradient(0, rows, S[rows]), support[rows])
+        iterations[rows[np.any(support[rows] & (S[rows] <= 0), axis=1)]] *= -1
+    if len(rows := np.flatnonzero((iterations > 0) & doubtful)):
+        S[rows], support[rows], more = rooted.solve(0, rows, support[rows])
+        iterations[rows] += more
 
 
 def _guess(G: np.ndarray) -> np.ndarray:

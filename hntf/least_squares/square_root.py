@@ -18,11 +18,17 @@ from hntf.threads import over_rows
 
 EPS = float(np.finfo(np.float64).eps)
 
+INVERSE_ITERATIONS = 3
+"""Number of inverse iterations that estimate the smallest eigenvalue."""
+
 WELL_CONDITIONED = 1e-4
-"""The same number above which the inverse of a Gram matrix is used."""
+"""Reciprocal condition number of a Gram matrix with unit columns above which its inverse is used."""
 
 FEWEST_COLUMNS = 5
 """Number of columns from which the inverse is faster than an elimination."""
+
+LOWEST_EXPONENT = -1000
+"""Exponent of the largest entry below which a column counts as zero."""
 
 GRAM_ROUNDING = 32
 """Rounding error of the eigenvalues of a Gram matrix with unit columns, in units of `k` times the machine epsilon."""
@@ -107,7 +113,7 @@ class _OfGrams(RootedProblems):
 
 
 def reciprocal_condition(G: np.ndarray) -> float:
-    """Return the reciprocal condition number of a Gram matrix `(1, k, k)` with unit columns, as LAPACK estimates it in the 1-norm.
+    """Return an estimate of the reciprocal condition number of a Gram matrix `(1, k, k)` with unit columns.
 
     Zero columns, which never enter a support, do not count. Pivots do not bound it: all those of `I - triu(1, 1)` are 1. For
     several Gram matrices return 1: each is judged where it is eliminated.
@@ -123,8 +129,14 @@ def reciprocal_condition(G: np.ndarray) -> float:
     factor, failed = scipy.linalg.lapack.dpotrf(scaled)
     if failed:
         return 0.0
-    estimate, _ = scipy.linalg.lapack.dpocon(factor, float(np.abs(scaled).sum(axis=0).max()))
-    return float(estimate)
+    norm = float(np.abs(scaled).sum(axis=0).max())
+    estimate, _ = scipy.linalg.lapack.dpocon(factor, norm)
+    # Inverse iteration from a random vector, too: symmetries, such as those of twins, can mislead the estimate.
+    v = np.random.default_rng(0).standard_normal(len(G))
+    for _ in range(INVERSE_ITERATIONS):
+        v /= np.linalg.norm(v)
+        v, _ = scipy.linalg.lapack.dpotrs(factor, v)
+    return min(float(estimate), 1.0 / (norm * float(np.linalg.norm(v))))
 
 
 def inverse_of(G: np.ndarray, n: int, condition: float) -> np.ndarray:
@@ -141,8 +153,10 @@ def inverse_of(G: np.ndarray, n: int, condition: float) -> np.ndarray:
 
 def of_factor(A: np.ndarray) -> SquareRoot:
     """Return `R` and `Q` with `A = Q R` up to rounding; `R` has as many rows as the numerical rank."""
-    # Scaling by powers of two is exact and makes the columns comparable.
-    scale = np.ldexp(1.0, -np.frexp(np.max(np.abs(A), axis=0))[1])
+    # Scaling by powers of two is exact and makes the columns comparable; columns of subnormal size count as zero.
+    exponents = np.frexp(np.max(np.abs(A), axis=0))[1]
+    A = np.where(exponents < LOWEST_EXPONENT, 0.0, A)
+    scale = np.ldexp(1.0, -np.maximum(exponents, LOWEST_EXPONENT))
     Q, R, order = scipy.linalg.qr(A * scale, mode="economic", pivoting=True)
     diagonal = np.abs(np.diagonal(R))
     rank = int(np.count_nonzero(diagonal > 0.25 * EPS * diagonal[0]))

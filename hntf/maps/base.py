@@ -8,10 +8,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from hntf.arrays import Array, as_float64, is_torch
+from hntf.arrays import Array, as_float64, is_torch, to_numpy
 from hntf.data import Data
 from hntf.least_squares.gram import Gram
 from hntf.validation import check_order, check_real_array, check_same_home
+
+SMALLEST_SQUARE = 1e-300
+"""The square of the norm of a column below which its entries lose digits."""
 
 
 class LinearMap(ABC):
@@ -39,6 +42,15 @@ class LinearMap(ABC):
         check_same_home({"X": X.prototype, "the factors": self.factors[0]})
         if not self.fits(X.shape):
             raise ValueError(f"X must have shape {self.expected_shape}, got {tuple(X.shape)}")
+
+    def check_factors(self) -> None:
+        """Raise `ValueError` if columns of the factors are not zero, but the squares of their products are."""
+        smallest = 1.0
+        for A in self.factors:
+            squares, largest = to_numpy((A * A).sum(0)), to_numpy(abs(A)).max(axis=0)
+            smallest *= float(squares.min(where=largest > 0, initial=1.0))
+        if smallest < SMALLEST_SQUARE:
+            raise ValueError("the factors must hold columns whose products do not underflow; scale them")
 
     @property
     @abstractmethod

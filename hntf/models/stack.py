@@ -126,6 +126,8 @@ class Hierarchy(Trainable):
         """
         data = as_data(X)
         self.check_input(data)
+        for layer in self.layers:
+            layer.map.check_factors()
         tape = self._solve(data, supports)
         return [cast_like(level.S, data.prototype) for level in tape], tape
 

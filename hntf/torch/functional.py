@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -143,7 +144,7 @@ def _solve(
         # The square of a scale alone may overflow.
         penalty, ridge = None if penalty is None else penalty * scale, None if ridge is None else ridge * scale * scale
     penalty = None if penalty is None else penalty.expand(*X.shape[:-1], A.shape[-1])
-    by_row = weights is not None or (ridge is not None and ridge.ndim > 1 and ridge.shape[-2] > 1)
+    by_row = weights is not None or (ridge is not None and ridge.ndim > 1 and ridge.shape[-2] != 1)
     C = matmul(X if weights is None else weights * X, A)
     if penalty is not None:
         C = C - penalty
@@ -273,13 +274,22 @@ def _powers_of_two(A: Tensor, ridge: Tensor | None) -> Tensor | None:
     The root of the ridge penalty is an entry of each column. Returns None if the entries are known and need no scale.
     """
     largest = A.detach().abs().amax(-2, keepdim=True)
-    if ridge is not None:
+    if ridge is not None and ridge.numel():
         root = ridge.detach().sqrt()
         largest = largest.maximum(root.flatten(0, -2).amax(0) if root.ndim > 1 else root)
     exponent = torch.log2(largest.where(largest > 0, 1.0)).floor()
     if is_concrete(exponent) and bool((exponent.abs() <= MODERATE_EXPONENT).all()):
         return None
     return torch.exp2(-exponent.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT))
+
+
+def moderate(x: Tensor) -> tuple[Tensor, float]:
+    """Return a tensor multiplied by a power of two that brings its largest entry near 1, and this power."""
+    largest = float(x.detach().abs().amax()) if is_concrete(x) and x.numel() else 0.0
+    if largest == 0.0 or abs(math.log2(largest)) <= MODERATE_EXPONENT:
+        return x, 1.0
+    scale = 2.0 ** -max(-LARGEST_EXPONENT, min(LARGEST_EXPONENT, math.floor(math.log2(largest))))
+    return x * scale, scale
 
 
 def _check_tensor(name: str, x: Any) -> None:

@@ -18,7 +18,7 @@ from hntf.fitting.loop import Ended, Solution
 from hntf.layers import NNLSLayer
 from hntf.maps import KhatriRao, ModeProduct
 from hntf.models import Hierarchy as HierarchyModel
-from hntf.torch.functional import nnls_gram
+from hntf.torch.functional import moderate, nnls_gram
 from hntf.torch.modules import CP, NNLS, Layer, Tucker
 from hntf.validation import as_random_state, check_boolean
 
@@ -213,6 +213,7 @@ def label_l2(S: Tensor, Y: Tensor, known: Tensor | None = None) -> Tensor:
     if known is not None:
         known = as_bool(check_boolean(known, "known", (len(S),), "one entry per code"))
         S, Y = S[known], Y[known]
-    S, Y = S.double(), Y.double()
+    # The classifier takes up the scale of the codes.
+    S, Y = moderate(S.double())[0], Y.double()
     B = nnls_gram(S.mT @ S, Y.mT @ S)
     return 0.5 * (Y - S @ B.mT).square().sum()

@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, LinearMap, ModeProduct
-from hntf.torch.functional import nnls, nnls_gram
+from hntf.torch.functional import moderate, nnls, nnls_gram
 from hntf.torch.parametrization import Nonnegative
 from hntf.validation import check_flag, check_number
 
@@ -233,14 +233,13 @@ class CP(Layer):
     def forward(self, X: Tensor) -> Tensor:
         """Return the codes `(n, k)` of the samples `(n, d_2, …, d_N)`."""
         X = _as_samples(X, self.feature_shape)
-        return nnls(X.flatten(1), self._khatri_rao(), l1=self.l1, l2=self.l2)
+        factors, scale = _moderate_factors(self.factors)
+        S = nnls(X.flatten(1), _khatri_rao(factors), l1=scale * self.l1, l2=scale * scale * self.l2)
+        return S if scale == 1.0 else S * scale
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""
-        return (S @ self._khatri_rao().mT).reshape(len(S), *self.feature_shape)
-
-    def _khatri_rao(self) -> Tensor:
-        return reduce(lambda K, U: (K[:, None] * U).flatten(0, 1), self.factors)
+        return (S @ _khatri_rao(self.factors).mT).reshape(len(S), *self.feature_shape)
 
     def _map(self, factors: list[Tensor]) -> KhatriRao:
         return KhatriRao(factors)
@@ -314,7 +313,7 @@ class Tucker(Layer):
     def forward(self, X: Tensor) -> Tensor:
         """Return the codes of the samples `(n, d_2, …, d_N)` as tensors that are flattened to `(n, k)`, the last mode fastest."""
         compressed = _as_samples(X, self.feature_shape).double()
-        factors = [A.double() for A in self.factors]
+        factors, scale = _moderate_factors([A.double() for A in self.factors])
         for mode, A in zip(self.modes, factors, strict=True):
             compressed = torch.tensordot(compressed, A, dims=([mode], [0])).movedim(-1, mode)
         # Modes that are not compressed only separate problems.
@@ -324,10 +323,11 @@ class Tucker(Layer):
         k = math.prod(self.ranks)
         G = reduce(torch.kron, [A.mT @ A for A in factors])
         if self.l2:
-            G = G + self.l2 * torch.eye(k, dtype=G.dtype, device=G.device)
-        S = nnls_gram(G, moved.reshape(-1, k) - self.l1).reshape(moved.shape)
+            G = G + scale * scale * self.l2 * torch.eye(k, dtype=G.dtype, device=G.device)
+        S = nnls_gram(G, moved.reshape(-1, k) - scale * self.l1).reshape(moved.shape)
         inverse = sorted(range(len(order)), key=order.__getitem__)
-        return S.permute(inverse).flatten(1).to(X.dtype)
+        S = S.permute(inverse).flatten(1)
+        return (S if scale == 1.0 else S * scale).to(X.dtype)
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""
@@ -338,6 +338,16 @@ class Tucker(Layer):
 
     def _map(self, factors: list[Tensor]) -> ModeProduct:
         return ModeProduct(factors, self.modes)
+
+
+def _khatri_rao(factors: Sequence[Tensor]) -> Tensor:
+    return reduce(lambda K, U: (K[:, None] * U).flatten(0, 1), factors)
+
+
+def _moderate_factors(factors: Sequence[Tensor]) -> tuple[list[Tensor], float]:
+    """Return factors multiplied by powers of two, so that products of them do not underflow, and the product of these powers."""
+    scaled, scales = zip(*map(moderate, factors), strict=True)
+    return list(scaled), math.prod(scales)
 
 
 def _checked_shape(shape: Any, name: str = "feature_shape") -> tuple[int, ...]:

@@ -4,6 +4,7 @@ Every problem is judged by the least-squares problem of each of its rows, `min_{
 `F = [√W A; √l2 I]`, and by formulas that share nothing with the library.
 """
 
+import copy
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 import hntf
 from hntf.algebra import khatri_rao
 from hntf.arrays import to_numpy
+from hntf.data import DenseData, WeightedData
+from hntf.data.entry_weights import entry_weights
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, ModeProduct
 from tests.problems import seeds
@@ -154,7 +157,7 @@ def by_nnls_gram(problem, dS):
 def by_layer(problem, dS):
     A, X, l1, l2, weights = problem
     layer = NNLSLayer(Dense(A), l1=l1, l2=l2)
-    S, tape = layer.forward(hntf.as_data(X, weights=weights))
+    S, tape = layer.forward(X if weights is None else WeightedData(DenseData(X), entry_weights(weights)))
     dX, (dA,) = layer.backward(tape, dS)
     return Solution(S, tape.support, (dX, dA))
 
@@ -522,8 +525,78 @@ def test_a_solution_that_is_no_number_is_an_error():
         hntf.nnls(np.array([[1e-300]]), np.array([1e20]))
 
 
+@pytest.mark.parametrize("scale", [1e-200, [1.0, 1e-160]])
 @pytest.mark.parametrize("linear_map", [Dense, lambda A: KhatriRao([A, A]), lambda A: ModeProduct([A, A])])
-def test_layers_refuse_factors_whose_products_underflow(linear_map, backend, rng):
-    layer = NNLSLayer(linear_map(backend(1e-200 * rng.random((3, 2)))))
-    with pytest.raises(ValueError, match="factors must hold entries whose products do not underflow"):
-        layer.forward(backend(rng.random((4, 3, 3) if len(layer.map.factors) > 1 else (4, 3))))
+def test_layers_refuse_factors_whose_products_underflow(linear_map, backend, rng, scale):
+    layer = NNLSLayer(linear_map(backend(scale * rng.random((3, 2)))))
+    X = backend(rng.random((4, 3, 3) if len(layer.map.factors) > 1 else (4, 3)))
+    for refuses in (layer, hntf.Hierarchy([layer])):
+        with pytest.raises(ValueError, match="factors must hold columns whose products do not underflow"):
+            refuses.forward(X)
+    # In a fit, such a component counts as zero.
+    assert np.isfinite(to_numpy(layer.solve(hntf.as_data(X)).S)).all()
+
+
+@pytest.mark.parametrize("scale", [1e-70, 1.0, 1e60])
+@pytest.mark.parametrize("module", [hntf.torch.CP((3, 4), 2), hntf.torch.Tucker((3, 4), (2, 2), l1=1e-3, l2=1e-3)])
+def test_modules_do_not_depend_on_the_scale_of_their_factors(module, scale):
+    torch.manual_seed(0)
+    module, X = copy.deepcopy(module).double(), torch.rand(6, 3, 4, dtype=torch.float64)
+    expected = module(X)
+    module.set_factors_([scale * U for U in module.factors])
+    module.l1, module.l2 = module.l1 * scale**2, module.l2 * scale**4
+    torch.testing.assert_close(module(X) * scale**2, expected)
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e-50, 1e50, 1e160])
+def test_the_label_loss_does_not_depend_on_the_scale_of_the_codes(scale):
+    torch.manual_seed(0)
+    S, Y = torch.rand(6, 3, dtype=torch.float64), torch.rand(6, 2, dtype=torch.float64)
+    torch.testing.assert_close(hntf.torch.label_l2(S * scale, Y), hntf.torch.label_l2(S, Y))
+
+
+def test_tiny_entries_of_consistent_systems(rng):
+    """Columns whose dual is rounding may enter, whatever the condition."""
+    for exponent in np.linspace(1, 6, 60):
+        U, V = np.linalg.qr(rng.standard_normal((12, 6)))[0], np.linalg.qr(rng.standard_normal((6, 6)))[0]
+        A = U * 10.0 ** -np.sort(np.r_[0, rng.uniform(0, exponent, 4), exponent]) @ V
+        S = rng.random((20, 6)) * (rng.random((20, 6)) < 0.6) * 10.0 ** rng.uniform(-10, 0, (20, 6)) + 1e-12
+        problem = Problem(A, S @ A.T)
+        for solver in (by_nnls, by_layer, by_torch):
+            assert residuals(problem, solver(problem, np.ones(S.shape)).S).max() < 1e-12
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_large_penalty_on_a_zero_column_beside_dependent_ones(solver):
+    problem = Problem(
+        np.array([[1.0, 1.0, 0.0], [2.0, 2.0, 0.0], [0.0, 0.0, 0.0]]), np.array([[30.0, 50.0, 1.0]]), l1=5.0
+    )
+    S = solver(problem, np.ones((1, 3))).S
+    np.testing.assert_allclose([S[0, :2].sum(), S[0, 2]], [25.0, 0.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 5])
+@pytest.mark.parametrize("second", [3, 4, 7])
+def test_twins_with_a_small_ridge(first, second):
+    """Their places must not hide them from the estimate of the condition."""
+    A = np.eye(8)
+    A[:, second] = A[:, first]
+    problem = Problem(A, np.ones((3, 8)), l2=1e-9)
+    for solver in (by_nnls, by_layer, by_torch):
+        S = solver(problem, np.ones((3, 8))).S
+        expected = np.ones(8)
+        expected[[first, second]] = 0.5
+        np.testing.assert_allclose(np.delete(S, second, 1), np.delete(np.tile(expected, (3, 1)), second, 1), atol=1e-6)
+
+
+def test_gram_matrices_with_eigenvalues_at_rounding():
+    """Right-hand sides with a part along such an eigenvector are unbounded but for rounding; the rest is solved."""
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        U, V = np.linalg.qr(rng.standard_normal((4, 4)))[0], np.linalg.qr(rng.standard_normal((5, 5)))[0]
+        A = U * 10.0 ** -np.r_[0, rng.uniform(5, 9, 3)] @ V[:, :4].T
+        C = rng.standard_normal((4, 4)) @ A
+        G, norms = A.T @ A, np.linalg.norm(A, axis=0)
+        S = hntf.nnls_gram(G, C)
+        violation = np.abs(np.minimum(S * norms, (S @ G - C) / norms)).max(1)
+        assert np.all(violation <= 1e-3 * ((np.abs(C) / norms).max(1) + (S * norms).sum(1)))

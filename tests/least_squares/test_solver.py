@@ -71,7 +71,9 @@ def test_the_inverse_of_a_gram_matrix_agrees_with_elimination(seed, k, warm, at_
         S, V, iterations, safe = np.empty((n, k)), np.empty((n, k)), np.empty(n, np.int64), np.empty(n, bool)
         support = start.copy()
         guess = np.linalg.inv(G)
-        compiled.block_pivoting(G[None], inverse, guess, C, S, support, iterations, warm, 100, 1e-8, 0, n)
+        compiled.block_pivoting(
+            G[None], inverse, guess, C, S, support, iterations, iterations > 0, warm, 100, 1e-8, 1e-8, 0, n
+        )
         compiled.on_support(G[None], inverse, C, start, V, safe, 0, n)
         assert safe.all()
         assert (iterations > 0).all()
@@ -92,7 +94,20 @@ def test_a_wrong_inverse_changes_no_result(rng):
     for error, bound in ((0.0, 1e-14), (1e-6, 1e-10)):
         S, iterations = np.empty(C.shape), np.empty(len(C), np.int64)
         compiled.block_pivoting(
-            G[None], M * (1 + error), M, C, S, support.copy(), iterations, False, 100, 1e-8, 0, len(C)
+            G[None],
+            M * (1 + error),
+            M,
+            C,
+            S,
+            support.copy(),
+            iterations,
+            iterations > 0,
+            False,
+            100,
+            1e-8,
+            1e-8,
+            0,
+            len(C),
         )
         np.testing.assert_allclose(S, solver.solve(G, C).S, rtol=0, atol=bound)
 

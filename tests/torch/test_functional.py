@@ -80,6 +80,11 @@ class TestBroadcasting:
 
 
 class TestEmptyBatches:
+    @pytest.mark.parametrize("shape", [(0, M), (2, 0, M)])
+    def test_with_a_ridge_of_each_sample(self, shape):
+        X, A = detached(*draw(0, shape, (M, K)))
+        assert nnls(X, A, l2=torch.rand(*shape[:-1], 1)).shape == (*shape[:-1], K)
+
     @pytest.mark.parametrize("name", ["no penalty", "l1 of each component", "weights of features"])
     @pytest.mark.parametrize(
         ("shape_X", "shape_A"), [((0, M), (M, K)), ((0, N, M), (M, K)), ((0, N, M), (0, M, K)), ((2, 0, M), (2, M, K))]

@@ -143,7 +143,37 @@ class TestWhatCannotBeJudged:
 
         report = hntf.gradcheck(function, [np.array([1e-13, 1.0])])
         assert report.n_at_kinks == 0
-        assert report.n_unresolved == 1
+        assert report.verdict == "GRADIENTS DIFFER"
+        assert report.worst.numeric == pytest.approx(1e13, rel=1e-5)
+
+    @pytest.mark.parametrize("smallest", [1e-8, 1e-5, 1e-2])
+    def test_a_pole_beside_the_point_is_no_kink(self, smallest):
+        x = torch.tensor([smallest, 1.0, 1e2], dtype=torch.float64)
+        report = hntf.gradcheck(lambda x: (1 / x).sum(), x)
+        assert report.ok, str(report)
+        assert report.n_at_kinks == 0
+
+    def test_what_differences_cannot_resolve_beside_large_derivatives_is_told(self):
+        """Nothing is passed without a word: that an entry changes the function little does not make its derivative right."""
+        report = hntf.gradcheck(lambda x: (1e9 * x[0] + x[1], [np.array([1e9, 0.0])]), [np.ones(2)])
+        assert (report.ok, report.n_judged, report.n_unresolved) == (True, 1, 1)
+        x = np.array([[1, 1e-9], [2, 2e-9]])
+        report = hntf.gradcheck(lambda x: ((x * x).sum(), [np.where(x < 1e-3, 0, 2 * x)]), [x])
+        assert (report.ok, report.n_judged, report.n_unresolved) == (True, 2, 2)
+
+    @pytest.mark.parametrize("small", [1e-16, 1e-12])
+    def test_a_smooth_function_is_no_kink_however_sharp(self, small):
+        def function(x, at_zero):
+            root = np.sqrt(x * x + small)
+            return root.sum(), [np.where(x == 0, at_zero, x / root)]
+
+        x = np.array([0.0, 1.0, -2.0, 0.5])
+        assert hntf.gradcheck(lambda x: function(x, 0.0), [x]).ok
+        assert hntf.gradcheck(lambda x: function(x, 0.7), [x]).verdict == "GRADIENTS DIFFER"
+
+    def test_rounding_to_half_precision_inside_has_no_verdict(self):
+        x = torch.randn(4, generator=torch.Generator().manual_seed(0))
+        assert hntf.gradcheck(lambda x: (x.bfloat16() ** 2).sum().double(), x).verdict == "NO VERDICT on inputs [0]"
 
     @pytest.mark.parametrize("factor", [0.5, 1.0])
     def test_rounding_to_single_precision_inside_is_no_error(self, factor):

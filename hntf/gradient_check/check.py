@@ -109,9 +109,17 @@ def _compare(
         if analytic.shape != tuple(x.shape):
             raise ValueError(f"the gradient of input {i} must have its shape {tuple(x.shape)}, got {analytic.shape}")
         steps = eps * sizes(to_numpy(x))
+        largest = float(abs(to_numpy(x)).max(initial=0.0)) or 1.0
         for at in np.ndindex(analytic.shape):
             expected, step = float(analytic[at]), float(steps[at])
-            numeric = _derivative(function, arrays, i, at, left_out, Comparison(value, step, expected, rtol, noise))
+            numeric = _derivative(
+                function,
+                arrays,
+                i,
+                at,
+                left_out,
+                Comparison(value, step, eps * abs(float(to_numpy(x)[at])), largest, expected, rtol, noise),
+            )
             measured.append(_Measured(Worst(i, at, expected, numeric.value), numeric, step / eps))
     unit = min(abs(value), max((entry.resolved_change for entry in measured), default=0.0))
     entries = [_judged(entry, rtol, unit) for entry in measured]
@@ -137,23 +145,25 @@ class _Entry(NamedTuple):
 
     values: Worst
     error: float
-    verdict: Literal["judged", "at a kink", "unresolved"]
+    verdict: Literal["judged", "negligible", "at a kink", "unresolved"]
     samples: frozenset[int]
 
 
 def _judged(entry: _Measured, rtol: float, unit: float) -> _Entry:
     """Return the verdict on an entry; `unit` is a change of the function.
 
-    A derivative is resolved if its differences tell `rtol` of it, or, of one that changes the function less, `rtol` of the unit.
+    A derivative is resolved if its differences tell `rtol` of it. One of which they tell less is negligible if they tell `rtol` of
+    the unit, such as a derivative that is zero but for rounding.
     """
     values, numeric = entry.values, entry.numeric
     if numeric.crossed and np.isfinite(values.analytic):
         return _Entry(values, 0.0, "at a kink", numeric.samples)
     error = _relative_error(values.analytic, numeric, rtol)
-    size = max(abs(values.analytic), abs(numeric.value), unit / entry.size)
-    unchanged = values.analytic == numeric.value == 0.0
-    resolved = error > rtol or RESOLUTION * numeric.error <= rtol * size or unchanged
-    return _Entry(values, error, "judged" if resolved else "unresolved", frozenset())
+    size = max(abs(values.analytic), abs(numeric.value))
+    if error > rtol or RESOLUTION * numeric.error <= rtol * size:
+        return _Entry(values, error, "judged", frozenset())
+    negligible = RESOLUTION * numeric.error <= rtol * unit / entry.size
+    return _Entry(values, error, "negligible" if negligible else "unresolved", frozenset())
 
 
 def _relative_error(analytic: float, numeric: Derivative, rtol: float) -> float:
@@ -170,10 +180,11 @@ def _report(entries: list[_Entry], rtol: float, margin: float, left_out: frozens
     """Return the report on the entries of all inputs."""
     judged = [entry for entry in entries if entry.verdict == "judged"]
     verdicts = [entry.verdict for entry in entries]
+    answered = {entry.values.input for entry in entries if entry.verdict in ("judged", "negligible")}
     worst = max(
         judged, key=lambda entry: entry.error, default=_Entry(Worst(0, (), 0.0, 0.0), 0.0, "judged", frozenset())
     )
-    not_judged = tuple(sorted({entry.values.input for entry in entries} - {entry.values.input for entry in judged}))
+    not_judged = tuple(sorted({entry.values.input for entry in entries} - answered))
     return GradcheckReport(
         ok=not not_judged and worst.error <= rtol,
         max_rel_error=worst.error,
@@ -182,7 +193,7 @@ def _report(entries: list[_Entry], rtol: float, margin: float, left_out: frozens
         worst=worst.values,
         n_judged=len(judged),
         n_at_kinks=verdicts.count("at a kink"),
-        n_unresolved=verdicts.count("unresolved"),
+        n_unresolved=verdicts.count("unresolved") + verdicts.count("negligible"),
         inputs_not_judged=not_judged,
         samples_at_kinks=tuple(sorted(left_out)),
     )

@@ -29,6 +29,8 @@ ROUNDED = 8
 
 SINGLE_EPS = float(np.finfo(np.float32).eps)
 
+HALF_EPS = 2.0**-8
+
 ON_LINE = 12
 """Number of evaluations at points that differ by rounding in single precision."""
 
@@ -65,7 +67,11 @@ class Comparison(NamedTuple):
     value : float
         The function at 0.
     step : float
-        The largest step.
+        The largest step, relative to the size of the entries beside the moved one.
+    own_step : float
+        The same, relative to the moved entry itself, 0 for one that is zero.
+    large_step : float
+        The size of the largest entry.
     expected : float
         The expected derivative.
     rtol : float
@@ -76,9 +82,18 @@ class Comparison(NamedTuple):
 
     value: float
     step: float
+    own_step: float
+    large_step: float
     expected: float
     rtol: float
     noise: Noise
+
+    @property
+    def steps(self) -> list[float]:
+        """The steps to try, each a tenth of the one before; in the end those of the moved entry itself, if they are smaller."""
+        beside = [self.step * 0.1**i for i in range(REFINEMENTS)]
+        own = [self.own_step * 0.1**i for i in range(3)]
+        return beside + [step for step in own if 0.0 < step < beside[-1]]
 
     def explains(self, derivative: Derivative) -> bool:
         """Tell whether the expected derivative is within the error of a derivative by differences."""
@@ -105,6 +120,13 @@ def noise_of(function: Callable[[list[np.ndarray]], float], inputs: list[np.ndar
     ]
     # Third differences of a smooth function vanish; one kink on the line affects three of them, not the median.
     single = float(np.median(np.abs(np.diff(line, 3)))) / 20**0.5
+    if len(set(line)) == 1:
+        # It does not change at all; if it does at larger distances, it is rounded to half precision.
+        wide = [
+            function([np.asarray(x * (1 + i * HALF_EPS * d)) for x, d in zip(inputs, direction, strict=True)])
+            for i in range(1, ON_LINE + 1)
+        ]
+        single = float(np.max(np.abs(np.diff(wide))))
     return Noise(max(FEWEST_ROUNDINGS * EPS * abs(value), *changes), single if np.isfinite(single) else 0.0)
 
 
@@ -137,11 +159,11 @@ def derivative(
     crossings : callable
         Whether a kink lies between the two points whose problems were recorded, and the samples that it belongs to.
     """
-    _, step, expected, rtol, noise = comparison
+    expected, rtol, noise = comparison.expected, comparison.rtol, comparison.noise
     best = coarse = Derivative(np.nan, np.inf, True)
     met: frozenset[int] = frozenset()
-    first_step = 0.0
-    for _ in range(REFINEMENTS):
+    smallest = 0.0
+    for step in comparison.steps:
         slopes, crossed = [], False
         for h in (step, 0.5 * step):
             values, recorders = [], []
@@ -155,38 +177,50 @@ def derivative(
             if crossed:
                 break
             if abs(slopes[-1] - expected) <= rtol * abs(expected):
-                return Derivative(slopes[-1], 0.0, False)
+                unchanged = values == [comparison.value] * 2
+                return Derivative(slopes[-1], _unseen(function, comparison) / h if unchanged else 0.0, False)
         if not crossed:
-            first_step = first_step or step
+            smallest = step
             rounded = noise.double / (0.5 * step)
             error = abs(slopes[0] - slopes[1]) + rounded
             extrapolated = (4 * slopes[1] - slopes[0]) / 3
             if not np.isfinite(error):
                 # Where the function is no number there is no kink; a smaller step may stay where it is one.
                 best = best._replace(crossed=False)
-            elif error < best.error:
+                continue
+            if error < best.error:
                 best = Derivative(extrapolated, error, False)
             if error + noise.single / (0.5 * step) < coarse.error:
                 coarse = Derivative(extrapolated, error + noise.single / (0.5 * step), False)
             if RESOLUTION * error <= rtol * abs(extrapolated) or rounded > 0.5 * error:
                 break
-        step *= 0.1
     if not best.crossed and comparison.explains(coarse) and not comparison.explains(best):
         # Rounding in single precision explains what smaller steps cannot.
         return coarse
     if best.crossed:
         return best._replace(samples=met)
-    return best._replace(crossed=not comparison.explains(best) and _is_kink(function, comparison, first_step))
+    return best._replace(crossed=not comparison.explains(best) and _is_kink(function, comparison, smallest))
 
 
-def _is_kink(function: Callable[[float], float], comparison: Comparison, step: float) -> bool:
+def _unseen(function: Callable[[float], float], comparison: Comparison) -> float:
+    """Return the change that rounding may hide in a function that small steps leave as it is: none if large ones do, too."""
+    moved = [function(sign * comparison.large_step) for sign in (1.0, -1.0)]
+    return 0.0 if moved == [comparison.value] * 2 else comparison.noise.double
+
+
+def _is_kink(function: Callable[[float], float], comparison: Comparison, smallest: float) -> bool:
     """Tell whether the derivative jumps at 0, and the expected one lies between those of both sides.
 
-    One-sided differences of a smooth function approach each other in proportion to the step.
+    One-sided differences of a smooth function approach each other as the step falls. `smallest` is the smallest step at which no
+    problem crossed a kink that it recorded.
     """
-    gaps = []
-    for h in (step, 0.1 * step):
+    gap, h = 0.0, smallest
+    for _ in range(REFINEMENTS):
         sides = [sign * (function(sign * h) - comparison.value) / h for sign in (1.0, -1.0)]
-        gaps.append(abs(sides[0] - sides[1]))
-    between = min(sides) - 0.01 * gaps[1] <= comparison.expected <= max(sides) + 0.01 * gaps[1]
-    return between and gaps[1] > max(0.5 * gaps[0], 4 * RESOLUTION * max(comparison.noise) / h)
+        here = abs(sides[0] - sides[1])
+        if here < 4 * RESOLUTION * max(comparison.noise) / h:
+            break
+        if here < 0.5 * gap or not min(sides) - 0.01 * here <= comparison.expected <= max(sides) + 0.01 * here:
+            return False
+        gap, h = here, 0.1 * h
+    return gap > 0.0

@@ -26,11 +26,17 @@ def _describe(x: object) -> str:
 
 
 def check_real_array(
-    x: Any, name: str, *, orders: Sequence[int] | None = None, nonnegative: bool = False, entries: bool = True
+    x: Any,
+    name: str,
+    *,
+    orders: Sequence[int] | None = None,
+    nonnegative: bool = False,
+    entries: bool = True,
+    hidden_by: str = "",
 ) -> Array:
     """Return `x` as a finite, real, non-empty NumPy array or torch tensor; lists become NumPy arrays.
 
-    With `entries=False` the entries are not checked here; the caller does so later.
+    With `entries=False` the entries are not checked here; the caller does so later. `hidden_by` says how NaN may be hidden.
 
     Raises
     ------
@@ -54,7 +60,7 @@ def check_real_array(
         )
     check_order(x, name, orders)
     if entries:
-        check_entries(x, name, nonnegative=nonnegative)
+        check_entries(x, name, nonnegative=nonnegative, hidden_by=hidden_by)
     return x
 
 
@@ -115,13 +121,12 @@ def check_order(x: Any, name: str, orders: Sequence[int] | None = None) -> None:
         )
 
 
-def check_entries(
-    x: Array, name: str, *, nonnegative: bool = False, hidden_by: str = "mask='nan' where it is taken"
-) -> None:
+def check_entries(x: Array, name: str, *, nonnegative: bool = False, hidden_by: str = "") -> None:
     """Raise `ValueError` if the dense array `x` has entries that are NaN, infinite or, with `nonnegative`, negative."""
     low, high = float(x.min()), float(x.max())
     if np.isnan(low) or np.isnan(high):
-        raise ValueError(f"{name} contains NaN; impute missing entries, or leave them out with {hidden_by}")
+        instead = f", or leave them out with {hidden_by}" if hidden_by else ""
+        raise ValueError(f"{name} contains NaN; impute missing entries{instead}")
     if np.isinf(low) or np.isinf(high):
         raise ValueError(f"{name} contains infinite entries; all must be finite")
     if nonnegative and low < 0:

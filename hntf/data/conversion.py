@@ -75,14 +75,16 @@ def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool 
             "Reshape your data with X.reshape(1, -1) if it is one sample"
         )
     if mask is None and weights is None:
-        return DenseData(check_real_array(X, "X", nonnegative=nonnegative))
+        return DenseData(check_real_array(X, "X", nonnegative=nonnegative, hidden_by="mask='nan'"))
     for name, x in (("mask", mask), ("weights", weights)):
         if scipy.sparse.issparse(x):
             raise TypeError(f"{name} must be a dense array for a dense X, got a sparse matrix; use {name}.toarray()")
     weights = _weights_of_entries(X, mask, weights)
     X = X * 1
     X[~(weights > 0)] = 0
-    return WeightedData(DenseData(check_real_array(X, "X", nonnegative=nonnegative)), entry_weights(weights))
+    return WeightedData(
+        DenseData(check_real_array(X, "X", nonnegative=nonnegative, hidden_by="mask='nan'")), entry_weights(weights)
+    )
 
 
 def _weights_of_entries(X: Array, mask: Any, weights: Any) -> Array:

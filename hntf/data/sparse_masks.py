@@ -29,7 +29,7 @@ def weighted_sparse_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) 
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     # What is hidden may be anything.
     matrix.data[~(total.of_entries(rows, matrix.indices) > 0)] = 0
-    check_entries(np.append(matrix.data, 0), "X", nonnegative=nonnegative)
+    check_entries(np.append(matrix.data, 0), "X", nonnegative=nonnegative, hidden_by="mask='nan'")
     data = WeightedData(SparseData(matrix), total)
     if data.n_unobserved == matrix.shape[0]:
         raise ValueError(ALL_HIDDEN)

@@ -1,18 +1,29 @@
 """Exact nonnegative least squares for many right-hand sides at once.
 
 Every problem of the library, `min_{S ≥ 0} ½‖X − M(S)‖²`, depends on the data through a Gram matrix `G` and the adjoint
-`C = M*(X)` only. This folder solves it from `(G, C)`:
+`C = M*(X)`. This folder solves it from `(G, C)`, and, where these are not accurate enough, from a square root of `G`.
 
-- `solver`: the entry point; finds the support of every row, with the implementation that fits the array;
-- `compiled`: Numba kernels over rows, for arrays in CPU memory;
-- `active_set`: the kernel for the rows that pivoting does not settle: degenerate, singular and ill-conditioned ones;
-- `portable`: the same functions, batched, on a TensorLy backend, for arrays on any device;
+The public functions, which validate their arguments: `nnls`, `nnls_gram`. `scaled_problem` converts the first to the second.
+
+The search for the supports:
+
+- `solver`: the entry point, with the implementation that fits the array;
+- `compiled`: kernels over rows, for arrays in CPU memory; `elimination` and `by_inverse` solve one row on a support;
+- `square_root`: problems in square-root form; `active_set` are their kernels, for degenerate, singular and ill-conditioned rows;
+- `portable`: the same batched, on a TensorLy backend, for arrays on any device; `pivoting` is its search;
+- `hals`: a few cheap sweeps instead of the exact solution.
+
+Gram matrices:
+
+- `gram`: one for all rows or one for each, and the interface of structured ones;
+- `kronecker`, with `arrangement` and `matrix_free`: a Kronecker product; `row_grams`: one for each problem of a code tensor;
+- `gram_blocks`: one for each row, formed in blocks.
+
+After the search:
+
 - `on_support`: the solution on a known support, which is the differentiable primitive, and its pullback;
-- `gram`: products with one Gram matrix for all rows, or one per row;
-- `certificate`: measures of the optimality and uniqueness of a solution and of its distance from a kink;
-- `kinks`: the margin to the nearest kink, and a recorder of the supports that a computation meets;
-- `scaled_problem`: the conversion of `A` and `B` with weights and penalties to `(G, C)`, and refinement against `A`;
-- `nnls`, `nnls_gram`: the public functions, which validate their arguments.
+- `certificate`: the optimality and uniqueness of a solution;
+- `kinks`: its distance from the nearest kink, and a recorder of supports.
 """
 
 from hntf.least_squares.certificate import NNLSInfo

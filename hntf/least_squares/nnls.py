@@ -68,20 +68,20 @@ def nnls(
     A : array or scipy.sparse matrix, `(m, k)`, or array, `(…, m, k)`
         NumPy array or torch tensor, of any sign. `k > m`, zero columns and duplicate columns are allowed. With leading
         dimensions, a batch of problems; those of the other arguments and of the results are the same.
-    B : array or scipy.sparse matrix, `(m,)` or `(m, n)`
+    B : array or scipy.sparse matrix, `(m,)` or `(m, n)`, or array, `(…, m)` or `(…, m, n)`
         Right-hand sides, of any sign, in the backend of `A`.
-    weights : array, `(m,)` or the shape of `B`, optional
+    weights : array, `(m,)` or `(…, m)`, or the shape of `B`, optional
         Nonnegative weights of the squared residuals. An entry with weight zero is never looked at: it may be NaN.
     l2, l1 : float
         Ridge and sparsity penalties `λ₂`, `λ₁`, at least 0.
-    support : bool array, `(k,)` or `(k, n)`, optional
+    support : bool array, the shape of the solution, optional
         The support from which the search starts, for example that of the solution of a nearby problem.
     return_info : bool
         Whether to return information on the solution as well.
 
     Returns
     -------
-    X : array, `(k,)` or `(k, n)`
+    X : array, `(k,)` or `(k, n)`, or `(…, k)` or `(…, k, n)`
         The solution, in the backend and on the device of `A`; float32 if both inputs are float32 and
         it fits, otherwise float64.
     info : NNLSInfo
@@ -117,6 +117,7 @@ def nnls(
     """
     check_number(l1, "l1")
     check_number(l2, "l2")
+    A, B, weights, support = (np.asarray(x) if isinstance(x, list | tuple) else x for x in (A, B, weights, support))
     if getattr(A, "ndim", 2) > 2:
         return _batch(A, B, weights, support, {"l1": l1, "l2": l2, "return_info": return_info})
     A = check_sparse(A, "A") if scipy.sparse.issparse(A) else check_real_array(A, "A", orders=(2,))

@@ -25,7 +25,8 @@ def nnls_gram(
     G : array, `(k, k)` or `(n, k, k)`
         Symmetric positive semidefinite Gram matrix: one for all rows, or one per row.
     C : array, `(n, k)`
-        Right-hand sides; each row must be in the range of its Gram matrix.
+        Right-hand sides; each row must be in the range of its Gram matrix. A part along eigenvectors whose eigenvalues are rounding
+        (below `32 k ε` with unit columns) is not fitted.
     support : bool array, `(n, k)`, optional
         The support from which the search starts, for example that of the solution of a nearby problem.
     return_info : bool

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram, row_grams
+from hntf.least_squares.nnls_gram import INDEFINITE
 from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
 from hntf.validation import check_number
@@ -332,7 +333,7 @@ def _check_semidefinite(G: Tensor) -> None:
         norms = torch.diagonal(G.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()
         norms = norms.where(norms > 0, 1.0)
         values = torch.linalg.eigvalsh(G.detach() / (norms[..., :, None] * norms[..., None, :]))
-        if bool((values[..., 0] < -1e-6 * values.abs().amax(-1)).any()):
+        if bool((values[..., 0] < -INDEFINITE * values.abs().amax(-1)).any()):
             raise ValueError(
                 f"G must be positive semidefinite, got a negative eigenvalue, {float(values.min()):g} with unit columns"
             )

@@ -89,7 +89,7 @@ class Hierarchy(nn.Module):
         X : tensor or array, `(n, …)`
             The samples.
         random_state : int, RandomState, Generator or None
-            Seed or generator of the random starts.
+            Seed or generator of the random starts; by default a seed drawn by torch.
 
         Returns
         -------
@@ -97,7 +97,8 @@ class Hierarchy(nn.Module):
         """
         data = as_data(X.detach() if isinstance(X, Tensor) else X, nonnegative=True)
         architecture = architecture_of(self.to_model().layers, data.shape)
-        factors = iter(tensor_levels(data, architecture, as_random_state(random_state)).factors)
+        seed = int(torch.randint(2**31, ())) if random_state is None else random_state
+        factors = iter(tensor_levels(data, architecture, as_random_state(seed)).factors)
         for layer in self.layers:
             layer.set_factors_([next(factors) for _ in layer.factor_names])
         return self

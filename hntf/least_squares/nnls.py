@@ -117,7 +117,8 @@ def nnls(
     """
     check_number(l1, "l1")
     check_number(l2, "l2")
-    A, B, weights, support = (np.asarray(x) if isinstance(x, list | tuple) else x for x in (A, B, weights, support))
+    A, B = (check_real_array(x, name, entries=False) if isinstance(x, list) else x for name, x in (("A", A), ("B", B)))
+    weights, support = (np.asarray(x) if isinstance(x, list) else x for x in (weights, support))
     if getattr(A, "ndim", 2) > 2:
         return _batch(A, B, weights, support, {"l1": l1, "l2": l2, "return_info": return_info})
     A = check_sparse(A, "A") if scipy.sparse.issparse(A) else check_real_array(A, "A", orders=(2,))

@@ -304,3 +304,13 @@ def test_a_tucker_layer_with_penalties_as_a_layer_without_torch(modes):
     module(X).sum().backward()
     for dA, A in zip(dfactors, module.factors, strict=True):
         torch.testing.assert_close(dA, A.grad, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("module", [hntf.torch.NNLS(6, 3), hntf.torch.CP((3, 2), 2), hntf.torch.Tucker((3, 2), (2, 2))])
+def test_autocast_changes_nothing(module):
+    torch.manual_seed(0)
+    X = torch.rand(5, *module.in_shape)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        S = module(X)
+    assert S.dtype == torch.float32
+    torch.testing.assert_close(S, module(X), rtol=0, atol=0)

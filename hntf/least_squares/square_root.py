@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -132,11 +133,18 @@ def reciprocal_condition(G: np.ndarray) -> float:
     norm = float(np.abs(scaled).sum(axis=0).max())
     estimate, _ = scipy.linalg.lapack.dpocon(factor, norm)
     # Inverse iteration from a random vector, too: symmetries, such as those of twins, can mislead the estimate.
-    v = np.random.default_rng(0).standard_normal(len(G))
+    v, size = _random_vector(len(G)), 1.0
     for _ in range(INVERSE_ITERATIONS):
-        v /= np.linalg.norm(v)
-        v, _ = scipy.linalg.lapack.dpotrs(factor, v)
-    return min(float(estimate), 1.0 / (norm * float(np.linalg.norm(v))))
+        v, _ = scipy.linalg.lapack.dpotrs(factor, v / size)
+        size = float(v @ v) ** 0.5
+    return min(float(estimate), 1.0 / (norm * size))
+
+
+@cache
+def _random_vector(k: int) -> np.ndarray:
+    """Return a random vector of unit norm."""
+    v = np.random.default_rng(0).standard_normal(k)
+    return v / np.linalg.norm(v)
 
 
 def inverse_of(G: np.ndarray, n: int, condition: float) -> np.ndarray:

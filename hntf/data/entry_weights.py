@@ -9,17 +9,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
 from hntf.algebra import Factors, cp_dense, unfold
-from hntf.arrays import Array, as_float64, from_numpy, host_view, to_numpy
+from hntf.arrays import Array, as_float64, columns, from_numpy, host_view, to_numpy
 from hntf.data.dense import DenseData
 from hntf.least_squares.gram_blocks import EqualRows
-from hntf.threads import matmul
+from hntf.threads import matmul, over_rows
 
 BLOCK_ENTRIES = 2**19
 """Number of entries of the model that are formed at a time: 4 MiB."""
@@ -81,6 +81,10 @@ class EntryWeights(ABC):
         """Return the MTTKRP of the weights for some slices of a mode and some samples; the factor of mode 0 is of these samples."""
 
     @abstractmethod
+    def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
+        """Return the Gram matrices `Σ_e w_ie k_e k_eᵀ` of some slices of a mode, `(len(slices), k, k)`."""
+
+    @abstractmethod
     def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
         """Return the MTTKRP of `W ∘ [[left]]` with the factors `right`, in some modes."""
 
@@ -110,10 +114,10 @@ def entry_weights(array: Array) -> EntryWeights:
     host = host_view(array)
     if host is not None and host.ndim == 2:
         largest = host.max()
-        rows, columns = np.nonzero(host != largest)
+        rows, features = np.nonzero(host != largest)
         if len(rows) <= LARGEST_REST * host.size:
             rest = scipy.sparse.csr_array(
-                (host[rows, columns].astype(np.float64) - largest, (rows, columns)), shape=host.shape
+                (host[rows, features].astype(np.float64) - largest, (rows, features)), shape=host.shape
             )
             constant = np.full((len(host), 1), float(largest))
             ones = np.ones((host.shape[1], 1))
@@ -166,6 +170,20 @@ class DenseWeights(EntryWeights):
     def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int, samples: slice = slice(None)) -> Array:
         index = (samples, *[slice(None)] * (mode - 1), slices) if mode else slices
         return DenseData(as_float64(self.array[index])).mttkrp(factors, mode)
+
+    def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
+        k = next(U.shape[1] for U in factors if U is not None)
+        features = [None if U is None or i == 0 else _products_of_pairs(U) for i, U in enumerate(factors)]
+        if mode == 0:
+            upper = self.mttkrp_of_slices(slices, features, 0)
+        else:
+            # The products of the columns of the codes are larger than the data, so the samples are taken in blocks.
+            codes: Any = factors[0]
+            upper = sum(
+                self.mttkrp_of_slices(slices, [_products_of_pairs(codes[rows]), *features[1:]], mode, rows)
+                for rows in self.blocks(k * k)
+            )
+        return columns(upper, _pairs(k)[2]).reshape(-1, k, k)
 
     def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
         results: list[Any] = [0.0 * left[mode] for mode in modes]
@@ -272,6 +290,24 @@ class StructuredWeights(EntryWeights):
             product = self.V[slices] @ (self.U[samples].T @ factor) + sparse[slices] @ factor
         return from_numpy(product, self.prototype)
 
+    def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
+        from hntf.data.compiled import add_outer_products
+
+        factor = np.ascontiguousarray(to_numpy(factors[1 - mode]))
+        outer, inner = (self.U, self.V) if mode == 0 else (self.V, self.U)
+        G = np.zeros((len(slices), factor.shape[1], factor.shape[1]))
+        for u, v in zip(outer.T, inner.T, strict=True):
+            G += u[slices, None, None] * matmul(factor.T, v[:, None] * factor)
+        rest = (self.rest if mode == 0 else self._transposed_rest)[slices]
+        arguments = (rest.indptr, rest.indices, rest.data, factor, G)
+        work = rest.nnz * factor.shape[1] ** 2 // len(slices)
+        over_rows(lambda first, last: add_outer_products(*arguments, first, last), len(slices), work)
+        return from_numpy(G, self.prototype)
+
+    @cached_property
+    def _transposed_rest(self) -> Any:
+        return self.rest.T.tocsr()
+
     def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
         S, A = (to_numpy(U) for U in left)
         rows = np.repeat(np.arange(self.shape[0]), np.diff(self.rest.indptr))
@@ -291,3 +327,18 @@ class StructuredWeights(EntryWeights):
         vector = np.random.default_rng(0).random((self.shape[1 - mode], 2))
         matrix, low_rank = (self.rest, self.U) if mode == 0 else (self.rest.T, self.V)
         return np.hstack([matrix @ vector, low_rank])
+
+
+@cache
+def _pairs(k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the columns of all pairs `i ≤ j`, and the position of the pair of every entry of a `(k, k)` matrix, flattened."""
+    first, second = np.triu_indices(k)
+    position = np.empty((k, k), int)
+    position[first, second] = position[second, first] = np.arange(len(first))
+    return first, second, position.ravel()
+
+
+def _products_of_pairs(U: Array) -> Array:
+    """Return the products of all pairs of columns."""
+    first, second, _ = _pairs(U.shape[1])
+    return columns(U, first) * columns(U, second)

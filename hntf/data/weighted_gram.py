@@ -7,13 +7,10 @@ the factors, take two products with tensors of the size of the data.
 
 from __future__ import annotations
 
-from functools import cache, cached_property
-from typing import Any
-
 import numpy as np
 
 from hntf.algebra import Factors
-from hntf.arrays import Array, columns
+from hntf.arrays import Array
 from hntf.data.entry_weights import EntryWeights
 from hntf.least_squares.gram_blocks import EqualRows, GramBlocks, OuterProducts
 
@@ -49,22 +46,7 @@ class WeightedGram(GramBlocks):
         return [self.weights.largest * (U.T @ U) for U in self.factors if U is not None]
 
     def formed(self, rows: np.ndarray) -> Array:
-        _, _, position = _pairs(self.rank)
-        if self.mode == 0:
-            upper = self.weights.mttkrp_of_slices(rows, self._products, 0)
-        else:
-            # The products of the columns of the codes are larger than the data, so the samples are taken in blocks.
-            codes: Any = self.factors[0]
-            upper = 0.0
-            for samples in self.weights.blocks(len(position)):
-                products = [_products_of_pairs(codes[samples]), *self._products[1:]]
-                upper = upper + self.weights.mttkrp_of_slices(rows, products, self.mode, samples)
-        return columns(upper, position).reshape(-1, self.rank, self.rank)
-
-    @cached_property
-    def _products(self) -> list[Array | None]:
-        """The products of all pairs of columns of every factor but that of the samples."""
-        return [None if U is None or i == 0 else _products_of_pairs(U) for i, U in enumerate(self.factors)]
+        return self.weights.grams_of_slices(rows, self.factors, self.mode)
 
     def apply(self, S: Array) -> Array:
         return self.weights.products(self._with(S), self.factors, [self.mode])[0]
@@ -84,17 +66,3 @@ class WeightedGram(GramBlocks):
 
     def _with(self, S: Array) -> list[Array]:
         return [S if U is None else U for U in self.factors]
-
-
-def _products_of_pairs(U: Array) -> Array:
-    first, second, _ = _pairs(U.shape[1])
-    return columns(U, first) * columns(U, second)
-
-
-@cache
-def _pairs(k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the columns of all pairs `i ≤ j`, and the position of the pair of every entry of a `(k, k)` matrix, flattened."""
-    first, second = np.triu_indices(k)
-    position = np.empty((k, k), int)
-    position[first, second] = position[second, first] = np.arange(len(first))
-    return first, second, position.ravel()

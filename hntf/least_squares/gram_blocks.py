@@ -21,7 +21,7 @@ from hntf.least_squares.square_root import RootedProblems, SquareRoot
 BLOCK_ENTRIES = 2**20
 """Number of entries of the Gram matrices that are formed at a time: 8 MiB."""
 
-FEWEST_EQUAL = 16
+FEWEST_EQUAL = 128
 """Number of rows from which it is worth to solve for those with the same Gram matrix together."""
 
 

@@ -258,6 +258,24 @@ class TestModules:
         assert module.num_batches_tracked == 0
         assert torch.equal(module.running_mean, torch.zeros(3))
 
+    def test_inputs_of_integers_are_not_moved(self):
+        class Chosen(torch.nn.Module):
+            def __init__(self, factor):
+                super().__init__()
+                self.rows, self.factor = torch.nn.Embedding(5, 3), factor
+
+            def forward(self, index, x):
+                return self.rows(index) * x + self.factor * (x - x.detach())
+
+        torch.manual_seed(0)
+        index, x = torch.tensor([0, 3, 3]), torch.rand(3, 3)
+        report = hntf.gradcheck(Chosen(0.0), [index, x])
+        assert report.ok, str(report)
+        assert report.n_judged == 9 + 15
+        wrong = hntf.gradcheck(Chosen(0.1), [index, x])
+        assert (wrong.verdict, wrong.worst.input) == ("GRADIENTS DIFFER", 0)
+        assert hntf.gradcheck(lambda index, x: (x[index] ** 2).sum(), [index, torch.rand(5)]).ok
+
     def test_parameters_that_are_numbers(self):
         class Scaled(torch.nn.Module):
             def __init__(self, factor):
@@ -318,6 +336,20 @@ class TestSparseData:
         report = hntf.gradcheck(Wrong(Dense(rng.random((6, 3)))), scipy.sparse.random_array((5, 6), density=0.5, rng=0))
         assert not report.ok
         assert report.worst.input == 0
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_weighted_data_of_a_layer(rng, right):
+    class Wrong(NNLSLayer):
+        def backward(self, tape, dS):
+            dX, dfactors = super().backward(tape, dS)
+            return dX, [1.001 * dA for dA in dfactors]
+
+    kind = NNLSLayer if right else Wrong
+    data = hntf.as_data(rng.random((5, 6)), weights=rng.random((5, 6)))
+    report = hntf.gradcheck(kind(Dense(rng.random((6, 3)))), data)
+    assert report.ok is right
+    assert report.n_judged == 18
 
 
 class TestModels:

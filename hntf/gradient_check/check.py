@@ -31,9 +31,10 @@ def gradcheck(
 
         - a callable of the inputs that returns `(value, gradients)`, a number and one array per input;
         - a callable of torch tensors that returns tensors, which are differentiated by autograd;
-        - a torch module, with its inputs: the gradients with respect to the inputs and to all parameters;
+        - a torch module, with its inputs: the gradients with respect to the inputs, but for those of integers, and to all
+          parameters;
         - a layer or a hierarchy, with `X` as its input, which may be a sparse matrix: the gradients with respect to `X` (its
-          stored entries) and to all factors;
+          stored entries) and to all factors; of a data object, such as `as_data(X, weights=W)`, to the factors alone;
         - a map, with a code `S` and data `X` as inputs: the pullbacks of its application, its Gram matrix and its adjoint with
           respect to the code, the data and all factors;
         - a loss, with a model, `X` and what else `value_and_grad` takes as inputs: the gradients with respect to all factors;

@@ -11,7 +11,7 @@ import scipy.sparse
 
 from hntf.arrays import Array, backend_of, from_numpy, is_torch, to_numpy
 from hntf.costs import Energy, Loss
-from hntf.data import DenseData
+from hntf.data import Data, DenseData
 from hntf.gradient_check.differences import sizes
 from hntf.layers import NNLSLayer
 from hntf.least_squares.gram import apply_gram, symmetric_outer
@@ -63,9 +63,36 @@ def as_function(function: Checkable, inputs: Any, order: int) -> Function:
         raise TypeError(
             f"function must be a callable, module, layer, hierarchy, map, model or loss; got {type(function).__name__}"
         )
-    if _is_module(function):
-        return _of_module(function, arrays, order)
-    return Function(_user_function(function, order), arrays)
+    called, arrays = _with_fixed_integers(function, arrays)
+    if _is_module(called):
+        return _of_module(called, arrays, order)
+    return Function(_user_function(called, order), arrays)
+
+
+def _with_fixed_integers(function: Any, arrays: list[Any]) -> tuple[Any, list[Any]]:
+    """Return a function of the tensors of floating-point numbers alone; those of integers and booleans have no gradient."""
+    fixed = {i: x for i, x in enumerate(arrays) if is_torch(x) and not x.dtype.is_floating_point}
+    if not fixed:
+        return function, arrays
+    torch = sys.modules["torch"]
+
+    def with_integers(call: Callable[..., Any], moved: Sequence[Any]) -> Any:
+        rest = iter(moved)
+        return call(*(fixed[i] if i in fixed else next(rest) for i in range(len(arrays))))
+
+    remaining = [x for i, x in enumerate(arrays) if i not in fixed]
+    if not _is_module(function):
+        return lambda *moved: with_integers(function, moved), remaining
+
+    class Remaining(torch.nn.Module):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = function
+
+        def forward(self, *moved: Any) -> Any:
+            return with_integers(self.module, moved)
+
+    return Remaining(), remaining
 
 
 def _is_module(function: Any) -> bool:
@@ -172,22 +199,30 @@ def _of_layers(layers: Any, arrays: list[Any]) -> Function:
     if len(arrays) != 1:
         raise ValueError(f"inputs must hold X alone, got {len(arrays)} inputs")
     (X,) = arrays
+    # Data objects, such as weighted data, are not moved.
+    is_fixed = isinstance(X, Data)
     sparse = X.tocsr() if scipy.sparse.issparse(X) else None
     factors = layers.factors if isinstance(layers, Hierarchy) else layers.map.factors
-    n = X.shape[0] if hasattr(X, "shape") else len(X)
     direction = _Directions()
 
-    def value_and_grad(left_out: frozenset[int], X: Array, *factors: Array) -> tuple[float, list[Array]]:
+    def value_and_grad(left_out: frozenset[int], *moving: Array) -> tuple[float, list[Array]]:
+        entries, factors = (X, moving) if is_fixed else (moving[0], moving[1:])
         moved = layers.with_factors(factors)
-        data = X if sparse is None else scipy.sparse.csr_array((X, sparse.indices, sparse.indptr), sparse.shape)
+        data = (
+            entries
+            if sparse is None
+            else scipy.sparse.csr_array((entries, sparse.indices, sparse.indptr), sparse.shape)
+        )
         codes, tape = moved.forward(data)
         codes = codes if isinstance(codes, list) else [codes]
         directions = [_without(direction(S, level), left_out) for level, S in enumerate(codes)]
         value = sum(float((S * D).sum()) for S, D in zip(codes, directions, strict=True))
         dX, dfactors = moved.backward(tape, directions if isinstance(moved, Hierarchy) else directions[0])
-        return value, [dX if sparse is None else _stored(dX, data), *dfactors]
+        of_entries = [] if is_fixed else [dX if sparse is None else _stored(dX, data)]
+        return value, [*of_entries, *dfactors]
 
-    return Function(value_and_grad, [X if sparse is None else sparse.data, *factors], n)
+    entries = [] if is_fixed else [X if sparse is None else sparse.data]
+    return Function(value_and_grad, [*entries, *factors], X.shape[0] if hasattr(X, "shape") else len(X))
 
 
 def _without(direction: Array, left_out: frozenset[int]) -> Array:

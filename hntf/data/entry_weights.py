@@ -40,6 +40,7 @@ class EntryWeights(ABC):
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
         self._equal: dict[int, EqualRows] = {}
+        self._proportional: dict[int, tuple[EqualRows, np.ndarray]] = {}
 
     @property
     @abstractmethod
@@ -101,12 +102,21 @@ class EntryWeights(ABC):
     def equal_slices(self, mode: int) -> EqualRows:
         """Return which slices of a mode have equal weights."""
         if mode not in self._equal:
-            self._equal[mode] = EqualRows.of_keys(self._keys(mode))
+            keys = self._keys(mode)
+            self._equal[mode] = EqualRows.of_keys(np.round(keys / (np.abs(keys).max() or 1.0), KEY_DIGITS))
         return self._equal[mode]
+
+    def proportional_slices(self, mode: int) -> tuple[EqualRows, np.ndarray]:
+        """Return which slices of a mode have weights that are equal but for a positive factor, and these factors, `(d_mode,)`."""
+        if mode not in self._proportional:
+            keys = self._keys(mode)
+            factors = np.where(keys[:, 0] > 0, keys[:, 0], 1.0)
+            self._proportional[mode] = EqualRows.of_keys(np.round(keys / factors[:, None], KEY_DIGITS)), factors
+        return self._proportional[mode]
 
     @abstractmethod
     def _keys(self, mode: int) -> np.ndarray:
-        """Return numbers for every slice, `(d_mode, q)`, that are equal where the weights are."""
+        """Return linear functions of the weights of every slice, `(d_mode, q)`, that tell them apart; the first is positive."""
 
 
 def entry_weights(array: Array) -> EntryWeights:
@@ -197,17 +207,14 @@ class DenseWeights(EntryWeights):
         return results
 
     def _keys(self, mode: int) -> np.ndarray:
-        # Products with two random vectors, which differ where the slices do, without their rounding.
         rng = np.random.default_rng(0)
         reference = as_float64(self.array[:0])
         vectors = [from_numpy(rng.random((d, 2)), reference) for d in self.shape]
         every = np.arange(self.shape[mode])
         if mode == 0:
-            keys = np.concatenate([to_numpy(self.mttkrp_of_slices(every[b], vectors, 0)) for b in self.blocks()])
-        else:
-            parts = [self.mttkrp_of_slices(every, [vectors[0][b], *vectors[1:]], mode, b) for b in self.blocks()]
-            keys = to_numpy(sum(parts))
-        return np.round(keys / (keys.max() or 1.0), KEY_DIGITS)
+            return np.concatenate([to_numpy(self.mttkrp_of_slices(every[b], vectors, 0)) for b in self.blocks()])
+        parts = [self.mttkrp_of_slices(every, [vectors[0][b], *vectors[1:]], mode, b) for b in self.blocks()]
+        return to_numpy(sum(parts))
 
 
 class StructuredWeights(EntryWeights):
@@ -324,9 +331,11 @@ class StructuredWeights(EntryWeights):
         return results
 
     def _keys(self, mode: int) -> np.ndarray:
-        vector = np.random.default_rng(0).random((self.shape[1 - mode], 2))
-        matrix, low_rank = (self.rest, self.U) if mode == 0 else (self.rest.T, self.V)
-        return np.hstack([matrix @ vector, low_rank])
+        vectors = np.random.default_rng(0).random((self.shape[1 - mode], 2))
+        matrix, outer, inner = (self.rest, self.U, self.V) if mode == 0 else (self.rest.T, self.V, self.U)
+        of_rest = matrix @ vectors
+        # The two parts are compared separately: their sum may cancel.
+        return np.hstack([of_rest + outer @ (inner.T @ vectors), of_rest, outer])
 
 
 @cache

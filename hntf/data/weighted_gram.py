@@ -45,6 +45,10 @@ class WeightedGram(GramBlocks):
     def parts(self) -> list[Array]:
         return [self.weights.largest * (U.T @ U) for U in self.factors if U is not None]
 
+    @property
+    def proportional_rows(self) -> tuple[EqualRows, np.ndarray]:
+        return self.weights.proportional_slices(self.mode)
+
     def formed(self, rows: np.ndarray) -> Array:
         return self.weights.grams_of_slices(rows, self.factors, self.mode)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hntf.arrays import Array, as_float64
+from hntf.arrays import Array, as_float64, from_numpy
 from hntf.least_squares import kinks
 from hntf.least_squares.gram import Gram, StructuredGram, apply_gram, with_ridge
 from hntf.least_squares.hals import hals
@@ -54,6 +54,29 @@ class EqualRows(NamedTuple):
         return cls(pattern, [part for part in parts if len(part) >= FEWEST_EQUAL], others)
 
 
+class Block(NamedTuple):
+    """Some rows with their Gram matrices.
+
+    Attributes
+    ----------
+    rows : array, `(b,)`
+        Their indices, in ascending order.
+    G : array, `(b, k, k)` or `(k, k)`
+        One Gram matrix for each, or one that they have in common but for a factor.
+    factors : array, `(b,)`
+        The factors by which it is multiplied.
+    """
+
+    rows: np.ndarray
+    G: Array
+    factors: np.ndarray
+
+    def right(self, C: Array) -> Array:
+        """Return the right-hand sides of the rows for `G` itself."""
+        right = C[self.rows]
+        return right if (self.factors == 1.0).all() else right / from_numpy(self.factors, right)[:, None]
+
+
 class OuterProducts:
     """The gradient `Σ c ½(V Sᵀ + S Vᵀ)` with respect to the Gram matrix of every row, as a list of `(c, V, S)`."""
 
@@ -87,43 +110,49 @@ class GramBlocks(StructuredGram):
     def formed(self, rows: np.ndarray) -> Array:
         """Return the Gram matrices of some rows, `(b, k, k)`."""
 
+    @property
+    def proportional_rows(self) -> tuple[EqualRows, np.ndarray]:
+        """Which rows have the same Gram matrix but for a positive factor, and this factor for every row, `(n,)`."""
+        return self.equal_rows, np.ones(len(self.equal_rows.pattern))
+
     def with_ridge(self, l2: float) -> GramBlocks:
         return GramSum([(1.0, self)], ridge=l2)
 
     def outer(self, V: Array, S: Array) -> OuterProducts:
         return OuterProducts([(1.0, V, S)])
 
-    def blocks(self) -> Iterator[tuple[np.ndarray, Array]]:
-        """Yield indices of rows in ascending order, with their Gram matrices `(b, k, k)`, or `(k, k)` if they have it in common."""
-        _, groups, others = self.equal_rows
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows in blocks."""
+        (_, groups, others), factors = self.proportional_rows
         for rows in groups:
-            yield rows, self.formed(rows[:1])[0]
+            yield Block(rows, self.formed(rows[:1])[0], factors[rows] / factors[rows[0]])
         size = max(1, BLOCK_ENTRIES // self.rank**2)
         for start in range(0, len(others), size):
             rows = others[start : start + size]
-            yield rows, self.formed(rows)
+            yield Block(rows, self.formed(rows), np.ones(len(rows)))
 
     def solve(self, C: Array, support: Array | None, rooted: RootedProblems | None = None) -> tuple[Array, Array, int]:
         S = 0.0 * as_float64(C)
         found = S > 0
         n_iter = 0
-        for rows, G in self.blocks():
+        for block in self.blocks():
+            rows = block.rows
             start = None if support is None else support[rows]
-            S[rows], found[rows], more = solve_rows(G, C[rows], start, _of_rows(rooted, rows, G))
+            S[rows], found[rows], more = solve_rows(block.G, block.right(C), start, _of_rows(rooted, block))
             n_iter = max(n_iter, more)
         kinks.record(self, C, S, found)
         return S, found, n_iter
 
     def solve_on_support(self, C: Array, support: Array, rooted: RootedProblems | None = None) -> Array:
         V = 0.0 * as_float64(C)
-        for rows, G in self.blocks():
-            V[rows] = solve_on_support(G, C[rows], support[rows], _of_rows(rooted, rows, G))
+        for block in self.blocks():
+            V[block.rows] = solve_on_support(block.G, block.right(C), support[block.rows], _of_rows(rooted, block))
         return V
 
     def hals(self, C: Array, S: Array) -> Array:
         result = 0.0 * as_float64(C)
-        for rows, G in self.blocks():
-            result[rows] = hals(G, C[rows], S[rows])
+        for block in self.blocks():
+            result[block.rows] = hals(block.G, block.right(C), S[block.rows])
         return result
 
 
@@ -204,22 +233,25 @@ def restricted(G: Gram, R: Array) -> Gram:
     return Restricted(G, R) if isinstance(G, GramBlocks) else R.T @ G @ R
 
 
-def _of_rows(rooted: RootedProblems | None, rows: np.ndarray, G: Gram) -> RootedProblems | None:
-    return None if rooted is None else _OfRows(rooted, rows, shared=G.ndim == 2)
+def _of_rows(rooted: RootedProblems | None, block: Block) -> RootedProblems | None:
+    return None if rooted is None else _OfRows(rooted, block)
 
 
 class _OfRows(RootedProblems):
-    """The problems of some rows, each of which has a Gram matrix of its own in `rooted`."""
+    """The problems of a block of rows, each of which has a Gram matrix of its own in `rooted`."""
 
-    def __init__(self, rooted: RootedProblems, rows: np.ndarray, *, shared: bool) -> None:
-        super().__init__(np.flatnonzero([int(i) in rooted.used for i in (rows[:1] if shared else rows)]))
-        self._rooted, self._rows = rooted, rows
+    def __init__(self, rooted: RootedProblems, block: Block) -> None:
+        grams = block.rows if block.G.ndim == 3 else block.rows[:1]
+        super().__init__(np.flatnonzero([int(i) in rooted.used for i in grams]))
+        self._rooted, self._rows, self._factors = rooted, block.rows, block.factors
 
     def factorized(self, gram: int) -> SquareRoot:
         return self._rooted.root(int(self._rows[gram]))
 
     def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._rooted.right(root, int(self._rows[gram]), self._rows[rows])
+        Z, F = self._rooted.right(root, int(self._rows[gram]), self._rows[rows])
+        factors = self._factors[rows, None]
+        return Z / factors, F / factors if len(F) else F
 
     def solve(
         self, gram: int, rows: np.ndarray, support: np.ndarray | None

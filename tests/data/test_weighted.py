@@ -139,6 +139,31 @@ def test_codes_are_those_of_scipy(kind):
         np.testing.assert_allclose(s, expected, atol=1e-12 * max(1.0, np.linalg.cond(w[:, None] * A) ** 2))
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_weights_of_samples_cost_no_gram_matrix_each(rng, sparse):
+    W, X, A = rng.uniform(0.5, 2.0, 400), rng.random((400, 12)), rng.random((12, K))
+    data = hntf.as_data(scipy.sparse.csr_array(X) if sparse else X, weights=W)
+    (_, groups, others), _ = data.gram([None, A]).proportional_rows
+    assert [len(group) for group in groups] == [400]
+    assert len(others) == 0
+    S, _ = NNLSLayer(Dense(A), l1=0.1).forward(data)
+    for s, x, w in zip(S, X, W, strict=True):
+        expected = hntf.nnls(A, x, weights=np.full(12, w), l1=0.1)
+        np.testing.assert_allclose(s, expected, atol=1e-12)
+
+
+def test_ill_conditioned_weights_of_samples(rng):
+    A = np.linalg.qr(rng.standard_normal((12, 4)))[0] * [1, 1e-2, 1e-4, 1e-6]
+    S = rng.random((300, 4)) * (rng.random((300, 4)) < 0.7)
+    data = hntf.as_data(S @ A.T, weights=rng.uniform(0.5, 2.0, 300))
+    layer = NNLSLayer(Dense(A))
+    codes, tape = layer.forward(data)
+    np.testing.assert_allclose(codes, S, atol=1e-8)
+    dX, _ = layer.backward(tape, np.ones_like(S))
+    expected = [A[:, s > 0] @ np.linalg.solve(A[:, s > 0].T @ A[:, s > 0], np.ones((s > 0).sum())) for s in codes]
+    np.testing.assert_allclose(dX, expected, rtol=1e-6, atol=1e-6)
+
+
 def test_rows_with_equal_weights_have_one_gram_matrix(rng):
     W = rng.random((3, 6))[rng.integers(3, size=600)]
     W[7], W[9] = rng.random(6), rng.random(6)

@@ -161,6 +161,14 @@ class TestWhatCannotBeJudged:
         report = hntf.gradcheck(lambda x: ((x * x).sum(), [np.where(x < 1e-3, 0, 2 * x)]), [x])
         assert (report.ok, report.n_judged, report.n_unresolved) == (True, 2, 2)
 
+    def test_columns_that_no_sample_uses_are_judged(self, rng):
+        """A derivative that is zero all around is no question of resolution."""
+        A = rng.random((6, 3))
+        layer = NNLSLayer(Dense(np.hstack([A, -np.ones((6, 1))])))
+        report = hntf.gradcheck(layer, rng.random((4, 2)) @ A[:, :2].T + 0.1 * rng.random((4, 6)))
+        assert report.ok, str(report)
+        assert (report.n_judged, report.n_unresolved) == (4 * 6 + 6 * 4, 0)
+
     @pytest.mark.parametrize("small", [1e-16, 1e-12])
     def test_a_smooth_function_is_no_kink_however_sharp(self, small):
         def function(x, at_zero):

@@ -71,7 +71,7 @@ class Comparison(NamedTuple):
     own_step : float
         The same, relative to the moved entry itself, 0 for one that is zero.
     large_step : float
-        The size of the largest entry.
+        A step that would change the function if it depended on the entry.
     expected : float
         The expected derivative.
     rtol : float

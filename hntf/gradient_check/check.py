@@ -14,7 +14,7 @@ from hntf.least_squares.kinks import KinkRecorder, recording
 from hntf.validation import check_number, check_real_array
 
 LARGE_STEP = 1e-3
-"""Step, relative to the largest entry of an input, that tells whether a function that smaller steps leave as it is depends on it."""
+"""Step, relative to the largest entry of an input, that tells whether a function that small steps leave as it is depends on it."""
 
 
 def gradcheck(

@@ -12,7 +12,7 @@ import scipy.sparse
 from hntf.arrays import Array, as_bool, is_torch
 from hntf.data.dense import DenseData
 from hntf.data.entry_weights import entry_weights
-from hntf.data.masks import ALL_HIDDEN, of_entries
+from hntf.data.masks import ALL_HIDDEN, as_masks, of_entries
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
 from hntf.data.sparse_masks import weighted_sparse_data
@@ -89,7 +89,7 @@ def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool 
 
 def _weights_of_entries(X: Array, mask: Any, weights: Any) -> Array:
     """Return the weight of every entry of `X`, 0 where a mask hides it; as booleans if there are masks alone."""
-    masks = mask if isinstance(mask, tuple) else () if mask is None else (mask,)
+    masks = as_masks(mask)
     observed = reduce(and_, [_checked_mask(X, each) for each in masks]) if masks else None
     if weights is not None:
         check_same_home({"X": X, "weights": weights})

@@ -27,7 +27,6 @@ BLOCK_ENTRIES = 2**19
 LARGEST_REST = 0.05
 """Fraction of entries with other weights than most up to which products with them alone are faster."""
 
-
 KEY_DIGITS = 11
 """Number of digits to which sums of weights are compared."""
 

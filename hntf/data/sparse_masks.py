@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.data.entry_weights import EntryWeights, StructuredWeights, entry_weights
-from hntf.data.masks import ALL_HIDDEN, of_entries
+from hntf.data.masks import ALL_HIDDEN, aligned, as_masks
 from hntf.data.sparse import SparseData
 from hntf.data.weighted import WeightedData
 from hntf.validation import check_boolean, check_entries, check_order, check_real_array, check_real_dtype, check_shape
@@ -21,8 +21,7 @@ def weighted_sparse_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) 
     check_order(X, "X", (2,))
     matrix = scipy.sparse.csr_array(X, copy=True)
     matrix.sum_duplicates()
-    masks = mask if isinstance(mask, tuple) else () if mask is None else (mask,)
-    parts = [_of_mask(matrix, each) for each in masks]
+    parts = [_of_mask(matrix, each) for each in as_masks(mask)]
     if weights is not None:
         parts.append(_of_weights(matrix, weights))
     total = reduce(_product, parts)
@@ -69,15 +68,14 @@ def _structured(X: Any, constant: float, entries: np.ndarray, pattern: Any) -> S
 
 def _of_array(X: Any, array: np.ndarray, name: str) -> EntryWeights:
     """Return weights that are given for every entry, or for each sample or feature."""
-    of_entries(array, name, X)
-    aligned = array.reshape(-1, 1) if array.ndim == 1 else array
-    if 1 not in aligned.shape:
-        return entry_weights(aligned)
+    array = aligned(array, name, X)
+    if 1 not in array.shape:
+        return entry_weights(array)
     U, V = (np.ones((d, 1)) for d in X.shape)
-    if aligned.shape[1] == 1:
-        U = U * aligned
+    if array.shape[1] == 1:
+        U = U * array
     else:
-        V = V * aligned.T
+        V = V * array.T
     return StructuredWeights(U, V, scipy.sparse.csr_array(X.shape), prototype=np.empty(0))
 
 

@@ -411,8 +411,9 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     def _validated(self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False) -> Input:
         """Return the checked `X` as data; in `fit` (`reset`) store its features, otherwise compare with the stored ones."""
         given = as_input(X, mask, weights, nonnegative=not self._takes_signs)
-        if given.data.n_unobserved:
-            warn_user(f"X has no observed entry in {given.data.n_unobserved} of its samples: their codes are 0")
+        n_unobserved = given.data.n_unobserved
+        if n_unobserved:
+            warn_user(f"X has no observed entry in {n_unobserved} of its samples: their codes are 0")
         # scikit-learn only requires the shape of a data object.
         self._check_shape(np.broadcast_to(0.0, given.data.shape) if isinstance(X, Data) else X, given.data, reset=reset)
         return given.in_moderate_units()

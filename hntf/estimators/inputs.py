@@ -9,6 +9,7 @@ import scipy.sparse
 
 from hntf.arrays import as_float64, host_view, in_backend_of, is_torch
 from hntf.data import Data, as_data
+from hntf.data.masks import as_masks
 from hntf.validation import check_real_array, check_same_home
 
 MODERATE = (1e-50, 1e50)
@@ -69,9 +70,9 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
     prototype = array[:0]
     array, mask, weights = (_on_host(x) for x in (array, mask, weights))
     if mask is not None and not sparse:
-        masks = mask if isinstance(mask, tuple) else (mask,)
         mask = tuple(
-            m if isinstance(m, str) else in_backend_of([m if is_torch(m) else np.asarray(m)], array)[0] for m in masks
+            m if isinstance(m, str) else in_backend_of([m if is_torch(m) else np.asarray(m)], array)[0]
+            for m in as_masks(mask)
         )
     data = as_data(array, mask=mask, weights=weights, nonnegative=nonnegative)
     return Input(data, prototype, 1.0, (array, mask, weights))

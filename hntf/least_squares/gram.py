@@ -97,9 +97,5 @@ def unit_columns(G: Array) -> tuple[Array, Array]:
 
 def is_finite(G: Gram) -> bool:
     """Return whether all entries are finite and their sum does not overflow."""
-    return all(bool(abs(part).sum() < float("inf")) for part in parts_of(G))
-
-
-def parts_of(G: Gram) -> list[Array]:
-    """Return the arrays of which a Gram matrix consists."""
-    return G.parts if isinstance(G, StructuredGram) else [G]
+    parts = G.parts if isinstance(G, StructuredGram) else [G]
+    return all(bool(abs(part).sum() < float("inf")) for part in parts)

@@ -157,9 +157,11 @@ def test_degenerate_components_come_to_life_in_every_level(model, level, kind):
     for A in factors[level] if nested else [factors[level]]:
         A[:, 1] = 0.0 if kind == "zero" else A[:, 0]
     again = clone(model).set_params(init=factors).fit(X)
-    # All levels together: a low level with a small error of its own may have a little more for the sake of the others.
-    errors, errors_again = (np.linalg.norm(one.reconstruction_err_) for one in (fitted, again))
-    assert errors_again < 1.02 * errors
+    errors, errors_again = fitted.reconstruction_err_, again.reconstruction_err_
+    if isinstance(model, hntf.MultilayerSparseCoding):
+        # All levels together: in another basin, the small error of the first may be 3 % larger for the sake of the second.
+        errors, errors_again = np.linalg.norm(errors), np.linalg.norm(errors_again)
+    assert np.all(errors_again < 1.02 * errors)
 
 
 def test_verbose_shows_the_start_too(capsys):

@@ -144,7 +144,7 @@ class NNLSLayer:
         check_shape(dS, "dS", tuple(tape.S.shape), "that of the code")
         dG, dC = self.solution_pullback(tape, as_float64(dS))
         dX = self.map.input_gradient(tape.X, dC)
-        return cast_like(dX, tape.X.prototype), self.map.pullback(tape.X, dG, dC, tape.contracted)
+        return tape.X.gradient_like(dX), self.map.pullback(tape.X, dG, dC, tape.contracted)
 
     def solve(self, X: Data, support: Array | None = None) -> LayerTape:
         """Run `forward` without checks of the arguments or a cast of the result."""

@@ -34,22 +34,19 @@ GRAM_FORM_CANCELS = 1e-9
 """Squared relative error below which the Gram form has lost too many digits and the residual is formed instead."""
 
 
-def relative_error(squared: float, norm_squared: float, from_residual: Callable[[], float]) -> float:
-    """Return the relative error from the squared error in Gram form, or from the residual if that has lost too many digits."""
-    if squared < GRAM_FORM_CANCELS * norm_squared:
-        squared = from_residual()
-    return (squared / norm_squared) ** 0.5
+def squared_residual(squared: float, X: Data, from_residual: Callable[[], float]) -> float:
+    """Return the squared error in Gram form, or from the residual if that has lost too many digits and `X` can be expanded."""
+    if squared < GRAM_FORM_CANCELS * X.norm_squared() and X.is_expandable:
+        return from_residual()
+    return max(squared, 0.0)
 
 
-def cp_relative_error(X: Data, factors: Sequence[Array]) -> float:
-    """Return `‖X − [[U_1, …, U_N]]‖ / ‖X‖`; 0 for zero data."""
-    norm_squared = X.norm_squared()
-    if norm_squared == 0.0:
-        return 0.0
+def cp_squared_residual(X: Data, factors: Sequence[Array]) -> float:
+    """Return `‖X − [[U_1, …, U_N]]‖²`."""
     G, C = X.gram(factors, 0), X.mttkrp(factors, 0)
-    squared = squared_error_in_gram_form(norm_squared, G, C, factors[0])
-    return relative_error(
-        squared, norm_squared, lambda: X.residual_norm_squared(lambda rows: cp_dense(factors[0][rows], factors))
+    squared = squared_error_in_gram_form(X.norm_squared(), G, C, factors[0])
+    return squared_residual(
+        squared, X, lambda: X.residual_norm_squared(lambda rows: cp_dense(factors[0][rows], factors))
     )
 
 

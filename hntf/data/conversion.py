@@ -16,6 +16,7 @@ from hntf.data.masks import ALL_HIDDEN, as_masks, of_entries
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
 from hntf.data.sparse_masks import weighted_sparse_data
+from hntf.data.sparse_tensor_input import is_sparse_tensor, sparse_tensor_data
 from hntf.data.weighted import WeightedData
 from hntf.validation import check_boolean, check_real_array, check_same_home, check_sparse
 
@@ -64,6 +65,8 @@ def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool 
         if mask is not None or weights is not None:
             raise ValueError("mask and weights belong to as_data: X is a data object already")
         return X
+    if is_sparse_tensor(X):
+        return sparse_tensor_data(X, mask, weights, nonnegative=nonnegative)
     if scipy.sparse.issparse(X):
         if mask is None and weights is None:
             return SparseData(check_sparse(X, "X", nonnegative=nonnegative))

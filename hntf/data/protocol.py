@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hntf.algebra import Factors, fold, unfold
-from hntf.arrays import Array, from_numpy
+from hntf.arrays import Array, cast_like, from_numpy
 from hntf.least_squares.gram import Gram
 from hntf.least_squares.kronecker import KroneckerGram
 
@@ -59,6 +59,22 @@ class Data(ABC):
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
         """Return `X ×_i U_iᵀ` over all modes `i` but `skip`; modes whose factor is None are left unchanged."""
 
+    def contract_mode(self, U: Array, mode: int) -> Array | None:
+        """Return `X ×_mode Uᵀ`, which several products with the other modes can use; None if it is too large."""
+        return self.multi_mode_dot([U if i == mode else None for i in range(len(self.shape))], -1)
+
+    def mode_product_pullback(self, factors: Factors, V: Array, mode: int) -> Array:
+        """Return the gradient of `⟨X ×_i U_iᵀ, V⟩` with respect to the factor of a mode, `(shape[mode], rank)`."""
+        return unfold(self.multi_mode_dot(factors, mode), mode) @ unfold(V, mode).T
+
+    def mode_product_input_gradient(self, factors: Factors, V: Array, expand: Callable[[], Array]) -> Any:
+        """Return the gradient of `⟨X ×_i U_iᵀ, V⟩` with respect to `X`; `expand` returns `V ×_i U_i`, dense."""
+        return self.weigh(expand())
+
+    def gradient_like(self, dX: Any) -> Any:
+        """Return a gradient with respect to `X` in the backend and floating dtype of the user's array."""
+        return cast_like(dX, self.prototype)
+
     @abstractmethod
     def input_gradient(self, dC: Array, factors: Factors) -> Any:
         """Return the gradient with respect to `X` from the gradient `dC` with respect to `mttkrp(factors, 0)`.
@@ -72,6 +88,11 @@ class Data(ABC):
 
         The Gram form loses digits as the relative error decreases, and has none left at about 1e-8; the residual does not.
         """
+
+    @property
+    def is_expandable(self) -> bool:
+        """Whether residuals may be formed in dense blocks; otherwise there are errors in Gram form only."""
+        return True
 
     @property
     def observed(self) -> Array | None:
@@ -182,7 +203,23 @@ class Data(ABC):
 
     @abstractmethod
     def transposed_unfolding(self, mode: int) -> Data:
-        """Return the transposed unfolding along a mode, `(product of the other dimensions, d_mode)`."""
+        """Return the transposed unfolding along a mode, `(product of the other dimensions, d_mode)`.
+
+        Rows of zeros may be missing: a factorization of the unfolding does not depend on them.
+        """
+
+    def nonzero_features(self) -> tuple[Data, Callable[[Array], Data]]:
+        """Return the data as a matrix of samples, and a function that returns matrices with these features as tensors.
+
+        Features that are zero in all samples may be missing.
+        """
+        return self.as_matrix(), lambda B: self.tensor_of(B.reshape(len(B), *self.shape[1:]))
+
+    def tensor_of(self, array: Array) -> Data:
+        """Return an array as dense data."""
+        from hntf.data.dense import DenseData
+
+        return DenseData(array)
 
     @abstractmethod
     def as_matrix(self) -> Data:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,13 @@ class SparseData(Data):
     def __init__(self, matrix: Any) -> None:
         self.matrix = scipy.sparse.csr_array(matrix, dtype=np.float64, copy=True)
         self.matrix.sum_duplicates()
-        self.transposed = self.matrix.T.tocsr()
         self.shape = self.matrix.shape
         self.prototype = np.empty(0, matrix.dtype)
+
+    @cached_property
+    def transposed(self) -> Any:
+        """The transposed matrix."""
+        return self.matrix.T.tocsr()
 
     @property
     def n_entries(self) -> int:

@@ -25,6 +25,7 @@ from hntf.arrays import (
 from hntf.costs.levels import FLOOR
 from hntf.costs.targets import Labels
 from hntf.data import Data
+from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.estimators.inputs import MODERATE, Input, as_input
 from hntf.estimators.results import arrays_in, cast_nested, in_container
 from hntf.fitting.interruption import interruptible
@@ -270,7 +271,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         check_is_fitted(self, "model_")
         index = self._level_of_reconstruction(level)
         given = self._validated(X, mask=mask, weights=weights)
-        if given.arrays is None or scipy.sparse.issparse(X):
+        if given.arrays is None or scipy.sparse.issparse(X) or is_sparse_tensor(X):
             raise TypeError(
                 f"X must be a dense array or tensor to be filled, got {type(X).__name__}; "
                 "use inverse_transform(transform(X, mask=mask))"
@@ -322,8 +323,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             )
         model = self._model_for(given)
         (S,) = in_backend_of([as_float64(S) * given.scale], given.data.prototype)
-        error = given.data.residual_norm_squared(lambda rows: model.decode(S[rows], index))
-        size = given.data.norm_squared()
+        (error,), size = model.squared_residuals(given.data, {index: S}), given.data.norm_squared()
         return (error / size) ** 0.5 if size else 0.0
 
     def _level_of_reconstruction(self, level: Any) -> int:
@@ -414,8 +414,9 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         n_unobserved = given.data.n_unobserved
         if n_unobserved:
             warn_user(f"X has no observed entry in {n_unobserved} of its samples: their codes are 0")
-        # scikit-learn only requires the shape of a data object.
-        self._check_shape(np.broadcast_to(0.0, given.data.shape) if isinstance(X, Data) else X, given.data, reset=reset)
+        # scikit-learn only requires the shape of data objects and sparse tensors.
+        array_like = not isinstance(X, Data) and not is_sparse_tensor(X)
+        self._check_shape(X if array_like else np.broadcast_to(0.0, given.data.shape), given.data, reset=reset)
         return given.in_moderate_units()
 
     def _check_moderate(self, given: Input, why: str) -> None:

@@ -10,6 +10,7 @@ import scipy.sparse
 from hntf.arrays import as_float64, host_view, in_backend_of, is_torch
 from hntf.data import Data, as_data
 from hntf.data.masks import as_masks
+from hntf.data.sparse_tensor_input import Entries, entries_of, is_sparse_tensor
 from hntf.validation import check_real_array, check_same_home
 
 MODERATE = (1e-50, 1e50)
@@ -46,8 +47,7 @@ class Input(NamedTuple):
             return self
         array, mask, weights = self.arrays
         scale = float(np.ldexp(1.0, min(-int(np.frexp(largest)[1]), LARGEST_EXPONENT)))
-        wide = array.astype(np.float64) if scipy.sparse.issparse(array) else as_float64(array)
-        return Input(as_data(wide * scale, mask=mask, weights=weights), self.prototype, scale, self.arrays)
+        return Input(as_data(_multiplied(array, scale), mask=mask, weights=weights), self.prototype, scale, self.arrays)
 
 
 def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
@@ -64,6 +64,10 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
         if smallest < 0 and nonnegative:
             raise ValueError(f"Negative values in data: X contains entries down to {smallest:g}")
         return Input(data, data.prototype)
+    if is_sparse_tensor(X):
+        entries = entries_of(X, "X")
+        data = as_data(entries, mask=mask, weights=weights, nonnegative=nonnegative)
+        return Input(data, data.prototype, 1.0, (entries, mask, weights))
     sparse = scipy.sparse.issparse(X)
     array = X.tocsr() if sparse else check_real_array(X, "X", entries=False)
     check_same_home({"X": np.empty(0) if sparse else array, "weights": weights})
@@ -76,6 +80,13 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
         )
     data = as_data(array, mask=mask, weights=weights, nonnegative=nonnegative)
     return Input(data, prototype, 1.0, (array, mask, weights))
+
+
+def _multiplied(array: Any, scale: float) -> Any:
+    """Return an array, sparse matrix or entries of a sparse tensor times a number, in float64."""
+    if isinstance(array, Entries):
+        return array._replace(values=array.values.astype(np.float64) * scale)
+    return (array.astype(np.float64) if scipy.sparse.issparse(array) else as_float64(array)) * scale
 
 
 def _on_host(x: Any) -> Any:

@@ -103,8 +103,7 @@ class ModeProduct(LinearMap):
     def contracted(self, X: Data) -> Array | None:
         if len(self.modes) == 1:
             return None
-        last = self.modes[-1]
-        return X.multi_mode_dot([A if mode == last else None for mode, A in enumerate(self._by_mode(len(X.shape)))], -1)
+        return X.contract_mode(self._factors[-1], self.modes[-1])
 
     def adjoint(self, X: Data, contracted: Array | None = None) -> Array:
         C = self._compressed(X, contracted, skip=-1)
@@ -132,10 +131,14 @@ class ModeProduct(LinearMap):
             (mode,) = self.modes
             other = unfold(V, mode).T
             return [X.mttkrp([None if i == mode else other for i in range(2)], mode)]
+        by_mode = self._by_mode(len(X.shape))
+        if contracted is None:
+            return [X.mode_product_pullback(by_mode, V, mode) for mode in self.modes]
         return [unfold(self._compressed(X, contracted, mode), mode) @ unfold(V, mode).T for mode in self.modes]
 
     def input_gradient(self, X: Data, dC: Array) -> Any:
-        return X.weigh(self._expand(dC, X.shape))
+        V = dC.reshape(self.code_shape(X.shape))
+        return X.mode_product_input_gradient(self._by_mode(len(X.shape)), V, lambda: self._expand(dC, X.shape))
 
     def apply(self, S: Array) -> Array:
         return self._expand(S, self._data_shape(S))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import mul
 from typing import Any, Self
@@ -43,8 +43,15 @@ class Model(ABC):
         """Return the reconstruction `(n, d_2, …, d_N)` from float64 codes of a level."""
 
     @abstractmethod
+    def squared_residuals(self, X: Data, codes: Mapping[int, Array]) -> list[float]:
+        """Return `‖X − X̂_l‖²` for the codes of the samples at some levels."""
+
     def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
         """Return the relative errors `‖X − X̂_l‖ / ‖X‖` of the levels for the codes of the samples; 0 if the data are zero."""
+        norm_squared = X.norm_squared()
+        if norm_squared == 0.0:
+            return [0.0] * len(codes)
+        return [(squared / norm_squared) ** 0.5 for squared in self.squared_residuals(X, dict(enumerate(codes)))]
 
     @abstractmethod
     def profiles(self, level: int, code: Array) -> list[Array]:

@@ -7,7 +7,7 @@ every level: it acts column by column, and the Gram matrices of different levels
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 
 from hntf.algebra import cp_dense, split_columns
 from hntf.arrays import Array, from_numpy
-from hntf.costs.squared import cp_relative_error
+from hntf.costs.squared import cp_squared_residual
 from hntf.data import Data
 from hntf.least_squares.gram_blocks import restricted
 from hntf.least_squares.solver import solve
@@ -105,8 +105,8 @@ class CPModel(Trainable):
     def cp_factors(self, level: int, code: Array) -> list[Array]:
         return [self._factor_of_samples(code, level), *self.levels[level][1:]]
 
-    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
-        return [cp_relative_error(X, self.cp_factors(level, S)) for level, S in enumerate(codes)]
+    def squared_residuals(self, X: Data, codes: Mapping[int, Array]) -> list[float]:
+        return [cp_squared_residual(X, self.cp_factors(level, S)) for level, S in codes.items()]
 
     def profiles(self, level: int, code: Array) -> list[Array]:
         return rank_one_profiles(code, [self.components(mode)[level] for mode in range(1, len(self.base))])

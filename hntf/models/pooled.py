@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hntf.arrays import Array, backend_of, identity_like
 from hntf.costs.multiplicative import multiplier
-from hntf.costs.squared import Frobenius, cp_relative_error
+from hntf.costs.squared import Frobenius, cp_squared_residual
 from hntf.data import Data, DenseData
 from hntf.models.base import Model
 from hntf.models.pooling import Pooling, carried_up, decoded
@@ -65,12 +65,12 @@ class Pooled(Model):
         # All components of a pooled group have the same proportion.
         return decoded(self.matrices[: level + 1], S, self.pooling, [None] * level)[0] @ self.matrices[0].T
 
-    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
+    def squared_residuals(self, X: Data, codes: Mapping[int, Array]) -> list[float]:
         errors = []
-        for level, S in enumerate(codes):
+        for level, S in codes.items():
             proportions = self.upwards(X, level)[1]
             first = decoded(self.matrices[: level + 1], S, self.pooling, proportions)[0]
-            errors.append(cp_relative_error(X, [first, self.matrices[0]]))
+            errors.append(cp_squared_residual(X, [first, self.matrices[0]]))
         return errors
 
     def profiles(self, level: int, code: Array) -> list[Array]:

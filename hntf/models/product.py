@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hntf.algebra import chain, decoded_code
 from hntf.arrays import Array, identity_like
 from hntf.costs.kullback_leibler import kullback_leibler_code
 from hntf.costs.penalties import NO_PENALTIES, Penalties
-from hntf.costs.squared import cp_relative_error
+from hntf.costs.squared import cp_squared_residual
 from hntf.data import Data
 from hntf.least_squares.solver import solve
 from hntf.models.base import Model, product_profiles
@@ -61,10 +61,10 @@ class Product(Model):
     def decode(self, S: Array, level: int) -> Array:
         return S @ chain(self.matrices[: level + 1])[-1].T
 
-    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
+    def squared_residuals(self, X: Data, codes: Mapping[int, Array]) -> list[float]:
         return [
-            cp_relative_error(X, [decoded_code(S, self.matrices[1 : level + 1]), self.matrices[0]])
-            for level, S in enumerate(codes)
+            cp_squared_residual(X, [decoded_code(S, self.matrices[1 : level + 1]), self.matrices[0]])
+            for level, S in codes.items()
         ]
 
     def profiles(self, level: int, code: Array) -> list[Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from hntf.algebra import chain
@@ -67,8 +67,8 @@ class SeparateLevels(Model):
     def decode(self, S: Array, level: int) -> Array:
         return self.models[level].decode(S, 0)
 
-    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
-        return [model.errors(X, [S])[0] for model, S in zip(self.models, codes, strict=True)]
+    def squared_residuals(self, X: Data, codes: Mapping[int, Array]) -> list[float]:
+        return [self.models[level].squared_residuals(X, {0: S})[0] for level, S in codes.items()]
 
     def profiles(self, level: int, code: Array) -> list[Array]:
         return self.models[level].profiles(0, code)

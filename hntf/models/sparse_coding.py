@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from itertools import pairwise
 from typing import Any
@@ -117,8 +117,8 @@ class SparseCoding(Trainable):
     def decode(self, S: Array, level: int) -> Array:
         return self.hierarchy.decode(S, level)
 
-    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
-        return self.hierarchy.errors(X, codes)
+    def squared_residuals(self, X: Data, codes: Mapping[int, Array]) -> list[float]:
+        return self.hierarchy.squared_residuals(X, codes)
 
     def profiles(self, level: int, code: Array) -> list[Array]:
         return self.hierarchy.profiles(level, code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -12,7 +12,7 @@ from typing import Any
 
 from hntf.algebra import add, kronecker
 from hntf.arrays import Array, as_float64, cast_like, identity_like
-from hntf.costs.squared import relative_error, squared_error
+from hntf.costs.squared import squared_error, squared_residual
 from hntf.data import Data, DenseData, as_data
 from hntf.layers import LayerTape, NNLSLayer
 from hntf.maps import Dense, ModeProduct
@@ -160,7 +160,7 @@ class Hierarchy(Trainable):
             checked.append(dS)
         dC, dfactors = self.adjoint_and_factor_gradients(tape, Gradients(checked))
         dX = self.layers[0].map.input_gradient(tape[0].X, dC)
-        return cast_like(dX, tape[0].X.prototype), dfactors
+        return tape[0].X.gradient_like(dX), dfactors
 
     def check_input(self, X: Data) -> None:
         self.layers[0].map.check_input(X)
@@ -303,20 +303,17 @@ class Hierarchy(Trainable):
             S = layer.map.apply(S.reshape(shape))
         return S.reshape(-1, *features)
 
-    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
-        norm_squared = X.norm_squared()
-        if norm_squared == 0.0:
-            return [0.0] * len(codes)
+    def squared_residuals(self, X: Data, codes: Mapping[int, Array]) -> list[float]:
         first, shapes = self.layers[0].map, self.code_shapes(X.shape)
         G, C = first.gram(X), first.adjoint(X, first.contracted(X))
         errors = []
-        for level, S in enumerate(codes):
+        for level, S in codes.items():
             Z = S
             for layer, shape in reversed(list(zip(self.layers[1 : level + 1], shapes[1:], strict=False))):
                 Z = layer.map.apply(Z.reshape(shape))
                 Z = Z.reshape(len(Z), -1)
-            squared = squared_error(G, C, Z, norm_squared, 1.0).value
-            errors.append(relative_error(squared, norm_squared, partial(first.residual_norm_squared, X, Z)))
+            squared = squared_error(G, C, Z, X.norm_squared(), 1.0).value
+            errors.append(squared_residual(squared, X, partial(first.residual_norm_squared, X, Z)))
         return errors
 
     def profiles(self, level: int, code: Array) -> list[Array]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hntf.algebra import unfold
 from hntf.arrays import Array, identity_like
 from hntf.data import Data, DenseData
 from hntf.layers import NNLSLayer
+from hntf.least_squares.gram import squared_error_in_gram_form
 from hntf.maps import Dense, ModeProduct
 from hntf.models.base import Model
 
@@ -60,12 +61,14 @@ class Tucker(Model):
         slices = self.slices()
         return (S @ slices.reshape(len(slices), -1)).reshape(-1, *slices.shape[1:])
 
-    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
+    def squared_residuals(self, X: Data, codes: Mapping[int, Array]) -> list[float]:
         # With the codes of other samples it is another decomposition with the same core.
         factors = [codes[0], *self.factors[1:]]
         code = self.core.reshape(len(self.core), -1)
-        residual = ModeProduct(factors, range(len(factors))).residual_norm_squared(X, code)
-        return [(residual / (X.norm_squared() or 1.0)) ** 0.5]
+        product = ModeProduct(factors, range(len(factors)))
+        if X.is_expandable:
+            return [product.residual_norm_squared(X, code)]
+        return [max(0.0, squared_error_in_gram_form(X.norm_squared(), product.gram(X), product.adjoint(X), code))]
 
     def profiles(self, level: int, code: Array) -> list[Array]:
         sums = [None, *(U.sum(0)[:, None] for U in self.factors[1:])]

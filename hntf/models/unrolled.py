@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hntf.arrays import Array, identity_like
-from hntf.costs.squared import cp_relative_error
+from hntf.costs.squared import cp_squared_residual
 from hntf.data import Data
 from hntf.least_squares.gram import apply_gram, squared_error_in_gram_form, symmetric_outer
 from hntf.models.base import Trainable, product_profiles
@@ -162,8 +162,8 @@ class Unrolled(Trainable):
         dA = apply_gram(X.gram([S, A], 1), A) - X.mttkrp([S, A], 1)
         return weight * value, UnrolledGradients([2 * weight * (apply_gram(G, S) - C)], 2 * weight * dA)
 
-    def errors(self, X: Data, codes: Sequence[Array]) -> list[float]:
-        return [cp_relative_error(X, [codes[0], self.dictionaries[-1]])]
+    def squared_residuals(self, X: Data, codes: Mapping[int, Array]) -> list[float]:
+        return [cp_squared_residual(X, [codes[0], self.dictionaries[-1]])]
 
     def pullback(self, tape: UnrolledTape, gradients: UnrolledGradients) -> list[Array]:
         X = tape.X

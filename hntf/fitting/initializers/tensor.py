@@ -120,10 +120,10 @@ def tensor_levels(data: Data, architecture: Architecture, random_state: np.rando
     base = [with_unit_columns(U)[0] for U in single.factors[1:]]
     layer = NNLSLayer(KhatriRao(base))
     targets, errors = [], [single.error]
+    samples, as_tensor = data.nonzero_features()
     for rank in upper:
-        single = best_single_level(data.as_matrix(), rank, random_state)
-        B = single.factors[1].T
-        targets.append(layer.solve(DenseData(B.reshape(rank, *data.shape[1:]))).S.T)
+        single = best_single_level(samples, rank, random_state)
+        targets.append(layer.solve(as_tensor(single.factors[1].T)).S.T)
         errors.append(single.error)
     if targets:
         targets[0] = without_dead_columns(targets[0])

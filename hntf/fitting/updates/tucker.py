@@ -58,9 +58,7 @@ class AlternatingTucker(Sweeps):
         supports[-1] = record.support
         core = record.S.reshape([U.shape[1] for U in factors])
         for mode in modes:
-            others = [None if i == mode else U for i, U in enumerate(factors)]
-            product = data.multi_mode_dot(others, skip=mode)
-            C = unfold(product, mode) @ unfold(core, mode).T
+            C = data.mode_product_pullback(factors, core, mode)
             G = data.tucker_gram(core, factors, mode)
             factors[mode], supports[mode] = self.update(G, C, factors[mode], supports[mode])
             if mode < len(factors) - 1:

@@ -1,0 +1,253 @@
+"""The entries of a sparse tensor by their coordinates, and their groups along some modes, over which products run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hntf.algebra import Factors
+from hntf.arrays import Array, to_numpy
+from hntf.threads import over_rows
+
+CHUNK = 2**14
+"""Number of entries that are processed together; sums over chunks do not depend on the number of threads."""
+
+
+class Groups(NamedTuple):
+    """The entries grouped by their coordinates in some modes; groups without entries do not appear.
+
+    Attributes
+    ----------
+    pointers : array, `(g + 1,)`
+        Where the entries of the groups start.
+    others : array, `(nnz, p)`
+        The coordinates of the entries in the other modes.
+    order : array, `(nnz,)`
+        The entries in the order of the groups.
+    """
+
+    pointers: np.ndarray
+    others: np.ndarray
+    order: np.ndarray
+
+
+class Coordinates:
+    """Where the entries of a sparse tensor are.
+
+    Parameters
+    ----------
+    index : array of int, `(N, nnz)`
+        The coordinates of the entries, in lexicographic order and without duplicates.
+    shape : tuple of int
+        The shape of the tensor.
+    """
+
+    def __init__(self, index: np.ndarray, shape: Sequence[int]) -> None:
+        self.index = index
+        self.shape = tuple(shape)
+        self._groups: dict[tuple[int, ...], Groups] = {}
+
+    @classmethod
+    def of_entries(
+        cls, index: np.ndarray, values: np.ndarray, shape: Sequence[int]
+    ) -> tuple[Coordinates, np.ndarray, np.ndarray]:
+        """Return the coordinates of entries in any order, the sums of the values at each, and the position of every entry."""
+        order = _sorted(index, range(len(shape)), shape)
+        index = index[:, order]
+        first = np.ones(index.shape[1], bool)
+        first[1:] = (index[:, 1:] != index[:, :-1]).any(axis=0)
+        position = np.empty(len(order), np.intp)
+        position[order] = np.cumsum(first) - 1
+        if not first.all():
+            values = np.bincount(position, weights=values, minlength=int(first.sum()))
+        else:
+            values = values[order]
+        width = np.int32 if max(shape) < 2**31 else np.int64
+        return cls(np.ascontiguousarray(index[:, first], dtype=width), shape), values, position
+
+    def __len__(self) -> int:
+        return self.index.shape[1]
+
+    def groups(self, modes: Sequence[int]) -> Groups:
+        """Return the entries grouped by their coordinates in some modes."""
+        key = tuple(modes)
+        if key not in self._groups:
+            self._groups[key] = self._grouped(key)
+        return self._groups[key]
+
+    def _grouped(self, modes: tuple[int, ...]) -> Groups:
+        leading = modes == tuple(range(len(modes)))
+        order = np.arange(len(self)) if leading else _sorted(self.index, modes, self.shape)
+        first = np.zeros(len(self), bool)
+        first[:1] = True
+        for mode in modes:
+            of_mode = self.index[mode][order]
+            first[1:] |= of_mode[1:] != of_mode[:-1]
+        others = [mode for mode in range(len(self.shape)) if mode not in modes]
+        pointers = np.append(np.flatnonzero(first), len(self))
+        return Groups(pointers, np.ascontiguousarray(self.index[others].T[order]), order)
+
+    def cells(self, modes: Sequence[int]) -> np.ndarray:
+        """Return the coordinates of the entries in some modes as one index, in C order."""
+        cells = np.zeros(len(self), np.int64)
+        for mode in modes:
+            cells *= self.shape[mode]
+            cells += self.index[mode]
+        return cells
+
+    def cp_at_entries(self, factors: Factors) -> np.ndarray:
+        """Return the entries of `[[U_1, …, U_N]]` at the coordinates."""
+        from hntf.data.compiled import cp_at_entries
+
+        arrays = _contiguous(factors)
+        result = np.empty(len(self))
+        over_rows(
+            lambda start, stop: cp_at_entries(self.index, arrays, result, start, stop),
+            len(self),
+            len(arrays) * arrays[0].shape[1],
+        )
+        return result
+
+    def take(self, rows: np.ndarray) -> tuple[Coordinates, np.ndarray]:
+        """Return the coordinates in some slices of mode 0, in the order of `rows`, and which entries they are."""
+        bounds = self._sample_pointers
+        counts = bounds[rows + 1] - bounds[rows]
+        ends = np.cumsum(counts)
+        entries = np.arange(ends[-1] if len(ends) else 0) + np.repeat(bounds[rows] - (ends - counts), counts)
+        index = self.index[:, entries]
+        index[0] = np.repeat(np.arange(len(rows)), counts)
+        return Coordinates(index, (len(rows), *self.shape[1:])), entries
+
+    @cached_property
+    def _sample_pointers(self) -> np.ndarray:
+        return np.searchsorted(self.index[0], np.arange(self.shape[0] + 1))
+
+    @property
+    def n_empty_samples(self) -> int:
+        """The number of slices of mode 0 without entries."""
+        return int(np.count_nonzero(np.diff(self._sample_pointers) == 0))
+
+
+def mttkrp(coordinates: Coordinates, values: np.ndarray, factors: Factors, mode: int) -> np.ndarray:
+    """Return the MTTKRP of the sparse tensor with these entries, `(shape[mode], rank)`."""
+    from hntf.data.compiled import sum_hadamard
+
+    arrays = _contiguous([U for i, U in enumerate(factors) if i != mode])
+    return _scattered(
+        sum_hadamard, coordinates, values, (mode,), arrays, arrays[0].shape[1], (coordinates.shape[mode],)
+    )
+
+
+def multi_mode_dot(coordinates: Coordinates, values: np.ndarray, factors: Sequence[Array | None]) -> np.ndarray:
+    """Return `X ×_i U_iᵀ` over the modes with a factor, dense."""
+    from hntf.data.compiled import sum_kronecker
+
+    kept = [mode for mode, U in enumerate(factors) if U is None]
+    compressed = [mode for mode, U in enumerate(factors) if U is not None]
+    arrays = _contiguous([factors[mode] for mode in compressed])
+    ranks = [U.shape[1] for U in arrays]
+    dimensions = [coordinates.shape[mode] for mode in kept]
+    product = _scattered(
+        sum_kronecker, coordinates, values, tuple(kept), arrays, math.prod(ranks), tuple(dimensions)
+    ).reshape(*dimensions, *ranks)
+    return product.transpose(np.argsort([*kept, *compressed]))
+
+
+def mode_product_pullback(
+    coordinates: Coordinates, values: np.ndarray, factors: Sequence[Array | None], V: np.ndarray, mode: int
+) -> np.ndarray:
+    """Return the gradient of `⟨X ×_i U_iᵀ, V⟩` with respect to the factor of a mode, `(d, r)`."""
+    from hntf.data.compiled import sum_through
+
+    kept = [i for i, U in enumerate(factors) if U is None]
+    others = [i for i, U in enumerate(factors) if U is not None and i != mode]
+    arrays = _contiguous([factors[i] for i in others]) or (np.ones((1, 1)),)
+    by_cell = V.transpose([*kept, mode, *others])
+    rank = V.shape[mode]
+    by_cell = np.ascontiguousarray(by_cell.reshape(math.prod(coordinates.shape[i] for i in kept), rank, -1))
+    groups = coordinates.groups((mode,))
+    return _scattered(
+        sum_through,
+        coordinates,
+        values,
+        (mode,),
+        (
+            np.ascontiguousarray(coordinates.cells(kept)[groups.order]),
+            np.ascontiguousarray(coordinates.index[others].T[groups.order]),
+            arrays,
+            by_cell,
+        ),
+        rank,
+        (coordinates.shape[mode],),
+    )
+
+
+def mode_product_at_entries(coordinates: Coordinates, factors: Sequence[Array | None], V: np.ndarray) -> np.ndarray:
+    """Return the entries of `V ×_i U_i` at the coordinates."""
+    from hntf.data.compiled import kronecker_at_entries
+
+    kept = [i for i, U in enumerate(factors) if U is None]
+    compressed = [i for i, U in enumerate(factors) if U is not None]
+    arrays = _contiguous([factors[i] for i in compressed])
+    by_cell = np.ascontiguousarray(
+        V.transpose([*kept, *compressed]).reshape(math.prod(coordinates.shape[i] for i in kept), -1)
+    )
+    cells, others = coordinates.cells(kept), np.ascontiguousarray(coordinates.index[compressed].T)
+    result = np.empty(len(coordinates))
+    over_rows(
+        lambda start, stop: kronecker_at_entries(cells, others, arrays, by_cell, result, start, stop),
+        len(coordinates),
+        2 * by_cell.shape[1],
+    )
+    return result
+
+
+def _scattered(
+    kernel: Any,
+    coordinates: Coordinates,
+    values: np.ndarray,
+    modes: tuple[int, ...],
+    arguments: Any,
+    rank: int,
+    dimensions: tuple[int, ...],
+) -> np.ndarray:
+    """Run a kernel that sums over the groups of some modes, and return the sums as rows of an array with a row for every cell."""
+    groups = coordinates.groups(modes)
+    others = groups.others
+    sums = np.zeros((len(groups.pointers) - 1, rank))
+    n_chunks = -(-len(coordinates) // CHUNK)
+    partial = np.zeros((n_chunks, 2, rank))
+    of_partial = np.full((n_chunks, 2), -1)
+    ordered = values if modes[:1] == (0,) and modes == tuple(range(len(modes))) else values[groups.order]
+
+    def work(first: int, last: int) -> None:
+        kernel(groups.pointers, others, ordered, arguments, sums, partial, of_partial, CHUNK, first, last)
+
+    over_rows(work, n_chunks, CHUNK * rank * len(coordinates.shape))
+    # A group that several chunks share is summed in their order.
+    for group, part in zip(of_partial.reshape(-1), partial.reshape(-1, rank), strict=True):
+        if group >= 0:
+            sums[group] += part
+    if len(sums) == math.prod(dimensions):
+        return sums
+    result = np.zeros((math.prod(dimensions), rank))
+    result[coordinates.cells(modes)[groups.order[groups.pointers[:-1]]]] = sums
+    return result
+
+
+def _contiguous(factors: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    return tuple(np.ascontiguousarray(to_numpy(U), dtype=np.float64) for U in factors)
+
+
+def _sorted(index: np.ndarray, modes: Sequence[int], shape: Sequence[int]) -> np.ndarray:
+    """Return the order of entries by their coordinates in some modes, the first mode slowest; equal ones keep their order."""
+    from hntf.data.compiled import counting_sort
+
+    order = np.arange(index.shape[1])
+    for mode in reversed(list(modes)):
+        order = counting_sort(index[mode], shape[mode], order)
+    return order

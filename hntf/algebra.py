@@ -81,7 +81,8 @@ def chain_pullback(factors: Sequence[Array], gradients: Sequence[Array | None]) 
             d_factors.append(0 * factors[i])
             continue
         d_factors.append(products[i - 1].T @ d_product if i else d_product)
-        d_product = d_product @ factors[i].T
+        if i:
+            d_product = d_product @ factors[i].T
     return d_factors[::-1]
 
 

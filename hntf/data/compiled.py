@@ -189,3 +189,25 @@ def kronecker_at_entries(cells, others, factors, V, result, start, stop):  # typ
         for j in range(len(product)):
             total += row[j] * product[j]
         result[e] = total
+
+
+@kernel
+def add_hadamard(keys, rows, values, factors, result, start, stop):  # type: ignore[no-untyped-def]
+    """Add `x_e u_e ∘ v_e ∘ …` to the row `keys[e]` of the result for every entry."""
+    rank = result.shape[1]
+    product = np.empty(rank)
+    for e in range(start, stop):
+        value, total, U = values[e], result[keys[e]], factors[0][rows[0][e]]
+        if len(factors) == 2:
+            V = factors[1][rows[1][e]]
+            for j in range(rank):
+                total[j] += value * U[j] * V[j]
+        else:
+            for j in range(rank):
+                product[j] = value * U[j]
+            for m in range(1, len(factors)):
+                V = factors[m][rows[m][e]]
+                for j in range(rank):
+                    product[j] *= V[j]
+            for j in range(rank):
+                total[j] += product[j]

@@ -16,6 +16,12 @@ from hntf.threads import over_rows
 CHUNK = 2**14
 """Number of entries that are processed together; sums over chunks do not depend on the number of threads."""
 
+CACHED = 2**17
+"""Number of entries of a result that stays in the cache of a core."""
+
+SHARES = 16
+"""Number of partial results of this size."""
+
 
 class Groups(NamedTuple):
     """The entries grouped by their coordinates in some modes; groups without entries do not appear.
@@ -52,22 +58,17 @@ class Coordinates:
         self._groups: dict[tuple[int, ...], Groups] = {}
 
     @classmethod
-    def of_entries(
-        cls, index: np.ndarray, values: np.ndarray, shape: Sequence[int]
-    ) -> tuple[Coordinates, np.ndarray, np.ndarray]:
-        """Return the coordinates of entries in any order, the sums of the values at each, and the position of every entry."""
+    def of_entries(cls, index: np.ndarray, values: np.ndarray, shape: Sequence[int]) -> tuple[Coordinates, np.ndarray]:
+        """Return the coordinates of entries in any order, and the sums of the values at each."""
+        index = np.asarray(index, dtype=np.int32 if max(shape) < 2**31 else np.int64)
         order = _sorted(index, range(len(shape)), shape)
-        index = index[:, order]
-        first = np.ones(index.shape[1], bool)
-        first[1:] = (index[:, 1:] != index[:, :-1]).any(axis=0)
-        position = np.empty(len(order), np.intp)
-        position[order] = np.cumsum(first) - 1
-        if not first.all():
-            values = np.bincount(position, weights=values, minlength=int(first.sum()))
-        else:
-            values = values[order]
-        width = np.int32 if max(shape) < 2**31 else np.int64
-        return cls(np.ascontiguousarray(index[:, first], dtype=width), shape), values, position
+        rows = [row[order] for row in index]
+        values = values[order]
+        first = _starts(rows, len(values))
+        if len(first) < len(values):
+            values = np.add.reduceat(values, first)
+            rows = [row[first] for row in rows]
+        return cls(np.stack(rows), shape), values
 
     def __len__(self) -> int:
         return self.index.shape[1]
@@ -82,13 +83,8 @@ class Coordinates:
     def _grouped(self, modes: tuple[int, ...]) -> Groups:
         leading = modes == tuple(range(len(modes)))
         order = np.arange(len(self)) if leading else _sorted(self.index, modes, self.shape)
-        first = np.zeros(len(self), bool)
-        first[:1] = True
-        for mode in modes:
-            of_mode = self.index[mode][order]
-            first[1:] |= of_mode[1:] != of_mode[:-1]
         others = [mode for mode in range(len(self.shape)) if mode not in modes]
-        pointers = np.append(np.flatnonzero(first), len(self))
+        pointers = np.append(_starts([self.index[mode][order] for mode in modes], len(self)), len(self))
         return Groups(pointers, np.ascontiguousarray(self.index[others].T[order]), order)
 
     def cells(self, modes: Sequence[int]) -> np.ndarray:
@@ -134,12 +130,24 @@ class Coordinates:
 
 def mttkrp(coordinates: Coordinates, values: np.ndarray, factors: Factors, mode: int) -> np.ndarray:
     """Return the MTTKRP of the sparse tensor with these entries, `(shape[mode], rank)`."""
-    from hntf.data.compiled import sum_hadamard
+    from hntf.data.compiled import add_hadamard, sum_hadamard
 
-    arrays = _contiguous([U for i, U in enumerate(factors) if i != mode])
-    return _scattered(
-        sum_hadamard, coordinates, values, (mode,), arrays, arrays[0].shape[1], (coordinates.shape[mode],)
-    )
+    others = [i for i in range(len(factors)) if i != mode]
+    arrays = _contiguous([factors[i] for i in others])
+    d, rank = coordinates.shape[mode], arrays[0].shape[1]
+    if mode == 0 or d * rank > CACHED:
+        return _summed(sum_hadamard, coordinates, values, (mode,), arrays, rank, (d,))
+    # The result fits into the cache: entries are added to it in the order in which they are stored.
+    keys, rows = coordinates.index[mode], tuple(coordinates.index[i] for i in others)
+    size = max(CHUNK, -(-len(values) // SHARES))
+    shares = np.zeros((-(-len(values) // size), d, rank))
+
+    def work(first: int, last: int) -> None:
+        for share in range(first, last):
+            add_hadamard(keys, rows, values, arrays, shares[share], share * size, min((share + 1) * size, len(values)))
+
+    over_rows(work, len(shares), size * rank * len(factors))
+    return shares.sum(axis=0)
 
 
 def multi_mode_dot(coordinates: Coordinates, values: np.ndarray, factors: Sequence[Array | None]) -> np.ndarray:
@@ -151,7 +159,7 @@ def multi_mode_dot(coordinates: Coordinates, values: np.ndarray, factors: Sequen
     arrays = _contiguous([factors[mode] for mode in compressed])
     ranks = [U.shape[1] for U in arrays]
     dimensions = [coordinates.shape[mode] for mode in kept]
-    product = _scattered(
+    product = _summed(
         sum_kronecker, coordinates, values, tuple(kept), arrays, math.prod(ranks), tuple(dimensions)
     ).reshape(*dimensions, *ranks)
     return product.transpose(np.argsort([*kept, *compressed]))
@@ -170,7 +178,7 @@ def mode_product_pullback(
     rank = V.shape[mode]
     by_cell = np.ascontiguousarray(by_cell.reshape(math.prod(coordinates.shape[i] for i in kept), rank, -1))
     groups = coordinates.groups((mode,))
-    return _scattered(
+    return _summed(
         sum_through,
         coordinates,
         values,
@@ -206,7 +214,7 @@ def mode_product_at_entries(coordinates: Coordinates, factors: Sequence[Array | 
     return result
 
 
-def _scattered(
+def _summed(
     kernel: Any,
     coordinates: Coordinates,
     values: np.ndarray,
@@ -251,3 +259,12 @@ def _sorted(index: np.ndarray, modes: Sequence[int], shape: Sequence[int]) -> np
     for mode in reversed(list(modes)):
         order = counting_sort(index[mode], shape[mode], order)
     return order
+
+
+def _starts(rows: Sequence[np.ndarray], n: int) -> np.ndarray:
+    """Return where the coordinates of `n` sorted entries change, in any of several modes."""
+    changes = np.zeros(n, bool)
+    changes[:1] = True
+    for row in rows:
+        changes[1:] |= row[1:] != row[:-1]
+    return np.flatnonzero(changes)

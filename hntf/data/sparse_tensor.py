@@ -1,4 +1,4 @@
-"""Sparse tensors of any order. No dense array of their size is formed, except in blocks to compute a residual where that is short."""
+"""Sparse tensors of any order. No dense array of their size is formed, except in blocks for the residual of small ones."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ MATRIX = 2
 class Entries(NamedTuple):
     """The entries of a sparse tensor as they were given."""
 
-    index: np.ndarray
+    coordinates: np.ndarray
     values: np.ndarray
     shape: tuple[int, ...]
 
@@ -73,5 +73,5 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) ->
     if mask is not None or weights is not None:
         raise TypeError("a sparse tensor X takes no mask or weights")
     check_entries(np.append(values, 0), "X", nonnegative=nonnegative)
-    coordinates, summed, _ = Coordinates.of_entries(index, values.astype(np.float64), shape)
+    coordinates, summed = Coordinates.of_entries(index, values.astype(np.float64), shape)
     return SparseTensorData(coordinates, summed, values[:0])

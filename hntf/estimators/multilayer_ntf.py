@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hntf.algebra import chain, cp_dense
+from hntf.algebra import chain
 from hntf.arrays import Array, identity_like
 from hntf.costs.targets import Labels
-from hntf.data import Data, DenseData
+from hntf.data import Data
+from hntf.data.low_rank import CPData
 from hntf.estimators.architecture import check_mode
 from hntf.estimators.base import Estimator
 from hntf.estimators.hierarchical_ncpd import fit_base
@@ -134,7 +135,7 @@ class MultilayerNTF(Estimator):
             found.append(factors)
             components = list(factors)
             components[lead] = identity_like(rank, factors[0])
-            data = DenseData(cp_dense(components[0], components))
+            data = CPData(components)
         self.lead_mode_ = lead
         self._keep(lead_levels(found, lead), given, joined(solutions))
 

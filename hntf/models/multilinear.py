@@ -33,12 +33,14 @@ def outer_products(maps: Sequence[LinearMap], feature_shape: Sequence[int]) -> t
 
 def mode_products(maps: Sequence[LinearMap], feature_shape: Sequence[int]) -> list[Array]:
     """Return `A_{i,1} ⋯ A_{i,l}` of modes 1, …, N−1 for the maps of nested Tucker layers; the identity for other modes."""
-    products = [identity_like(d, maps[0].factors[0]) for d in feature_shape]
+    products: list[Array | None] = [None] * len(feature_shape)
     for linear_map in maps:
         for mode, A in zip(linear_map.modes, linear_map.factors, strict=True):  # type: ignore[attr-defined]
             if mode > 0:
-                products[mode - 1] = products[mode - 1] @ A
-    return products
+                below = products[mode - 1]
+                products[mode - 1] = A if below is None else below @ A
+    pairs = zip(feature_shape, products, strict=True)
+    return [identity_like(d, maps[0].factors[0]) if product is None else product for d, product in pairs]
 
 
 def _columns_of_code(products: Sequence[Array]) -> list[Array]:

@@ -95,13 +95,15 @@ class SeparateLevels(Model):
 
 def tucker_levels(hierarchy: Hierarchy, cores: Sequence[Array], shape: Sequence[int]) -> SeparateLevels:
     """Return the Tucker decompositions of all levels for Tucker layers that also compress mode 0; `cores` are their codes."""
-    products = [identity_like(d, hierarchy.factors[0]) for d in shape]
+    products: list[Array | None] = [None] * len(shape)
     models: list[Model] = []
     gathers, parameters = [], []
     for layer, core in zip(hierarchy.layers, cores, strict=True):
         parameters.append(list(layer.map.factors))
         for mode, A in zip(layer.map.modes, layer.map.factors, strict=True):  # type: ignore[attr-defined]
-            products[mode] = products[mode] @ A
+            below = products[mode]
+            products[mode] = A if below is None else below @ A
         gathers.append(layer.map.factors[0])
-        models.append(Tucker(core.reshape([U.shape[1] for U in products]), products))
+        factors = [identity_like(d, core) if U is None else U for d, U in zip(shape, products, strict=True)]
+        models.append(Tucker(core.reshape([U.shape[1] for U in factors]), factors))
     return SeparateLevels(models, gathers[1:], parameters)

@@ -9,6 +9,7 @@ from hntf.arrays import Array, identity_like
 from hntf.data import Data, DenseData
 from hntf.layers import NNLSLayer
 from hntf.least_squares.gram import squared_error_in_gram_form
+from hntf.least_squares.solver import solve
 from hntf.maps import Dense, ModeProduct
 from hntf.models.base import Model
 
@@ -51,6 +52,9 @@ class Tucker(Model):
         return ModeProduct(self.factors[1:], modes).apply(self.core)
 
     def encode(self, X: Data, level: int) -> Array:
+        if not X.is_expandable:
+            C = X.mode_product_pullback(self.factors, self.core, 0)
+            return solve(X.tucker_gram(self.core, self.factors, 0), C).S
         slices = self.slices()
         return NNLSLayer(Dense(slices.reshape(len(slices), -1).T)).solve(X.as_matrix()).S
 

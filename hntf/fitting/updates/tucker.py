@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hntf.algebra import unfold, without_dead_columns
+from hntf.algebra import without_dead_columns
 from hntf.arrays import Array
 from hntf.data import Data
 from hntf.fitting.initializers.random import random_factor

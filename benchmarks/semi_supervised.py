@@ -42,7 +42,7 @@ def main() -> None:
             # Their squared errors have no half.
             terms = [DIVERGENCES[kind](hntf.as_data(Z), weight * (2.0 if kind == "frobenius" else 1.0))
                      for kind, Z, weight in zip(kinds, (X, Y), (1.0, WEIGHT), strict=True)]  # fmt: skip
-            found = JointUpdates(terms, S, [A, B], solver="mu")
+            found = JointUpdates.of_terms(terms, S, [A, B], solver="mu")
             advance(found, max_iter=UPDATES, tol=-1.0)
             return terms, found
 

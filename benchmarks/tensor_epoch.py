@@ -15,7 +15,7 @@ import hntf
 from hntf.datasets import make_hierarchical_tensor
 from hntf.fitting.initializers.components import component_stacks
 from hntf.fitting.objective import Objective
-from hntf.fitting.parts import Part
+from hntf.fitting.parts import InMemory
 from hntf.losses import Energy
 from hntf.models import ComponentStacks
 from hntf.threads import single_threaded_blas
@@ -26,7 +26,7 @@ def main() -> None:
     data = hntf.as_data(X)
     start = next(component_stacks(data, (7, 4, 2), np.random.RandomState(0)))
     model = ComponentStacks(start.base, start.stacks)
-    objective = Objective(Energy(), model, [Part(data)])
+    objective = Objective(Energy(), model, InMemory.of(data))
     levels = model.levels
     stacked = model.solve(data).factors
 

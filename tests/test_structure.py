@@ -13,7 +13,7 @@ import hntf.models
 import hntf.validation
 from hntf.costs import Energy
 from hntf.fitting.objective import Objective
-from hntf.fitting.parts import Part
+from hntf.fitting.parts import InMemory
 from hntf.models import Model, Trainable
 from tests.estimators.catalogue import CASES, parameters
 
@@ -62,7 +62,7 @@ def trainable():
 def test_an_evaluation_validates_nothing(estimator, X):
     model = estimator.fit(X).model_
     assert isinstance(model, Trainable)
-    objective = Objective(Energy(), model, [Part(hntf.as_data(X))])
+    objective = Objective(Energy(), model, InMemory.of(hntf.as_data(X)))
     start = objective.start
     functions = inspect.getmembers(hntf.validation, inspect.isfunction)
     checks = {f.__code__.co_name for _, f in functions if f.__module__ == "hntf.validation"}

@@ -62,6 +62,11 @@ class Loss(ABC):
         """Return what the other parts require from a part; None by default."""
         return None
 
+    @property
+    def settles(self) -> bool:
+        """Whether parts are evaluated only after `settle` has combined what `of_part` returns for them."""
+        return False
+
     def settle(self, parts: Sequence[Any]) -> Any:
         """Combine the results of `of_part` into what `evaluate` requires; None by default."""
         return None

@@ -22,10 +22,24 @@ class KullbackLeibler:
         self._last: Any = (None, None, None)
 
     @property
-    def scale(self) -> float:
-        """The unit of the cost: the sum of the data, or 1 if that is zero."""
+    def size(self) -> float:
+        """The sum of the data."""
         ones = from_numpy(np.ones((self.X.shape[1], 1)), self.X.prototype)
-        return float(self.X.mttkrp([None, ones], 0).sum()) or 1.0
+        return float(self.X.mttkrp([None, ones], 0).sum())
+
+    @property
+    def scale(self) -> float:
+        """The unit of the cost: its size, or 1 if that is zero."""
+        return self.size or 1.0
+
+    def equations(self, S: Array, A: Array) -> tuple[Array, Array]:
+        """Return what an update of the factor requires: the parts of the gradient, which add up over parts of the samples."""
+        return self.split_gradient(S, A, 1)
+
+    @staticmethod
+    def split(negative: Array, positive: Array, A: Array, weight: float) -> tuple[Array, Array]:
+        """Return the negative and the positive part of the gradient with respect to the factor, from `equations`."""
+        return negative, positive
 
     def _ratio(self, S: Array, A: Array) -> Data:
         if self._last[0] is not S or self._last[1] is not A:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from functools import reduce
+from operator import add
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +20,14 @@ from hntf.validation import check_number
 
 MEMORY = 1000
 """Number of labelled samples to whose codes a running classifier is fitted; all of the newest batch if it has more."""
+
+
+class LabelSums(NamedTuple):
+    """The normal equations of a classifier for a part of the samples, and the largest entry of every column of the codes."""
+
+    G: Array
+    C: Array
+    largest: Array
 
 
 class LabelLoss(Loss):
@@ -42,14 +52,17 @@ class LabelLoss(Loss):
     @classmethod
     def classifier(cls, S: Array, labels: Labels) -> Array:
         """Return the best `B`, `(k, p)`, for codes of any scale."""
-        largest = backend_of(S).max(S, axis=0)
-        largest = largest + (largest == 0)
-        return cls.classifier_of_scaled(S / largest, labels) / largest[:, None]
+        return cls.classifier_of([cls.summary(S, labels)])
 
     @staticmethod
     @abstractmethod
-    def classifier_of_scaled(S: Array, labels: Labels) -> Array:
-        """Return the best `B`, `(k, p)`, for codes whose columns have one as their largest entry."""
+    def summary(S: Array, labels: Labels) -> Any:
+        """Return what the classifier requires from a part of the samples."""
+
+    @staticmethod
+    @abstractmethod
+    def classifier_of(summaries: Sequence[Any]) -> Array:
+        """Return the best `B`, `(k, p)`, for the summaries of all parts, with codes of any scale."""
 
     @staticmethod
     @abstractmethod
@@ -61,8 +74,13 @@ class LabelLoss(Loss):
     def size(labels: Labels) -> float:
         """Return the unit of the loss: its value for scores of zero."""
 
+    @property
+    def settles(self) -> bool:
+        """The classifier is that of all parts."""
+        return True
+
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
-        """Return the codes of the level and their labels."""
+        """Return the summary of the part for the classifier."""
         if labels is None:
             raise ValueError(f"y must be given: {type(self).__name__} is a loss of labels")
         S = self.code(model, tape)
@@ -70,11 +88,11 @@ class LabelLoss(Loss):
             raise ValueError(
                 f"y must have one row a code, {len(S)}, got {len(labels.Y)}: a loss of labels needs a model with a code a sample"
             )
-        return S, labels
+        return self.summary(S, labels)
 
     def settle(self, parts: Sequence[Any]) -> Array:
         """Return the best classifier for the codes of all parts."""
-        return self.classifier(*concatenated(parts))
+        return self.classifier_of(parts)
 
     def evaluate(
         self, model: Differentiable, tape: Any, labels: Labels | None = None, settled: Any = None
@@ -120,14 +138,23 @@ class LabelL2(LabelLoss):
     """
 
     @staticmethod
-    def classifier_of_scaled(S: Array, labels: Labels) -> Array:
-        """Return `argmin_{B ≥ 0} ‖L∘(Y − S B)‖`, `(k, p)`."""
+    def summary(S: Array, labels: Labels) -> LabelSums:
+        """Return the normal equations, with a Gram matrix for every column of labels where their masks differ."""
+        largest = backend_of(S).max(S, axis=0)
         if labels.known.shape[1] == 1:
             known = labels.known * S
-            return solve(known.T @ known, labels.Y.T @ known).S.T
-        # One Gram matrix per column of labels.
-        grams = S.T @ (labels.known.T[:, :, None] * S)
-        return solve(grams, labels.Y.T @ S).S.T
+            return LabelSums(known.T @ known, labels.Y.T @ known, largest)
+        return LabelSums(S.T @ (labels.known.T[:, :, None] * S), labels.Y.T @ S, largest)
+
+    @staticmethod
+    def classifier_of(summaries: Sequence[LabelSums]) -> Array:
+        """Return `argmin_{B ≥ 0} ‖L∘(Y − S B)‖`, `(k, p)`, solved for codes whose columns have one as their largest entry."""
+        tl = backend_of(summaries[0].C)
+        largest = tl.max(tl.stack([each.largest for each in summaries]), axis=0)
+        largest = largest + (largest == 0)
+        G = reduce(add, [each.G for each in summaries]) / largest / largest[:, None]
+        C = reduce(add, [each.C for each in summaries]) / largest
+        return solve(G, C).S.T / largest[:, None]
 
     @staticmethod
     def loss_of_scores(scores: Array, labels: Labels) -> tuple[float, Array]:
@@ -165,9 +192,17 @@ class CrossEntropy(LabelLoss):
     """
 
     @staticmethod
-    def classifier_of_scaled(S: Array, labels: Labels) -> Array:
-        """Return the best `B`, `(k, p)`."""
-        return softmax_classifier(S, labels)
+    def summary(S: Array, labels: Labels) -> tuple[Array, Labels]:
+        """Return the codes and labels themselves: the classifier is found by iteration."""
+        return S, labels
+
+    @staticmethod
+    def classifier_of(summaries: Sequence[tuple[Array, Labels]]) -> Array:
+        """Return the best `B`, `(k, p)`, found for codes whose columns have one as their largest entry."""
+        S, labels = concatenated(summaries)
+        largest = backend_of(S).max(S, axis=0)
+        largest = largest + (largest == 0)
+        return softmax_classifier(S / largest, labels) / largest[:, None]
 
     @staticmethod
     def loss_of_scores(scores: Array, labels: Labels) -> tuple[float, Array]:
@@ -197,6 +232,11 @@ class RunningLabels(Loss):
         self.loss = loss
         self.classifier: Array | None = None
         self.memory = memory
+
+    @property
+    def settles(self) -> bool:
+        """The classifier is that of all parts."""
+        return True
 
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
         """Return the codes of the labelled samples at the level and their labels, None if there are none."""

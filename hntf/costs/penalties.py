@@ -41,23 +41,26 @@ class Penalties(NamedTuple):
             total += size(U, *self.of_mode(mode))
         return total
 
-    def balanced(self, S: Array, A: Array) -> tuple[Array, Array]:
-        """Return `S` and `A`, with each component scaled up in one and down in the other so that the penalties are least.
+    @property
+    def are_balanced(self) -> bool:
+        """Whether both the code and the factor are penalised, so that the scale between them matters."""
+        return bool((self.code_l1 or self.code_l2) and (self.factor_l1 or self.factor_l2))
 
-        If only one of them is penalised, they are returned unchanged, because the other could grow without bound.
+    def balanced(self, sums: Array, squares: Array, A: Array) -> Array:
+        """Return `A` with every component scaled so that the penalties are least if the code is scaled inversely.
+
+        `sums` and `squares` are those of the columns of the code.
         """
-        if not (self.code_l1 or self.code_l2) or not (self.factor_l1 or self.factor_l2):
-            return S, A
-        code_sum, factor_sum = self.code_l1 * S.sum(0), self.factor_l1 * A.sum(0)
-        code_square, factor_square = self.code_l2 * (S * S).sum(0), self.factor_l2 * (A * A).sum(0)
+        code_sum, factor_sum = self.code_l1 * sums, self.factor_l1 * A.sum(0)
+        code_square, factor_square = self.code_l2 * squares, self.factor_l2 * (A * A).sum(0)
         low, high = 0 * code_sum - LARGEST_LOG, 0 * code_sum + LARGEST_LOG
-        tl = backend_of(S)
+        tl = backend_of(A)
         for _ in range(BISECTIONS):
             middle = 0.5 * (low + high)
             c = tl.exp(middle)
             rises = code_sum * c + code_square * c * c > factor_sum / c + factor_square / (c * c)
             low, high = tl.where(rises, low, middle), tl.where(rises, middle, high)
-        return S * c, A / c
+        return A / c
 
 
 NO_PENALTIES = Penalties()
@@ -139,6 +142,11 @@ class Penalised(Loss):
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
         """Return what the loss requires from a part."""
         return self.loss.of_part(model, tape, labels)
+
+    @property
+    def settles(self) -> bool:
+        """Whether the loss does."""
+        return self.loss.settles
 
     def settle(self, parts: Sequence[Any]) -> Any:
         """Return the result of `settle` of the loss."""

@@ -62,9 +62,28 @@ class Frobenius:
         self._last: dict[int, tuple[Array, Gram, Array]] = {}
 
     @property
+    def size(self) -> float:
+        """The value of the term for a model of zero, without its weight."""
+        return 0.5 * self.X.norm_squared()
+
+    @property
     def scale(self) -> float:
-        """The unit of the cost: its value for a model of zero, or 1 if that is zero."""
-        return 0.5 * self.X.norm_squared() or 1.0
+        """The unit of the cost: its size, or 1 if that is zero."""
+        return self.size or 1.0
+
+    def equations(self, S: Array, A: Array) -> tuple[Gram, Array]:
+        """Return what an update of the factor requires: the normal equations, which add up over parts of the samples."""
+        return self.normal_equations(S, A, 1)
+
+    @staticmethod
+    def split(G: Gram, C: Array, A: Array, weight: float) -> tuple[Array, Array]:
+        """Return the negative and the positive part of the gradient with respect to the factor, from `equations`."""
+        return weight * C, weight * apply_gram(G, A)
+
+    @staticmethod
+    def from_equations(size: float, G: Gram, C: Array, A: Array) -> float:
+        """Return the value of the term without its weight, from its size and `equations`."""
+        return 0.5 * squared_error_in_gram_form(2 * size, G, C, A)
 
     def normal_equations(self, S: Array, A: Array, mode: int) -> tuple[Gram, Array]:
         """Return the Gram matrix and right-hand side for the code (mode 0) or the factor (1), without the weight of the term."""

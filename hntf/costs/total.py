@@ -40,6 +40,11 @@ class Supervised(Loss):
         """The steepness of the loss of the data."""
         return self.data_loss.steepness
 
+    @property
+    def settles(self) -> bool:
+        """Whether the loss of the labels does."""
+        return self.label_loss.settles
+
     def of_part(self, model: Differentiable, tape: Any, labels: Labels | None) -> Any:
         """Return what the label loss requires from a part."""
         return self.label_loss.of_part(model, tape, labels)

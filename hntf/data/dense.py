@@ -31,6 +31,10 @@ class DenseData(Data):
     def n_entries(self) -> int:
         return math.prod(self.shape)
 
+    @property
+    def n_dense_entries(self) -> int:
+        return self.n_entries
+
     def norm_squared(self) -> float:
         return self._norm_squared
 

@@ -129,6 +129,11 @@ class Data(ABC):
     def n_entries(self) -> int:
         """Number of entries that a product reads: its work divided by the rank."""
 
+    @property
+    def n_dense_entries(self) -> int:
+        """Number of entries that a dense product reads at a time, 0 for sparse data."""
+        return 0
+
     @abstractmethod
     def minimum_and_maximum(self) -> tuple[float, float]:
         """Return the smallest and the largest entry."""

@@ -80,6 +80,10 @@ class WeightedData(Data):
     def n_entries(self) -> int:
         return self.product.n_entries
 
+    @property
+    def n_dense_entries(self) -> int:
+        return self.product.n_dense_entries
+
     def gram(self, factors: Factors, mode: int = 0) -> WeightedGram:
         return WeightedGram(self.weights, factors, mode)
 

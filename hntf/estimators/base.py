@@ -16,7 +16,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hntf.arrays import (
     Array,
     as_float64,
-    backend_of,
     cast_like,
     identity_like,
     in_backend_of,
@@ -27,6 +26,7 @@ from hntf.costs.targets import Labels
 from hntf.data import Data
 from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.estimators.inputs import MODERATE, Input, as_input
+from hntf.estimators.of_part import Fitted, encoded, fitted_code, squared_residuals_of, squared_residuals_of_encoded
 from hntf.estimators.results import arrays_in, cast_nested, in_container
 from hntf.fitting.interruption import interruptible
 from hntf.fitting.loop import Settings, Solution
@@ -108,15 +108,21 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
 
     # Results of a fit.
 
-    def _keep(self, model: Model, given: Input, solution: Solution, codes: Sequence[Array] | None = None) -> None:
+    def _keep(self, model: Model, given: Input, solution: Solution, codes: Any = None) -> None:
         """Store the fitted model, the codes of the samples and the course of the fit.
 
-        `codes` are the codes that the fit found, where they differ from those that the model computes from the data.
+        `codes` are the codes of all levels that the fit found, or of a single level as a function of a part, where they differ
+        from those that the model computes from the data.
         """
-        found = model.codes_of_levels(given.data) if codes is None else list(codes)
-        self.reconstruction_err_ = np.array(model.errors(given.data, found))
+        fitted = Fitted(model, codes)
+        squared, norm_squared = given.parts.total(squared_residuals_of, fitted), given.parts.facts.norm_squared
+        self.reconstruction_err_ = np.sqrt(np.array(squared) / (norm_squared or 1.0))
+        self.codes_ = [
+            given.parts.rows(fitted_code, fitted, level, given.scale, given.prototype, columns=k)
+            for level, k in enumerate(model.code_sizes)
+        ]
+        given.parts.forget(fitted.key)
         self.model_ = model.in_units(1.0 / given.scale)
-        self.codes_ = [cast_like(S / given.scale, given.prototype) for S in found]
         # As in scikit-learn, a fit whose start cannot be improved counts one iteration.
         self.n_iter_ = max(1, solution.n_iter)
         self.history_ = solution.history
@@ -193,23 +199,17 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         array, `(n, k_l)`
             In the backend and floating dtype of `X`, or in the container chosen with `set_output`.
         """
-        codes, level = self._encoded(X, level, mask=mask, weights=weights)
-        return in_container(codes, X, self.get_feature_names_out(level=level), self)
-
-    def _encoded(self, X: Any, level: Any, *, mask: Any, weights: Any) -> tuple[Array, Any]:
-        """Return the codes of samples as an array, and the level as an index or `"all"`."""
         check_is_fitted(self, "model_")
         level = self._checked_level(level)
         given = self._validated(X, mask=mask, weights=weights)
-        model = self._model_for(given)
-        if level == "all":
-            S = backend_of(given.data.prototype).concatenate(model.encode_levels(given.data), axis=1)
-        else:
-            S = model.encode(given.data, level)
-        return cast_like(S / given.scale, given.prototype), level
+        ranks = self.model_.code_sizes
+        columns = sum(ranks) if isinstance(level, str) else ranks[level]
+        arguments = (self._model_for(given), level, given.scale, given.prototype)
+        codes = given.parts.rows(encoded, *arguments, columns=columns)
+        return in_container(codes, X, self.get_feature_names_out(level=level), self)
 
     def _model_for(self, given: Input) -> Model:
-        return self.model_.to(given.data.prototype).in_units(given.scale)
+        return self.model_.to(given.parts.prototype).in_units(given.scale)
 
     def _checked_level(self, level: Any) -> Any:
         """Return a level, by default `output_level`, as an index from 0 or `"all"`."""
@@ -355,7 +355,8 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         level = self._checked_level(None)
         given = self._validated(X, mask=mask, weights=weights)
         model = self._model_for(given)
-        return model.errors(given.data, model.encode_levels(given.data))[-1 if level == "all" else level]
+        squared = given.parts.total(squared_residuals_of_encoded, model)[-1 if level == "all" else level]
+        return float((squared / (given.parts.facts.norm_squared or 1.0)) ** 0.5)
 
     def tree(self, feature_names: Any = None, *, mode: int | None = None, n_words: int = 8) -> TopicTree:
         """Return the tree of topics and supertopics with their words and weights.
@@ -411,12 +412,12 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     def _validated(self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False) -> Input:
         """Return the checked `X` as data; in `fit` (`reset`) store its features, otherwise compare with the stored ones."""
         given = as_input(X, mask, weights, nonnegative=not self._takes_signs)
-        n_unobserved = given.data.n_unobserved
+        n_unobserved = given.parts.facts.n_unobserved
         if n_unobserved:
             warn_user(f"X has no observed entry in {n_unobserved} of its samples: their codes are 0")
         # scikit-learn only requires the shape of data objects and sparse tensors.
         array_like = not isinstance(X, Data) and not is_sparse_tensor(X)
-        self._check_shape(X if array_like else np.broadcast_to(0.0, given.data.shape), given.data, reset=reset)
+        self._check_shape(X if array_like else np.broadcast_to(0.0, given.shape), given.shape, reset=reset)
         return given.in_moderate_units()
 
     def _check_moderate(self, given: Input, why: str) -> None:
@@ -426,15 +427,15 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
                 f"X must have its largest entry between {MODERATE[0]:g} and {MODERATE[1]:g} {why}; scale it"
             )
 
-    def _check_shape(self, X: Any, data: Data, *, reset: bool) -> None:
+    def _check_shape(self, X: Any, shape: tuple[int, ...], *, reset: bool) -> None:
         """Store the features in `fit` (`reset`), otherwise compare with those of the fit."""
-        self._check_order(len(data.shape))
+        self._check_order(len(shape))
         validate_data(self, X, reset=reset, skip_check_array=True)
         if reset:
-            self.feature_shape_ = tuple(data.shape[1:])
-        elif tuple(data.shape[1:]) != self.feature_shape_:
+            self.feature_shape_ = tuple(shape[1:])
+        elif tuple(shape[1:]) != self.feature_shape_:
             raise ValueError(
-                f"X must have shape (n, {', '.join(map(str, self.feature_shape_))}) as in fit, got {tuple(data.shape)}"
+                f"X must have shape (n, {', '.join(map(str, self.feature_shape_))}) as in fit, got {tuple(shape)}"
             )
 
     def _check_levels(self, n_levels: int) -> None:

@@ -144,6 +144,7 @@ class DeepNMF(Classifier):
         self.callback = callback
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
+        given = given.with_labels(labels)
         ranks = check_ranks(self.n_components)
         pooling = self._checked_pooling(ranks)
         settings = self._settings(("anls",))
@@ -165,7 +166,7 @@ class DeepNMF(Classifier):
         factors = solution.found.at.factors
         model = Product(factors) if pooling == Pooling() else Pooled(factors, pooling)
         self._keep(model, given, solution)
-        self._keep_classifier(labels, given)
+        self._keep_classifier(given)
 
     def _checked_pooling(self, ranks: Sequence[int]) -> Pooling:
         check_choice(self.activation, "activation", tuple(ACTIVATIONS))

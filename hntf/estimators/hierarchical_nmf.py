@@ -7,18 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from hntf.costs.label_terms import label_term
-from hntf.costs.squared import Frobenius
+from hntf.costs.penalties import NO_PENALTIES
 from hntf.costs.targets import Labels
-from hntf.data import Data, DenseData
 from hntf.estimators.inputs import Input
-from hntf.estimators.starts import check_init, label_start, level_shapes, start_of_level
+from hntf.estimators.starts import check_init, joint_of, joint_updates, level_shapes
 from hntf.estimators.supervised import Classifier, check_label_terms
 from hntf.fitting.initializers.single_matrix import MATRIX_STARTS
 from hntf.fitting.loop import Settings, Solution, joined, run
+from hntf.fitting.parts import Parts
 from hntf.fitting.report import Callback
 from hntf.fitting.scaling import with_unit_columns
-from hntf.fitting.updates.joint import SOLVERS, JointUpdates, Term
+from hntf.fitting.updates.joint import SOLVERS
 from hntf.models.stack import dense_hierarchy
 from hntf.validation import as_random_state, check_ranks
 
@@ -132,42 +131,36 @@ class HierarchicalNMF(Classifier):
         ranks = check_ranks(self.n_components)
         settings = self._settings(SOLVERS)
         self._check_levels(len(ranks))
-        self._warn_of_rank(ranks[0], given.data.shape)
+        self._warn_of_rank(ranks[0], given.shape)
         check_label_terms(self.supervision_loss, self.solver)
-        labelled = self._supervised_level(len(ranks))
+        labelled = self._supervised_level(len(ranks)) if labels is not None else None
         random_state = as_random_state(self.random_state)
-        shapes = level_shapes(given.data.shape[1], ranks)
-        found = check_init(self.init, MATRIX_STARTS, shapes, given, n_first=1)
+        given = given.with_labels(labels)
+        found = check_init(self.init, MATRIX_STARTS, level_shapes(given.shape[1], ranks), given, n_first=1)
         inits = [self.init] * len(ranks) if found is None else [*found, *["screened"] * (len(ranks) - len(found))]
 
-        data, factors, solutions = given.data, [], []
+        parts, factors, solutions = given.parts, [], []
         for level, (rank, init) in enumerate(zip(ranks, inits, strict=True)):
-            solution = self._fit_level(data, rank, init, labels if level == labelled else None, settings, random_state)
+            supervision = (self.supervision_loss, self.supervision_weight) if level == labelled else None
+            solution = _fit_level(parts, rank, init, self.solver, supervision, settings, random_state)
             settings = settings.after(solution)
             A, norms = with_unit_columns(solution.found.factors[0])
-            data = DenseData(solution.found.S * norms)
+            parts = parts.derived(solution.found.codes(norms), columns=rank)
             factors.append(A)
             solutions.append(solution)
         self._keep(dense_hierarchy(factors), given, joined(solutions))
-        self._keep_classifier(labels, given)
+        self._keep_classifier(given)
 
-    def _fit_level(
-        self,
-        data: Data,
-        rank: int,
-        init: Any,
-        labels: Labels | None,
-        settings: Settings,
-        random_state: np.random.RandomState,
-    ) -> Solution:
-        """Factorize the codes of the level below, together with the labels if there are labels."""
-        terms: list[Term] = [Frobenius(data)]
-        if labels is not None:
-            terms.append(label_term(labels, self.supervision_loss, self.supervision_weight, terms[0].scale))
 
-        def descent() -> JointUpdates:
-            S, A, n_screened = start_of_level(init, rank, self.solver, data, random_state)
-            factors = [A] if labels is None else [A, label_start(S, labels, self.solver)]
-            return JointUpdates(terms, S, factors, solver=self.solver, n_screened=n_screened)
-
-        return run(descent, settings, data, rank)
+def _fit_level(
+    parts: Parts,
+    rank: int,
+    init: Any,
+    solver: str,
+    supervision: tuple[str, float] | None,
+    settings: Settings,
+    random_state: np.random.RandomState,
+) -> Solution:
+    """Factorize the codes of the level below, together with the labels if the level is supervised."""
+    joint = joint_of(parts, "frobenius", solver, NO_PENALTIES, supervision)
+    return run(lambda: joint_updates(parts, joint, init, rank, random_state), settings, parts, rank)

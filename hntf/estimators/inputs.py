@@ -8,9 +8,11 @@ import numpy as np
 import scipy.sparse
 
 from hntf.arrays import as_float64, host_view, in_backend_of, is_torch
+from hntf.costs.targets import Labels
 from hntf.data import Data, as_data
 from hntf.data.masks import as_masks
 from hntf.data.sparse_tensor_input import Entries, entries_of, is_sparse_tensor
+from hntf.fitting.parts import InMemory, Parts
 from hntf.validation import check_real_array, check_same_home
 
 MODERATE = (1e-50, 1e50)
@@ -25,8 +27,9 @@ class Input(NamedTuple):
 
     Attributes
     ----------
-    data : Data
-        A torch tensor in CPU memory is processed through a NumPy view, which is several times faster for small products.
+    parts : Parts
+        The samples. A torch tensor in CPU memory is processed through a NumPy view, which is several times faster for small
+        products.
     prototype : array
         An empty array in the backend and dtype of the results.
     scale : float
@@ -35,19 +38,38 @@ class Input(NamedTuple):
         The array, mask and weights from which `data` was made, in the user's units; None if the user passed a data object.
     """
 
-    data: Data
+    parts: Parts
     prototype: Any
     scale: float = 1.0
     arrays: Any = None
 
+    @property
+    def data(self) -> Data:
+        """The data in memory; raise `TypeError` if they are in parts."""
+        return self.parts.held
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the data."""
+        return self.parts.shape
+
+    def with_labels(self, labels: Labels | None) -> Input:
+        """Return the input with labels of the samples."""
+        return self if labels is None else self._replace(parts=self.parts.with_labels(labels))
+
+    def with_data(self, data: Data) -> Input:
+        """Return the input with other data in memory."""
+        return self._replace(parts=InMemory.of(data))
+
     def in_moderate_units(self) -> Input:
         """Return the input with extreme data multiplied by a power of two, and other data unchanged."""
-        largest = max(map(abs, self.data.minimum_and_maximum()))
+        largest = max(abs(self.parts.facts.smallest), abs(self.parts.facts.largest))
         if self.arrays is None or largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
             return self
         array, mask, weights = self.arrays
         scale = float(np.ldexp(1.0, min(-int(np.frexp(largest)[1]), LARGEST_EXPONENT)))
-        return Input(as_data(_multiplied(array, scale), mask=mask, weights=weights), self.prototype, scale, self.arrays)
+        data = as_data(_multiplied(array, scale), mask=mask, weights=weights)
+        return Input(InMemory.of(data), self.prototype, scale, self.arrays)
 
 
 def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
@@ -63,11 +85,11 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
         smallest, _ = data.minimum_and_maximum()
         if smallest < 0 and nonnegative:
             raise ValueError(f"Negative values in data: X contains entries down to {smallest:g}")
-        return Input(data, data.prototype)
+        return Input(InMemory.of(data), data.prototype)
     if is_sparse_tensor(X):
         entries = entries_of(X, "X")
         data = as_data(entries, mask=mask, weights=weights, nonnegative=nonnegative)
-        return Input(data, data.prototype, 1.0, (entries, mask, weights))
+        return Input(InMemory.of(data), data.prototype, 1.0, (entries, mask, weights))
     sparse = scipy.sparse.issparse(X)
     array = X.tocsr() if sparse else check_real_array(X, "X", entries=False)
     check_same_home({"X": np.empty(0) if sparse else array, "weights": weights})
@@ -79,7 +101,7 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
             for m in as_masks(mask)
         )
     data = as_data(array, mask=mask, weights=weights, nonnegative=nonnegative)
-    return Input(data, prototype, 1.0, (array, mask, weights))
+    return Input(InMemory.of(data), prototype, 1.0, (array, mask, weights))
 
 
 def _multiplied(array: Any, scale: float) -> Any:

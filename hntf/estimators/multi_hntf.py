@@ -140,6 +140,7 @@ class MultiHNTF(Classifier):
     cp_tensor = cp_tensor
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
+        given = given.with_labels(labels)
         ranks = check_ranks(self.n_components)
         shared, train_base = check_flag(self.shared, "shared"), check_flag(self.train_base, "train_base")
         weights = LevelWeights(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
@@ -162,14 +163,14 @@ class MultiHNTF(Classifier):
             matrices = given_matrices or gathers(base, levels, shared=shared)
             return GatheredComponents(base, matrices, train_base=train_base)
 
-        loss = self._with_labels(weights.data_loss(errors), labels, data, len(ranks))
+        loss = self._with_labels(weights.data_loss(errors), given, len(ranks))
         settings = settings._replace(n_init=1).after(base_solution)
-        solution = train(start, loss, settings, data, labels, sum(ranks))
+        solution = train(start, loss, settings, given.parts, sum(ranks))
         if base_solution.ended.by_user:
             solution = solution._replace(ended=base_solution.ended)
         self._keep(solution.found, given, solution)
         self._keep_ratios(errors if len(errors) == len(ranks) else None)
-        self._keep_classifier(labels, given)
+        self._keep_classifier(given)
 
     def _given_matrices(self, above: list[list[Array]], ranks: Sequence[int], given: Input) -> list[list[Array]]:
         """Return the user's gathering matrices, mode by mode and then level by level, as the model holds them.

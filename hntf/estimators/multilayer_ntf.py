@@ -129,7 +129,7 @@ class MultilayerNTF(Estimator):
         found: list[list[Array]] = []
         solutions = []
         for rank, init in zip(ranks, self._inits(len(ranks)), strict=True):
-            solutions.append(fit_base(init, rank, settings, given._replace(data=data), random_state))
+            solutions.append(fit_base(init, rank, settings, given.with_data(data), random_state))
             settings = settings.after(solutions[-1])
             factors = _with_unit_lead(by_size(solutions[-1].found.factors), lead)
             found.append(factors)

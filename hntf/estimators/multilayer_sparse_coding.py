@@ -141,6 +141,7 @@ class MultilayerSparseCoding(Classifier):
         self.callback = callback
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
+        given = given.with_labels(labels)
         ranks = check_ranks(self.n_components, may_grow=True)
         weights = LevelWeights(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
         check_number(self.code_l1, "code_l1")
@@ -148,7 +149,7 @@ class MultilayerSparseCoding(Classifier):
         data = given.data
         settings = self._settings(tuple(OPTIMIZERS))
         self._check_levels(len(ranks))
-        loss = self._with_labels(weights.data_loss(None), labels, data, len(ranks))
+        loss = self._with_labels(weights.data_loss(None), given, len(ranks))
         random_state = as_random_state(self.random_state)
         size = (data.norm_squared() / data.shape[0]) ** 0.5
         penalties = from_numpy(np.array([[self.code_l1 * size, self.code_l2]] * len(ranks)), data.prototype)
@@ -162,7 +163,7 @@ class MultilayerSparseCoding(Classifier):
                 pairs = [(D * (D > 0), -D * (D < 0)) for D in factors]
             return SparseCoding(pairs, penalties, train_penalties=labels is not None)
 
-        solution = train(start, loss, settings, data, labels, max(ranks))
+        solution = train(start, loss, settings, given.parts, max(ranks))
         self._keep(solution.found, given, solution)
         self.penalties_ = to_numpy(self.model_.penalties)  # type: ignore[attr-defined]
-        self._keep_classifier(labels, given)
+        self._keep_classifier(given)

@@ -8,12 +8,12 @@ from hntf.arrays import Array
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Estimator
 from hntf.estimators.inputs import Input
-from hntf.estimators.results import cp_tensor
+from hntf.estimators.results import cast_nested, cp_tensor
 from hntf.estimators.starts import check_init
-from hntf.fitting.initializers.components import ordered_base
 from hntf.fitting.initializers.random import random_factor
 from hntf.fitting.initializers.single_level import screened_start
 from hntf.fitting.loop import run
+from hntf.fitting.parts import START_SAMPLES
 from hntf.fitting.report import Callback
 from hntf.fitting.updates.alternating import UPDATES, AlternatingCP
 from hntf.models import GatheredComponents
@@ -111,20 +111,25 @@ class NCPD(Estimator):
     @property
     def factors_(self) -> list[Array]:
         """The factors, one per mode."""
-        return super().factors_[0]
+        (_, *features), (codes,) = super().factors_[0], self.codes_
+        return [*cast_nested([codes], codes), *features]
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         settings = self._settings(tuple(UPDATES))
-        data, rank = given.data, check_rank(self.n_components)
-        self._warn_of_rank(rank, given.data.shape)
+        parts, rank = given.parts, check_rank(self.n_components)
+        self._warn_of_rank(rank, given.shape)
         random_state = as_random_state(self.random_state)
-        factors = check_init(self.init, ("screened", "random"), [(d, rank) for d in data.shape], given)
+        factors = check_init(self.init, ("screened", "random"), [(d, rank) for d in given.shape], given)
 
         def descent() -> AlternatingCP:
-            if factors is None and self.init == "screened":
-                return screened_start(data, rank, random_state).with_solver(self.solver)
-            start = factors or [random_factor(data, d, rank, random_state) for d in data.shape]
-            return AlternatingCP(data, start, self.solver)
+            if factors is not None:
+                return AlternatingCP(parts, factors, self.solver)
+            data = parts.sample(START_SAMPLES, random_state)
+            if self.init == "screened":
+                return screened_start(data, rank, random_state).on(parts).with_solver(self.solver)
+            return AlternatingCP(parts, [random_factor(data, d, rank, random_state) for d in data.shape], self.solver)
 
-        solution = run(descent, settings, data, rank)
-        self._keep(GatheredComponents(ordered_base(solution.found.factors), [[]]), given, solution)
+        solution = run(descent, settings, parts, rank)
+        features, codes = solution.found.ordered()
+        # The factor of the samples stays where they are.
+        self._keep(GatheredComponents([features[0][:0], *features], [[]]), given, solution, codes)

@@ -11,16 +11,16 @@ import numpy as np
 
 from hntf.arrays import Array, in_backend_of
 from hntf.costs import Loss, Penalised, RunningLabels, Supervised
-from hntf.costs.labels import newest
 from hntf.costs.penalties import Penalties, warn_of_one_sided
 from hntf.costs.targets import Labels
 from hntf.data import Data
 from hntf.estimators.inputs import Input
 from hntf.estimators.supervised import Classifier, checked_classes, checked_labels
 from hntf.estimators.training import train
-from hntf.fitting.batches import START_SAMPLES, BatchTrainer, Epochs
+from hntf.fitting.batches import BatchTrainer, Epochs
 from hntf.fitting.loop import Ended, Settings, Solution, run
 from hntf.fitting.optimizers import OPTIMIZERS, STEPS
+from hntf.fitting.parts import START_SAMPLES
 from hntf.fitting.scaling import with_unit_columns
 from hntf.models import Hierarchy
 from hntf.validation import as_random_state, check_choice, check_flag, check_number
@@ -128,28 +128,28 @@ class NeuralEstimator(Classifier):
     def _fit(self, given: Input, labels: Labels | None) -> None:
         random_state = as_random_state(self.random_state)
         settings = self._neural_settings()
-        data, batch_size = given.data, settings.batch_size
+        batch_size = settings.batch_size
 
-        def part() -> Data:
+        def sample() -> Data:
             """Return the samples from which a start is drawn."""
             if batch_size is None:
-                return data
-            return data.take(random_state.permutation(data.shape[0])[: max(batch_size, START_SAMPLES)])
+                return given.parts.sample(START_SAMPLES, random_state)
+            return given.data.take(random_state.permutation(given.shape[0])[: max(batch_size, START_SAMPLES)])
 
-        first = part()
+        first = sample()
         plan = self._plan(given, first, random_state)
         self._check_levels(plan.n_levels)
-        self._warn_of_rank(plan.rank, data.shape)
-        trained = labels if plan.codes_samples else None
-        loss = self._with_labels(plan.loss, trained, data, plan.n_levels, running=batch_size is not None)
+        self._warn_of_rank(plan.rank, given.shape)
+        trained = given.with_labels(labels) if plan.codes_samples else given
+        loss = self._with_labels(plan.loss, trained, plan.n_levels, running=batch_size is not None)
         loss = self._with_penalties(loss, given)
-        parts = chain([first], iter(part, None))
+        samples = chain([first], iter(sample, None))
 
         def start() -> Hierarchy:
-            return plan.start(next(parts))
+            return plan.start(next(samples))
 
         if batch_size is None:
-            solution = train(start, loss, settings, data, trained, plan.rank)
+            solution = train(start, loss, settings, trained.parts, plan.rank)
         else:
             plan.check_batches()
 
@@ -158,14 +158,20 @@ class NeuralEstimator(Classifier):
                     start().revived(), settings.solver, settings.learning_rate, simplex=settings.simplex
                 )
                 return Epochs(
-                    trainer, data, trained, loss, batch_size=batch_size, tol=settings.tol, random_state=random_state
+                    trainer,
+                    given.data,
+                    labels,
+                    loss,
+                    batch_size=batch_size,
+                    tol=settings.tol,
+                    random_state=random_state,
                 )
 
-            solution = run(descent, settings, data, plan.rank)
+            solution = run(descent, settings, given.parts, plan.rank)
+        given = given.with_labels(labels)
         self._keep_hierarchy(self._normalised(solution.found, loss), given, solution)
         self._keep_ratios(plan.errors)
-        known = self._keep_classifier(labels, given)
-        self._known = None if known is None else newest(known)
+        self._known = self._keep_classifier(given)
         self._stream = None
 
     def _keep_hierarchy(self, hierarchy: Hierarchy, given: Input, solution: Solution) -> None:
@@ -192,14 +198,14 @@ class NeuralEstimator(Classifier):
         check_number(self.volume_weight, "volume_weight")
         check_number(self.volume_delta, "volume_delta", strict=True)
         sizes = (self.code_l1, self.code_l2, self.factor_l1, self.factor_l2)
-        n = given.data.shape[0]
+        n = given.shape[0]
         penalised = Penalised(
             loss,
             code_l1=self.code_l1,
             code_l2=self.code_l2,
             factor_l1=n * self.factor_l1,
             factor_l2=n * self.factor_l2,
-            volume=self.volume_weight * (given.data.norm_squared() or 1.0),
+            volume=self.volume_weight * (given.parts.facts.norm_squared or 1.0),
             delta=self.volume_delta,
         )
         if any(sizes):
@@ -264,9 +270,9 @@ class NeuralEstimator(Classifier):
         else:
             labels = None
             if self._stream.classes is not None and y is not None:
-                labels = checked_labels(y, label_mask, given.data, classes=self._stream.classes, some=False)
+                labels = checked_labels(y, label_mask, given, classes=self._stream.classes, some=False)
         stream = self._stream
-        fraction = given.data.shape[0] / stream.n_samples
+        fraction = given.shape[0] / stream.n_samples
         stream.trainer.step(stream.loss, given.data, labels, fraction=fraction)
         losses = stream.trainer.losses
         hierarchy: Any = stream.trainer.model
@@ -301,14 +307,14 @@ class NeuralEstimator(Classifier):
         if classes is not None:
             classes = checked_classes(classes)
             y = np.full(given.data.shape[0], -1) if y is None else y
-        labels = checked_labels(y, label_mask, given.data, classes=classes, some=classes is None)
+        labels = checked_labels(y, label_mask, given, classes=classes, some=classes is None)
         memory = self._known
         if memory is not None and (labels is None or not np.array_equal(labels.classes, memory[1].classes)):
             memory = None  # other classes: their classifier starts from this batch
         if memory is not None:
-            memory = (in_backend_of([memory[0]], given.data.prototype)[0], memory[1].like(given.data.prototype))
-        loss = self._with_labels(plan.loss, labels, given.data, plan.n_levels, running=True, memory=memory)
-        model: Any = plan.start(given.data).revived() if fitted is None else fitted.to(given.data.prototype)
+            memory = (in_backend_of([memory[0]], given.parts.prototype)[0], memory[1].like(given.parts.prototype))
+        loss = self._with_labels(plan.loss, given.with_labels(labels), plan.n_levels, running=True, memory=memory)
+        model: Any = plan.start(given.data).revived() if fitted is None else fitted.to(given.parts.prototype)
         model = model.with_layers([layer.with_penalties(self.code_l1, self.code_l2) for layer in model.layers])
         trainer = BatchTrainer(model, self._solver_of_batches(), self.learning_rate, simplex=self.simplex)
         supervision: Any = loss.label_loss if isinstance(loss, Supervised) else None

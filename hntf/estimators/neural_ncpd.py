@@ -147,6 +147,7 @@ class NeuralNCPD(Classifier):
     cp_tensor = cp_tensor
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
+        given = given.with_labels(labels)
         ranks = check_ranks(self.n_components)
         train_base = check_flag(self.train_base, "train_base")
         weights = LevelWeights(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
@@ -166,11 +167,11 @@ class NeuralNCPD(Classifier):
             base, stacks, _ = next(starts)
             return ComponentStacks(by_size(base), stacks, train_base=train_base, unit=unit)
 
-        loss = self._with_labels(weights.data_loss(errors), labels, data, len(ranks))
-        solution = train(start, loss, settings, data, labels, sum(ranks))
+        loss = self._with_labels(weights.data_loss(errors), given, len(ranks))
+        solution = train(start, loss, settings, given.parts, sum(ranks))
         self._keep(solution.found, given, solution)
         self._keep_ratios(errors)
-        self._keep_classifier(labels, given)
+        self._keep_classifier(given)
 
     def _starts(self, given: Input, ranks: Sequence[int], random_state: np.random.RandomState) -> Iterator[StackStart]:
         """Return an iterator over starts, from the named initializer or from the user's factors."""

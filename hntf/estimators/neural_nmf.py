@@ -216,7 +216,7 @@ class NeuralNMF(NeuralEstimator):
         ranks = check_ranks(self.n_components)
         weights = LevelWeights(self.loss, self.level_weights, len(ranks))
         init: Any = self.init
-        shapes = level_shapes(given.data.shape[1], ranks)
+        shapes = level_shapes(given.shape[1], ranks)
         factors = check_init(init, tuple(INITIALIZERS), shapes, given, n_first=1)
         ready = []
         by_levels = factors is None and init == "levels"

@@ -169,7 +169,7 @@ class NeuralNTF(NeuralEstimator):
     def _plan(
         self, given: Input, first: Data, random_state: np.random.RandomState, errors: list[float] | None = None
     ) -> Plan:
-        architecture = check_architecture(self.n_components, self.modes, given.data.shape)
+        architecture = check_architecture(self.n_components, self.modes, given.shape)
         weights = LevelWeights(self.loss, self.level_weights, architecture.n_levels)
         init: Any = self.init
         factors = check_init(

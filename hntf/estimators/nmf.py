@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from hntf.arrays import Array
 from hntf.costs.kullback_leibler import DIVERGENCES
 from hntf.costs.penalties import Penalties, warn_of_one_sided
 from hntf.costs.targets import Labels
-from hntf.data import Data
 from hntf.estimators.base import Estimator
 from hntf.estimators.inputs import Input
-from hntf.estimators.starts import matrix_starts
-from hntf.fitting.initializers.single_matrix import MatrixStart
+from hntf.estimators.starts import joint_of, joint_starts
 from hntf.fitting.loop import Settings, run
+from hntf.fitting.parts import OfPart
 from hntf.fitting.report import Callback
 from hntf.fitting.scaling import with_unit_columns
 from hntf.fitting.updates.joint import SOLVERS, JointUpdates
@@ -136,26 +133,21 @@ class NMF(Estimator):
         self.callback = callback
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
-        rank, settings, penalties, draw = checked_nmf(self, given)
-        term = DIVERGENCES[self.loss](given.data)
-
-        def descent() -> JointUpdates:
-            S, A, n_screened = draw(given.data)
-            return JointUpdates([term], S, [A], solver=self.solver, penalties=penalties, n_screened=n_screened)
-
-        solution = run(descent, settings, given.data, rank)
+        rank, settings, penalties = checked_nmf(self, given)
+        joint = joint_of(given.parts, self.loss, self.solver, penalties, None)
+        start = joint_starts(self.init, rank, joint, given, as_random_state(self.random_state))
+        solution = run(start, settings, given.parts, rank)
         model, codes = nmf_model(solution.found, self.loss, penalties)
         # For the squared error the model has exact codes of its own.
         self._keep(model, given, solution, None if self.loss == "frobenius" else codes)
 
 
 class CheckedNMF(NamedTuple):
-    """The checked parameters of a factorization of one matrix, and the function that draws its starts."""
+    """The checked parameters of a factorization of one matrix."""
 
     rank: int
     settings: Settings
     penalties: Penalties
-    draw: Callable[[Data], MatrixStart]
 
 
 def checked_nmf(estimator: Any, given: Input) -> CheckedNMF:
@@ -165,21 +157,19 @@ def checked_nmf(estimator: Any, given: Input) -> CheckedNMF:
     settings = estimator._settings(SOLVERS)
     check_divergence(estimator.loss, estimator.solver)
     penalties = checked_penalties(estimator, given)
-    estimator._warn_of_rank(rank, given.data.shape)
-    random_state = as_random_state(estimator.random_state)
-    draw = matrix_starts(estimator.init, rank, estimator.solver, penalties, given, random_state)
-    return CheckedNMF(rank, settings, penalties, draw)
+    estimator._warn_of_rank(rank, given.shape)
+    return CheckedNMF(rank, settings, penalties)
 
 
-def nmf_model(found: JointUpdates, loss: str, penalties: Penalties) -> tuple[Model, list[Array]]:
-    """Return the model of a factorization and the codes that the fit found.
+def nmf_model(found: JointUpdates, loss: str, penalties: Penalties) -> tuple[Model, OfPart]:
+    """Return the model of a factorization and the codes that the fit found, as a function of a part.
 
     The columns of the factor have unit norm unless a penalty fixes their scale.
     """
     A, norms = with_unit_columns(found.factors[0])
     if any(penalties):
         A, norms = found.factors[0], 0 * norms + 1
-    codes = [found.S * norms]
+    codes = found.codes(norms)
     if loss == "frobenius":
         return dense_hierarchy([A], l1=penalties.code_l1, l2=penalties.code_l2), codes
     return Product([A], divergence=loss, penalties=penalties), codes
@@ -195,7 +185,7 @@ def checked_penalties(estimator: Any, given: Input) -> Penalties:
     """Return the checked penalties of an estimator; those of the factor are multiplied by the number of samples."""
     for name in Penalties._fields:
         check_number(getattr(estimator, name), name)
-    n = given.data.shape[0]
+    n = given.shape[0]
     penalties = Penalties(estimator.code_l1, estimator.code_l2, n * estimator.factor_l1, n * estimator.factor_l2)
     if any(penalties):
         estimator._check_moderate(given, "with penalties")

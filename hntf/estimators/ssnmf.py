@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hntf.costs.kullback_leibler import DIVERGENCES
-from hntf.costs.label_terms import label_term
 from hntf.costs.targets import Labels
 from hntf.estimators.inputs import Input
 from hntf.estimators.nmf import checked_nmf, nmf_model
-from hntf.estimators.starts import label_start
+from hntf.estimators.starts import joint_of, joint_starts
 from hntf.estimators.supervised import Classifier, check_label_terms
 from hntf.fitting.loop import run
 from hntf.fitting.report import Callback
-from hntf.fitting.updates.joint import JointUpdates
+from hntf.validation import as_random_state
 
 
 class SSNMF(Classifier):
@@ -111,20 +109,15 @@ class SSNMF(Classifier):
         self.callback = callback
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
-        rank, settings, penalties, draw = checked_nmf(self, given)
+        rank, settings, penalties = checked_nmf(self, given)
         check_label_terms(self.supervision_loss, self.solver)
         self._supervised_level(1)
-        terms = [DIVERGENCES[self.loss](given.data)]
-        if labels is not None:
-            terms.append(label_term(labels, self.supervision_loss, self.supervision_weight, terms[0].scale))
-
-        def descent() -> JointUpdates:
-            S, A, n_screened = draw(given.data)
-            factors = [A] if labels is None else [A, label_start(S, labels, self.solver)]
-            return JointUpdates(terms, S, factors, solver=self.solver, penalties=penalties, n_screened=n_screened)
-
-        solution = run(descent, settings, given.data, rank)
+        given = given.with_labels(labels)
+        supervision = None if labels is None else (self.supervision_loss, self.supervision_weight)
+        joint = joint_of(given.parts, self.loss, self.solver, penalties, supervision)
+        start = joint_starts(self.init, rank, joint, given, as_random_state(self.random_state))
+        solution = run(start, settings, given.parts, rank)
         model, codes = nmf_model(solution.found, self.loss, penalties)
         exact = labels is None and self.loss == "frobenius"
         self._keep(model, given, solution, None if exact else codes)
-        self._keep_classifier(labels, given)
+        self._keep_classifier(given)

@@ -12,13 +12,14 @@ from tensorly.tucker_tensor import TuckerTensor
 
 from hntf.algebra import random_columns
 from hntf.arrays import Array, as_float64, from_numpy, in_backend_of, is_torch, to_numpy
-from hntf.costs.label_terms import first_classifier
-from hntf.costs.penalties import NO_PENALTIES, Penalties
-from hntf.costs.targets import Labels
-from hntf.data import Data
+from hntf.costs.label_terms import LABEL_DIVERGENCES
+from hntf.costs.labels import LabelL2
+from hntf.costs.penalties import Penalties
 from hntf.estimators.inputs import Input
 from hntf.estimators.results import arrays_in
-from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, MatrixStart, matrix_start, positive
+from hntf.fitting.initializers.single_matrix import MATRIX_STARTS, matrix_start, positive
+from hntf.fitting.parts import START_SAMPLES, Part, Parts
+from hntf.fitting.updates.joint import Joint, JointUpdates, TermOf, sizes_of_terms
 from hntf.models.product import best_code
 from hntf.validation import check_choice, check_real_array, check_same_home, check_shape
 
@@ -52,7 +53,7 @@ def check_init(
         raise TypeError(f"init must be the name of a start or a list of factors, got {type(init).__name__}")
     init = arrays_in([list(level) if isinstance(level, tuple) else level for level in init])
     numbers = (len(shapes), n_first or len(shapes))
-    if of_results and len(init) - 1 in numbers and len(init[0]) == given.data.shape[0]:
+    if of_results and len(init) - 1 in numbers and len(init[0]) == given.shape[0]:
         init = init[1:]  # without the factor of the samples, which this method finds from the others
     if len(init) not in numbers:
         first = f", or the first {n_first}" if n_first not in (None, len(shapes)) else ""
@@ -64,7 +65,7 @@ def check_init(
         if of_results:  # a model fitted on one backend serves the other
             (A,) = in_backend_of([A], given.prototype)  # noqa: PLW2901
         check_same_home({f"init[{i}]": A, "X": given.prototype})
-        factors.append(as_float64(A) if is_torch(given.data.prototype) else to_numpy(as_float64(A)))
+        factors.append(as_float64(A) if is_torch(given.parts.prototype) else to_numpy(as_float64(A)))
     of_levels = [list(level) for _, level in groupby(factors, key=lambda A: A.shape[1])]
     return [A for level in of_levels for A in without_twins(level)]
 
@@ -109,34 +110,54 @@ def level_shapes(m: int, ranks: Sequence[int]) -> list[tuple[int, int]]:
     return list(zip([m, *ranks], ranks, strict=False))
 
 
-def matrix_starts(
-    init: Any, rank: int, solver: str, penalties: Penalties, given: Input, random_state: np.random.RandomState
-) -> Callable[[Data], MatrixStart]:
-    """Return a function that draws the start of a level for data with as many features as the given ones."""
-    factors = check_init(init, MATRIX_STARTS, [(given.data.shape[1], rank)], given)
-    return lambda data: start_of_level(
-        init if factors is None else factors[0], rank, solver, data, random_state, penalties
-    )
+def joint_starts(
+    init: Any, rank: int, joint: Joint, given: Input, random_state: np.random.RandomState
+) -> Callable[[], JointUpdates]:
+    """Return a function that draws a start of updates of a matrix and its labels."""
+    factors = check_init(init, MATRIX_STARTS, [(given.shape[1], rank)], given)
+    return lambda: joint_updates(given.parts, joint, init if factors is None else factors[0], rank, random_state)
 
 
-def start_of_level(
-    init: Any,
-    rank: int,
-    solver: str,
-    data: Data,
-    random_state: np.random.RandomState,
-    penalties: Penalties = NO_PENALTIES,
-) -> MatrixStart:
-    """Return the start of one level, by name or from a checked factor: scaled by the penalties, and positive for `"mu"`."""
+def joint_updates(
+    parts: Parts, joint: Joint, init: Any, rank: int, random_state: np.random.RandomState
+) -> JointUpdates:
+    """Return updates from a start by name or from a checked factor: scaled by the penalties, and positive for `"mu"`."""
+    A, n_screened = init, 0
     if isinstance(init, str):
-        S, A, n_screened = matrix_start(data, rank, init, random_state)
-    else:
-        S, A, n_screened = best_code(data, init), init, 0
-    S, A = penalties.balanced(S, A)
-    return MatrixStart(positive(S), positive(A), n_screened) if solver == "mu" else MatrixStart(S, A, n_screened)
+        _, A, n_screened = matrix_start(parts.sample(START_SAMPLES, random_state), rank, init, random_state)
+    if joint.penalties.are_balanced:
+        sums, squares = parts.total(sums_of_code, A)
+        A = joint.penalties.balanced(sums, squares, A)
+    factors = [A]
+    if len(joint.terms) > 1:
+        factors.append(LabelL2.classifier_of(parts.each(label_summary, A)).T)
+    if not joint.is_exact:
+        factors = list(map(positive, factors))
+    return JointUpdates(parts, joint, factors, n_screened=n_screened)
 
 
-def label_start(S: Array, labels: Labels, solver: str) -> Array:
-    """Return the starting factor of the labels, `(p, k)`."""
-    B = first_classifier(S, labels)
-    return positive(B) if solver == "mu" else B
+def joint_of(
+    parts: Parts, loss: str, solver: str, penalties: Penalties, supervision: tuple[str, float] | None
+) -> Joint:
+    """Return what is fitted to the data and, with a loss and a weight of the labels, to the labels of the samples.
+
+    For a model of zero, the term of the labels is its weight times that of the data.
+    """
+    terms = [TermOf(loss)]
+    if supervision is not None:
+        name, weight = supervision
+        terms.append(TermOf(LABEL_DIVERGENCES[name], of_labels=True))
+        of_data, of_labels = parts.total(sizes_of_terms, Joint(tuple(terms)))
+        terms[1] = terms[1]._replace(weight=weight * (of_data or 1.0) / (of_labels or 1.0))
+    return Joint(tuple(terms), solver, penalties)
+
+
+def sums_of_code(part: Part, A: Array) -> tuple[Array, Array]:
+    """Return the sums of the columns of the best code of a part, and the sums of their squares."""
+    S = best_code(part.data, A)
+    return S.sum(0), (S * S).sum(0)
+
+
+def label_summary(part: Part, A: Array) -> Any:
+    """Return what the classifier on the best code requires from a part."""
+    return LabelL2.summary(best_code(part.data, A), part.labels)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,30 +17,26 @@ from sklearn.utils.validation import check_is_fitted
 from hntf.arrays import Array, as_float64, cast_like, from_numpy, is_torch, to_numpy
 from hntf.costs import CrossEntropy, LabelL2, LabelLoss, Loss, RunningLabels, Supervised
 from hntf.costs.label_terms import LABEL_DIVERGENCES
-from hntf.costs.labels import known_samples
-from hntf.costs.softmax import softmax
-from hntf.costs.targets import Labels, as_labels, is_unknown
-from hntf.data import Data
+from hntf.costs.labels import newest
+from hntf.costs.targets import Labels, as_labels, concatenated, is_unknown
 from hntf.estimators.base import Estimator, level_index
 from hntf.estimators.inputs import Input
+from hntf.estimators.of_part import (
+    BINARY,
+    PROBABILITIES,
+    decision_of,
+    label_size,
+    label_size_of_one_each,
+    largest_class,
+    probabilities_of,
+    scores_of,
+    summary_of_codes,
+)
 from hntf.fitting.interruption import interruptible
 from hntf.validation import check_choice, check_number, warn_user
 
 LABEL_LOSSES: dict[str, type[LabelLoss]] = {"squared": LabelL2, "cross_entropy": CrossEntropy}
 """The losses of labels for methods that are trained by gradients; each one defines its classifier."""
-
-BINARY = 2
-
-
-def normalised(scores: Array) -> Array:
-    """Return nonnegative scores `(n, p)` divided by their row sums; a row of zeros becomes uniform."""
-    sums = scores.sum(1)[:, None]
-    empty = sums == 0
-    return (scores + empty) / (sums + empty * scores.shape[1])
-
-
-PROBABILITIES: dict[str, Callable[[Array], Array]] = {"cross_entropy": softmax, "kullback-leibler": normalised}
-"""How scores are turned into probabilities, for the label losses that allow it."""
 
 
 def _has_probabilities(estimator: Any) -> bool:
@@ -101,7 +98,7 @@ class Classifier(Estimator):
         """
         given = self._validated(X, mask=mask, weights=weights, reset=True)
         with interruptible():
-            self._fit(given, checked_labels(y, label_mask, given.data))
+            self._fit(given, checked_labels(y, label_mask, given))
         return self
 
     def _supervised_level(self, n_levels: int) -> int:
@@ -110,33 +107,35 @@ class Classifier(Estimator):
         return level_index(self.supervision_level, n_levels, name="supervision_level")
 
     def _with_labels(
-        self, loss: Loss, labels: Labels | None, data: Data, n_levels: int, *, running: bool = False, memory: Any = None
+        self, loss: Loss, given: Input, n_levels: int, *, running: bool = False, memory: Any = None
     ) -> Loss:
         """Return the loss plus that of the labels, if any; `running` is for batches, `memory` continues an earlier classifier."""
         check_choice(self.supervision_loss, "supervision_loss", tuple(LABEL_LOSSES))
         level = self._supervised_level(n_levels)
-        if labels is None:
+        if given.parts.labels is None:
             return loss
         kind = LABEL_LOSSES[self.supervision_loss]
         # If no label is known yet, use the value for one label per sample.
-        size = kind.size(labels) or kind.size(one_hot(labels)) or 1.0
-        weight = self.supervision_weight * (data.norm_squared() or 1.0) / size
+        size = given.parts.total(label_size, kind) or given.parts.total(label_size_of_one_each, kind) or 1.0
+        weight = self.supervision_weight * (given.parts.facts.norm_squared or 1.0) / size
         label_loss = kind(weight, level)
         return Supervised(loss, RunningLabels(label_loss, memory) if running else label_loss)
 
-    def _keep_classifier(self, labels: Labels | None, given: Input) -> Any:
+    def _keep_classifier(self, given: Input) -> Any:
         """Fit the classifier to the codes of the labelled samples, or delete an earlier one if there are no labels.
 
-        The codes are computed from the features alone. Return them with their labels, or None if there are none.
+        The codes are computed from the features alone. Return the newest of them with their labels, or None if there are none.
         """
-        if labels is None:
+        if given.parts.labels is None:
             self._set_classifier(None, None, given.prototype)
             return None
         level = level_index(self.supervision_level, self.n_levels_)
-        S = self._model_for(given).encode(given.data, level) / given.scale
         kind = LABEL_LOSSES.get(self.supervision_loss, LabelL2)
-        self._set_classifier(kind.classifier(S, labels), labels.classes, given.prototype)
-        return known_samples(S, labels)
+        found = given.parts.each(summary_of_codes, self._model_for(given), level, given.scale, kind)
+        B = kind.classifier_of([summary for summary, _ in found])
+        self._set_classifier(B, given.parts.labels.classes, given.prototype)
+        known = [samples for _, samples in found if samples is not None]
+        return newest(concatenated(known)) if known else None
 
     def _set_classifier(self, B: Array | None, classes: Any, prototype: Any) -> None:
         """Set the classifier and the classes, or delete those of an earlier fit."""
@@ -160,10 +159,22 @@ class Classifier(Estimator):
         if not hasattr(self, "classifier_"):
             raise NotFittedError(f"{method} needs labels: {type(self).__name__} was fitted without y")
 
-    def _scores(self, X: Any, *, mask: Any, weights: Any) -> Array:
-        """Return the scores of the classes, `S_l B`, `(n, p)`."""
-        S, _ = self._encoded(X, self._classifier_level, mask=mask, weights=weights)
-        return cast_like(as_float64(S) @ from_numpy(to_numpy(as_float64(self.classifier_)), S), S)
+    def _scores(
+        self,
+        X: Any,
+        mask: Any,
+        weights: Any,
+        finish: Callable[..., Array],
+        *arguments: Any,
+        columns: int | None,
+        dtype: Any = None,
+    ) -> Any:
+        """Return what `finish` returns for the scores of the classes, `S_l B`, `(n, p)`."""
+        given = self._validated(X, mask=mask, weights=weights)
+        classifier = to_numpy(as_float64(self.classifier_))
+        finish = partial(finish, arguments=arguments, prototype=given.prototype)
+        of_scores = (self._model_for(given), self._classifier_level, classifier, given.scale, finish)
+        return given.parts.rows(scores_of, *of_scores, columns=columns, dtype=dtype)
 
     def decision_function(self, X: Any, *, mask: Any = None, weights: Any = None) -> Array:
         """Return the scores of the classes, computed from the features alone.
@@ -179,14 +190,13 @@ class Classifier(Estimator):
             `S_l B`. For two classes, as in scikit-learn, the score of the second minus that of the first.
         """
         self._check_classifier("decision_function")
-        scores = self._scores(X, mask=mask, weights=weights)
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == BINARY else scores
+        p = len(self.classes_)
+        return self._scores(X, mask, weights, decision_of, columns=None if p == BINARY else p)
 
     def predict(self, X: Any, *, mask: Any = None, weights: Any = None) -> np.ndarray:
         """Return the predicted classes, `(n,)`, computed from the features alone; classes unseen in `fit` are never predicted."""
         self._check_classifier("predict")
-        scores = self._scores(X, mask=mask, weights=weights)
-        return self.classes_[np.argmax(to_numpy(scores), axis=1)]
+        return self._scores(X, mask, weights, largest_class, self.classes_, columns=None, dtype=self.classes_.dtype)
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any, *, mask: Any = None, weights: Any = None) -> Array:
@@ -196,8 +206,7 @@ class Classifier(Estimator):
         their sum.
         """
         self._check_classifier("predict_proba")
-        scores = self._scores(X, mask=mask, weights=weights)
-        return cast_like(PROBABILITIES[self.supervision_loss](as_float64(scores)), scores)
+        return self._scores(X, mask, weights, probabilities_of, self.supervision_loss, columns=len(self.classes_))
 
     def score(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> float:
         """Return the accuracy of the predictions or, without labels, the negative reconstruction error: larger is better.
@@ -237,14 +246,14 @@ def check_label_terms(loss: str, solver: str) -> None:
         raise ValueError(f"solver must be 'mu' with supervision_loss={loss!r}, got {solver!r}")
 
 
-def checked_labels(y: Any, label_mask: Any, data: Data, *, classes: Any = None, some: bool = True) -> Labels | None:
+def checked_labels(y: Any, label_mask: Any, given: Input, *, classes: Any = None, some: bool = True) -> Labels | None:
     """Return the checked labels of the samples, None without `y`; with `some` at least one must be known."""
     if y is None:
         if label_mask is not None:
             raise ValueError("label_mask must be None where there is no y")
         return None
-    reference = from_numpy(np.empty(0), data.prototype)
-    labels = as_labels(y, data.shape[0], reference, mask=label_mask, classes=classes, some=some)
+    reference = from_numpy(np.empty(0), given.parts.prototype)
+    labels = as_labels(y, given.shape[0], reference, mask=label_mask, classes=classes, some=some)
     shape = tuple(y.shape) if hasattr(y, "shape") else np.asarray(y, dtype=object).shape
     of_classes = len(shape) == 1 or shape[1] == 1
     if of_classes and labels.classes.dtype.kind == "f" and type_of_target(labels.classes) == "continuous":
@@ -264,10 +273,3 @@ def checked_classes(classes: Any) -> np.ndarray:
     if array.size == 0 or any(map(is_unknown, array.tolist())):
         raise ValueError(f"classes must name at least one class, and not -1, which stands for unknown; got {classes!r}")
     return array
-
-
-def one_hot(labels: Labels) -> Labels:
-    """Return the labels with the first class for every sample."""
-    Y = 0 * labels.Y
-    Y[:, 0] = 1.0
-    return labels._replace(Y=Y)

@@ -9,12 +9,10 @@ import numpy as np
 
 from hntf.costs import Energy, LayerCentric, Loss, Reconstruction
 from hntf.costs.levels import balanced_weights
-from hntf.costs.targets import Labels
-from hntf.data import Data
 from hntf.fitting.loop import Descent, Ended, Settings, Solution, run
 from hntf.fitting.objective import Objective
 from hntf.fitting.optimizers import OPTIMIZERS
-from hntf.fitting.parts import Part
+from hntf.fitting.parts import Parts
 from hntf.models import Trainable
 from hntf.validation import check_choice
 
@@ -79,9 +77,8 @@ class Settled(Descent):
     """A model with no factors to train, for example a fixed base without levels above it."""
 
     def __init__(self, objective: Objective) -> None:
-        settled = objective.loss.settle([part.forward(objective.model, objective.loss) for part in objective.parts])
-        values = [part.value_and_grad(objective.model, objective.loss, settled)[0] for part in objective.parts]
-        self._value = objective.scale * sum(values)
+        value, _ = objective.value_and_grad(objective.model)
+        self._value = objective.scale * value
         self._model = objective.model
 
     @property
@@ -107,15 +104,13 @@ class Settled(Descent):
         return Ended(True, "nothing to train")
 
 
-def train(
-    start: Callable[[], Trainable], loss: Loss, settings: Settings, data: Data, labels: Labels | None, rank: int
-) -> Solution:
+def train(start: Callable[[], Trainable], loss: Loss, settings: Settings, parts: Parts, rank: int) -> Solution:
     """Minimise a loss over all samples at once, from the best of several starts, each drawn by `start()`."""
 
     def descent() -> Descent:
-        objective = Objective(loss, start().revived(), [Part(data, labels)], simplex=settings.simplex)
+        objective = Objective(loss, start().revived(), parts, simplex=settings.simplex)
         if not objective.model.factors:
             return Settled(objective)
         return OPTIMIZERS[settings.solver](objective, objective.start, settings.learning_rate)
 
-    return run(descent, settings, data, rank)
+    return run(descent, settings, parts, rank)

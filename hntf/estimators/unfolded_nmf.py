@@ -128,11 +128,12 @@ class UnfoldedNMF(Classifier):
         self.callback = callback
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
+        given = given.with_labels(labels)
         self._check_updates()
         data, rank = given.data, check_rank(self.n_components)
         self._warn_of_rank(rank, given.data.shape)
         settings = self._settings(tuple(OPTIMIZERS))._replace(simplex=self.sparsity > 0)
-        loss = self._with_labels(Reconstruction(), labels, data, 1)
+        loss = self._with_labels(Reconstruction(), given, 1)
         random_state = as_random_state(self.random_state)
         size = (data.norm_squared() / np.prod(data.shape)) ** 0.5
         sparsity = self.sparsity * (size if self.beta == 2 else 1.0)
@@ -148,9 +149,9 @@ class UnfoldedNMF(Classifier):
                 dictionaries = [positive(A) for A in factors] * (count // len(factors))
             return Unrolled([1 * A for A in dictionaries], n_steps=self.n_steps, beta=self.beta, sparsity=sparsity)
 
-        solution = train(start, loss, settings, data, labels, rank)
+        solution = train(start, loss, settings, given.parts, rank)
         self._keep(solution.found, given, solution)
-        self._keep_classifier(labels, given)
+        self._keep_classifier(given)
 
     def _check_updates(self) -> None:
         check_number(self.n_steps, "n_steps", low=1, integer=True)

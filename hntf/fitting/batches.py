@@ -10,11 +10,8 @@ from hntf.data import Data
 from hntf.fitting.loop import Descent, Ended
 from hntf.fitting.objective import Evaluation, Objective, flattened, relative_projected_gradient
 from hntf.fitting.optimizers import STEPS
-from hntf.fitting.parts import Part
+from hntf.fitting.parts import InMemory
 from hntf.models import Trainable
-
-START_SAMPLES = 5000
-"""Minimum number of samples from which a start is drawn."""
 
 HALVINGS = 5
 """Number of epochs with too small a decrease of the mean loss, each of which halves the learning rate, that end a fit."""
@@ -45,7 +42,7 @@ class BatchTrainer:
 
     def step(self, loss: Loss, data: Data, labels: Labels | None = None, *, fraction: float = 1.0) -> Evaluation:
         """Take one step on a batch that is the fraction `fraction` of the samples; return the evaluation before the step."""
-        objective = Objective(loss, self.model, [Part(data, labels)], simplex=self.simplex, fraction=fraction)
+        objective = Objective(loss, self.model, InMemory.of(data, labels), simplex=self.simplex, fraction=fraction)
         at = objective(self.x)
         x = self.x + self._method(self._n_steps, at.gradient)
         self.x = x * (x > 0) + 0.0

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hntf.data import Data, SparseData
 from hntf.threads import single_threaded_blas
 
 DOMINATING_WORK = 1e8
@@ -18,9 +17,12 @@ DOMINATING_WORK = 1e8
 
 
 @contextmanager
-def blas_threads_for(data: Data, rank: int) -> Iterator[None]:
-    """Limit BLAS to one thread inside the block if that is faster, and restore the previous limit afterwards."""
-    if not isinstance(data, SparseData) and data.n_entries * rank >= DOMINATING_WORK:
+def blas_threads_for(n_dense_entries: int, rank: int) -> Iterator[None]:
+    """Limit BLAS to one thread inside the block if that is faster, and restore the previous limit afterwards.
+
+    `n_dense_entries` is the number of entries that a dense product with the data reads.
+    """
+    if n_dense_entries * rank >= DOMINATING_WORK:
         yield
         return
     with single_threaded_blas():

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from hntf.data import Data
 from hntf.fitting.blas import blas_threads_for
 from hntf.fitting.interruption import interrupted
+from hntf.fitting.parts import Parts
 from hntf.fitting.report import Callback, Report
 from hntf.validation import warn_user
 
@@ -259,7 +260,7 @@ class _Run:
         return Solution(self.descent.found, n_iter, self.ended, history)
 
 
-def run(start: Callable[[], Descent], settings: Settings, data: Data, rank: int) -> Solution:
+def run(start: Callable[[], Descent], settings: Settings, data: Data | Parts, rank: int) -> Solution:
     """Run a method from `n_init` starts, each drawn by `start()`, and return the best solution.
 
     If the starts of the method race, all run for some iterations and only the one with the lowest loss is continued. `rank` is
@@ -272,7 +273,7 @@ def run(start: Callable[[], Descent], settings: Settings, data: Data, rank: int)
         verbose=settings.verbose,
         callback=settings.callback,
     )
-    with blas_threads_for(data, rank), report:
+    with blas_threads_for(data.n_dense_entries, rank), report:
         for _ in range(settings.n_init):
             report.begin()
             try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 from hntf.arrays import Array, backend_of
 from hntf.costs import Loss
-from hntf.fitting.parts import Part
+from hntf.fitting.parts import Part, Parts
 from hntf.fitting.scaling import on_simplex, on_simplex_pullback
 from hntf.models import Trainable
 
@@ -44,7 +45,7 @@ class Objective:
         The loss.
     model : Trainable
         The model, whose factors are the starting point.
-    parts : sequence of Part
+    parts : Parts
         The samples. The cost that depends on the factors alone is added once, however many parts there are.
     simplex : bool
         Whether the factors of the model are `x` with its columns scaled to sum to one.
@@ -53,15 +54,16 @@ class Objective:
     """
 
     def __init__(
-        self, loss: Loss, model: Trainable, parts: Sequence[Part], *, simplex: bool = False, fraction: float = 1.0
+        self, loss: Loss, model: Trainable, parts: Parts, *, simplex: bool = False, fraction: float = 1.0
     ) -> None:
         self.loss = loss
         self.model = model
-        self.parts = list(parts)
+        self.parts = parts
         self.simplex = simplex
         self.fraction = fraction
-        self.scale = 1.0 / (sum(part.data.norm_squared() for part in self.parts) or 1.0)
+        self.scale = 1.0 / (parts.facts.norm_squared or 1.0)
         self.n_evaluations = 0
+        self._key = uuid4().hex
 
     @property
     def steepness(self) -> float:
@@ -90,14 +92,39 @@ class Objective:
     def __call__(self, x: Array) -> Evaluation:
         """Return the value and the gradient at the vector `x`."""
         model = self.model_at(x)
-        settled = self.loss.settle([part.forward(model, self.loss) for part in self.parts])
-        value, dfactors = self.parts[0].value_and_grad(model, self.loss, settled)
-        for part in self.parts[1:]:
-            more, d_more = part.value_and_grad(model, self.loss, settled)
-            value, dfactors = value + more, [a + b for a, b in zip(dfactors, d_more, strict=True)]
+        value, dfactors = self.value_and_grad(model)
         value, dfactors = self.loss.with_cost_of_factors(model.factors, value, dfactors, self.fraction)
         if self.simplex:
             sums = [on_simplex(U)[1] for U in self.split(x)]
             dfactors = list(map(on_simplex_pullback, model.factors, sums, dfactors))
         self.n_evaluations += 1
         return Evaluation(x, self.scale * value, self.scale * flattened(dfactors))
+
+    def value_and_grad(self, model: Trainable) -> tuple[float, list[Array]]:
+        """Return the value of a model and its gradients with respect to the factors, summed over the parts."""
+        settled = None
+        if self.loss.settles:
+            settled = self.loss.settle(self.parts.each(forward, self._key, model, self.loss))
+        value, dfactors = self.parts.total(backward, self._key, model, self.loss, settled)
+        return value, dfactors
+
+    def forget(self) -> None:
+        """Free what the parts remember for this objective."""
+        self.parts.forget(self._key)
+
+
+def forward(part: Part, key: str, model: Trainable, loss: Loss) -> Any:
+    """Run the forward pass on a part, and return what the loss requires from it before it can be evaluated."""
+    tape = model.solve(part.data, part.memory.get(key))
+    part.memory[key] = tape if part.stays else model.warm_start(tape)
+    return loss.of_part(model, tape, part.labels)
+
+
+def backward(part: Part, key: str, model: Trainable, loss: Loss, settled: Any) -> tuple[float, list[Array]]:
+    """Return the value of the loss on a part and its gradients; the forward pass is that of `forward` if it is remembered."""
+    tape = part.memory.get(key)
+    if not (loss.settles and part.stays):
+        tape = model.solve(part.data, tape)
+        part.memory[key] = tape if part.stays else model.warm_start(tape)
+    value, gradients = loss.evaluate(model, tape, part.labels, settled)
+    return value, model.pullback(tape, gradients)

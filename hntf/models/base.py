@@ -26,6 +26,11 @@ class Model(ABC):
         """The number of levels."""
 
     @property
+    def code_sizes(self) -> list[int]:
+        """The number of components of every level."""
+        return [self._no_samples(level).shape[1] for level in range(self.n_levels)]
+
+    @property
     @abstractmethod
     def parameters(self) -> list[Any]:
         """The factors as users see them in `factors_`: arrays, or a list per level if a level has several."""
@@ -140,6 +145,10 @@ class Trainable(Model):
     @abstractmethod
     def solve(self, X: Data, start: Any = None) -> Any:
         """Run the forward pass on data that are not checked; support searches start from the supports of the tape `start`."""
+
+    def warm_start(self, tape: Any) -> Any:
+        """Return what the next forward pass starts from, as a tape that does not hold the data; None if it starts anew."""
+        return None
 
     @abstractmethod
     def codes(self, tape: Any) -> list[Array]:

@@ -185,8 +185,16 @@ class Hierarchy(Trainable):
     def n_levels(self) -> int:
         return len(self.layers)
 
+    @property
+    def code_sizes(self) -> list[int]:
+        return [math.prod(shape[1:]) for shape in self.code_shapes((1, *self.feature_shape))]
+
     def solve(self, X: Data, start: Sequence[LayerTape] | None = None) -> list[LayerTape]:
         return self._solve(X, None if start is None else [record.support for record in start])
+
+    def warm_start(self, tape: Sequence[LayerTape]) -> list[LayerTape]:
+        nothing: Any = None
+        return [LayerTape(nothing, nothing, nothing, nothing, record.support, None) for record in tape]
 
     def _solve(self, X: Data, supports: Sequence[Array] | None) -> list[LayerTape]:
         tape: list[LayerTape] = []

@@ -11,7 +11,7 @@ from hntf import as_data
 from hntf.costs import Energy, Penalised
 from hntf.datasets import make_hierarchical_blocks
 from hntf.fitting.objective import Objective
-from hntf.fitting.parts import Part
+from hntf.fitting.parts import InMemory
 from hntf.models.stack import dense_hierarchy
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -32,11 +32,11 @@ def test_batches_add_up_to_the_penalties_of_all_samples():
     rng = np.random.default_rng(0)
     model = dense_hierarchy([rng.random((87, 4)), rng.random((4, 2))], l1=0.5)
     loss = Penalised(Energy(), code_l1=0.5, factor_l1=90 * 0.2, factor_l2=90 * 0.1, volume=3.0)
-    whole = Objective(loss, model, [Part(as_data(X))])
+    whole = Objective(loss, model, InMemory.of(as_data(X)))
     total = 0.0
     for start in range(0, 90, 30):
         batch = as_data(X[start : start + 30])
-        of_batch = Objective(loss, model, [Part(batch)], fraction=1 / 3)
+        of_batch = Objective(loss, model, InMemory.of(batch), fraction=1 / 3)
         total += of_batch(of_batch.start).value / of_batch.scale
     np.testing.assert_allclose(total, whole(whole.start).value / whole.scale)
 

@@ -8,7 +8,7 @@ from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
 from hntf.fitting.batches import BatchTrainer, Epochs
 from hntf.fitting.loop import advance
 from hntf.fitting.objective import Objective
-from hntf.fitting.parts import Part
+from hntf.fitting.parts import InMemory
 from hntf.losses import Energy, Penalised
 from hntf.models.stack import dense_hierarchy
 
@@ -95,7 +95,9 @@ def test_a_short_batch_bears_its_fraction_of_the_penalties(rng):
     parts = [X[:25], X[25:]]
     sums = []
     for each in (loss, Energy()):
-        objectives = [Objective(each, stack, [Part(hntf.as_data(part))], fraction=len(part) / 30) for part in parts]
+        objectives = [
+            Objective(each, stack, InMemory.of(hntf.as_data(part)), fraction=len(part) / 30) for part in parts
+        ]
         sums.append(sum(objective(objective.start).value / objective.scale for objective in objectives))
     np.testing.assert_allclose(sums, [whole, plain])
     seen = []

@@ -17,16 +17,16 @@ def blas_threads():
 def test_blas_threads_are_held_to_one_and_restored(monkeypatch, rng):
     before = blas_threads()
     data = hntf.as_data(rng.random((20, 10)))
-    with blas_threads_for(data, 3):
+    with blas_threads_for(data.n_dense_entries, 3):
         assert set(blas_threads()) == {1}
     assert blas_threads() == before
-    with pytest.raises(KeyError), blas_threads_for(data, 3):
+    with pytest.raises(KeyError), blas_threads_for(data.n_dense_entries, 3):
         raise KeyError
     assert blas_threads() == before
     monkeypatch.setattr(blas, "DOMINATING_WORK", 1.0)
-    with blas_threads_for(data, 3):
+    with blas_threads_for(data.n_dense_entries, 3):
         assert blas_threads() == before
-    with blas_threads_for(hntf.as_data(scipy.sparse.eye_array(5)), 3):
+    with blas_threads_for(hntf.as_data(scipy.sparse.eye_array(5)).n_dense_entries, 3):
         assert set(blas_threads()) == {1}
 
 

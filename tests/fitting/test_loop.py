@@ -13,6 +13,7 @@ from hntf.fitting.initializers import INITIALIZERS
 from hntf.fitting.loop import INTERRUPTED, MAX_ITER, STOPPED, STUCK, Descent, Ended, Settings, Solution, joined, run
 from hntf.fitting.objective import Evaluation
 from hntf.fitting.optimizers import OPTIMIZERS
+from hntf.fitting.parts import InMemory
 from hntf.models.stack import dense_hierarchy
 
 DATA = hntf.as_data(np.ones((1, 1)))
@@ -252,7 +253,7 @@ def test_a_loss_of_zero_is_converged():
     exact = dense_hierarchy([np.kron(np.eye(2), np.ones((3, 1)))])
     for solver in OPTIMIZERS:
         settings = Settings(solver, max_iter=20, tol=1e-9)
-        solution = train(lambda: exact, hntf.losses.Energy(), settings, hntf.as_data(X), None, 2)
+        solution = train(lambda: exact, hntf.losses.Energy(), settings, InMemory.of(hntf.as_data(X)), 2)
         assert solution.ended.converged
         assert solution.n_iter == 0
 
@@ -300,6 +301,6 @@ def test_both_backends_take_one_path(rng):
     fits = []
     for data in (hntf.as_data(X), hntf.as_data(torch.tensor(X))):
         start = dense_hierarchy(INITIALIZERS["levels"](data, (4, 2), np.random.RandomState(0)))
-        fits.append(train(lambda start=start: start, hntf.losses.Energy(), settings, data, None, rank=4))
+        fits.append(train(lambda start=start: start, hntf.losses.Energy(), settings, InMemory.of(data), rank=4))
     assert isinstance(fits[1].found.factors[0], torch.Tensor)
     np.testing.assert_allclose(fits[0].history["loss"][-1], fits[1].history["loss"][-1], rtol=1e-4)

@@ -7,7 +7,7 @@ import scipy.sparse
 import hntf
 from hntf.costs.targets import as_labels
 from hntf.fitting.objective import Evaluation, Objective, relative_projected_gradient
-from hntf.fitting.parts import Part
+from hntf.fitting.parts import InMemory, Part
 from hntf.layers import NNLSLayer
 from hntf.losses import CrossEntropy, Energy, LabelL2, Penalised, Reconstruction, Supervised
 from hntf.maps import Dense, KhatriRao, ModeProduct
@@ -96,11 +96,11 @@ def test_the_sum_of_parts_is_the_whole(rng, name, supervision, penalised, simple
         loss, labels = Supervised(loss, supervision), labels_of_some()
     if penalised:
         loss = Penalised(loss, **PENALTIES)
-    whole = Objective(loss, model, [Part(data, labels)], simplex=simplex)
+    whole = Objective(loss, model, InMemory.of(data, labels), simplex=simplex)
     for count in (1, 3, 7):
         rows = np.array_split(np.arange(N), count)
         parts = [Part(data.take(part), None if labels is None else labels.take(part)) for part in rows]
-        objective = Objective(loss, model, parts, simplex=simplex)
+        objective = Objective(loss, model, InMemory(parts), simplex=simplex)
         np.testing.assert_allclose(objective.scale, whole.scale, rtol=1e-14)
         assert_same(objective, whole)
         # Searches go on from the supports that each part found by itself.
@@ -112,7 +112,7 @@ def test_parts_may_be_of_different_size_and_order(backend, rng):
     labels, loss = as_labels(np.arange(N) % 3 - 1, N, model.factors[0]), Supervised(Energy(), LabelL2())
     rows = np.split(rng.permutation(N), [1, 15])
     parts = [Part(data.take(part), labels.take(part)) for part in rows]
-    assert_same(Objective(loss, model, parts), Objective(loss, model, [Part(data, labels)]))
+    assert_same(Objective(loss, model, InMemory(parts)), Objective(loss, model, InMemory.of(data, labels)))
 
 
 def test_labels_of_several_classes_at_once_come_in_parts_too(rng):
@@ -120,13 +120,13 @@ def test_labels_of_several_classes_at_once_come_in_parts_too(rng):
     mask = rng.random((N, 3)) < 0.6
     labels, loss = as_labels(rng.random((N, 3)), N, np.empty(0), mask=mask), Supervised(Reconstruction(), LabelL2())
     parts = [Part(data.take(part), labels.take(part)) for part in np.array_split(np.arange(N), 3)]
-    assert_same(Objective(loss, model, parts), Objective(loss, model, [Part(data, labels)]))
+    assert_same(Objective(loss, model, InMemory(parts)), Objective(loss, model, InMemory.of(data, labels)))
 
 
 def test_the_objective_is_the_loss_relative_to_the_data(backend, rng):
     stack, X = hierarchy(rng, 7, (3, 2), backend), rng.random((6, 7))
     data = hntf.as_data(backend(X))
-    objective = Objective(Energy(), stack, [Part(data)])
+    objective = Objective(Energy(), stack, InMemory.of(data))
     at = objective(objective.start)
     value, gradients = Energy().value_and_grad(stack, data)
     np.testing.assert_allclose(at.value, value / np.sum(X**2))
@@ -141,7 +141,7 @@ def test_the_objective_is_the_loss_relative_to_the_data(backend, rng):
 
 def test_the_simplex_is_differentiated(backend, rng):
     X = hntf.as_data(backend(rng.random((7, 6))))
-    objective = Objective(Energy(), hierarchy(rng, 6, (3, 2), backend), [Part(X)], simplex=True)
+    objective = Objective(Energy(), hierarchy(rng, 6, (3, 2), backend), InMemory.of(X), simplex=True)
     x = objective.start
     gradient, step = objective(x).gradient, backend(1e-6 * rng.standard_normal(len(x)))
     difference = objective(x + step).value - objective(x - step).value

@@ -14,7 +14,7 @@ from hntf.arrays import to_numpy
 from hntf.costs import kullback_leibler
 from hntf.costs.penalties import Penalties
 from hntf.fitting.objective import Objective
-from hntf.fitting.parts import Part
+from hntf.fitting.parts import InMemory
 from hntf.layers import NNLSLayer
 from hntf.losses import Energy
 from hntf.maps import Dense, KhatriRao, ModeProduct
@@ -376,7 +376,7 @@ class TestEveryTrainable:
         assert report.ok, str(report)
 
     def test_gradients_through_the_objective_agree_with_differences(self, model, data):
-        objective = Objective(Energy(), model, [Part(data)])
+        objective = Objective(Energy(), model, InMemory.of(data))
         x = objective.start
         step = 1e-6 * np.random.default_rng(3).standard_normal(len(x))
         difference = objective(x + step).value - objective(x - step).value

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from functools import partial, reduce
+from operator import mul
+from typing import Any, NamedTuple, Self
+from uuid import uuid4
+
+import numpy as np
 
 from hntf.algebra import random_columns
-from hntf.arrays import Array, backend_of
+from hntf.arrays import Array, backend_of, to_numpy
 from hntf.data import Data
 from hntf.fitting.loop import EXACT, Sweeps
-from hntf.fitting.scaling import with_unit_columns
+from hntf.fitting.parts import InMemory, OfPart, Part, Parts
+from hntf.fitting.scaling import unit_components, with_unit_columns
 from hntf.least_squares.gram import Gram, squared_error_in_gram_form
 from hntf.least_squares.hals import hals
 from hntf.least_squares.solver import solve
@@ -30,12 +36,32 @@ UPDATES = {"anls": exact_update, "hals": hals_update}
 """The updates of one factor, by the name of the solver."""
 
 
+class SampleFactor(NamedTuple):
+    """What a part remembers of the factor of the samples.
+
+    Attributes
+    ----------
+    S : array, `(n, k)`
+        The factor; empty before the first sweep.
+    support : array or None
+        Its support.
+    contracted : array or None
+        The contraction of the data with the last factor.
+    """
+
+    S: Array
+    support: Array | None = None
+    contracted: Array | None = None
+
+
 class AlternatingCP(Sweeps):
     """A nonnegative CP decomposition `[[S, U_2, …, U_N]]` whose factors are updated mode by mode.
 
+    The factor of the samples belongs to the parts, and carries the scale; the columns of the other factors have unit norm.
+
     Parameters
     ----------
-    data : Data
+    data : Parts or Data
         The data.
     factors : sequence of arrays
         One factor per mode; the factor of mode 0 may be empty, and is then computed by the first sweep.
@@ -47,17 +73,50 @@ class AlternatingCP(Sweeps):
     Kim, Park (2011), *Fast nonnegative matrix factorization: an active-set-like method and comparisons*, SIAM J. Sci. Comput.
     """
 
-    def __init__(self, data: Data, factors: Sequence[Array], solver: str = "anls") -> None:
-        self.data = data
-        self.factors = list(factors)
-        self.update = UPDATES[solver]
-        self._supports: list[Array | None] = [None] * len(self.factors)
-        self._norm_squared = data.norm_squared()
+    def __init__(self, data: Parts | Data, factors: Sequence[Array], solver: str = "anls") -> None:
+        self.parts = InMemory.of(data) if isinstance(data, Data) else data
+        self.solver = solver
+        self.key = uuid4().hex
+        first, *self.features = factors
+        if len(first):
+            self.parts.each(remember, self.key, SampleFactor(first))
+        self._scale = 0 * factors[-1][0] + 1
+        self._dead = 0 * self._scale
+        self._supports: list[Array | None] = [None] * len(self.features)
+        self._norm_squared = self.parts.facts.norm_squared
 
     @classmethod
-    def from_features(cls, data: Data, factors: Sequence[Array], solver: str = "anls") -> Self:
+    def from_features(cls, data: Parts | Data, factors: Sequence[Array], solver: str = "anls") -> Self:
         """Start from the factors of modes 1, …, N−1; the first sweep computes the factor of the samples."""
         return cls(data, [factors[0][:0], *factors], solver)
+
+    @property
+    def factors(self) -> list[Array]:
+        """The factors of all modes, for parts whose factors are arrays."""
+        S = self.parts.rows(sample_factor, self.key, self._scale, columns=len(self._scale))
+        return [S, *self.features]
+
+    def ordered(self) -> tuple[list[Array], OfPart]:
+        """Return the factors of modes 1, …, N−1, and a function of a part that returns its factor of the samples.
+
+        Components are sorted by decreasing size, which is spread evenly over the modes.
+        """
+        tl = backend_of(self._scale)
+        norms = tl.sqrt(self.parts.total(squares_of_columns, self.key, self._scale))
+        units, sizes = unit_components([norms[None], *self.features])
+        alive = reduce(mul, [((U * U).sum(0) > 0) * 1.0 for U in units])
+        order = np.argsort(-to_numpy(sizes * alive), kind="stable").tolist()
+        of_mode = sizes ** (1.0 / len(units))
+        scale = self._scale * of_mode / (norms + (norms == 0))
+        return [(U * of_mode)[:, order] for U in units[1:]], partial(
+            ordered_sample_factor, key=self.key, scale=scale, order=order
+        )
+
+    def on(self, parts: Parts) -> Self:
+        """Return the decomposition of other samples, from which the factor of the samples is computed anew."""
+        descent = self.from_features(parts, self.features, self.solver)
+        descent.n_screened = self.n_screened
+        return descent
 
     @property
     def error(self) -> float:
@@ -70,32 +129,79 @@ class AlternatingCP(Sweeps):
 
     def with_solver(self, solver: str) -> Self:
         """Continue with another solver."""
-        self.update = UPDATES[solver]
+        self.solver = solver
         return self
 
     def sweep(self) -> float:
-        factors, supports = list(self.factors), list(self._supports)
+        features, supports = list(self.features), list(self._supports)
+        dead = None
         if self.cost**2 > EXACT:
-            factors = with_live_components(factors)
-        # The last factor is updated last, so that all other modes can use the same contraction with it.
-        contracted = self.data.contract_last(factors[-1])
-        for mode, U in enumerate(factors):
-            G, C = self.data.gram(factors, mode), self.data.mttkrp(factors, mode, contracted)
-            factors[mode], supports[mode] = self.update(G, C, U, supports[mode])
-            if mode < len(factors) - 1:
-                # The scale moves to the factor of the next mode, including the point from which its update starts.
-                factors[mode], norms = with_unit_columns(factors[mode])
-                if len(factors[mode + 1]):
-                    factors[mode + 1] = factors[mode + 1] * norms
-        squared = squared_error_in_gram_form(self._norm_squared, G, C, factors[-1])
-        self.factors, self._supports = factors, supports
+            dead = self._dead + sum(((U * U).sum(0) == 0) * 1.0 for U in features)
+            features = with_random_columns(features, dead)
+        update = UPDATES[self.solver]
+        arguments = (self.key, features, self.solver, self._scale, dead)
+        squares, G, C = self.parts.total(update_samples, *arguments)
+        scale = 0 * squares + 1
+        for i, U in enumerate(features):
+            if i > 0:
+                G, C = self.parts.total(feature_equations, self.key, features, i + 1)
+            # The scale moves from mode to mode, including the point from which an update starts.
+            features[i], supports[i] = update(G, C, U * scale, supports[i])
+            if i < len(features) - 1:
+                features[i], scale = with_unit_columns(features[i])
+        squared = squared_error_in_gram_form(self._norm_squared, G, C, features[-1])
+        features[-1], self._scale = with_unit_columns(features[-1])
+        self._dead = (squares == 0) * 1.0
+        self.features, self._supports = features, supports
         return (max(squared, 0.0) / (self._norm_squared or 1.0)) ** 0.5
 
 
-def with_live_components(factors: Sequence[Array]) -> list[Array]:
-    """Return the factors with random columns in place of components that are zero in a mode, which no update would change."""
+def remember(part: Part, key: str, state: Any) -> None:
+    """Let a part remember a state."""
+    part.memory[key] = state
+
+
+def sample_factor(part: Part, key: str, scale: Array) -> Array:
+    """Return the factor of the samples of a part."""
+    return part.memory[key].S * scale
+
+
+def ordered_sample_factor(part: Part, key: str, scale: Array, order: list[int]) -> Array:
+    """Return the factor of the samples of a part with its columns in another order."""
+    return sample_factor(part, key, scale)[:, order]
+
+
+def squares_of_columns(part: Part, key: str, scale: Array) -> Array:
+    """Return the sums of the squares of the columns of the factor of the samples of a part."""
+    S = sample_factor(part, key, scale)
+    return (S * S).sum(0)
+
+
+def update_samples(
+    part: Part, key: str, features: Sequence[Array], solver: str, scale: Array, dead: Array | None
+) -> tuple[Array, Gram, Array]:
+    """Update the factor of the samples of a part; return the squares of its columns, and the normal equations of mode 1."""
+    S, support, _ = part.memory.get(key) or SampleFactor(features[0][:0])
+    if len(S):
+        (S,) = with_random_columns([S * scale], 0 * scale if dead is None else dead)
+    factors = [S, *features]
+    contracted = part.data.contract_last(features[-1])
+    G, C = part.data.gram(factors, 0), part.data.mttkrp(factors, 0, contracted)
+    S, support = UPDATES[solver](G, C, S, support)
+    part.memory[key] = SampleFactor(S, support, contracted if part.stays else None)
+    return (S * S).sum(0), *feature_equations(part, key, features, 1)
+
+
+def feature_equations(part: Part, key: str, features: Sequence[Array], mode: int) -> tuple[Gram, Array]:
+    """Return the normal equations of the factor of a mode from 1, for the samples of a part."""
+    state = part.memory[key]
+    factors = [state.S, *features]
+    return part.data.gram(factors, mode), part.data.mttkrp(factors, mode, state.contracted)
+
+
+def with_random_columns(factors: Sequence[Array], replaced: Array) -> list[Array]:
+    """Return the factors with random columns where `replaced` is positive."""
     tl = backend_of(factors[-1])
-    dead = sum(((U * U).sum(0) == 0) * 1.0 for U in factors if len(U))
-    if float(sum(dead)) == 0.0:
+    if float(replaced.sum()) == 0.0:
         return list(factors)
-    return [tl.where(dead > 0, random_columns(U), U) if len(U) else U for U in factors]
+    return [tl.where(replaced > 0, random_columns(U), U) for U in factors]

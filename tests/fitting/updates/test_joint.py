@@ -25,7 +25,7 @@ def problem(seed):
 
 def advanced(terms, S, factors, max_iter, **options):
     """Return the updates after so many sweeps, and the cost after each of them."""
-    updates, costs = JointUpdates(terms, S, factors, **options), []
+    updates, costs = JointUpdates.of_terms(terms, S, factors, **options), []
     advance(updates, max_iter=max_iter, tol=-1.0, note=lambda _, at: costs.append(at.cost))
     return updates, costs
 

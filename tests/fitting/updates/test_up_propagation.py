@@ -45,7 +45,7 @@ def test_the_cost_never_rises(backend, seed, pooling, supervised):
 def test_one_level_is_nonnegative_matrix_factorization(rng):
     X, S, A = rng.random((9, 6)), rng.random((9, 3)), rng.random((6, 3))
     found = UpPropagation(Frobenius(hntf.as_data(X)), None, Pooling(), [], Trained([A], S, None))
-    expected = JointUpdates([Frobenius(hntf.as_data(X))], S, [A], solver="mu")
+    expected = JointUpdates.of_terms([Frobenius(hntf.as_data(X))], S, [A], solver="mu")
     for descent in (found, expected):
         advance(descent, max_iter=20, tol=-1.0)
     np.testing.assert_allclose(found.at.S, expected.S)

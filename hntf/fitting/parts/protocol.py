@@ -1,0 +1,187 @@
+"""The interface of samples in parts to fits: a function is called on every part, where the part is, and the results are summed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property, reduce
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from hntf.arrays import Array
+from hntf.costs.targets import Labels
+from hntf.data import Data
+from hntf.fitting.parts.part import Part
+
+START_SAMPLES = 5000
+"""Number of samples from which a start is drawn."""
+
+OfPart = Callable[..., Any]
+"""A function of a part and of arguments, which must be found by its name in its module, so that it can travel."""
+
+
+class Facts(NamedTuple):
+    """What a first pass over the data finds.
+
+    Attributes
+    ----------
+    norm_squared : float
+        `‖X‖²`.
+    smallest, largest : float
+        The smallest and the largest entry.
+    n_unobserved : int
+        The number of samples of which nothing is observed.
+    """
+
+    norm_squared: float
+    smallest: float
+    largest: float
+    n_unobserved: int
+
+
+class Parts(ABC):
+    """All samples of a fit, in one part or in several, wherever they are.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The shape of the data of all parts together.
+    prototype : array
+        An empty array of the backend in which the parts are processed.
+    labels : Labels or None
+        The labels of the samples that are given here.
+    """
+
+    shape: tuple[int, ...]
+    prototype: Any
+    labels: Labels | None = None
+
+    @abstractmethod
+    def each(self, function: OfPart, *arguments: Any) -> list[Any]:
+        """Return the results of `function(part, *arguments)` for every part, in the order of the samples; they travel."""
+
+    def total(self, function: OfPart, *arguments: Any) -> Any:
+        """Return the sum of the results for all parts: numbers, arrays, None, or lists and tuples of these."""
+        return reduce(added, self.each(function, *arguments))
+
+    @abstractmethod
+    def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
+        """Return the results of a function that has `columns` numbers for every sample (or one, for None).
+
+        They are an array of all samples, or stay where the parts are.
+        """
+
+    @abstractmethod
+    def sample(self, size: int, random_state: np.random.RandomState) -> Data:
+        """Return at most `size` samples in memory, from which starts are drawn; all samples if they are in memory anyway."""
+
+    @abstractmethod
+    def with_labels(self, labels: Labels | None) -> Self:
+        """Return the samples with labels."""
+
+    @abstractmethod
+    def derived(self, function: OfPart, *arguments: Any, columns: int) -> Parts:
+        """Return parts whose data are the results of a function, `(n, columns)`, in place of the data; labels are the same."""
+
+    @property
+    def held(self) -> Data:
+        """The data of all samples in memory; raise `TypeError` if they are in parts."""
+        raise TypeError(
+            "X must be an array in memory for this method; NMF, SSNMF, HierarchicalNMF, NeuralNMF, NCPD and NeuralNTF take "
+            "samples in parts"
+        )
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What a pass over the data finds."""
+        found = self.each(facts_of)
+        return Facts(
+            sum(each.norm_squared for each in found),
+            min(each.smallest for each in found),
+            max(each.largest for each in found),
+            sum(each.n_unobserved for each in found),
+        )
+
+    @property
+    def n_dense_entries(self) -> int:
+        """The number of entries of the largest dense product with the data at a time, divided by the rank."""
+        return 0
+
+    @abstractmethod
+    def forget(self, key: Any) -> None:
+        """Forget what the parts remember under a key."""
+
+
+def facts_of(part: Part) -> Facts:
+    """Return what is found in a part."""
+    smallest, largest = part.data.minimum_and_maximum()
+    return Facts(part.data.norm_squared(), smallest, largest, part.data.n_unobserved)
+
+
+def added(a: Any, b: Any) -> Any:
+    """Return the sum of two results of parts; None is nothing."""
+    if a is None or b is None:
+        return b if a is None else a
+    if isinstance(a, list | tuple):
+        return [added(x, y) for x, y in zip(a, b, strict=True)]
+    return a + b
+
+
+class InMemory(Parts):
+    """Parts in the memory of this process.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        The parts.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = list(parts)
+        first = self.parts[0]
+        self.shape = (sum(part.data.shape[0] for part in self.parts), *first.data.shape[1:])
+        self.prototype = first.data.prototype
+        self.labels = first.labels if len(self.parts) == 1 else None
+
+    @classmethod
+    def of(cls, data: Data, labels: Labels | None = None) -> InMemory:
+        """Return data in one part."""
+        return cls([Part(data, labels)])
+
+    def each(self, function: OfPart, *arguments: Any) -> list[Any]:
+        return [function(part, *arguments) for part in self.parts]
+
+    def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
+        return stacked(self.each(function, *arguments))
+
+    def sample(self, size: int, random_state: np.random.RandomState) -> Data:
+        return self.held
+
+    def with_labels(self, labels: Labels | None) -> InMemory:
+        return self.of(self.held, labels)
+
+    def derived(self, function: OfPart, *arguments: Any, columns: int) -> InMemory:
+        from hntf.data import DenseData
+
+        return InMemory([Part(DenseData(function(part, *arguments)), part.labels) for part in self.parts])
+
+    @property
+    def held(self) -> Data:
+        (part,) = self.parts
+        return part.data
+
+    @property
+    def n_dense_entries(self) -> int:
+        return self.parts[0].data.n_dense_entries
+
+    def forget(self, key: Any) -> None:
+        for part in self.parts:
+            part.memory.pop(key, None)
+
+
+def stacked(arrays: Sequence[Array]) -> Array:
+    """Return the results of the parts as one array."""
+    from hntf.arrays import backend_of
+
+    return arrays[0] if len(arrays) == 1 else backend_of(arrays[0]).concatenate(list(arrays), axis=0)

@@ -116,7 +116,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         """
         fitted = Fitted(model, codes)
         squared, norm_squared = given.parts.total(squared_residuals_of, fitted), given.parts.facts.norm_squared
-        self.reconstruction_err_ = np.sqrt(np.array(squared) / (norm_squared or 1.0))
+        self.reconstruction_err_ = np.sqrt(squared / norm_squared) if norm_squared else 0.0 * squared
         self.codes_ = [
             given.parts.rows(fitted_code, fitted, level, given.scale, given.prototype, columns=k)
             for level, k in enumerate(model.code_sizes)
@@ -356,7 +356,8 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         given = self._validated(X, mask=mask, weights=weights)
         model = self._model_for(given)
         squared = given.parts.total(squared_residuals_of_encoded, model)[-1 if level == "all" else level]
-        return float((squared / (given.parts.facts.norm_squared or 1.0)) ** 0.5)
+        norm_squared = given.parts.facts.norm_squared
+        return float((squared / norm_squared) ** 0.5) if norm_squared else 0.0
 
     def tree(self, feature_names: Any = None, *, mode: int | None = None, n_words: int = 8) -> TopicTree:
         """Return the tree of topics and supertopics with their words and weights.

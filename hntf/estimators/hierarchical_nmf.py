@@ -133,7 +133,7 @@ class HierarchicalNMF(Classifier):
         self._check_levels(len(ranks))
         self._warn_of_rank(ranks[0], given.shape)
         check_label_terms(self.supervision_loss, self.solver)
-        labelled = self._supervised_level(len(ranks)) if labels is not None else None
+        labelled = self._supervised_level(len(ranks))
         random_state = as_random_state(self.random_state)
         given = given.with_labels(labels)
         found = check_init(self.init, MATRIX_STARTS, level_shapes(given.shape[1], ranks), given, n_first=1)
@@ -141,7 +141,8 @@ class HierarchicalNMF(Classifier):
 
         parts, factors, solutions = given.parts, [], []
         for level, (rank, init) in enumerate(zip(ranks, inits, strict=True)):
-            supervision = (self.supervision_loss, self.supervision_weight) if level == labelled else None
+            supervised = labels is not None and level == labelled
+            supervision = (self.supervision_loss, self.supervision_weight) if supervised else None
             solution = _fit_level(parts, rank, init, self.solver, supervision, settings, random_state)
             settings = settings.after(solution)
             A, norms = with_unit_columns(solution.found.factors[0])

@@ -122,9 +122,9 @@ def test_codes_that_tell_nothing(backend):
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_label_masks(backend, rng, order):
-    S, Y = rng.random((10, 3)), rng.random((10, 4))
-    mask = rng.random((10, 4)[:order]) < 0.6
-    labels = as_labels(Y, 10, backend(np.empty(0)), mask=mask)
+    S, Y = rng.random((20, 3)), rng.random((20, 4))
+    mask = rng.random((20, 4)[:order]) < 0.6
+    labels = as_labels(Y, 20, backend(np.empty(0)), mask=mask)
     known = mask if order == 2 else np.repeat(mask[:, None], 4, axis=1)
     B = np.asarray(LabelL2.classifier(backend(S), labels))
     np.testing.assert_allclose(B, hntf.nnls(S, Y, weights=known * 1.0), atol=1e-10)

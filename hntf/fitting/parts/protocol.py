@@ -116,7 +116,9 @@ class Parts(ABC):
 def facts_of(part: Part) -> Facts:
     """Return what is found in a part."""
     smallest, largest = part.data.minimum_and_maximum()
-    return Facts(part.data.norm_squared(), smallest, largest, part.data.n_unobserved)
+    with np.errstate(over="ignore"):  # such data are rescaled
+        norm_squared = part.data.norm_squared()
+    return Facts(norm_squared, smallest, largest, part.data.n_unobserved)
 
 
 def added(a: Any, b: Any) -> Any:

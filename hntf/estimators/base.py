@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -23,8 +22,6 @@ from hntf.arrays import (
 )
 from hntf.costs.levels import FLOOR
 from hntf.costs.targets import Labels
-from hntf.data import Data
-from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.estimators.inputs import MODERATE, Input, as_input
 from hntf.estimators.of_part import Fitted, encoded, fitted_code, squared_residuals_of, squared_residuals_of_encoded
 from hntf.estimators.results import arrays_in, cast_nested, in_container
@@ -271,7 +268,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         check_is_fitted(self, "model_")
         index = self._level_of_reconstruction(level)
         given = self._validated(X, mask=mask, weights=weights)
-        if given.arrays is None or scipy.sparse.issparse(X) or is_sparse_tensor(X):
+        if not given.is_dense:
             raise TypeError(
                 f"X must be a dense array or tensor to be filled, got {type(X).__name__}; "
                 "use inverse_transform(transform(X, mask=mask))"
@@ -416,9 +413,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         n_unobserved = given.parts.facts.n_unobserved
         if n_unobserved:
             warn_user(f"X has no observed entry in {n_unobserved} of its samples: their codes are 0")
-        # scikit-learn only requires the shape of data objects and sparse tensors.
-        array_like = not isinstance(X, Data) and not is_sparse_tensor(X)
-        self._check_shape(X if array_like else np.broadcast_to(0.0, given.shape), given.shape, reset=reset)
+        self._check_shape(given.described(X), given.shape, reset=reset)
         return given.in_moderate_units()
 
     def _check_moderate(self, given: Input, why: str) -> None:

@@ -13,6 +13,7 @@ from hntf.data import Data, as_data
 from hntf.data.masks import as_masks
 from hntf.data.sparse_tensor_input import Entries, entries_of, is_sparse_tensor
 from hntf.fitting.parts import InMemory, Parts
+from hntf.fitting.parts.opening import parts_of
 from hntf.validation import check_real_array, check_same_home
 
 MODERATE = (1e-50, 1e50)
@@ -53,6 +54,19 @@ class Input(NamedTuple):
         """The shape of the data."""
         return self.parts.shape
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether the user's data are a dense array in memory."""
+        return (
+            self.arrays is not None
+            and not isinstance(self.arrays[0], Entries)
+            and not scipy.sparse.issparse(self.arrays[0])
+        )
+
+    def described(self, X: Any) -> Any:
+        """Return what scikit-learn looks at: the user's array, or an array of the same shape in place of data that are none."""
+        return X if self.is_dense or scipy.sparse.issparse(X) else np.broadcast_to(0.0, self.shape)
+
     def with_labels(self, labels: Labels | None) -> Input:
         """Return the input with labels of the samples."""
         return self if labels is None else self._replace(parts=self.parts.with_labels(labels))
@@ -90,6 +104,9 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
         entries = entries_of(X, "X")
         data = as_data(entries, mask=mask, weights=weights, nonnegative=nonnegative)
         return Input(InMemory.of(data), data.prototype, 1.0, (entries, mask, weights))
+    parts = parts_of(X, mask, weights, nonnegative=nonnegative)
+    if parts is not None:
+        return Input(parts, parts.prototype)
     sparse = scipy.sparse.issparse(X)
     array = X.tocsr() if sparse else check_real_array(X, "X", entries=False)
     check_same_home({"X": np.empty(0) if sparse else array, "weights": weights})

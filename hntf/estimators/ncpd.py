@@ -121,6 +121,9 @@ class NCPD(Estimator):
         random_state = as_random_state(self.random_state)
         factors = check_init(self.init, ("screened", "random"), [(d, rank) for d in given.shape], given)
 
+        if self.solver != "anls" and not parts.always_remembers:
+            raise ValueError(f"solver must be 'anls' for samples on a cluster, got {self.solver!r}")
+
         def descent() -> AlternatingCP:
             if factors is not None:
                 return AlternatingCP(parts, factors, self.solver)

@@ -115,6 +115,11 @@ class GramBlocks(StructuredGram):
         """Which rows have the same Gram matrix but for a positive factor, and this factor for every row, `(n,)`."""
         return self.equal_rows, np.ones(len(self.equal_rows.pattern))
 
+    def __add__(self, other: object) -> GramBlocks:
+        raise TypeError(
+            "X must be in memory with a mask or weights for this method; NeuralNMF and NeuralNTF take parts"
+        )
+
     def with_ridge(self, l2: float) -> GramBlocks:
         return GramSum([(1.0, self)], ridge=l2)
 

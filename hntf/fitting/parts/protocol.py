@@ -112,6 +112,11 @@ class Parts(ABC):
     def forget(self, key: Any) -> None:
         """Forget what the parts remember under a key."""
 
+    @property
+    def always_remembers(self) -> bool:
+        """Whether parts never lose what they remember, so that an update may depend on the one before."""
+        return True
+
 
 def facts_of(part: Part) -> Facts:
     """Return what is found in a part."""

@@ -47,11 +47,14 @@ class SampleFactor(NamedTuple):
         Its support.
     contracted : array or None
         The contraction of the data with the last factor.
+    sweep : int
+        The sweep that found it.
     """
 
     S: Array
     support: Array | None = None
     contracted: Array | None = None
+    sweep: int = 0
 
 
 class AlternatingCP(Sweeps):
@@ -84,6 +87,8 @@ class AlternatingCP(Sweeps):
         self._dead = 0 * self._scale
         self._supports: list[Array | None] = [None] * len(self.features)
         self._norm_squared = self.parts.facts.norm_squared
+        self._before = self.features
+        self._n_sweeps = 0
 
     @classmethod
     def from_features(cls, data: Parts | Data, factors: Sequence[Array], solver: str = "anls") -> Self:
@@ -93,8 +98,12 @@ class AlternatingCP(Sweeps):
     @property
     def factors(self) -> list[Array]:
         """The factors of all modes, for parts whose factors are arrays."""
-        S = self.parts.rows(sample_factor, self.key, self._scale, columns=len(self._scale))
+        S = self.parts.rows(sample_factor, self._samples, self._scale, columns=len(self._scale))
         return [S, *self.features]
+
+    @property
+    def _samples(self) -> Samples:
+        return Samples(self.key, self._before, self.solver, self._n_sweeps)
 
     def ordered(self) -> tuple[list[Array], OfPart]:
         """Return the factors of modes 1, …, N−1, and a function of a part that returns its factor of the samples.
@@ -102,14 +111,14 @@ class AlternatingCP(Sweeps):
         Components are sorted by decreasing size, which is spread evenly over the modes.
         """
         tl = backend_of(self._scale)
-        norms = tl.sqrt(self.parts.total(squares_of_columns, self.key, self._scale))
+        norms = tl.sqrt(self.parts.total(squares_of_columns, self._samples, self._scale))
         units, sizes = unit_components([norms[None], *self.features])
         alive = reduce(mul, [((U * U).sum(0) > 0) * 1.0 for U in units])
         order = np.argsort(-to_numpy(sizes * alive), kind="stable").tolist()
         of_mode = sizes ** (1.0 / len(units))
         scale = self._scale * of_mode / (norms + (norms == 0))
         return [(U * of_mode)[:, order] for U in units[1:]], partial(
-            ordered_sample_factor, key=self.key, scale=scale, order=order
+            ordered_sample_factor, samples=self._samples, scale=scale, order=order
         )
 
     def on(self, parts: Parts) -> Self:
@@ -139,12 +148,12 @@ class AlternatingCP(Sweeps):
             dead = self._dead + sum(((U * U).sum(0) == 0) * 1.0 for U in features)
             features = with_random_columns(features, dead)
         update = UPDATES[self.solver]
-        arguments = (self.key, features, self.solver, self._scale, dead)
-        squares, G, C = self.parts.total(update_samples, *arguments)
+        samples = Samples(self.key, features[:], self.solver, self._n_sweeps + 1)
+        squares, G, C = self.parts.total(update_samples, samples, self._scale, dead)
         scale = 0 * squares + 1
         for i, U in enumerate(features):
             if i > 0:
-                G, C = self.parts.total(feature_equations, self.key, features, i + 1)
+                G, C = self.parts.total(feature_equations, samples, features, i + 1)
             # The scale moves from mode to mode, including the point from which an update starts.
             features[i], supports[i] = update(G, C, U * scale, supports[i])
             if i < len(features) - 1:
@@ -152,8 +161,37 @@ class AlternatingCP(Sweeps):
         squared = squared_error_in_gram_form(self._norm_squared, G, C, features[-1])
         features[-1], self._scale = with_unit_columns(features[-1])
         self._dead = (squares == 0) * 1.0
-        self.features, self._supports = features, supports
+        self.features, self._supports, self._before = features, supports, samples.features
+        self._n_sweeps += 1
         return (max(squared, 0.0) / (self._norm_squared or 1.0)) ** 0.5
+
+
+class Samples(NamedTuple):
+    """How the factor of the samples of a part was found.
+
+    Attributes
+    ----------
+    key : str
+        The key of its memory.
+    features : list of arrays
+        The factors of the other modes.
+    solver : str
+        The update.
+    sweep : int
+        The number of the sweep.
+    """
+
+    key: str
+    features: list[Array]
+    solver: str
+    sweep: int
+
+    def of(self, part: Part) -> SampleFactor:
+        """Return what a part remembers, or finds again if it was lost or is older."""
+        state = part.memory.get(self.key)
+        if state is None or state.sweep != self.sweep:
+            update_samples(part, self, 1.0, None)
+        return part.memory[self.key]
 
 
 def remember(part: Part, key: str, state: Any) -> None:
@@ -161,40 +199,40 @@ def remember(part: Part, key: str, state: Any) -> None:
     part.memory[key] = state
 
 
-def sample_factor(part: Part, key: str, scale: Array) -> Array:
+def sample_factor(part: Part, samples: Samples, scale: Array) -> Array:
     """Return the factor of the samples of a part."""
-    return part.memory[key].S * scale
+    return samples.of(part).S * scale
 
 
-def ordered_sample_factor(part: Part, key: str, scale: Array, order: list[int]) -> Array:
+def ordered_sample_factor(part: Part, samples: Samples, scale: Array, order: list[int]) -> Array:
     """Return the factor of the samples of a part with its columns in another order."""
-    return sample_factor(part, key, scale)[:, order]
+    return sample_factor(part, samples, scale)[:, order]
 
 
-def squares_of_columns(part: Part, key: str, scale: Array) -> Array:
+def squares_of_columns(part: Part, samples: Samples, scale: Array) -> Array:
     """Return the sums of the squares of the columns of the factor of the samples of a part."""
-    S = sample_factor(part, key, scale)
+    S = sample_factor(part, samples, scale)
     return (S * S).sum(0)
 
 
-def update_samples(
-    part: Part, key: str, features: Sequence[Array], solver: str, scale: Array, dead: Array | None
-) -> tuple[Array, Gram, Array]:
+def update_samples(part: Part, samples: Samples, scale: Any, dead: Array | None) -> tuple[Array, Gram, Array]:
     """Update the factor of the samples of a part; return the squares of its columns, and the normal equations of mode 1."""
-    S, support, _ = part.memory.get(key) or SampleFactor(features[0][:0])
+    key, features, solver, sweep = samples
+    S, support, *_ = part.memory.get(key) or SampleFactor(features[0][:0])
     if len(S):
-        (S,) = with_random_columns([S * scale], 0 * scale if dead is None else dead)
+        S = S * scale
+        (S,) = with_random_columns([S], 0 * S[0] if dead is None else dead)
     factors = [S, *features]
     contracted = part.data.contract_last(features[-1])
     G, C = part.data.gram(factors, 0), part.data.mttkrp(factors, 0, contracted)
     S, support = UPDATES[solver](G, C, S, support)
-    part.memory[key] = SampleFactor(S, support, contracted if part.stays else None)
-    return (S * S).sum(0), *feature_equations(part, key, features, 1)
+    part.memory[key] = SampleFactor(S, support, contracted if part.stays else None, sweep)
+    return (S * S).sum(0), *feature_equations(part, samples, features, 1)
 
 
-def feature_equations(part: Part, key: str, features: Sequence[Array], mode: int) -> tuple[Gram, Array]:
+def feature_equations(part: Part, samples: Samples, features: Sequence[Array], mode: int) -> tuple[Gram, Array]:
     """Return the normal equations of the factor of a mode from 1, for the samples of a part."""
-    state = part.memory[key]
+    state = samples.of(part)
     factors = [state.S, *features]
     return part.data.gram(factors, mode), part.data.mttkrp(factors, mode, state.contracted)
 

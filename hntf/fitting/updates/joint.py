@@ -78,6 +78,7 @@ class Codes:
         self.S = S
         self.support: Array | None = None
         self.terms = terms
+        self.sweep = 0
 
 
 class JointUpdates(Sweeps):
@@ -120,6 +121,7 @@ class JointUpdates(Sweeps):
         self.key = uuid4().hex
         self._sizes = parts.total(sizes_of_terms, joint) if sizes is None else sizes
         self.scale = self._sizes[0] or 1.0
+        self._at = At(self.key, joint, self.factors, 0)
         self._supports: list[Array | None] = [None] * len(self.factors)
         self._dead: Array = 0 * self.factors[0][0]
 
@@ -144,11 +146,11 @@ class JointUpdates(Sweeps):
     @property
     def S(self) -> Array:  # noqa: N802
         """The code, for parts whose codes are arrays."""
-        return self.parts.rows(code_of_part, self.key, columns=self.factors[0].shape[1])
+        return self.parts.rows(self.codes(1.0), columns=self.factors[0].shape[1])
 
     def codes(self, scale: Array) -> OfPart:
         """Return a function of a part that returns its code, times a scale for every component."""
-        return partial(scaled_code, key=self.key, scale=scale)
+        return partial(scaled_code, at=self._at, scale=scale)
 
     def sweep(self) -> float:
         joint, factors = self.joint, list(self.factors)
@@ -156,8 +158,8 @@ class JointUpdates(Sweeps):
         if joint.is_exact and not any(joint.penalties) and self.cost > EXACT * self.scale:
             dead = self._dead + ((factors[0] * factors[0]).sum(0) == 0)
             factors[:1] = with_random_columns(factors[:1], dead)
-        squares, penalty, equations = self.parts.total(update_code, self.key, joint, factors, dead)
-        cost = penalty
+        at = self._at = At(self.key, joint, list(factors), self._at.sweep + 1)
+        squares, cost, equations = self.parts.total(update_code, at, dead)
         for i, term in enumerate(joint.terms):
             penalties = joint.penalties if i == 0 else NO_PENALTIES
             factors[i] = self._updated(i, equations[i], factors[i], *penalties.of_mode(1))
@@ -166,7 +168,7 @@ class JointUpdates(Sweeps):
                 G, C = equations[i]
                 cost += term.weight * Frobenius.from_equations(self._sizes[i], G, C, factors[i])
         if any(term.divergence != "frobenius" for term in joint.terms):
-            cost += self.parts.total(divergence_of_part, self.key, joint, factors)
+            cost += self.parts.total(divergence_of_part, at, factors)
         self._dead, self.factors = (squares == 0) * 1.0, factors
         return cost
 
@@ -204,14 +206,42 @@ def start_of_code(part: Part, joint: Joint, A: Array) -> Array:
     return S + (S == 0) * (FILL * means + (means == 0))
 
 
-def update_code(
-    part: Part, key: str, joint: Joint, factors: Sequence[Array], dead: Array | None
-) -> tuple[Array, float, list[Any]]:
+class At(NamedTuple):
+    """How the code of a part was found.
+
+    Attributes
+    ----------
+    key : str
+        The key of its memory.
+    joint : Joint
+        What is fitted.
+    factors : list of arrays
+        The factors.
+    sweep : int
+        The number of the sweep.
+    """
+
+    key: str
+    joint: Joint
+    factors: list[Array]
+    sweep: int
+
+    def of(self, part: Part) -> Codes:
+        """Return what a part remembers, or finds again if it was lost or is older."""
+        codes = part.memory.get(self.key)
+        if codes is None or codes.sweep != self.sweep:
+            update_code(part, self, None)
+        return part.memory[self.key]
+
+
+def update_code(part: Part, at: At, dead: Array | None) -> tuple[Array, float, list[Any]]:
     """Update the code of a part; return the squares of its columns, its penalty, and what the updates of the factors require."""
+    key, joint, factors, sweep = at
     codes = part.memory.get(key)
     terms = (None if codes is None else codes.terms) or [term.of(part) for term in joint.terms]
     if codes is None:
         codes = part.memory[key] = Codes(start_of_code(part, joint, factors[0]), terms if part.stays else None)
+    codes.sweep = sweep
     S, (l1, l2) = codes.S, joint.penalties.of_mode(0)
     if dead is not None and len(S):
         (S,) = with_random_columns([S], dead)
@@ -227,19 +257,14 @@ def update_code(
     return (S * S).sum(0), penalty, [term.equations(S, A) for term, A in zip(terms, factors, strict=True)]
 
 
-def divergence_of_part(part: Part, key: str, joint: Joint, factors: Sequence[Array]) -> float:
+def divergence_of_part(part: Part, at: At, factors: Sequence[Array]) -> float:
     """Return the value of the terms of a part that are divergences of Kullback and Leibler."""
-    codes = part.memory[key]
-    terms = codes.terms or [term.of(part) for term in joint.terms]
+    codes = at.of(part)
+    terms = codes.terms or [term.of(part) for term in at.joint.terms]
     pairs = zip(terms, factors, strict=True)
     return sum(term.value(codes.S, A) for term, A in pairs if isinstance(term, KullbackLeibler))
 
 
-def code_of_part(part: Part, key: str) -> Array:
-    """Return the code of a part."""
-    return part.memory[key].S
-
-
-def scaled_code(part: Part, key: str, scale: Array) -> Array:
+def scaled_code(part: Part, at: At, scale: Any) -> Array:
     """Return the code of a part with scaled columns."""
-    return part.memory[key].S * scale
+    return at.of(part).S * scale

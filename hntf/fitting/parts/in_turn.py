@@ -1,0 +1,133 @@
+"""Samples that are read part by part, from files or from an iterable of blocks: a pass reads every part once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils.random import sample_without_replacement
+
+from hntf.costs.targets import Labels
+from hntf.data import Data, DenseData, as_data
+from hntf.data.masks import as_masks
+from hntf.fitting.parts.part import Part
+from hntf.fitting.parts.protocol import Facts, InMemory, OfPart, Parts, added, stacked
+from hntf.fitting.parts.sources import Source, is_held
+from hntf.validation import check_real_dtype
+
+
+class InTurn(Parts):
+    """Samples outside of memory, read block by block; while a function works on one, the next is read.
+
+    Parameters
+    ----------
+    source : Source
+        Where the samples are.
+    mask, weights
+        As in `as_data`, for all samples.
+    nonnegative : bool
+        Whether negative entries raise an error.
+    loads : bool
+        Whether a method that takes data in memory alone may load them.
+    """
+
+    def __init__(self, source: Source, mask: Any, weights: Any, *, nonnegative: bool, loads: bool = False) -> None:
+        check_real_dtype(source.dtype, "X")
+        self.source, self.mask, self.weights = source, mask, weights
+        self.nonnegative, self.loads = nonnegative, loads
+        self.shape = source.shape
+        self.prototype = np.empty((0, *source.shape[1:]), source.dtype)
+        self._memories: list[dict[Any, Any]] = [{} for _ in source.bounds]
+        self._facts: Facts | None = None
+
+    def _parts(self) -> Iterator[Part]:
+        blocks = iter(self.source)
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(next, blocks, None)
+            for i in range(len(self.source.bounds)):
+                block = ahead.result()
+                ahead = reader.submit(next, blocks, None)
+                yield self._part(i, block)
+
+    def _part(self, i: int, block: Any) -> Part:
+        rows = slice(*self.source.bounds[i])
+        if block is None or tuple(block.shape) != (rows.stop - rows.start, *self.shape[1:]):
+            raise ValueError(f"X must hold the same blocks whenever it is read; block {i} differs from the first time")
+        labels = None if self.labels is None else self.labels.take(np.arange(rows.start, rows.stop))
+        return Part(self._data(block, rows), labels, memory=self._memories[i], stays=False)
+
+    def _data(self, block: Any, rows: slice) -> Data:
+        if self._facts is not None and self.mask is None and self.weights is None and not scipy.sparse.issparse(block):
+            return DenseData(block)  # checked in the first pass
+        masks = tuple(self._of_rows(mask, rows) for mask in as_masks(self.mask)) or None
+        return as_data(block, mask=masks, weights=self._of_rows(self.weights, rows), nonnegative=self.nonnegative)
+
+    def _of_rows(self, x: Any, rows: slice) -> Any:
+        if not is_held(x) or (x.shape[0] == 1 and self.shape[0] > 1):
+            return x
+        if x.shape[0] != self.shape[0]:
+            raise ValueError(f"mask and weights must have {self.shape[0]} rows, as X has; got shape {tuple(x.shape)}")
+        return x[rows]
+
+    @property
+    def facts(self) -> Facts:
+        """What a pass over the data finds."""
+        if self._facts is None:
+            self._facts = super().facts
+        return self._facts
+
+    def each(self, function: OfPart, *arguments: Any) -> list[Any]:
+        return [function(part, *arguments) for part in self._parts()]
+
+    def total(self, function: OfPart, *arguments: Any) -> Any:
+        return reduce(added, (function(part, *arguments) for part in self._parts()))
+
+    def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
+        return stacked(self.each(function, *arguments))
+
+    def sample(self, size: int, random_state: np.random.RandomState) -> Data:
+        n = self.shape[0]
+        if n <= size:
+            return self._loaded()
+        chosen = np.sort(sample_without_replacement(n, size, random_state=random_state))
+        found = []
+        for (start, stop), block in zip(self.source.bounds, self.source, strict=True):
+            here = chosen[(chosen >= start) & (chosen < stop)] - start
+            found.append(scipy.sparse.csr_array(block)[here] if scipy.sparse.issparse(block) else block[here])
+        masks = tuple(mask[chosen] if self._is_cut(mask) else mask for mask in as_masks(self.mask)) or None
+        weights = self.weights[chosen] if self._is_cut(self.weights) else self.weights
+        return as_data(joined(found), mask=masks, weights=weights)
+
+    def _is_cut(self, x: Any) -> bool:
+        return is_held(x) and x.shape[0] == self.shape[0]
+
+    def _loaded(self) -> Data:
+        return as_data(joined(list(self.source)), mask=self.mask, weights=self.weights, nonnegative=self.nonnegative)
+
+    def with_labels(self, labels: Labels | None) -> InTurn:
+        parts = copy(self)
+        parts.labels = labels
+        return parts
+
+    def derived(self, function: OfPart, *arguments: Any, columns: int) -> InMemory:
+        return InMemory.of(DenseData(self.rows(function, *arguments, columns=columns)), self.labels)
+
+    @property
+    def held(self) -> Data:
+        return self._loaded() if self.loads else super().held
+
+    def forget(self, key: Any) -> None:
+        for memory in self._memories:
+            memory.pop(key, None)
+
+
+def joined(blocks: list[Any]) -> Any:
+    """Return the blocks of samples as one."""
+    if scipy.sparse.issparse(blocks[0]):
+        return scipy.sparse.vstack(blocks, format="csr")
+    return np.concatenate(blocks)

@@ -1,0 +1,223 @@
+"""Samples in a Dask array: functions run where its chunks are, on any of Dask's schedulers, and sums are formed there.
+
+A task depends on its chunk and on the arguments alone. What a part remembers (supports, codes) is kept in the process that last
+worked on it, and only makes the next pass faster: if a worker dies, Dask computes its chunks again elsewhere, and the result is the
+same.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from copy import copy
+from functools import reduce
+from itertools import pairwise
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils.random import sample_without_replacement
+
+from hntf.costs.targets import Labels
+from hntf.data import Data, DenseData, as_data
+from hntf.data.sparse_tensor_input import is_sparse_tensor
+from hntf.fitting.parts.in_turn import joined
+from hntf.fitting.parts.part import Part
+from hntf.fitting.parts.protocol import Facts, OfPart, Parts, added
+
+FAN_IN = 8
+"""Number of results that a task adds."""
+
+MOST_REMEMBERED = 4
+"""Number of fits whose parts a process remembers."""
+
+_remembered: OrderedDict[str, dict[int, dict[Any, Any]]] = OrderedDict()
+
+
+class How(NamedTuple):
+    """How chunks become data.
+
+    Attributes
+    ----------
+    token : str
+        The name under which the parts are remembered.
+    mask : "nan", "stored" or None
+        The mask.
+    nonnegative : bool
+        Whether negative entries raise an error.
+    checked : bool
+        Whether the entries were checked already.
+    """
+
+    token: str
+    mask: str | None
+    nonnegative: bool
+    checked: bool = False
+
+    def data(self, chunk: Any) -> Data:
+        """Return a chunk as data."""
+        if self.checked and self.mask is None and isinstance(chunk, np.ndarray):
+            return DenseData(chunk)
+        return as_data(chunk, mask=self.mask, nonnegative=self.nonnegative)
+
+
+class Call(NamedTuple):
+    """A function of a part with its arguments."""
+
+    function: OfPart
+    arguments: tuple[Any, ...]
+
+
+def on_chunk(call: Call, how: How, index: int, chunk: Any, labels: Labels | None) -> Any:
+    """Call a function on a chunk, in the process where the chunk is."""
+    memory = _remembered.setdefault(how.token, {}).setdefault(index, {})
+    while len(_remembered) > MOST_REMEMBERED:
+        _remembered.popitem(last=False)
+    return call.function(Part(how.data(chunk), labels, memory=memory, stays=False), *call.arguments)
+
+
+def sum_of(*results: Any) -> Any:
+    """Return the sum of results of parts."""
+    return reduce(added, results)
+
+
+def chosen_rows(chunk: Any, rows: np.ndarray) -> Any:
+    """Return some samples of a chunk."""
+    return scipy.sparse.csr_array(chunk)[rows] if scipy.sparse.issparse(chunk) else chunk[rows]
+
+
+class OnDask(Parts):
+    """The chunks of a Dask array along its first axis.
+
+    Parameters
+    ----------
+    chunks : sequence of Delayed
+        The chunks.
+    sizes : sequence of int
+        Their numbers of samples.
+    shape, dtype
+        Those of the array.
+    how : How
+        How chunks become data.
+    """
+
+    def __init__(self, chunks: Sequence[Any], sizes: Sequence[int], shape: Sequence[int], dtype: Any, how: How) -> None:
+        self.chunks, self.sizes = list(chunks), list(sizes)
+        self.shape, self.how = tuple(shape), how
+        self.prototype = np.empty((0, *self.shape[1:]), dtype)
+        self._labels: Sequence[Any] = [None] * len(self.chunks)
+        self._facts: Facts | None = None
+
+    @classmethod
+    def of_array(cls, X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> OnDask:
+        """Return the parts of a Dask array."""
+        if not (mask is None or isinstance(mask, str)) or weights is not None:
+            raise TypeError("mask must be None, 'nan' or 'stored' for a Dask array, and weights None")
+        if any(np.isnan(size) for axis in X.chunks for size in axis):
+            X = X.compute_chunk_sizes()
+        X = X.rechunk({axis: -1 for axis in range(1, X.ndim)})
+        sizes = [size for size in X.chunks[0] if size]
+        chunks = [chunk for chunk, size in zip(X.to_delayed().ravel(), X.chunks[0], strict=True) if size]
+        return cls(chunks, sizes, X.shape, X.dtype, How(uuid4().hex, mask, nonnegative))
+
+    def _tasks(self, function: OfPart, arguments: tuple[Any, ...]) -> list[Any]:
+        import dask
+
+        # One task holds the arguments, so that they travel to every worker once.
+        call = dask.delayed(Call(function, arguments), traverse=False, pure=False)
+        how = self.how._replace(checked=self._facts is not None)
+        run = dask.delayed(on_chunk, pure=False)
+        return [
+            run(call, how, i, chunk, labels)
+            for i, (chunk, labels) in enumerate(zip(self.chunks, self._labels, strict=True))
+        ]
+
+    @property
+    def facts(self) -> Facts:
+        """What a pass over the data finds."""
+        if self._facts is None:
+            self._facts = super().facts
+        return self._facts
+
+    def each(self, function: OfPart, *arguments: Any) -> list[Any]:
+        import dask
+
+        return list(dask.compute(*self._tasks(function, arguments)))
+
+    def total(self, function: OfPart, *arguments: Any) -> Any:
+        import dask
+
+        results, add = self._tasks(function, arguments), dask.delayed(sum_of, pure=False)
+        while len(results) > 1:
+            results = [add(*results[i : i + FAN_IN]) for i in range(0, len(results), FAN_IN)]
+        return dask.compute(results[0])[0]
+
+    def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
+        import dask.array
+
+        dtype = dtype or (self.prototype.dtype if self.prototype.dtype.kind == "f" else np.float64)
+        of_sample = () if columns is None else (columns,)
+        blocks = [
+            dask.array.from_delayed(task, (size, *of_sample), dtype)
+            for task, size in zip(self._tasks(function, arguments), self.sizes, strict=True)
+        ]
+        return dask.array.concatenate(blocks)
+
+    def sample(self, size: int, random_state: np.random.RandomState) -> Data:
+        import dask
+
+        n = self.shape[0]
+        if n <= size:
+            return self.how.data(joined(list(dask.compute(*self.chunks))))
+        chosen = np.sort(sample_without_replacement(n, size, random_state=random_state))
+        starts = np.cumsum([0, *self.sizes])
+        take = dask.delayed(chosen_rows, pure=False)
+        found = [
+            take(chunk, chosen[(chosen >= start) & (chosen < stop)] - start)
+            for chunk, start, stop in zip(self.chunks, starts, starts[1:], strict=False)
+        ]
+        return self.how.data(joined(list(dask.compute(*found))))
+
+    def with_labels(self, labels: Labels | None) -> OnDask:
+        import dask
+
+        parts = copy(self)
+        parts.labels = labels
+        if labels is not None:
+            starts = np.cumsum([0, *self.sizes])
+            slices = [labels.take(slice(a, b)) for a, b in pairwise(starts)]
+            # They travel once, to where they are needed.
+            parts._labels = dask.persist(*[dask.delayed(each, traverse=False, pure=False) for each in slices])
+        return parts
+
+    def derived(self, function: Callable[..., Any], *arguments: Any, columns: int) -> OnDask:
+        import dask
+
+        # Kept where they are: the levels above read them many times.
+        chunks = dask.persist(*self._tasks(function, arguments))
+        how = How(uuid4().hex, None, nonnegative=True)
+        parts = OnDask(chunks, self.sizes, (self.shape[0], columns), np.float64, how)
+        parts.labels, parts._labels = self.labels, self._labels
+        return parts
+
+    @property
+    def always_remembers(self) -> bool:
+        return dask_scheduler_is_local()
+
+    def forget(self, key: Any) -> None:
+        for memory in _remembered.get(self.how.token, {}).values():
+            memory.pop(key, None)
+
+
+def dask_scheduler_is_local() -> bool:
+    """Return whether tasks run in threads of this process."""
+    import dask.base
+    import dask.threaded
+
+    return dask.base.get_scheduler(cls=None, collections=None) in (None, dask.threaded.get)
+
+
+def is_dask(X: Any) -> bool:
+    """Return whether `X` is a Dask array."""
+    return type(X).__module__.partition(".")[0] == "dask" and hasattr(X, "to_delayed") and not is_sparse_tensor(X)

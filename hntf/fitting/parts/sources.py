@@ -1,0 +1,188 @@
+"""Samples outside of memory that can be read in blocks: files, arrays on disk, and iterables of blocks."""
+
+from __future__ import annotations
+
+import mmap
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from hntf.arrays import is_torch
+
+BLOCK_BYTES = 2**25
+"""Size of the blocks in which dense arrays are read, in float64."""
+
+
+class Source(ABC):
+    """Samples in blocks along mode 0.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The shape of all samples.
+    dtype : dtype
+        Their type.
+    bounds : list of (int, int)
+        The first sample of every block, and the one after its last.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    bounds: list[tuple[int, int]]
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the blocks in their order, as arrays or SciPy sparse matrices; they can be read again."""
+
+
+class Sliced(Source):
+    """An array that is read by slices along its first axis: a Zarr array, an HDF5 dataset, a memory map."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.shape, self.dtype = tuple(array.shape), np.dtype(array.dtype)
+        chunks = getattr(array, "chunks", None)
+        self.bounds = _bounds(self.shape, chunks[0] if chunks else 1)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for start, stop in self.bounds:
+            yield np.array(self.array[start:stop])
+
+
+class NpyFile(Source):
+    """An array in a file of NumPy's format, in C order; it is read, not mapped, so that it takes the memory of a block alone."""
+
+    def __init__(self, path: Path, shape: Sequence[int], dtype: np.dtype, offset: int) -> None:
+        self.path, self.offset = path, offset
+        self.shape, self.dtype = tuple(shape), dtype
+        self.bounds = _bounds(self.shape, 1)
+
+    @classmethod
+    def of_path(cls, path: Path) -> Source:
+        """Open a file."""
+        array = np.load(path, mmap_mode="r")
+        return cls.of_memmap(array)
+
+    @classmethod
+    def of_memmap(cls, array: np.memmap) -> Source:
+        """Return the file of a memory map, or the map itself if it is only a part of one."""
+        if array.filename is None or not isinstance(array.base, mmap.mmap) or not array.flags.c_contiguous:
+            return Sliced(array)
+        return cls(Path(array.filename), array.shape, array.dtype, array.offset)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        width = int(np.prod(self.shape[1:]))
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            for start, stop in self.bounds:
+                block = np.empty((stop - start, *self.shape[1:]), self.dtype)
+                if file.readinto(memoryview(block.data).cast("B")) != (stop - start) * width * self.dtype.itemsize:
+                    raise ValueError(f"X must be a whole file, got {self.path}, which ends early")
+                yield block
+
+
+class Blocks(Source):
+    """An iterable of blocks of samples that can be read again."""
+
+    def __init__(self, blocks: Iterable[Any]) -> None:
+        self.blocks = blocks
+        shapes, dtypes = [], []
+        for block in self:
+            shapes.append(tuple(block.shape))
+            dtypes.append(block.dtype)
+        if not shapes:
+            raise ValueError("X must hold at least one block of samples, got none")
+        if len({shape[1:] for shape in shapes}) > 1:
+            raise ValueError(f"X must hold blocks with the same features, got shapes {sorted(set(shapes))}")
+        ends = np.cumsum([shape[0] for shape in shapes]).tolist()
+        self.shape = (ends[-1], *shapes[0][1:])
+        self.dtype = np.result_type(*dtypes)
+        self.bounds = list(zip([0, *ends[:-1]], ends, strict=True))
+
+    def __iter__(self) -> Iterator[Any]:
+        for block in self.blocks:
+            yield block if scipy.sparse.issparse(block) else np.asarray(block)
+
+
+class NpzFiles(Source):
+    """A directory of SciPy sparse matrices, in the order of their file names."""
+
+    def __init__(self, path: Path) -> None:
+        self.paths = sorted(path.glob("*.npz"))
+        if not self.paths:
+            raise ValueError(f"X must be a directory with .npz files of sparse matrices, got {path}, which holds none")
+        shapes = []
+        for each in self.paths:
+            with np.load(each) as file:
+                shapes.append(tuple(map(int, file["shape"])))
+                self.dtype = file["data"].dtype
+        if len({shape[1] for shape in shapes}) > 1:
+            raise ValueError(f"X must hold blocks with the same features, got shapes {sorted(set(shapes))} in {path}")
+        ends = np.cumsum([shape[0] for shape in shapes]).tolist()
+        self.shape = (ends[-1], shapes[0][1])
+        self.bounds = list(zip([0, *ends[:-1]], ends, strict=True))
+
+    def __iter__(self) -> Iterator[Any]:
+        for path in self.paths:
+            yield scipy.sparse.load_npz(path)
+
+
+def source_of(X: Any) -> Source | None:
+    """Return the source of samples outside of memory, None for arrays in memory."""
+    if isinstance(X, str | Path):
+        path = Path(X)
+        if path.is_dir():
+            return _zarr(path) if _is_zarr(path) else NpzFiles(path)
+        if path.suffix != ".npy":
+            raise ValueError(f"X must be a .npy file, a directory of .npz files or a Zarr store, got the path {path}")
+        return NpyFile.of_path(path)
+    if isinstance(X, np.memmap):
+        return NpyFile.of_memmap(X)
+    package = type(X).__module__.partition(".")[0]
+    if package in ("zarr", "h5py"):
+        return Sliced(X)
+    return Blocks(X) if _is_blocks(X) else None
+
+
+def _is_blocks(X: Any) -> bool:
+    if isinstance(X, list | tuple):
+        return bool(X) and all(_is_array(block) and block.ndim > 1 for block in X)
+    if isinstance(X, Iterator):
+        raise TypeError(f"X must be an iterable that can be read again, got {type(X).__name__}, which can be read once")
+    return (
+        isinstance(X, Iterable)
+        and not hasattr(X, "shape")
+        and not hasattr(X, "__array__")
+        and not hasattr(X, "__len__")
+    )
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, np.ndarray) or scipy.sparse.issparse(x)
+
+
+def _is_zarr(path: Path) -> bool:
+    return any((path / name).exists() for name in ("zarr.json", ".zarray"))
+
+
+def _zarr(path: Path) -> Source:
+    import zarr
+
+    return Sliced(zarr.open_array(path, mode="r"))
+
+
+def _bounds(shape: Sequence[int], multiple: int) -> list[tuple[int, int]]:
+    """Return blocks of about `BLOCK_BYTES`, with a multiple of a number of samples each."""
+    n = shape[0]
+    rows = max(1, BLOCK_BYTES // (8 * int(np.prod(shape[1:], dtype=np.int64))))
+    rows = max(multiple, rows // multiple * multiple)
+    return [(start, min(start + rows, n)) for start in range(0, n, rows)]
+
+
+def is_held(x: Any) -> bool:
+    """Return whether a mask or weights are given for all samples, so that they are cut into blocks."""
+    return is_torch(x) or isinstance(x, np.ndarray) or scipy.sparse.issparse(x)

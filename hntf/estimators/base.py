@@ -23,7 +23,14 @@ from hntf.arrays import (
 from hntf.costs.levels import FLOOR
 from hntf.costs.targets import Labels
 from hntf.estimators.inputs import MODERATE, Input, as_input
-from hntf.estimators.of_part import Fitted, encoded, fitted_code, squared_residuals_of, squared_residuals_of_encoded
+from hntf.estimators.of_part import (
+    Fitted,
+    encoded,
+    fitted_code,
+    squared_residual_of,
+    squared_residuals_of,
+    squared_residuals_of_encoded,
+)
 from hntf.estimators.results import arrays_in, cast_nested, in_container
 from hntf.fitting.interruption import interruptible
 from hntf.fitting.loop import Settings, Solution
@@ -89,7 +96,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         TypeError, ValueError
             If a parameter or `X` is not as described; the message names it.
         """
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        given = self._validated(X, mask=mask, weights=weights, reset=True, together=True)
         with interruptible():
             self._fit(given, None)
         return self
@@ -310,17 +317,16 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         """
         check_is_fitted(self, "model_")
         index = self._level_of_reconstruction(level)
-        given = self._validated(X, mask=mask, weights=weights)
-        S = self.codes_[index] if codes is None else check_real_array(codes, "codes", orders=(2,))
-        shape = (given.data.shape[0], self.codes_[index].shape[1])
+        given = self._validated(X, mask=mask, weights=weights, together=True)
+        S = self.codes_[index] if codes is None else given.parts.checked_rows(codes, "codes")
+        shape = (given.parts.n_here, self.codes_[index].shape[1])
         if tuple(S.shape) != shape:
             raise ValueError(
                 f"codes must have shape {shape} for these samples at level {index}, got {tuple(S.shape)}; pass "
                 "codes=model.transform(...) for samples that were not fitted"
             )
-        model = self._model_for(given)
-        (S,) = in_backend_of([as_float64(S) * given.scale], given.data.prototype)
-        (error,), size = model.squared_residuals(given.data, {index: S}), given.data.norm_squared()
+        error = given.parts.total_with(S, squared_residual_of, self._model_for(given), index, given.scale)
+        size = given.parts.facts.norm_squared
         return (error / size) ** 0.5 if size else 0.0
 
     def _level_of_reconstruction(self, level: Any) -> int:
@@ -350,7 +356,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     def _error(self, X: Any, *, mask: Any, weights: Any) -> float:
         check_is_fitted(self, "model_")
         level = self._checked_level(None)
-        given = self._validated(X, mask=mask, weights=weights)
+        given = self._validated(X, mask=mask, weights=weights, together=True)
         model = self._model_for(given)
         squared = given.parts.total(squared_residuals_of_encoded, model)[-1 if level == "all" else level]
         norm_squared = given.parts.facts.norm_squared
@@ -407,9 +413,14 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
                 "the others are redundant and the fit takes longer for them"
             )
 
-    def _validated(self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False) -> Input:
-        """Return the checked `X` as data; in `fit` (`reset`) store its features, otherwise compare with the stored ones."""
-        given = as_input(X, mask, weights, nonnegative=not self._takes_signs)
+    def _validated(
+        self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False, together: bool = False
+    ) -> Input:
+        """Return the checked `X` as data; in `fit` (`reset`) store its features, otherwise compare with the stored ones.
+
+        With `together` the samples of all processes of a group belong together.
+        """
+        given = as_input(X, mask, weights, nonnegative=not self._takes_signs, together=together)
         n_unobserved = given.parts.facts.n_unobserved
         if n_unobserved:
             warn_user(f"X has no observed entry in {n_unobserved} of its samples: their codes are 0")

@@ -134,7 +134,7 @@ class HierarchicalNMF(Classifier):
         self._warn_of_rank(ranks[0], given.shape)
         check_label_terms(self.supervision_loss, self.solver)
         labelled = self._supervised_level(len(ranks))
-        random_state = as_random_state(self.random_state)
+        random_state = given.parts.agreed(as_random_state(self.random_state))
         given = given.with_labels(labels)
         found = check_init(self.init, MATRIX_STARTS, level_shapes(given.shape[1], ranks), given, n_first=1)
         inits = [self.init] * len(ranks) if found is None else [*found, *["screened"] * (len(ranks) - len(found))]

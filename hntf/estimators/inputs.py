@@ -14,6 +14,7 @@ from hntf.data.masks import as_masks
 from hntf.data.sparse_tensor_input import Entries, entries_of, is_sparse_tensor
 from hntf.fitting.parts import InMemory, Parts
 from hntf.fitting.parts.opening import parts_of
+from hntf.fitting.parts.ranks import AcrossRanks, distributed
 from hntf.validation import check_real_array, check_same_home
 
 MODERATE = (1e-50, 1e50)
@@ -86,8 +87,23 @@ class Input(NamedTuple):
         return Input(InMemory.of(data), self.prototype, scale, self.arrays)
 
 
-def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
-    """Return the checked data of a user.
+def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool, together: bool) -> Input:
+    """Return the checked data of a user; `together` with those of the other processes of a group, if there is one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `as_data` does, and if `nonnegative` data have negative entries.
+    """
+    given = _input_here(X, mask, weights, nonnegative=nonnegative)
+    if not together or distributed() is None:
+        return given
+    # Extreme data cannot be rescaled by ranks that do not know of each other.
+    return Input(AcrossRanks(given.parts), given.prototype)
+
+
+def _input_here(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
+    """Return the checked data of this process.
 
     Raises
     ------

@@ -118,7 +118,7 @@ class NCPD(Estimator):
         settings = self._settings(tuple(UPDATES))
         parts, rank = given.parts, check_rank(self.n_components)
         self._warn_of_rank(rank, given.shape)
-        random_state = as_random_state(self.random_state)
+        random_state = given.parts.agreed(as_random_state(self.random_state))
         factors = check_init(self.init, ("screened", "random"), [(d, rank) for d in given.shape], given)
 
         if self.solver != "anls" and not parts.always_remembers:

@@ -126,7 +126,7 @@ class NeuralEstimator(Classifier):
         """
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
-        random_state = as_random_state(self.random_state)
+        random_state = given.parts.agreed(as_random_state(self.random_state))
         settings = self._neural_settings()
         batch_size = settings.batch_size
 

@@ -135,7 +135,7 @@ class NMF(Estimator):
     def _fit(self, given: Input, labels: Labels | None) -> None:
         rank, settings, penalties = checked_nmf(self, given)
         joint = joint_of(given.parts, self.loss, self.solver, penalties, None)
-        start = joint_starts(self.init, rank, joint, given, as_random_state(self.random_state))
+        start = joint_starts(self.init, rank, joint, given, given.parts.agreed(as_random_state(self.random_state)))
         solution = run(start, settings, given.parts, rank)
         model, codes = nmf_model(solution.found, self.loss, penalties)
         # For the squared error the model has exact codes of its own.

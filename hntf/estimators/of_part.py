@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from hntf.arrays import Array, backend_of, cast_like, in_backend_of, to_numpy
+from hntf.arrays import Array, as_float64, backend_of, cast_like, in_backend_of, to_numpy
 from hntf.costs import LabelLoss
 from hntf.costs.labels import known_samples, newest
 from hntf.costs.softmax import softmax
@@ -63,6 +63,12 @@ def encoded(part: Part, model: Model, level: int | str, scale: float, prototype:
     else:
         S = model.encode(part.data, level)  # type: ignore[arg-type]
     return cast_like(S / scale, prototype)
+
+
+def squared_residual_of(part: Part, S: Array, model: Model, level: int, scale: float) -> float:
+    """Return the squared error of a level for codes as users have them."""
+    (S,) = in_backend_of([as_float64(S) * scale], part.data.prototype)
+    return model.squared_residuals(part.data, {level: S})[0]
 
 
 def squared_residuals_of_encoded(part: Part, model: Model) -> np.ndarray:

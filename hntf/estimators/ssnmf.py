@@ -115,7 +115,7 @@ class SSNMF(Classifier):
         given = given.with_labels(labels)
         supervision = None if labels is None else (self.supervision_loss, self.supervision_weight)
         joint = joint_of(given.parts, self.loss, self.solver, penalties, supervision)
-        start = joint_starts(self.init, rank, joint, given, as_random_state(self.random_state))
+        start = joint_starts(self.init, rank, joint, given, given.parts.agreed(as_random_state(self.random_state)))
         solution = run(start, settings, given.parts, rank)
         model, codes = nmf_model(solution.found, self.loss, penalties)
         exact = labels is None and self.loss == "frobenius"

@@ -33,6 +33,7 @@ from hntf.estimators.of_part import (
     summary_of_codes,
 )
 from hntf.fitting.interruption import interruptible
+from hntf.fitting.parts.ranks import summed_over_ranks
 from hntf.validation import check_choice, check_number, warn_user
 
 LABEL_LOSSES: dict[str, type[LabelLoss]] = {"squared": LabelL2, "cross_entropy": CrossEntropy}
@@ -96,7 +97,7 @@ class Classifier(Estimator):
         TypeError, ValueError
             If a parameter, `X` or `y` is not as described; the message names it.
         """
-        given = self._validated(X, mask=mask, weights=weights, reset=True)
+        given = self._validated(X, mask=mask, weights=weights, reset=True, together=True)
         with interruptible():
             self._fit(given, checked_labels(y, label_mask, given))
         return self
@@ -229,14 +230,16 @@ class Classifier(Estimator):
         self._check_classifier("score with y")
         given = to_numpy(y) if is_torch(y) else np.asarray(y, dtype=object)
         labels = (given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given).tolist()
-        predicted = self.predict(X, mask=mask, weights=weights)
+        predicted = np.asarray(self.predict(X, mask=mask, weights=weights))
         if len(labels) != len(predicted) or any(isinstance(label, list) for label in labels):
             raise ValueError(f"y must hold one class a sample, {len(predicted)}; got shape {np.shape(y)}")
         known = np.array([not is_unknown(label) for label in labels], dtype=bool)
         if not known.any():
             raise ValueError("y must hold at least one known label, got none (-1 stands for unknown)")
         pairs = zip(predicted[known].tolist(), itertools.compress(labels, known), strict=True)
-        return float(np.mean([bool(guess == label) for guess, label in pairs]))
+        right = [bool(guess == label) for guess, label in pairs]
+        n_right, n_known = summed_over_ranks([float(sum(right)), float(len(right))])
+        return n_right / n_known
 
 
 def check_label_terms(loss: str, solver: str) -> None:
@@ -253,7 +256,7 @@ def checked_labels(y: Any, label_mask: Any, given: Input, *, classes: Any = None
             raise ValueError("label_mask must be None where there is no y")
         return None
     reference = from_numpy(np.empty(0), given.parts.prototype)
-    labels = as_labels(y, given.shape[0], reference, mask=label_mask, classes=classes, some=some)
+    labels = as_labels(y, given.parts.n_here, reference, mask=label_mask, classes=classes, some=some)
     shape = tuple(y.shape) if hasattr(y, "shape") else np.asarray(y, dtype=object).shape
     of_classes = len(shape) == 1 or shape[1] == 1
     if of_classes and labels.classes.dtype.kind == "f" and type_of_target(labels.classes) == "continuous":

@@ -87,6 +87,10 @@ class InTurn(Parts):
     def total(self, function: OfPart, *arguments: Any) -> Any:
         return reduce(added, (function(part, *arguments) for part in self._parts()))
 
+    def each_with(self, array: Any, function: OfPart, *arguments: Any) -> list[Any]:
+        pairs = zip(self._parts(), self.source.bounds, strict=True)
+        return [function(part, np.asarray(array[a:b]), *arguments) for part, (a, b) in pairs]
+
     def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
         return stacked(self.each(function, *arguments))
 

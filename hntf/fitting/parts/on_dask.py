@@ -69,12 +69,12 @@ class Call(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-def on_chunk(call: Call, how: How, index: int, chunk: Any, labels: Labels | None) -> Any:
-    """Call a function on a chunk, in the process where the chunk is."""
+def on_chunk(call: Call, how: How, index: int, chunk: Any, labels: Labels | None, *rows: Any) -> Any:
+    """Call a function on a chunk, in the process where the chunk is, and perhaps on rows of another array for its samples."""
     memory = _remembered.setdefault(how.token, {}).setdefault(index, {})
     while len(_remembered) > MOST_REMEMBERED:
         _remembered.popitem(last=False)
-    return call.function(Part(how.data(chunk), labels, memory=memory, stays=False), *call.arguments)
+    return call.function(Part(how.data(chunk), labels, memory=memory, stays=False), *rows, *call.arguments)
 
 
 def sum_of(*results: Any) -> Any:
@@ -121,7 +121,7 @@ class OnDask(Parts):
         chunks = [chunk for chunk, size in zip(X.to_delayed().ravel(), X.chunks[0], strict=True) if size]
         return cls(chunks, sizes, X.shape, X.dtype, How(uuid4().hex, mask, nonnegative))
 
-    def _tasks(self, function: OfPart, arguments: tuple[Any, ...]) -> list[Any]:
+    def _tasks(self, function: OfPart, arguments: tuple[Any, ...], *beside: Sequence[Any]) -> list[Any]:
         import dask
 
         # One task holds the arguments, so that they travel to every worker once.
@@ -129,8 +129,8 @@ class OnDask(Parts):
         how = self.how._replace(checked=self._facts is not None)
         run = dask.delayed(on_chunk, pure=False)
         return [
-            run(call, how, i, chunk, labels)
-            for i, (chunk, labels) in enumerate(zip(self.chunks, self._labels, strict=True))
+            run(call, how, i, *of_part)
+            for i, of_part in enumerate(zip(self.chunks, self._labels, *beside, strict=True))
         ]
 
     @property
@@ -144,6 +144,20 @@ class OnDask(Parts):
         import dask
 
         return list(dask.compute(*self._tasks(function, arguments)))
+
+    def each_with(self, array: Any, function: OfPart, *arguments: Any) -> list[Any]:
+        import dask
+
+        if is_dask(array):
+            array = array.rechunk((tuple(self.sizes), -1))
+            pieces = list(array.to_delayed().ravel())
+        else:
+            starts = np.cumsum([0, *self.sizes])
+            pieces = [dask.delayed(array[a:b], traverse=False) for a, b in pairwise(starts)]
+        return list(dask.compute(*self._tasks(function, arguments, pieces)))
+
+    def checked_rows(self, array: Any, name: str) -> Any:
+        return array if is_dask(array) else super().checked_rows(array, name)
 
     def total(self, function: OfPart, *arguments: Any) -> Any:
         import dask

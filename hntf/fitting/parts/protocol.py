@@ -13,6 +13,7 @@ from hntf.arrays import Array
 from hntf.costs.targets import Labels
 from hntf.data import Data
 from hntf.fitting.parts.part import Part
+from hntf.validation import check_real_array
 
 START_SAMPLES = 5000
 """Number of samples from which a start is drawn."""
@@ -66,6 +67,18 @@ class Parts(ABC):
         return reduce(added, self.each(function, *arguments))
 
     @abstractmethod
+    def each_with(self, array: Any, function: OfPart, *arguments: Any) -> list[Any]:
+        """Return the results of `function(part, rows, *arguments)`, with the rows of an array for the samples of a part."""
+
+    def total_with(self, array: Any, function: OfPart, *arguments: Any) -> Any:
+        """Return the sum of the results of `each_with`."""
+        return reduce(added, self.each_with(array, function, *arguments))
+
+    def checked_rows(self, array: Any, name: str) -> Any:
+        """Return a checked array that has a row for every sample, as it is for `each_with`."""
+        return check_real_array(array, name, orders=(2,))
+
+    @abstractmethod
     def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
         """Return the results of a function that has `columns` numbers for every sample (or one, for None).
 
@@ -91,6 +104,15 @@ class Parts(ABC):
             "X must be an array in memory for this method; NMF, SSNMF, HierarchicalNMF, NeuralNMF, NCPD and NeuralNTF take "
             "samples in parts"
         )
+
+    @property
+    def n_here(self) -> int:
+        """The number of samples whose labels are given here."""
+        return self.shape[0]
+
+    def agreed(self, random_state: np.random.RandomState) -> np.random.RandomState:
+        """Return the generator of random numbers that all processes of a fit use."""
+        return random_state
 
     @cached_property
     def facts(self) -> Facts:
@@ -158,6 +180,11 @@ class InMemory(Parts):
 
     def each(self, function: OfPart, *arguments: Any) -> list[Any]:
         return [function(part, *arguments) for part in self.parts]
+
+    def each_with(self, array: Any, function: OfPart, *arguments: Any) -> list[Any]:
+        ends = np.cumsum([part.data.shape[0] for part in self.parts]).tolist()
+        bounds = zip([0, *ends], ends, strict=False)
+        return [function(part, array[a:b], *arguments) for part, (a, b) in zip(self.parts, bounds, strict=True)]
 
     def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
         return stacked(self.each(function, *arguments))

@@ -1,0 +1,175 @@
+"""Samples spread over the processes of `torch.distributed`: each rank holds its own, and sums are all-reduced.
+
+All ranks run the same fit on the same sums, so that they find the same model; the samples and their codes never leave their rank.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils.random import sample_without_replacement
+
+from hntf.arrays import is_torch, to_numpy
+from hntf.costs.targets import Labels
+from hntf.data import Data, DenseData
+from hntf.data.sparse import SparseData
+from hntf.fitting.parts.in_turn import joined
+from hntf.fitting.parts.part import Part
+from hntf.fitting.parts.protocol import Facts, OfPart, Parts
+
+
+def distributed() -> Any:
+    """Return `torch.distributed` in a process that is one of several in a group; None otherwise."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return None
+    return torch.distributed if torch.distributed.get_world_size() > 1 else None
+
+
+class AcrossRanks(Parts):
+    """The samples of all ranks, of which this one has some.
+
+    Parameters
+    ----------
+    local : Parts
+        The samples of this rank.
+    """
+
+    def __init__(self, local: Parts) -> None:
+        self.local = local
+        self.labels = local.labels
+        shapes = _gathered(local.shape)
+        if len({shape[1:] for shape in shapes}) > 1:
+            raise ValueError(f"X must have the same features on every rank, got shapes {shapes}")
+        self._sizes = [shape[0] for shape in shapes]
+        self.shape = (sum(self._sizes), *local.shape[1:])
+        self.prototype = local.prototype
+        self._facts: Facts | None = None
+
+    @property
+    def n_here(self) -> int:
+        return self.local.shape[0]
+
+    @property
+    def facts(self) -> Facts:
+        """What a pass over the data finds."""
+        if self._facts is None:
+            self._facts = super().facts
+        return self._facts
+
+    def each(self, function: OfPart, *arguments: Any) -> list[Any]:
+        return [result for of_rank in _gathered(self.local.each(function, *arguments)) for result in of_rank]
+
+    def total(self, function: OfPart, *arguments: Any) -> Any:
+        return _all_reduced(self.local.total(function, *arguments), self.prototype)
+
+    def each_with(self, array: Any, function: OfPart, *arguments: Any) -> list[Any]:
+        results = _gathered(self.local.each_with(array, function, *arguments))
+        return [result for of_rank in results for result in of_rank]
+
+    def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
+        return self.local.rows(function, *arguments, columns=columns, dtype=dtype)
+
+    def sample(self, size: int, random_state: np.random.RandomState) -> Data:
+        n = self.shape[0]
+        chosen = np.arange(n) if n <= size else np.sort(sample_without_replacement(n, size, random_state=random_state))
+        start = sum(self._sizes[: _rank()])
+        here = chosen[(chosen >= start) & (chosen < start + self.n_here)] - start
+        found = [block for of_rank in _gathered(self.local.each(rows_of, here)) for block in of_rank]
+        sample = joined([block for block in found if block.shape[0]])
+        if isinstance(sample, np.ndarray) and is_torch(self.prototype):
+            sample = sys.modules["torch"].from_numpy(sample).to(self.prototype.device)
+        return DenseData(sample) if hasattr(sample, "ndim") and not hasattr(sample, "indptr") else SparseData(sample)
+
+    def agreed(self, random_state: np.random.RandomState) -> np.random.RandomState:
+        agreed = np.random.RandomState()
+        agreed.set_state(_gathered(random_state.get_state())[0])
+        return agreed
+
+    def with_labels(self, labels: Labels | None) -> AcrossRanks:
+        if labels is not None:
+            classes = np.unique(np.concatenate(_gathered(labels.classes)))
+            columns = np.searchsorted(classes, labels.classes)
+            Y = labels.Y.new_zeros((len(labels.Y), len(classes))) if is_torch(labels.Y) else None
+            Y = np.zeros((len(labels.Y), len(classes))) if Y is None else Y
+            Y[:, columns] = labels.Y
+            labels = Labels(Y, labels.known, classes)
+        return AcrossRanks(self.local.with_labels(labels))
+
+    def derived(self, function: Callable[..., Any], *arguments: Any, columns: int) -> AcrossRanks:
+        return AcrossRanks(self.local.derived(function, *arguments, columns=columns))
+
+    @property
+    def always_remembers(self) -> bool:
+        return self.local.always_remembers
+
+    @property
+    def n_dense_entries(self) -> int:
+        return self.local.n_dense_entries
+
+    def forget(self, key: Any) -> None:
+        self.local.forget(key)
+
+
+def summed_over_ranks(numbers: Sequence[float]) -> Sequence[float]:
+    """Return the sums of numbers over the processes of a group; the numbers themselves without one."""
+    return numbers if distributed() is None else _all_reduced(list(numbers), np.empty(0))
+
+
+def rows_of(part: Part, rows: np.ndarray) -> Any:
+    """Return some samples of a part, as a NumPy array or a sparse matrix."""
+    data = part.data.take(rows)
+    return data.matrix if isinstance(data, SparseData) else to_numpy(data.of_samples(slice(None)))
+
+
+def _rank() -> int:
+    return distributed().get_rank()
+
+
+def _gathered(x: Any) -> list[Any]:
+    """Return the objects of all ranks."""
+    results = [None] * distributed().get_world_size()
+    distributed().all_gather_object(results, x)
+    return results
+
+
+def _all_reduced(result: Any, prototype: Any) -> Any:
+    """Return the sum of the results of all ranks, which travel as one vector."""
+    torch = sys.modules["torch"]
+    leaves: list[Any] = []
+    _collect(result, leaves)
+    device = prototype.device if is_torch(prototype) else "cpu"
+    if distributed().get_backend() == "nccl" and device == "cpu":
+        device = f"cuda:{torch.cuda.current_device()}"
+    flat = [torch.as_tensor(leaf, dtype=torch.float64, device=device).reshape(-1) for leaf in leaves]
+    vector = torch.cat(flat) if flat else torch.zeros(0, dtype=torch.float64, device=device)
+    distributed().all_reduce(vector)
+    pieces = iter(torch.split(vector, [piece.numel() for piece in flat]))
+    return _rebuilt(result, pieces)
+
+
+def _collect(x: Any, leaves: list[Any]) -> None:
+    """Append the numbers and arrays of nested lists and tuples."""
+    if isinstance(x, list | tuple):
+        for item in x:
+            _collect(item, leaves)
+    elif x is not None:
+        if not (is_torch(x) or isinstance(x, np.ndarray | float | int | np.generic)):
+            raise TypeError(
+                "X must be on one rank with a mask or weights for this method; NeuralNMF and NeuralNTF take ranks"
+            )
+        leaves.append(x)
+
+
+def _rebuilt(x: Any, pieces: Any) -> Any:
+    if isinstance(x, list | tuple):
+        return [_rebuilt(item, pieces) for item in x]
+    if x is None:
+        return None
+    piece = next(pieces)
+    if is_torch(x):
+        return piece.reshape(x.shape).to(x.device)
+    return piece.cpu().numpy().reshape(x.shape) if isinstance(x, np.ndarray) else float(piece)

@@ -1,0 +1,323 @@
+"""Samples in parts: wherever they are and however many parts there are, a fit finds what it finds in memory."""
+
+import pickle
+import warnings
+
+import dask.array
+import numpy as np
+import pytest
+import scipy.sparse
+import zarr
+from sklearn.base import clone
+
+import hntf
+from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
+from hntf.fitting.parts import sources
+
+MATRIX = make_hierarchical_blocks(random_state=0).X[::2]
+TENSOR = make_hierarchical_tensor(noise=0.1, random_state=0).X[::2, ::2, ::4]
+LABELS = np.where(np.arange(len(MATRIX)) % 4 == 3, -1, np.arange(len(MATRIX)) % 3)
+
+METHODS = {
+    "NMF": (hntf.NMF(4, random_state=0), MATRIX, None),
+    "NMF hals": (hntf.NMF(4, solver="hals", random_state=0), MATRIX, None),
+    "NMF kl": (hntf.NMF(4, solver="mu", loss="kullback-leibler", max_iter=10, random_state=0), MATRIX, None),
+    "NMF penalties": (hntf.NMF(4, code_l1=0.1, factor_l2=0.1, random_state=0), MATRIX, None),
+    "SSNMF": (hntf.SSNMF(4, random_state=0), MATRIX, LABELS),
+    "HierarchicalNMF": (hntf.HierarchicalNMF((4, 2), random_state=0), MATRIX, LABELS),
+    "NeuralNMF": (hntf.NeuralNMF((4, 2), random_state=0), MATRIX, None),
+    "NeuralNMF labels": (hntf.NeuralNMF((4, 2), max_iter=20, random_state=0), MATRIX, LABELS),
+    "NeuralNMF cross-entropy": (
+        hntf.NeuralNMF((4, 2), supervision_loss="cross_entropy", max_iter=20, random_state=0),
+        MATRIX,
+        LABELS,
+    ),
+    "NeuralNMF penalties": (
+        hntf.NeuralNMF((4, 2), code_l1=0.1, simplex=True, volume_weight=0.1, max_iter=20, random_state=0),
+        MATRIX,
+        None,
+    ),
+    "NCPD": (hntf.NCPD(3, random_state=0), TENSOR, None),
+    "NCPD hals": (hntf.NCPD(3, solver="hals", random_state=0), TENSOR, None),
+    "NeuralNTF": (hntf.NeuralNTF((3, 2), random_state=0), TENSOR, None),
+    "NeuralNTF Tucker": (hntf.NeuralNTF(((3, 3), (2, 2)), random_state=0), TENSOR, None),
+}
+
+
+class Again:
+    """Blocks that can be read again."""
+
+    def __init__(self, blocks):
+        self.blocks = blocks
+
+    def __iter__(self):
+        return iter(self.blocks)
+
+
+def in_parts(kind, X, n_parts, path):
+    """Return the data as users have them outside of memory."""
+    size = -(-len(X) // n_parts)
+    blocks = [X[start : start + size] for start in range(0, len(X), size)]
+    if kind == "path":
+        np.save(path / "x.npy", X)
+        return str(path / "x.npy")
+    if kind == "memmap":
+        np.save(path / "x.npy", X)
+        return np.load(path / "x.npy", mmap_mode="r")
+    if kind == "part of a memmap":
+        np.save(path / "x.npy", np.concatenate([X[:1], X]))
+        return np.load(path / "x.npy", mmap_mode="r")[1:]
+    if kind == "zarr":
+        store = zarr.create_array(path / "x.zarr", shape=X.shape, chunks=(size, *X.shape[1:]), dtype=X.dtype)
+        store[:] = X
+        return store
+    if kind == "zarr path":
+        in_parts("zarr", X, n_parts, path)
+        return path / "x.zarr"
+    if kind == "npz":
+        for i, block in enumerate(blocks):
+            scipy.sparse.save_npz(path / f"{i:03}.npz", scipy.sparse.csr_array(block))
+        return path
+    if kind == "dask sparse":
+        return dask.array.from_array(X, chunks=(size, *X.shape[1:])).map_blocks(scipy.sparse.csr_matrix)
+    return {
+        "list": lambda: blocks,
+        "iterable": lambda: Again(blocks),
+        "sparse blocks": lambda: [scipy.sparse.csr_array(block) for block in blocks],
+        "dask": lambda: dask.array.from_array(X, chunks=(size, *[-(-d // 2) for d in X.shape[1:]])),
+    }[kind]()
+
+
+def fitted(model, X, y=None, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return clone(model).fit(X, **({} if y is None else {"y": y}), **options)
+
+
+def assert_same(model, expected, rtol=1e-6):
+    np.testing.assert_allclose(model.reconstruction_err_, expected.reconstruction_err_, rtol=rtol)
+    assert abs(model.n_iter_ - expected.n_iter_) <= 3
+    for codes, of_expected in zip(model.codes_, expected.codes_, strict=True):
+        scale = np.abs(of_expected).max()
+        np.testing.assert_allclose(np.asarray(codes), of_expected, atol=5e-3 * scale)
+
+
+@pytest.fixture(scope="module")
+def in_memory():
+    """Return what every method finds in memory, fitted when it is first asked for."""
+    found = {}
+
+    def of(name):
+        if name not in found:
+            model, X, y = METHODS[name]
+            found[name] = fitted(model, X, y)
+        return found[name]
+
+    return of
+
+
+@pytest.mark.parametrize("n_parts", [1, 3, 7])
+@pytest.mark.parametrize("name", METHODS)
+def test_any_number_of_parts(name, n_parts, in_memory):
+    model, X, y = METHODS[name]
+    size = -(-len(X) // n_parts)
+    given = Again([X[start : start + size] for start in range(0, len(X), size)])
+    assert_same(fitted(model, given, y), in_memory(name))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["path", "memmap", "part of a memmap", "zarr", "zarr path", "npz", "list", "sparse blocks", "dask", "dask sparse"],
+)
+@pytest.mark.parametrize("name", ["NMF", "HierarchicalNMF", "NeuralNMF labels"])
+def test_every_place(name, kind, in_memory, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 8 * MATRIX.shape[1] * 11)
+    model, X, y = METHODS[name]
+    given, expected = in_parts(kind, X, 4, tmp_path), in_memory(name)
+    found = fitted(model, given, y)
+    assert_same(found, expected)
+    # All that follows a fit, on the same data and on those in memory.
+    codes = expected.transform(X)
+    of_parts = expected.transform(given)
+    assert isinstance(of_parts, dask.array.Array) == kind.startswith("dask")
+    np.testing.assert_allclose(np.asarray(of_parts), codes, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        np.asarray(expected.transform(given, level="all")), expected.transform(X, level="all"), rtol=1e-9, atol=1e-9
+    )
+    np.testing.assert_allclose(expected.score(given), expected.score(X), rtol=1e-9)
+    np.testing.assert_allclose(
+        found.reconstruction_error(given), found.reconstruction_error(X, np.asarray(found.codes_[-1]))
+    )
+    np.testing.assert_allclose(expected.reconstruction_error(given, codes), expected.reconstruction_error(X, codes))
+    np.testing.assert_allclose(expected.reconstruction_error(given, of_parts), expected.reconstruction_error(X, codes))
+    if y is not None:
+        np.testing.assert_array_equal(np.asarray(expected.predict(given)), expected.predict(X))
+        np.testing.assert_allclose(
+            np.asarray(expected.decision_function(given)), expected.decision_function(X), rtol=1e-9
+        )
+        assert expected.score(given, y) == expected.score(X, y)
+    assert str(found.tree()) == str(expected.tree())
+    again = pickle.loads(pickle.dumps(found))
+    np.testing.assert_allclose(np.asarray(again.transform(X)), np.asarray(found.transform(X)))
+
+
+@pytest.mark.parametrize("kind", ["path", "list", "dask", "zarr"])
+@pytest.mark.parametrize("name", ["NCPD", "NeuralNTF", "NeuralNTF Tucker"])
+def test_tensors(name, kind, in_memory, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 8 * TENSOR[0].size * 6)
+    model, X, _ = METHODS[name]
+    given, expected = in_parts(kind, X, 3, tmp_path), in_memory(name)
+    found = fitted(model, given)
+    assert_same(found, expected)
+    np.testing.assert_allclose(np.asarray(expected.transform(given)), expected.transform(X), rtol=1e-8, atol=1e-8)
+    for level, of_level in enumerate(found.components_):
+        for mode in range(1, X.ndim):
+            scale = np.abs(expected.components_[level][mode]).max()
+            np.testing.assert_allclose(np.asarray(of_level[mode]), expected.components_[level][mode], atol=1e-2 * scale)
+
+
+@pytest.mark.parametrize("kind", ["path", "dask"])
+def test_hidden_entries_in_parts(rng, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 8 * MATRIX.shape[1] * 11)
+    X = MATRIX.copy()
+    X[rng.random(X.shape) < 0.1] = np.nan
+    given = in_parts(kind, X, 4, tmp_path)
+    model = hntf.NeuralNMF((4, 2), max_iter=20, random_state=0)
+    assert_same(fitted(model, given, mask="nan"), fitted(model, X, mask="nan"))
+    with pytest.raises(ValueError, match="NaN"):
+        fitted(model, given)
+    with pytest.raises(TypeError, match="NeuralNMF and NeuralNTF"):
+        fitted(hntf.NMF(4), given, mask="nan")
+
+
+def test_masks_are_cut_with_the_samples(rng, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 8 * MATRIX.shape[1] * 11)
+    given = in_parts("path", MATRIX, 1, tmp_path)
+    observed, weights = rng.random(MATRIX.shape) < 0.9, rng.random(len(MATRIX))
+    model = hntf.NeuralNMF((4, 2), max_iter=20, random_state=0)
+    expected = fitted(model, MATRIX, mask=observed, weights=weights)
+    assert_same(fitted(model, given, mask=observed, weights=weights), expected)
+    with pytest.raises(ValueError, match="rows"):
+        fitted(model, given, mask=observed[:-1])
+
+
+def test_starts_use_a_sample():
+    rng = np.random.default_rng(0)
+    X = rng.random((12_000, 6)) @ rng.random((6, 10))
+    found = [
+        fitted(hntf.NeuralNMF((3, 2), random_state=0), given)
+        for given in (Again([X]), Again(np.array_split(X, 5)), dask.array.from_array(X, chunks=(2500, 10)))
+    ]
+    for model in found[1:]:
+        np.testing.assert_allclose(model.reconstruction_err_, found[0].reconstruction_err_, rtol=1e-8)
+    np.testing.assert_allclose(
+        found[0].reconstruction_err_, fitted(hntf.NeuralNMF((3, 2), random_state=0), X).reconstruction_err_, rtol=1e-2
+    )
+
+
+def test_a_pass_reads_every_block_once():
+    class Counted(Again):
+        n_read = 0
+
+        def __iter__(self):
+            for block in self.blocks:
+                self.n_read += 1
+                yield block
+
+    evaluations = []
+    for max_iter in (5, 15):
+        X = Counted(np.array_split(MATRIX, 3))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = hntf.NMF(4, random_state=0, max_iter=max_iter, tol=0.0).fit(X)
+        evaluations.append((X.n_read / 3, model.n_iter_))
+    (few, first), (many, last) = evaluations
+    assert (many - few) == last - first
+
+
+@pytest.mark.parametrize(
+    "model",
+    [hntf.DeepNMF((3, 2)), hntf.DeepSemiNMF((3, 2)), hntf.UnfoldedNMF(3), hntf.MultiHNTF((3, 2)), hntf.NTD((2, 2))],
+)
+def test_other_methods_say_no(model, tmp_path):
+    with pytest.raises(TypeError, match="NMF, SSNMF, HierarchicalNMF, NeuralNMF, NCPD and NeuralNTF"):
+        model.fit(in_parts("path", MATRIX, 1, tmp_path))
+
+
+def test_a_memory_map_is_loaded_for_other_methods(tmp_path):
+    X = in_parts("memmap", MATRIX, 1, tmp_path)
+    assert_same(fitted(hntf.DeepNMF((3, 2), random_state=0), X), fitted(hntf.DeepNMF((3, 2), random_state=0), MATRIX))
+
+
+def test_batches_need_memory(tmp_path):
+    with pytest.raises(TypeError, match="in memory"):
+        hntf.NeuralNMF((3, 2), batch_size=10).fit(in_parts("path", MATRIX, 1, tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["list", "dask", "path"])
+def test_bad_entries_in_a_late_block_are_named(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 8 * MATRIX.shape[1] * 11)
+    for value, words in ((np.nan, "NaN"), (-1.0, "[Nn]egative"), (np.inf, "inf")):
+        X = MATRIX.copy()
+        X[-1, -1] = value
+        with pytest.raises(ValueError, match=words):
+            hntf.NMF(3).fit(in_parts(kind, X, 4, tmp_path))
+
+
+def test_bad_sources_are_named(tmp_path):
+    model = hntf.NMF(3)
+    with pytest.raises(TypeError, match="can be read again"):
+        model.fit(block for block in [MATRIX])
+    with pytest.raises(ValueError, match="same features"):
+        model.fit([MATRIX, MATRIX[:, :-1]])
+    with pytest.raises(ValueError, match="at least one block"):
+        model.fit(Again([]))
+    with pytest.raises(ValueError, match=r"\.npy"):
+        model.fit("data.csv")
+    with pytest.raises(ValueError, match="holds none"):
+        model.fit(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        model.fit(tmp_path / "missing.npy")
+    np.save(tmp_path / "x.npy", MATRIX)
+    content = (tmp_path / "x.npy").read_bytes()
+    (tmp_path / "x.npy").write_bytes(content[:-100])
+    with pytest.raises(ValueError, match=r"\w"):
+        model.fit(tmp_path / "x.npy")
+    np.save(tmp_path / "words.npy", np.array([["a", "b"], ["c", "d"]]))
+    with pytest.raises((TypeError, ValueError), match="X must"):
+        model.fit(tmp_path / "words.npy")
+    with pytest.raises(TypeError, match="Dask array"):
+        model.fit(in_parts("dask", MATRIX, 2, tmp_path), mask=np.ones(MATRIX.shape, bool))
+
+
+def test_blocks_that_change_are_noticed():
+    class Changing:
+        n_read = 0
+
+        def __iter__(self):
+            self.n_read += 1
+            yield MATRIX[: 20 if self.n_read < 4 else 10]
+            yield MATRIX[20:]
+
+    with pytest.raises(ValueError, match="same blocks"):
+        hntf.NMF(3, random_state=0).fit(Changing())
+
+
+def test_single_precision_and_integers(tmp_path):
+    for dtype, expected in ((np.float32, np.float32), (np.int64, np.float64)):
+        X = np.round(MATRIX * 10).astype(dtype)
+        for given in (in_parts("path", X, 1, tmp_path), in_parts("dask", X, 3, tmp_path)):
+            model = fitted(hntf.NMF(3, random_state=0), given)
+            assert {code.dtype for code in model.codes_} == {np.dtype(expected)}
+            assert {A.dtype for A in model.factors_} == {np.dtype(expected)}
+            assert np.asarray(model.transform(given)).dtype == expected
+
+
+def test_unknown_chunks_and_empty_ones():
+    X = dask.array.from_array(MATRIX, chunks=(10, -1))
+    filtered = X[(X >= 0).all(axis=1)]
+    assert np.isnan(filtered.chunks[0]).all()
+    expected = fitted(hntf.NMF(3, random_state=0), MATRIX)
+    assert_same(fitted(hntf.NMF(3, random_state=0), filtered), expected)
+    with_empty = dask.array.concatenate([X, X[:0]])
+    assert_same(fitted(hntf.NMF(3, random_state=0), with_empty), expected)

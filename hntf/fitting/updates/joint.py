@@ -248,9 +248,9 @@ def update_code(part: Part, at: At, dead: Array | None) -> tuple[Array, float, l
     if dead is not None and len(S):
         (S,) = with_random_columns([S], dead)
     if joint.is_exact:
-        equations = [term.normal_equations(S, A, 0) for term, A in zip(terms, factors, strict=True)]
-        G = with_ridge(sum_of_grams([(term.weight, G) for term, (G, _) in zip(terms, equations, strict=True)]), l2)
-        C = reduce(add, [term.weight * C for term, (_, C) in zip(terms, equations, strict=True)])
+        of_code = [term.normal_equations(S, A, 0) for term, A in zip(terms, factors, strict=True)]
+        G = with_ridge(sum_of_grams([(term.weight, G) for term, (G, _) in zip(terms, of_code, strict=True)]), l2)
+        C = reduce(add, [term.weight * C for term, (_, C) in zip(terms, of_code, strict=True)])
         S, codes.support = UPDATES[joint.solver](G, C - l1 if l1 else C, S, codes.support)
     else:
         S = multiplicative_update(terms, S, factors, 0, l1, l2)

@@ -1,0 +1,57 @@
+"""Run by `test_ranks.py` on every rank: fits each rank's samples, and compares with the fit of all of them."""
+
+import os
+import sys
+import warnings
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+import hntf
+from tests.fitting.parts.test_parts import METHODS, assert_same, fitted
+
+
+def share(X):
+    return np.array_split(X, dist.get_world_size())[dist.get_rank()]
+
+
+def compare():
+    expected = {name: fitted(*method) for name, method in METHODS.items()}
+    dist.init_process_group("gloo")
+    for name, (model, X, y) in METHODS.items():
+        of_all = expected[name]
+        score = of_all.reconstruction_err_[-1]
+        of_all.codes_ = [share(codes) for codes in of_all.codes_]
+        for kind in (np.asarray, torch.as_tensor):
+            here, labels = kind(share(X)), None if y is None else share(y)
+            found = fitted(model, here, labels)
+            assert_same(found, of_all)
+            np.testing.assert_allclose(found.reconstruction_error(here), score, rtol=1e-6)
+            assert found.transform(here).shape == of_all.codes_[-1].shape
+            if y is not None:
+                assert 0 <= found.score(here, labels) <= 1
+    print("same")
+
+
+def fit(fault):
+    dist.init_process_group("gloo")
+    last = dist.get_rank() == dist.get_world_size() - 1
+    X = share(METHODS["NeuralNMF"][1])
+
+    def callback(progress):
+        if fault == "dies" and last and progress.n_iter == 3:
+            os._exit(1)
+
+    if last and fault == "features":
+        X = X[:, :-1]
+    if last and fault == "nan":
+        X = np.where(X.mean() < X, np.nan, X)
+    model = hntf.NeuralNMF((4, 2), random_state=None, callback=callback).fit(X)
+    print("loss", model.history_["loss"][-1])
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    compare() if sys.argv[1] == "compare" else fit(sys.argv[1])
+    dist.destroy_process_group()

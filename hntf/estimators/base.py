@@ -6,6 +6,7 @@ import math
 import numbers
 from abc import abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -30,14 +31,19 @@ from hntf.estimators.of_part import (
     squared_residual_of,
     squared_residuals_of,
     squared_residuals_of_encoded,
+    sums_of_labels,
 )
 from hntf.estimators.results import arrays_in, cast_nested, in_container
+from hntf.fitting.checkpoint import Checkpoint
 from hntf.fitting.interruption import interruptible
 from hntf.fitting.loop import Settings, Solution
 from hntf.fitting.report import Callback
 from hntf.models import Model
 from hntf.topics import TopicTree, named_features, topic_tree
 from hntf.validation import check_choice, check_number, check_real_array, warn_user
+
+OF_THE_COURSE = ("max_iter", "tol", "verbose", "callback", "output_level")
+"""Parameters that may differ when a fit goes on from a checkpoint."""
 
 
 class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -65,11 +71,23 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     _takes_signs = False
     """Whether data may have negative entries."""
 
+    _takes_checkpoints = False
+    """Whether the state of a fit can be saved."""
+
     _matrices_only = False
     _for_tensors = ""
     """For a method that takes matrices only, the name of the estimator to use for tensors."""
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        mask: Any = None,
+        weights: Any = None,
+        checkpoint: str | Path | None = None,
+        every: int = 10,
+    ) -> Self:
         """Fit all levels to the data.
 
         Parameters
@@ -85,6 +103,11 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             sparse `X` also a sparse matrix, or `"stored"` for its stored entries.
         weights : array, optional
             Nonnegative weights of the entries in the cost, of a shape as for `mask`; for a sparse `X` also a sparse matrix.
+        checkpoint : str or Path, optional
+            A file in which the state of the fit is kept, so that the same call goes on from there after it was cut off. Methods
+            that keep no such state say so.
+        every : int
+            Number of iterations after which the checkpoint is written.
 
         Returns
         -------
@@ -98,8 +121,29 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         """
         given = self._validated(X, mask=mask, weights=weights, reset=True, together=True)
         with interruptible():
-            self._fit(given, None)
+            self._fit(self._with_checkpoint(given, None, checkpoint, every), None)
         return self
+
+    def _with_checkpoint(self, given: Input, labels: Labels | None, path: Any, every: int) -> Input:
+        """Return the input with the checkpoint that the user asks for."""
+        if path is None:
+            return given
+        if not self._takes_checkpoints:
+            raise TypeError(f"checkpoint must be None: {type(self).__name__} keeps no state that could be saved")
+        check_number(every, "every", low=1, integer=True)
+        parameters = {name: value for name, value in self.get_params().items() if name not in OF_THE_COURSE}
+        if not isinstance(parameters.get("random_state"), int):
+            parameters.pop("random_state", None)  # its state is in the checkpoint
+        known = 0.0 if labels is None else given.with_labels(labels).parts.total(sums_of_labels)
+        signature = {
+            "estimator": type(self).__name__,
+            "parameters": repr(parameters),
+            "shape": list(given.shape),
+            "norm_squared": given.parts.facts.norm_squared,
+            "labels": np.asarray(to_numpy(known)).tolist(),
+        }
+        content = given.parts.from_first(lambda: Path(path).read_bytes() if Path(path).exists() else None)
+        return given._replace(checkpoint=Checkpoint(path, every, signature, content, writes=given.parts.is_first))
 
     @abstractmethod
     def _fit(self, given: Input, labels: Labels | None) -> None:
@@ -450,8 +494,8 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         if self.output_level != "all":
             level_index(self.output_level, n_levels, name="output_level")
 
-    def _settings(self, solvers: Sequence[str]) -> Settings:
-        """Return the checked parameters of a fit."""
+    def _settings(self, solvers: Sequence[str], given: Input | None = None) -> Settings:
+        """Return the checked parameters of a fit, with the checkpoint of the data for methods that take one."""
         check_choice(self.solver, "solver", tuple(solvers))
         check_number(self.max_iter, "max_iter", low=1, integer=True)
         check_number(self.tol, "tol")
@@ -461,7 +505,14 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback must be callable, got {type(self.callback).__name__}")
         return Settings(
-            self.solver, self.max_iter, self.tol, self.n_init, self.learning_rate, bool(self.verbose), self.callback
+            self.solver,
+            self.max_iter,
+            self.tol,
+            self.n_init,
+            self.learning_rate,
+            bool(self.verbose),
+            self.callback,
+            checkpoint=None if given is None else given.checkpoint,
         )
 
     def __sklearn_tags__(self) -> Any:

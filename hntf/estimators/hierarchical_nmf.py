@@ -19,7 +19,7 @@ from hntf.fitting.report import Callback
 from hntf.fitting.scaling import with_unit_columns
 from hntf.fitting.updates.joint import SOLVERS
 from hntf.models.stack import dense_hierarchy
-from hntf.validation import as_random_state, check_ranks
+from hntf.validation import check_ranks
 
 
 class HierarchicalNMF(Classifier):
@@ -94,6 +94,7 @@ class HierarchicalNMF(Classifier):
     """
 
     _matrices_only = True
+    _takes_checkpoints = True
     _for_tensors = "HierarchicalNCPD"
 
     def __init__(
@@ -129,12 +130,12 @@ class HierarchicalNMF(Classifier):
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        settings = self._settings(SOLVERS)
+        settings = self._settings(SOLVERS, given)
         self._check_levels(len(ranks))
         self._warn_of_rank(ranks[0], given.shape)
         check_label_terms(self.supervision_loss, self.solver)
         labelled = self._supervised_level(len(ranks))
-        random_state = given.parts.agreed(as_random_state(self.random_state))
+        random_state = given.generator(self.random_state)
         given = given.with_labels(labels)
         found = check_init(self.init, MATRIX_STARTS, level_shapes(given.shape[1], ranks), given, n_first=1)
         inits = [self.init] * len(ranks) if found is None else [*found, *["screened"] * (len(ranks) - len(found))]

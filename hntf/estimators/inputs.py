@@ -12,10 +12,11 @@ from hntf.costs.targets import Labels
 from hntf.data import Data, as_data
 from hntf.data.masks import as_masks
 from hntf.data.sparse_tensor_input import Entries, entries_of, is_sparse_tensor
+from hntf.fitting.checkpoint import Checkpoint
 from hntf.fitting.parts import InMemory, Parts
 from hntf.fitting.parts.opening import parts_of
 from hntf.fitting.parts.ranks import AcrossRanks, distributed
-from hntf.validation import check_real_array, check_same_home
+from hntf.validation import as_random_state, check_real_array, check_same_home
 
 MODERATE = (1e-50, 1e50)
 """Range of the largest entry of `X` in which its fourth power is far from overflow and underflow; other data are rescaled."""
@@ -36,6 +37,8 @@ class Input(NamedTuple):
         An empty array in the backend and dtype of the results.
     scale : float
         The power of two by which extreme data were multiplied.
+    checkpoint : Checkpoint or None
+        Where the state of the fit is kept.
     arrays : tuple or None
         The array, mask and weights from which `data` was made, in the user's units; None if the user passed a data object.
     """
@@ -44,6 +47,12 @@ class Input(NamedTuple):
     prototype: Any
     scale: float = 1.0
     arrays: Any = None
+    checkpoint: Checkpoint | None = None
+
+    def generator(self, seed: Any) -> np.random.RandomState:
+        """Return the generator of random numbers of a fit: that of a checkpoint, or a new one."""
+        random_state = self.parts.agreed(as_random_state(seed))
+        return random_state if self.checkpoint is None else self.checkpoint.generator(random_state)
 
     @property
     def data(self) -> Data:

@@ -17,7 +17,7 @@ from hntf.fitting.parts import START_SAMPLES
 from hntf.fitting.report import Callback
 from hntf.fitting.updates.alternating import UPDATES, AlternatingCP
 from hntf.models import GatheredComponents
-from hntf.validation import as_random_state, check_rank
+from hntf.validation import check_rank
 
 
 class NCPD(Estimator):
@@ -83,6 +83,8 @@ class NCPD(Estimator):
     (40, 40, 40)
     """
 
+    _takes_checkpoints = True
+
     def __init__(
         self,
         n_components: int = 8,
@@ -115,10 +117,10 @@ class NCPD(Estimator):
         return [*cast_nested([codes], codes), *features]
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
-        settings = self._settings(tuple(UPDATES))
+        settings = self._settings(tuple(UPDATES), given)
         parts, rank = given.parts, check_rank(self.n_components)
         self._warn_of_rank(rank, given.shape)
-        random_state = given.parts.agreed(as_random_state(self.random_state))
+        random_state = given.generator(self.random_state)
         factors = check_init(self.init, ("screened", "random"), [(d, rank) for d in given.shape], given)
 
         if self.solver != "anls" and not parts.always_remembers:

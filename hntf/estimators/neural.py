@@ -101,6 +101,8 @@ class Stream(NamedTuple):
 class NeuralEstimator(Classifier):
     """Base of the estimators that train a `Hierarchy`, with nonnegative factors, labels, penalties and batches."""
 
+    _takes_checkpoints = True
+
     n_components: Any
     simplex: bool
     code_l1: float
@@ -126,8 +128,8 @@ class NeuralEstimator(Classifier):
         """
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
-        random_state = given.parts.agreed(as_random_state(self.random_state))
-        settings = self._neural_settings()
+        random_state = given.generator(self.random_state)
+        settings = self._neural_settings(given)
         batch_size = settings.batch_size
 
         def sample() -> Data:
@@ -177,9 +179,9 @@ class NeuralEstimator(Classifier):
     def _keep_hierarchy(self, hierarchy: Hierarchy, given: Input, solution: Solution) -> None:
         self._keep(hierarchy, given, solution)
 
-    def _neural_settings(self) -> Settings:
+    def _neural_settings(self, given: Input) -> Settings:
         """Return the checked parameters of the optimizer, with the solver chosen."""
-        settings = self._settings(("auto", *OPTIMIZERS))
+        settings = self._settings(("auto", *OPTIMIZERS), given)
         settings = settings._replace(simplex=check_flag(self.simplex, "simplex"))
         if self.batch_size is None:
             return settings._replace(solver="lbfgs" if self.solver == "auto" else self.solver)
@@ -294,7 +296,7 @@ class NeuralEstimator(Classifier):
         ratios = getattr(self, "level_ratios_", None)
         errors = None if ratios is None else (self.reconstruction_err_ / ratios).tolist()
         plan = self._plan(given, given.data, as_random_state(self.random_state), errors)
-        self._neural_settings()
+        self._neural_settings(given)
         self._check_levels(plan.n_levels)
         plan.check_batches()
         if fitted is not None and [tuple(A.shape) for A in getattr(fitted, "factors", [])] != plan.shapes:

@@ -17,7 +17,7 @@ from hntf.fitting.scaling import with_unit_columns
 from hntf.fitting.updates.joint import SOLVERS, JointUpdates
 from hntf.models import Model, Product
 from hntf.models.stack import dense_hierarchy
-from hntf.validation import as_random_state, check_choice, check_number, check_rank
+from hntf.validation import check_choice, check_number, check_rank
 
 
 class NMF(Estimator):
@@ -97,6 +97,7 @@ class NMF(Estimator):
     """
 
     _matrices_only = True
+    _takes_checkpoints = True
     _for_tensors = "NCPD"
 
     def __init__(
@@ -135,7 +136,7 @@ class NMF(Estimator):
     def _fit(self, given: Input, labels: Labels | None) -> None:
         rank, settings, penalties = checked_nmf(self, given)
         joint = joint_of(given.parts, self.loss, self.solver, penalties, None)
-        start = joint_starts(self.init, rank, joint, given, given.parts.agreed(as_random_state(self.random_state)))
+        start = joint_starts(self.init, rank, joint, given, given.generator(self.random_state))
         solution = run(start, settings, given.parts, rank)
         model, codes = nmf_model(solution.found, self.loss, penalties)
         # For the squared error the model has exact codes of its own.
@@ -154,7 +155,7 @@ def checked_nmf(estimator: Any, given: Input) -> CheckedNMF:
     """Return the checked parameters that `NMF` and `SSNMF` have in common."""
     rank = check_rank(estimator.n_components)
     check_choice(estimator.loss, "loss", tuple(DIVERGENCES))
-    settings = estimator._settings(SOLVERS)
+    settings = estimator._settings(SOLVERS, given)
     check_divergence(estimator.loss, estimator.solver)
     penalties = checked_penalties(estimator, given)
     estimator._warn_of_rank(rank, given.shape)

@@ -122,6 +122,11 @@ def summary_of_codes(part: Part, model: Model, level: int, scale: float, kind: t
     return kind.summary(S, labels), None if known is None else newest(known)  # type: ignore[arg-type]
 
 
+def sums_of_labels(part: Part) -> Array:
+    """Return the sums of the columns of the labels."""
+    return part.labels.Y.sum(0)  # type: ignore[union-attr]
+
+
 def label_size(part: Part, kind: type[LabelLoss]) -> float:
     """Return the unit of the loss of the labels of a part."""
     return kind.size(part.labels)  # type: ignore[arg-type]

@@ -11,7 +11,6 @@ from hntf.estimators.starts import joint_of, joint_starts
 from hntf.estimators.supervised import Classifier, check_label_terms
 from hntf.fitting.loop import run
 from hntf.fitting.report import Callback
-from hntf.validation import as_random_state
 
 
 class SSNMF(Classifier):
@@ -69,6 +68,7 @@ class SSNMF(Classifier):
     """
 
     _matrices_only = True
+    _takes_checkpoints = True
     _for_tensors = "NeuralNCPD"
 
     def __init__(
@@ -115,7 +115,7 @@ class SSNMF(Classifier):
         given = given.with_labels(labels)
         supervision = None if labels is None else (self.supervision_loss, self.supervision_weight)
         joint = joint_of(given.parts, self.loss, self.solver, penalties, supervision)
-        start = joint_starts(self.init, rank, joint, given, given.parts.agreed(as_random_state(self.random_state)))
+        start = joint_starts(self.init, rank, joint, given, given.generator(self.random_state))
         solution = run(start, settings, given.parts, rank)
         model, codes = nmf_model(solution.found, self.loss, penalties)
         exact = labels is None and self.loss == "frobenius"

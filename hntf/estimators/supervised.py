@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -67,7 +68,17 @@ class Classifier(Estimator):
     _classifier_level: int
     """The level to whose codes the classifier was fitted."""
 
-    def fit(self, X: Any, y: Any = None, *, mask: Any = None, weights: Any = None, label_mask: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        mask: Any = None,
+        weights: Any = None,
+        label_mask: Any = None,
+        checkpoint: str | Path | None = None,
+        every: int = 10,
+    ) -> Self:
         """Fit all levels to the data, and to the labels of the samples if there are labels.
 
         Parameters
@@ -86,6 +97,11 @@ class Classifier(Estimator):
             Nonnegative weights of the entries in the cost, of a shape as for `mask`; for a sparse `X` also a sparse matrix.
         label_mask : bool array, `(n,)` or the shape of a matrix `y`, optional
             True where a label is known. Labels that are -1, NaN or None are unknown whatever the mask.
+        checkpoint : str or Path, optional
+            A file in which the state of the fit is kept, so that the same call goes on from there after it was cut off. Methods
+            that keep no such state say so.
+        every : int
+            Number of iterations after which the checkpoint is written.
 
         Returns
         -------
@@ -99,7 +115,8 @@ class Classifier(Estimator):
         """
         given = self._validated(X, mask=mask, weights=weights, reset=True, together=True)
         with interruptible():
-            self._fit(given, checked_labels(y, label_mask, given))
+            labels = checked_labels(y, label_mask, given)
+            self._fit(self._with_checkpoint(given, labels, checkpoint, every), labels)
         return self
 
     def _supervised_level(self, n_levels: int) -> int:

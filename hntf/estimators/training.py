@@ -81,6 +81,12 @@ class Settled(Descent):
         self._value = objective.scale * value
         self._model = objective.model
 
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        return
+
     @property
     def loss(self) -> float:
         return self._value

@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from hntf.data import Data
 from hntf.fitting.blas import blas_threads_for
+from hntf.fitting.checkpoint import Checkpoint, Stage, kept, take_over
 from hntf.fitting.interruption import interrupted
 from hntf.fitting.parts import Parts
 from hntf.fitting.report import Callback, Report
@@ -22,6 +23,10 @@ from hntf.validation import warn_user
 
 EXACT = 1e-15
 """Loss, relative to the data, below which only rounding errors are left."""
+
+
+RUN_STATE = ("n_iter", "losses", "gradients")
+"""What a checkpoint keeps of a run besides its descent."""
 
 
 class Settings(NamedTuple):
@@ -36,6 +41,7 @@ class Settings(NamedTuple):
     callback: Callback | None = None
     simplex: bool = False
     batch_size: int | None = None
+    checkpoint: Checkpoint | None = None
 
     def after(self, solution: Solution) -> Settings:
         """Return the settings of the next stage of a fit: a single iteration where the user has stopped the stage before."""
@@ -160,6 +166,14 @@ class Descent(ABC):
     def ended(self, tol: float) -> Ended | None:
         """Return why the descent has stopped, None if it has neither converged nor come to a halt."""
 
+    def state(self) -> dict[str, Any]:
+        """Return the state from which the descent can go on: nested dictionaries and lists of arrays and numbers."""
+        raise TypeError(f"checkpoint must be None: {type(self).__name__} keeps a state that cannot be saved")
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        raise TypeError(f"checkpoint must be None: {type(self).__name__} keeps a state that cannot be saved")
+
     def renewed(self) -> Descent:
         """Return the descent with which to continue after a race."""
         return self
@@ -223,9 +237,11 @@ def advance(
 class _Run:
     """The run of a descent from one start, with its history."""
 
-    def __init__(self, descent: Descent, report: Report) -> None:
+    def __init__(self, descent: Descent, report: Report, stage: Stage | None, index: int) -> None:
         self.descent = descent
         self.report = report
+        self.stage = stage
+        self.index: int | None = index
         self.n_iter = 0
         self.ended: Ended = MAX_ITER
         self.losses: list[float] = []
@@ -238,7 +254,21 @@ class _Run:
         if gradient is not None:
             self.gradients.append(gradient)
         self.n_iter = n_iter
+        if self.stage is not None and n_iter > 0 and n_iter % self.stage.every == 0:
+            self.keep()
         return self.report(n_iter, loss, gradient)  # type: ignore[arg-type]
+
+    def keep(self) -> None:
+        """Write the state of the run to the checkpoint, if there is one."""
+        if self.stage is not None:
+            self.stage.keep(self.index, {**kept(self, RUN_STATE), "descent": self.descent.state()})
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if it has this run."""
+        state = None if self.stage is None else self.stage.of_run(self.index)
+        if state is not None:
+            take_over(self, RUN_STATE, state)
+            self.descent.restore(state.get("descent", {}))
 
     def advance(self, max_iter: int, tol: float) -> None:
         try:
@@ -251,6 +281,13 @@ class _Run:
         except KeyboardInterrupt:
             self.ended = INTERRUPTED
         self.go_on = self.ended == MAX_ITER
+        self.keep()
+
+    def continued(self) -> None:
+        """Go on with the descent after a race."""
+        self.descent = self.descent.renewed()
+        self.index = None
+        self.resume()
 
     def solution(self) -> Solution:
         history = {"loss": np.array(self.losses)}
@@ -267,6 +304,7 @@ def run(start: Callable[[], Descent], settings: Settings, data: Data | Parts, ra
     the largest rank of the method's products with the data. Ctrl-C stops a fit with the best solution so far.
     """
     runs: list[_Run] = []
+    stage = None if settings.checkpoint is None else settings.checkpoint.stage()
     report = Report(
         max_iter=settings.max_iter,
         n_starts=settings.n_init,
@@ -277,7 +315,9 @@ def run(start: Callable[[], Descent], settings: Settings, data: Data | Parts, ra
         for _ in range(settings.n_init):
             report.begin()
             try:
-                runs.append(_Run(start(), report))
+                runs.append(_Run(start(), report, stage, len(runs)))
+                runs[-1].resume()
+                runs[-1].keep()
             except KeyboardInterrupt:
                 if not runs:
                     raise
@@ -291,6 +331,6 @@ def run(start: Callable[[], Descent], settings: Settings, data: Data | Parts, ra
         if runs[-1].ended.by_user:
             best.ended = runs[-1].ended
         elif best.go_on and best.n_iter < settings.max_iter:
-            best.descent = best.descent.renewed()
+            best.continued()
             best.advance(settings.max_iter, settings.tol)
     return best.solution()

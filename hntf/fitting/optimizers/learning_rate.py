@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from hntf.arrays import Array
+from hntf.fitting.checkpoint import take_over
 from hntf.fitting.objective import Evaluation
 from hntf.fitting.optimizers.base import Optimizer
 
@@ -15,6 +16,15 @@ class LearningRateOptimizer(Optimizer):
 
     window = 200
     steps: ClassVar[Callable[[Array, float | None], Callable[[int, Array], Array]]]
+
+    kept = (*Optimizer.kept, "_n_iter")
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "step": vars(self._step)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        take_over(self._step, list(vars(self._step)), state.get("step"))
 
     def __init__(
         self, objective: Callable[[Array], Evaluation], start: Array, learning_rate: float | None = None

@@ -22,6 +22,8 @@ class ProjectedGradient(Optimizer):
     Birgin, Martínez, Raydan (2000), *Nonmonotone spectral projected gradient methods on convex sets*, SIAM J. Optim.
     """
 
+    kept = (*Optimizer.kept, "_length")
+
     def __init__(
         self, objective: Callable[[Array], Evaluation], start: Array, learning_rate: float | None = None
     ) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from hntf.arrays import Array, backend_of, from_numpy, to_numpy
+from hntf.fitting.checkpoint import kept, take_over
 from hntf.fitting.objective import Evaluation, relative_projected_gradient
 from hntf.fitting.optimizers.base import Optimizer
 from hntf.fitting.optimizers.line_search import ROUNDING, projected_armijo
@@ -27,6 +29,13 @@ class ProjectedLBFGS(Optimizer):
     Bertsekas (1982), *Projected Newton methods for optimization problems with simple constraints*, SIAM J. Control Optim.
     Schmidt, Kim, Sra (2011), *Projected Newton-type methods in machine learning*.
     """
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "history": kept(self._history, self._history.kept)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        take_over(self._history, self._history.kept, state.get("history"))
 
     def __init__(
         self, objective: Callable[[Array], Evaluation], start: Array, learning_rate: float | None = None
@@ -62,6 +71,8 @@ def _reach(at: Evaluation) -> float:
 
 class _History:
     """The last steps `s` and gradient changes `y`, as rows of one matrix, `[g, s_1 … s_m, y_1 … y_m]`, used as a ring buffer."""
+
+    kept = ("vectors", "size", "newest")
 
     def __init__(self, start: Array) -> None:
         self.vectors = backend_of(start).zeros((1 + 2 * MEMORY, start.shape[0]), **backend_of(start).context(start))

@@ -114,6 +114,15 @@ class Parts(ABC):
         """Return the generator of random numbers that all processes of a fit use."""
         return random_state
 
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the first of those that fit together: the one that writes."""
+        return True
+
+    def from_first(self, read: Callable[[], Any]) -> Any:
+        """Return what a function returns in the first process."""
+        return read()
+
     @cached_property
     def facts(self) -> Facts:
         """What a pass over the data finds."""

@@ -89,6 +89,13 @@ class AcrossRanks(Parts):
         agreed.set_state(_gathered(random_state.get_state())[0])
         return agreed
 
+    @property
+    def is_first(self) -> bool:
+        return _rank() == 0
+
+    def from_first(self, read: Callable[[], Any]) -> Any:
+        return _gathered(read() if self.is_first else None)[0]
+
     def with_labels(self, labels: Labels | None) -> AcrossRanks:
         if labels is not None:
             classes = np.unique(np.concatenate(_gathered(labels.classes)))

@@ -13,6 +13,7 @@ import numpy as np
 from hntf.algebra import random_columns
 from hntf.arrays import Array, backend_of, to_numpy
 from hntf.data import Data
+from hntf.fitting.checkpoint import kept, take_over
 from hntf.fitting.loop import EXACT, Sweeps
 from hntf.fitting.parts import InMemory, OfPart, Part, Parts
 from hntf.fitting.scaling import unit_components, with_unit_columns
@@ -140,6 +141,16 @@ class AlternatingCP(Sweeps):
         """Continue with another solver."""
         self.solver = solver
         return self
+
+    kept = ("cost", "previous", "features", "_before", "_scale", "_dead", "_n_sweeps")
+
+    def state(self) -> dict[str, Any]:
+        if self.solver != "anls":
+            raise TypeError(f"checkpoint must be None with solver={self.solver!r}, which depends on the codes")
+        return kept(self, self.kept)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        take_over(self, self.kept, state)
 
     def sweep(self) -> float:
         features, supports = list(self.features), list(self._supports)

@@ -24,6 +24,7 @@ from hntf.costs.multiplicative import multiplicative_update, multiplier
 from hntf.costs.penalties import NO_PENALTIES, Penalties
 from hntf.costs.squared import Frobenius
 from hntf.data import Data
+from hntf.fitting.checkpoint import kept, take_over
 from hntf.fitting.loop import EXACT, Sweeps
 from hntf.fitting.parts import InMemory, OfPart, Part, Parts
 from hntf.fitting.updates.alternating import UPDATES, remember, with_random_columns
@@ -123,7 +124,7 @@ class JointUpdates(Sweeps):
         self.key = uuid4().hex
         self._sizes = parts.total(sizes_of_terms, joint) if sizes is None else sizes
         self.scale = self._sizes[0] or 1.0
-        self._at = At(self.key, joint, self.factors, 0)
+        self._before, self._n_sweeps = self.factors, 0
         self._supports: list[Array | None] = [None] * len(self.factors)
         self._dead: Array = 0 * self.factors[0][0]
 
@@ -154,13 +155,27 @@ class JointUpdates(Sweeps):
         """Return a function of a part that returns its code, times a scale for every component."""
         return partial(scaled_code, at=self._at, scale=scale)
 
+    kept = ("cost", "previous", "factors", "_dead", "_before", "_n_sweeps")
+
+    def state(self) -> dict[str, Any]:
+        if self.joint.solver != "anls":
+            raise TypeError(f"checkpoint must be None with solver={self.joint.solver!r}, which depends on the codes")
+        return kept(self, self.kept)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        take_over(self, self.kept, state)
+
+    @property
+    def _at(self) -> At:
+        return At(self.key, self.joint, self._before, self._n_sweeps)
+
     def sweep(self) -> float:
         joint, factors = self.joint, list(self.factors)
         dead = None
         if joint.is_exact and not any(joint.penalties) and self.cost > EXACT * self.scale:
             dead = self._dead + ((factors[0] * factors[0]).sum(0) == 0)
             factors[:1] = with_random_columns(factors[:1], dead)
-        at = self._at = At(self.key, joint, list(factors), self._at.sweep + 1)
+        at = At(self.key, joint, list(factors), self._n_sweeps + 1)
         squares, cost, equations = self.parts.total(update_code, at, dead)
         for i, term in enumerate(joint.terms):
             penalties = joint.penalties if i == 0 else NO_PENALTIES
@@ -171,7 +186,8 @@ class JointUpdates(Sweeps):
                 cost += term.weight * Frobenius.from_equations(self._sizes[i], G, C, factors[i])
         if any(term.divergence != "frobenius" for term in joint.terms):
             cost += self.parts.total(divergence_of_part, at, factors)
-        self._dead, self.factors = (squares == 0) * 1.0, factors
+        self._dead, self.factors, self._before = (squares == 0) * 1.0, factors, at.factors
+        self._n_sweeps += 1
         return cost
 
     def _updated(self, i: int, equations: Any, A: Array, l1: float, l2: float) -> Array:

@@ -1,0 +1,217 @@
+"""Checkpoints: a fit that is cut off at any moment goes on to the same result, and a bad file is refused and left alone."""
+
+import json
+import multiprocessing
+import time
+import warnings
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+from sklearn.base import clone
+
+import hntf
+from tests.fitting.parts.test_parts import LABELS, MATRIX, METHODS, TENSOR, in_parts
+
+
+class CutOff(Exception):
+    """Ends a fit as a kill would, between two iterations."""
+
+
+def cut_after(n):
+    def callback(progress):
+        nonlocal n
+        n -= 1
+        if n < 0:
+            raise CutOff
+
+    return callback
+
+
+def fit(model, X, y=None, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(X, **({} if y is None else {"y": y}), **options)
+
+
+MODELS = {
+    "NMF": (hntf.NMF(4, max_iter=15, tol=0.0, random_state=0), MATRIX, None),
+    "NCPD": (hntf.NCPD(3, max_iter=15, tol=0.0, random_state=0), TENSOR, None),
+    **{name: METHODS[name] for name in ("NMF penalties", "SSNMF", "HierarchicalNMF")},
+    "NeuralNMF": (hntf.NeuralNMF((4, 2), max_iter=25, random_state=0), MATRIX, LABELS),
+    "starts": (hntf.NeuralNMF((4, 2), n_init=3, max_iter=70, random_state=0), MATRIX, None),
+    "no seed": (hntf.NeuralNMF((4, 2), init="random", max_iter=25), MATRIX, None),
+    "projected gradient": (
+        hntf.NeuralNMF((4, 2), solver="projected_gradient", max_iter=25, random_state=0),
+        MATRIX,
+        None,
+    ),
+    "adam": (hntf.NeuralNMF((4, 2), solver="adam", max_iter=25, random_state=0), MATRIX, None),
+    "sgd": (hntf.NeuralNMF((4, 2), solver="sgd", max_iter=25, random_state=0), MATRIX, None),
+    "NeuralNTF": (hntf.NeuralNTF((3, 2), n_init=2, max_iter=25, random_state=0), TENSOR, None),
+    "torch": (hntf.NeuralNMF((4, 2), max_iter=25, random_state=0), torch.tensor(MATRIX), None),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("n_iter", [0, 3, 8])
+def test_a_fit_goes_on_to_the_same_result(name, n_iter, tmp_path):
+    model, X, y = MODELS[name]
+    path = tmp_path / "fit.safetensors"
+    whole = fit(clone(model), X, y, checkpoint=tmp_path / "whole.safetensors") if name != "no seed" else None
+    with pytest.raises(CutOff):
+        fit(clone(model).set_params(callback=cut_after(n_iter)), X, y, checkpoint=path, every=2)
+    left = path.read_bytes()
+    found = fit(clone(model), X, y, checkpoint=path, every=2)
+    if whole is None:
+        path.write_bytes(left)
+        whole = fit(clone(model), X, y, checkpoint=path)
+    np.testing.assert_allclose(found.reconstruction_err_, whole.reconstruction_err_, rtol=1e-7)
+    assert found.n_iter_ == whole.n_iter_
+    np.testing.assert_allclose(found.history_["loss"], whole.history_["loss"], rtol=1e-6)
+    # After the end, the same call ends at once with the same result.
+    again = fit(clone(model), X, y, checkpoint=path)
+    np.testing.assert_allclose(again.reconstruction_err_, found.reconstruction_err_, rtol=1e-10)
+    assert again.n_iter_ == found.n_iter_
+
+
+@pytest.mark.parametrize("name", ["NMF", "HierarchicalNMF", "NeuralNMF", "NeuralNTF"])
+def test_it_goes_on_with_another_number_of_parts(name, tmp_path):
+    model, X, y = MODELS[name]
+    whole, path = fit(clone(model), X, y), tmp_path / "fit"
+    for n_parts, n_iter in ((1, 2), (3, 3), (7, 4)):
+        with pytest.raises(CutOff):
+            fit(
+                clone(model).set_params(callback=cut_after(n_iter)),
+                in_parts("list", X, n_parts, None),
+                y,
+                checkpoint=path,
+                every=1,
+            )
+    found = fit(clone(model), in_parts("dask", X, 2, None), y, checkpoint=path)
+    np.testing.assert_allclose(found.reconstruction_err_, whole.reconstruction_err_, rtol=1e-6)
+
+
+def test_more_iterations_go_on(tmp_path):
+    model, X, _ = MODELS["NeuralNMF"]
+    few = fit(clone(model).set_params(max_iter=5, tol=0.0), X, checkpoint=tmp_path / "fit")
+    more = fit(clone(model).set_params(max_iter=12, tol=0.0), X, checkpoint=tmp_path / "fit")
+    whole = fit(clone(model).set_params(max_iter=12, tol=0.0), X)
+    np.testing.assert_allclose(more.history_["loss"], whole.history_["loss"], rtol=1e-9)
+    np.testing.assert_allclose(few.history_["loss"], whole.history_["loss"][:6], rtol=1e-9)
+
+
+def test_another_fit_is_refused_and_the_file_left(tmp_path):
+    model, X, y = MODELS["NeuralNMF"]
+    path = tmp_path / "fit"
+    fit(clone(model), X, y, checkpoint=path)
+    content = path.read_bytes()
+    other = np.where(LABELS >= 0, (LABELS == 0) * 1, -1)
+    for bad, data, labels, words in (
+        (clone(model).set_params(n_components=(3, 2)), X, y, "parameters"),
+        (clone(model).set_params(random_state=1), X, y, "parameters"),
+        (clone(model), X[:-1], y[:-1], "shape"),
+        (clone(model), 2 * X, y, "norm_squared"),
+        (clone(model), X, other, "labels"),
+        (clone(model), X, None, "labels"),
+        (hntf.NMF(4), X, None, "estimator"),
+    ):
+        with pytest.raises(ValueError, match=f"belong to this fit.*{words}"):
+            fit(bad, data, labels, checkpoint=path)
+    assert path.read_bytes() == content
+
+
+def test_a_truncated_or_hostile_file_is_refused_and_left(tmp_path, rng):
+    model, X, y = MODELS["NeuralNMF"]
+    path = tmp_path / "fit"
+    fit(clone(model), X, y, checkpoint=path)
+    content = path.read_bytes()
+    header = int.from_bytes(content[:8], "little")
+    arrays = safetensors.numpy.load(content)
+    tree = json.loads(json.loads(content[8 : 8 + header])["__metadata__"]["hntf"])
+
+    def with_tree(change):
+        changed = json.loads(json.dumps(tree))
+        change(changed)
+        return safetensors.numpy.save(arrays, metadata={"hntf": json.dumps(changed)})
+
+    run = ("state", "items", "stages", 0, "items", "runs", 0, "items")
+
+    def at(x, *keys):
+        for key in keys:
+            x = x[key]
+        return x
+
+    bad = [b"", b"{}", rng.bytes(200), content[: len(content) // 2], content[:-1], content[:20], content + b"x"]
+    bad += [
+        safetensors.numpy.save(arrays),
+        safetensors.numpy.save(arrays, metadata={"hntf": "["}),
+        safetensors.numpy.save(arrays, metadata={"hntf": "[" * 100_000}),
+        safetensors.numpy.save({**arrays, "array3": np.zeros(3)}, metadata={"hntf": json.dumps(tree)}),
+        safetensors.numpy.save({k: v * np.nan for k, v in arrays.items()}, metadata={"hntf": json.dumps(tree)}),
+        with_tree(lambda t: t.update(format=99)),
+        with_tree(lambda t: t["state"]["items"].update(stages=3)),
+        with_tree(lambda t: t["state"]["items"].update(generator={"items": {}})),
+        with_tree(lambda t: at(t, *run)["descent"]["items"].pop("at")),
+        with_tree(lambda t: at(t, *run).update(n_iter="many")),
+        with_tree(lambda t: at(t, *run).update(losses=None)),
+        with_tree(lambda t: at(t, *run)["descent"]["items"].update(at={"array": "missing"})),
+    ]
+    for each in bad:
+        path.write_bytes(each)
+        with pytest.raises(ValueError, match="checkpoint must"):
+            fit(clone(model), X, y, checkpoint=path)
+        assert path.read_bytes() == each
+    assert [file.name for file in tmp_path.iterdir()] == ["fit"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        hntf.DeepNMF((3, 2)),
+        hntf.NMF(3, solver="mu"),
+        hntf.NMF(3, solver="hals"),
+        hntf.NeuralNMF((3, 2), batch_size=10),
+        hntf.MultiHNTF((3, 2)),
+    ],
+)
+def test_methods_without_a_state_say_so(model, tmp_path):
+    with pytest.raises(TypeError, match="checkpoint must be None"):
+        model.fit(MATRIX, checkpoint=tmp_path / "fit")
+
+
+def test_bad_arguments_are_named(tmp_path):
+    with pytest.raises(ValueError, match="every"):
+        hntf.NMF(3).fit(MATRIX, checkpoint=tmp_path / "fit", every=0)
+    with pytest.raises(OSError, match="missing"):
+        hntf.NMF(3).fit(MATRIX, checkpoint=tmp_path / "missing" / "fit")
+
+
+def _fit_in_child(name, n_parts, path, started):
+    model, X, y = METHODS[name]
+    given = X if n_parts == 0 else in_parts("list", X, n_parts, None)
+    started.set()
+    fit(clone(model), given, y, checkpoint=path, every=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "n_kills"), [("NeuralNMF labels", 30), ("HierarchicalNMF", 20)])
+def test_killed_at_any_moment(name, n_kills, tmp_path, rng):
+    model, X, y = METHODS[name]
+    path, processes = tmp_path / "fit", multiprocessing.get_context("fork")
+    whole = fit(clone(model), X, y)
+    ended = []
+    for _ in range(n_kills):
+        started = processes.Event()
+        child = processes.Process(target=_fit_in_child, args=(name, int(rng.choice([0, 1, 3, 7])), path, started))
+        child.start()
+        assert started.wait(60)
+        time.sleep(rng.uniform(0, 0.2))
+        child.kill()
+        child.join()
+        ended.append(child.exitcode)
+    assert set(ended) <= {0, -9}
+    assert -9 in ended
+    found = fit(clone(model), in_parts("list", X, 2, None), y, checkpoint=path)
+    np.testing.assert_allclose(found.reconstruction_err_, whole.reconstruction_err_, rtol=1e-6)

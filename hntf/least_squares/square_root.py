@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,9 @@ from hntf.least_squares.gram import unit_columns
 from hntf.threads import over_rows
 
 EPS = float(np.finfo(np.float64).eps)
+
+REMEMBERED = 8
+"""Number of Gram matrices whose condition and inverse are remembered: for a backward pass, and other parts of the samples."""
 
 INVERSE_ITERATIONS = 3
 """Number of inverse iterations that estimate the smallest eigenvalue."""
@@ -119,9 +122,12 @@ def reciprocal_condition(G: np.ndarray) -> float:
     Zero columns, which never enter a support, do not count. Pivots do not bound it: all those of `I - triu(1, 1)` are 1. For
     several Gram matrices return 1: each is judged where it is eliminated.
     """
-    if len(G) > 1:
-        return 1.0
-    G = G[0]
+    return _reciprocal_condition(G[0].tobytes(), G.shape[-1]) if len(G) == 1 else 1.0
+
+
+@lru_cache(REMEMBERED)
+def _reciprocal_condition(content: bytes, k: int) -> float:
+    G = np.frombuffer(content).reshape(k, k)
     nonzero = np.diagonal(G) > 0
     G = G if nonzero.all() else G[np.ix_(nonzero, nonzero)]
     if len(G) <= 1:
@@ -155,7 +161,12 @@ def inverse_of(G: np.ndarray, n: int, condition: float) -> np.ndarray:
     k = G.shape[-1]
     if len(G) > 1 or n < k or k < FEWEST_COLUMNS or condition < WELL_CONDITIONED or not np.all(np.diagonal(G[0]) > 0):
         return np.empty((0, 0))
-    scaled, norms = unit_columns(G[0])
+    return _inverse(G[0].tobytes(), k)
+
+
+@lru_cache(REMEMBERED)
+def _inverse(content: bytes, k: int) -> np.ndarray:
+    scaled, norms = unit_columns(np.frombuffer(content).reshape(k, k))
     return np.linalg.inv(scaled) / norms / norms[:, None]
 
 

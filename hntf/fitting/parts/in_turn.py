@@ -47,6 +47,9 @@ class InTurn(Parts):
 
     def _parts(self) -> Iterator[Part]:
         blocks = iter(self.source)
+        if self.source.is_in_memory:
+            yield from (self._part(i, block) for i, block in enumerate(blocks))
+            return
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(next, blocks, None)
             for i in range(len(self.source.bounds)):

@@ -28,11 +28,14 @@ class Source(ABC):
         Their type.
     bounds : list of (int, int)
         The first sample of every block, and the one after its last.
+    is_in_memory : bool
+        Whether the blocks are in memory, so that it does not pay to read ahead.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     bounds: list[tuple[int, int]]
+    is_in_memory = False
 
     @abstractmethod
     def __iter__(self) -> Iterator[Any]:
@@ -90,6 +93,7 @@ class Blocks(Source):
 
     def __init__(self, blocks: Iterable[Any]) -> None:
         self.blocks = blocks
+        self.is_in_memory = isinstance(blocks, list | tuple)
         shapes, dtypes = [], []
         for block in self:
             shapes.append(tuple(block.shape))

@@ -17,7 +17,7 @@ Factors = Sequence[Array | None]
 
 def khatri_rao(factors: Factors) -> Array:
     """Return the Khatri–Rao product, `(d_1 ⋯ d_p, rank)`, with the index of the last factor fastest."""
-    return reduce(lambda product, U: (product[:, None, :] * U).reshape(-1, U.shape[1]), factors)  # type: ignore[index, union-attr]
+    return reduce(lambda A, U: (A[:, None, :] * U).reshape(len(A) * len(U), U.shape[1]), factors)  # type: ignore
 
 
 def kronecker(matrices: Sequence[Array]) -> Array:

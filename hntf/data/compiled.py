@@ -211,3 +211,22 @@ def add_hadamard(keys, rows, values, factors, result, start, stop):  # type: ign
                     product[j] *= V[j]
             for j in range(rank):
                 total[j] += product[j]
+
+
+@kernel
+def add_outer_hadamard(starts, stops, others, values, factors, G, first, last):  # type: ignore[no-untyped-def]
+    """Add `Σ_e w_e k_e k_eᵀ`, `k_e = u_e ∘ v_e ∘ …`, to the matrix of every slice, over its entries."""
+    rank = G.shape[1]
+    product = np.empty(rank)
+    for i in range(first, last):
+        g = G[i]
+        for e in range(starts[i], stops[i]):
+            product[:] = factors[0][others[e, 0]]
+            for m in range(1, len(factors)):
+                row = factors[m][others[e, m]]
+                for j in range(rank):
+                    product[j] *= row[j]
+            for a in range(rank):
+                scale = values[e] * product[a]
+                for b in range(rank):
+                    g[a, b] += scale * product[b]

@@ -118,6 +118,22 @@ class Coordinates:
         index[0] = np.repeat(np.arange(len(rows)), counts)
         return Coordinates(index, (len(rows), *self.shape[1:])), entries
 
+    def lookup(self, at: Coordinates, values: np.ndarray) -> np.ndarray:
+        """Return the values at other coordinates, 0 where these have none."""
+        both = np.hstack([self.index, at.index])
+        order = _sorted(both, range(len(self.shape)), self.shape)
+        starts = _starts([row[order] for row in both], len(order))
+        groups = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(order))))
+        cell = np.empty(len(order), np.intp)
+        cell[order] = groups
+        of_cell = np.zeros(len(starts))
+        of_cell[cell[: len(self)]] = values
+        return of_cell[cell[len(self) :]]
+
+    def bounds_of_slices(self, mode: int) -> np.ndarray:
+        """Return where the entries of every slice of a mode start in `groups((mode,))`, `(d_mode + 1,)`."""
+        return np.append(0, np.cumsum(np.bincount(self.index[mode], minlength=self.shape[mode])))
+
     @cached_property
     def _sample_pointers(self) -> np.ndarray:
         return np.searchsorted(self.index[0], np.arange(self.shape[0] + 1))

@@ -56,8 +56,8 @@ class EntryWeights(ABC):
         """Return the weights of some samples as a dense array in float64."""
 
     @abstractmethod
-    def of_entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Return the weights of some entries of a matrix."""
+    def of_entries(self, *index: np.ndarray) -> np.ndarray:
+        """Return the weights of some entries, given by their coordinates in every mode."""
 
     @property
     @abstractmethod
@@ -160,8 +160,8 @@ class DenseWeights(EntryWeights):
     def of_samples(self, rows: Any) -> Array:
         return as_float64(self.array[rows])
 
-    def of_entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        return to_numpy(as_float64(self.array[rows, columns]))
+    def of_entries(self, *index: np.ndarray) -> np.ndarray:
+        return to_numpy(as_float64(self.array[index]))
 
     @property
     def n_empty_samples(self) -> int:
@@ -252,7 +252,8 @@ class StructuredWeights(EntryWeights):
     def of_samples(self, rows: Any) -> Array:
         return from_numpy(self.U[rows] @ self.V.T + self.rest[rows].toarray(), self.prototype)
 
-    def of_entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    def of_entries(self, *index: np.ndarray) -> np.ndarray:
+        rows, columns = index
         low_rank = np.einsum("er,er->e", self.U[rows], self.V[columns])
         return low_rank + np.asarray(self.rest[rows, columns]).ravel()
 

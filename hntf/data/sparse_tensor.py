@@ -110,15 +110,20 @@ class SparseTensorData(Data):
         shape = (len(groups.pointers) - 1, self.shape[mode])
         return SparseData(scipy.sparse.csr_array((self.values[groups.order], columns, groups.pointers), shape=shape))
 
-    def nonzero_features(self) -> tuple[Data, Callable[[Array], Data]]:
-        features = list(range(1, len(self.shape)))
-        groups = self.coordinates.groups(features)
+    @property
+    def features(self) -> Coordinates:
+        """The features that have an entry in some sample, by their coordinates in modes 1, …, N−1."""
+        groups = self.coordinates.groups(range(1, len(self.shape)))
+        return Coordinates(self.coordinates.index[1:][:, groups.order[groups.pointers[:-1]]], self.shape[1:])
+
+    def nonzero_features(self) -> tuple[SparseData, Callable[[Array], Data]]:
+        groups = self.coordinates.groups(range(1, len(self.shape)))
         columns = np.empty(self.n_entries, np.intp)
         columns[groups.order] = np.repeat(np.arange(len(groups.pointers) - 1), np.diff(groups.pointers))
         matrix = scipy.sparse.csr_array(
             (self.values, (self.coordinates.index[0], columns)), shape=(self.shape[0], len(groups.pointers) - 1)
         )
-        of_features = self.coordinates.index[1:][:, groups.order[groups.pointers[:-1]]]
+        of_features = self.features.index
 
         def restored(B: Array) -> Data:
             k, width = B.shape

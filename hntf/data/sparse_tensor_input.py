@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 
 from hntf.data.coordinates import Coordinates
+from hntf.data.masks import ALL_HIDDEN, aligned, as_masks
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
 from hntf.data.sparse_masks import weighted_sparse_data
 from hntf.data.sparse_tensor import SparseTensorData
-from hntf.validation import check_entries, check_real_array
+from hntf.data.sparse_tensor_weights import SparseTensorWeights
+from hntf.data.weighted import WeightedData
+from hntf.validation import check_boolean, check_entries, check_real_array, check_shape
 
 MATRIX = 2
 
@@ -70,8 +74,56 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) ->
             check_entries(np.append(matrix.data, 0), "X", nonnegative=nonnegative)
             return SparseData(matrix)
         return weighted_sparse_data(matrix, mask, weights, nonnegative=nonnegative)
-    if mask is not None or weights is not None:
-        raise TypeError("a sparse tensor X takes no mask or weights")
-    check_entries(np.append(values, 0), "X", nonnegative=nonnegative)
     coordinates, summed = Coordinates.of_entries(index, values.astype(np.float64), shape)
-    return SparseTensorData(coordinates, summed, values[:0])
+    parts = [_of_mask(coordinates, summed, each) for each in as_masks(mask)]
+    if weights is not None:
+        parts.append(_weights_of(weights, "weights", coordinates, boolean=False))
+    if not parts:
+        check_entries(np.append(summed, 0), "X", nonnegative=nonnegative)
+        return SparseTensorData(coordinates, summed, values[:0])
+    total = reduce(SparseTensorWeights.times, parts)
+    # What is hidden may be anything.
+    summed[~(total.of_entries(*coordinates.index) > 0)] = 0
+    check_entries(np.append(summed, 0), "X", nonnegative=nonnegative, hidden_by="mask='nan'")
+    if total.n_empty_samples == shape[0]:
+        raise ValueError(ALL_HIDDEN)
+    return WeightedData(SparseTensorData(coordinates, summed, values[:0]), total)
+
+
+def _of_mask(at: Coordinates, values: np.ndarray, mask: Any) -> SparseTensorWeights:
+    """Return the weights of a mask of a tensor with entries at these coordinates."""
+    if isinstance(mask, str):
+        if mask == "stored":
+            return _constant_but_at(0.0, at, np.ones(len(values)))
+        if mask == "nan":
+            return _constant_but_at(1.0, at, -1.0 * np.isnan(values))
+        raise ValueError(f"mask must be an array, a sparse tensor, 'nan' or 'stored', got {mask!r}")
+    return _weights_of(mask, "mask", at, boolean=True)
+
+
+def _constant_but_at(constant: float, at: Coordinates, values: np.ndarray) -> SparseTensorWeights:
+    vectors = [np.ones((d, int(constant != 0.0))) for d in at.shape]
+    return SparseTensorWeights(vectors, at, values, is_mask=True)
+
+
+def _weights_of(x: Any, name: str, at: Coordinates, *, boolean: bool) -> SparseTensorWeights:
+    """Return the weights given as a sparse tensor, or as an array for each sample or for the entries of one mode."""
+    if is_sparse_tensor(x):
+        index, values, shape = entries_of(x, name)
+        check_shape(Entries(index, values, shape), name, at.shape, "that of X")
+        values = 1.0 * check_boolean(values, name) if boolean else values.astype(np.float64)
+        check_entries(np.append(values, 0.0), name, nonnegative=True)
+        coordinates, values = Coordinates.of_entries(index, values, shape)
+        return SparseTensorWeights([np.ones((d, 0)) for d in shape], coordinates, values, is_mask=boolean)
+    x = np.asarray(check_boolean(x, name), bool) if boolean else check_real_array(x, name, nonnegative=True)
+    x = aligned(x, name, at)
+    if sum(d > 1 for d in x.shape) > 1:
+        raise TypeError(
+            f"{name} must be a sparse tensor for a sparse tensor X, or be given for each sample or for the entries of one mode; "
+            f"got an array of shape {tuple(x.shape)}"
+        )
+    vectors = [np.ones((d, 1)) for d in at.shape]
+    mode = int(np.argmax(x.shape))
+    vectors[mode] = vectors[mode] * x.reshape(-1, 1)
+    none = Coordinates(np.empty((len(at.shape), 0), at.index.dtype), at.shape)
+    return SparseTensorWeights(vectors, none, np.empty(0), is_mask=boolean)

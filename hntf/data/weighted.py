@@ -15,6 +15,7 @@ from hntf.data.dense import DenseData
 from hntf.data.entry_weights import EntryWeights
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
+from hntf.data.sparse_tensor import SparseTensorData
 from hntf.data.weighted_gram import WeightedGram
 from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import Gram
@@ -58,9 +59,9 @@ class WeightedData(Data):
 
     @cached_property
     def _dense_weights(self) -> DenseData:
-        if isinstance(self.values, SparseData):
+        if isinstance(self.values, SparseData | SparseTensorData):
             raise TypeError(
-                "a sparse X with a mask or weights is not taken by Tucker layers and factors of any sign; use X.toarray()"
+                "a sparse X with a mask or weights is not taken by Tucker layers and factors of any sign; use a dense X"
             )
         return DenseData(self.weights.of_samples(slice(None)))
 
@@ -75,6 +76,19 @@ class WeightedData(Data):
 
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
         return self.product.multi_mode_dot(factors, skip)
+
+    @property
+    def is_expandable(self) -> bool:
+        return self.values.is_expandable
+
+    def nonzero_features(self) -> tuple[Data, Callable[[Array], Data]]:
+        if not isinstance(self.values, SparseTensorData):
+            return super().nonzero_features()
+        matrix, restored = self.values.nonzero_features()
+        return WeightedData(matrix, self.weights.of_features(self.values.features)), restored  # type: ignore[attr-defined]
+
+    def gradient_like(self, dX: Any) -> Any:
+        return self.values.gradient_like(dX)
 
     @property
     def n_entries(self) -> int:
@@ -102,6 +116,9 @@ class WeightedData(Data):
         return self._times_weights(self.values.input_gradient(dC, factors))
 
     def _times_weights(self, dX: Any) -> Any:
+        if isinstance(dX, tuple):
+            index, entries, shape = dX
+            return index, entries * self.weights.of_entries(*index), shape
         if not scipy.sparse.issparse(dX):
             return self.weights.of_samples(slice(None)) * dX
         entries = dX.tocoo()

@@ -139,7 +139,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             "estimator": type(self).__name__,
             "parameters": repr(parameters),
             "shape": list(given.shape),
-            "norm_squared": given.parts.facts.norm_squared,
+            "norm_squared": given.parts.norm_squared,
             "labels": np.asarray(to_numpy(known)).tolist(),
         }
         content = given.parts.from_first(lambda: Path(path).read_bytes() if Path(path).exists() else None)
@@ -163,7 +163,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         from those that the model computes from the data.
         """
         fitted = Fitted(model, codes)
-        squared, norm_squared = given.parts.total(squared_residuals_of, fitted), given.parts.facts.norm_squared
+        squared, norm_squared = given.parts.total(squared_residuals_of, fitted), given.parts.norm_squared
         self.reconstruction_err_ = np.sqrt(squared / norm_squared) if norm_squared else 0.0 * squared
         self.codes_ = [
             given.parts.rows(fitted_code, fitted, level, given.scale, given.prototype, columns=k)
@@ -370,7 +370,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
                 "codes=model.transform(...) for samples that were not fitted"
             )
         error = given.parts.total_with(S, squared_residual_of, self._model_for(given), index, given.scale)
-        size = given.parts.facts.norm_squared
+        size = given.parts.norm_squared
         return (error / size) ** 0.5 if size else 0.0
 
     def _level_of_reconstruction(self, level: Any) -> int:
@@ -403,7 +403,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         given = self._validated(X, mask=mask, weights=weights, together=True)
         model = self._model_for(given)
         squared = given.parts.total(squared_residuals_of_encoded, model)[-1 if level == "all" else level]
-        norm_squared = given.parts.facts.norm_squared
+        norm_squared = given.parts.norm_squared
         return float((squared / norm_squared) ** 0.5) if norm_squared else 0.0
 
     def tree(self, feature_names: Any = None, *, mode: int | None = None, n_words: int = 8) -> TopicTree:

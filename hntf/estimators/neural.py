@@ -207,7 +207,7 @@ class NeuralEstimator(Classifier):
             code_l2=self.code_l2,
             factor_l1=n * self.factor_l1,
             factor_l2=n * self.factor_l2,
-            volume=self.volume_weight * (given.parts.facts.norm_squared or 1.0),
+            volume=self.volume_weight * (given.parts.norm_squared or 1.0),
             delta=self.volume_delta,
         )
         if any(sizes):

@@ -135,7 +135,7 @@ class Classifier(Estimator):
         kind = LABEL_LOSSES[self.supervision_loss]
         # If no label is known yet, use the value for one label per sample.
         size = given.parts.total(label_size, kind) or given.parts.total(label_size_of_one_each, kind) or 1.0
-        weight = self.supervision_weight * (given.parts.facts.norm_squared or 1.0) / size
+        weight = self.supervision_weight * (given.parts.norm_squared or 1.0) / size
         label_loss = kind(weight, level)
         return Supervised(loss, RunningLabels(label_loss, memory) if running else label_loss)
 

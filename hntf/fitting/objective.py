@@ -61,7 +61,7 @@ class Objective:
         self.parts = parts
         self.simplex = simplex
         self.fraction = fraction
-        self.scale = 1.0 / (parts.facts.norm_squared or 1.0)
+        self.scale = 1.0 / (parts.norm_squared or 1.0)
         self.n_evaluations = 0
         self._key = uuid4().hex
 

@@ -135,6 +135,11 @@ class Parts(ABC):
         )
 
     @property
+    def norm_squared(self) -> float:
+        """`‖X‖²`."""
+        return self.facts.norm_squared
+
+    @property
     def n_dense_entries(self) -> int:
         """The number of entries of the largest dense product with the data at a time, divided by the rank."""
         return 0
@@ -213,6 +218,10 @@ class InMemory(Parts):
     def held(self) -> Data:
         (part,) = self.parts
         return part.data
+
+    @cached_property
+    def norm_squared(self) -> float:  # type: ignore[override]
+        return sum(part.data.norm_squared() for part in self.parts)
 
     @property
     def n_dense_entries(self) -> int:

@@ -87,7 +87,7 @@ class AlternatingCP(Sweeps):
         self._scale = 0 * factors[-1][0] + 1
         self._dead = 0 * self._scale
         self._supports: list[Array | None] = [None] * len(self.features)
-        self._norm_squared = self.parts.facts.norm_squared
+        self._norm_squared = self.parts.norm_squared
         self._before = self.features
         self._n_sweeps = 0
 

@@ -1,0 +1,163 @@
+"""Weights of sparse tensors, none of which takes the memory of a dense one: of low rank, plus a sparse tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+from operator import mul
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from hntf.algebra import Factors, cp_dense, khatri_rao
+from hntf.arrays import Array, to_numpy
+from hntf.data.coordinates import Coordinates, mttkrp
+from hntf.data.entry_weights import KEY_DIGITS, EntryWeights, StructuredWeights
+from hntf.threads import over_rows
+
+NO_UNFOLDINGS = "a sparse X with a mask or weights is not taken by Tucker layers and NTD; use a dense X"
+
+
+class SparseTensorWeights(EntryWeights):
+    """The weights `[[V_1, …, V_N]] + R` with a sparse tensor `R`.
+
+    Parameters
+    ----------
+    vectors : list of arrays, `(d_i, r)`
+        The factors `V_i`; `r` may be 0.
+    coordinates : Coordinates
+        Where `R` has entries.
+    values : array, `(nnz,)`
+        The entries of `R`.
+    is_mask : bool
+        Whether all weights are known to be 0 or 1.
+    """
+
+    def __init__(
+        self, vectors: Sequence[np.ndarray], coordinates: Coordinates, values: np.ndarray, *, is_mask: bool = False
+    ) -> None:
+        super().__init__(coordinates.shape)
+        self.vectors, self.coordinates, self.values = list(vectors), coordinates, values
+        self._is_mask = is_mask
+
+    @property
+    def is_mask(self) -> bool:
+        return self._is_mask
+
+    @property
+    def largest(self) -> float:
+        low_rank = reduce(mul, [np.abs(V).max(axis=0) for V in self.vectors]).sum()
+        return float(low_rank) + max(0.0, float(self.values.max(initial=0.0)))
+
+    def of_samples(self, rows: Any) -> Array:
+        rows = np.arange(self.shape[0])[rows]
+        coordinates, entries = self.coordinates.take(rows)
+        dense = cp_dense(self.vectors[0][rows], self.vectors)
+        dense[tuple(coordinates.index)] += self.values[entries]
+        return dense
+
+    def of_entries(self, *index: np.ndarray) -> np.ndarray:
+        at = Coordinates(np.stack(index), self.shape)
+        return at.cp_at_entries(self.vectors) + self.coordinates.lookup(at, self.values)
+
+    @property
+    def n_empty_samples(self) -> int:
+        ones = [np.ones((d, 1)) for d in self.shape]
+        sums = self.mttkrp(ones, 0)[:, 0]
+        sizes = np.abs(self.vectors[0]) @ reduce(mul, [np.abs(V).sum(axis=0) for V in self.vectors[1:]])
+        sizes = sizes + mttkrp(self.coordinates, np.abs(self.values), ones, 0)[:, 0]
+        return int(np.count_nonzero(sums <= 10.0**-KEY_DIGITS * sizes))
+
+    def take(self, rows: Array) -> SparseTensorWeights:
+        rows = to_numpy(rows)
+        coordinates, entries = self.coordinates.take(rows)
+        vectors = [self.vectors[0][rows], *self.vectors[1:]]
+        return SparseTensorWeights(vectors, coordinates, self.values[entries], is_mask=self.is_mask)
+
+    def transposed_unfolding(self, mode: int) -> EntryWeights:
+        raise TypeError(NO_UNFOLDINGS)
+
+    def as_matrix(self) -> StructuredWeights:
+        features = range(1, len(self.shape))
+        shape = (self.shape[0], math.prod(self.shape[1:]))
+        index = (self.coordinates.index[0], self.coordinates.cells(features))
+        rest = scipy.sparse.csr_array((self.values, index), shape=shape)
+        return self._structured(rest, khatri_rao(self.vectors[1:]))
+
+    def _structured(self, rest: Any, V: np.ndarray) -> StructuredWeights:
+        return StructuredWeights(self.vectors[0], V, rest, prototype=np.empty(0), is_mask=self.is_mask)
+
+    def of_features(self, features: Coordinates) -> StructuredWeights:
+        """Return the weights of some features, given by their coordinates in modes 1, …, N−1, as a matrix of samples."""
+        columns = np.arange(1.0, len(features) + 1)
+        at = Coordinates(self.coordinates.index[1:], self.shape[1:])
+        of_entry = features.lookup(at, columns).astype(np.intp) - 1
+        known = of_entry >= 0
+        rest = scipy.sparse.csr_array(
+            (self.values[known], (self.coordinates.index[0][known], of_entry[known])),
+            shape=(self.shape[0], len(features)),
+        )
+        V = reduce(mul, [V[i] for V, i in zip(self.vectors[1:], features.index, strict=True)])
+        return self._structured(rest, V)
+
+    def times(self, other: SparseTensorWeights) -> SparseTensorWeights:
+        """Return the product of two weights, entry by entry."""
+        vectors = [
+            np.einsum("ir,is->irs", V, W).reshape(len(V), -1) for V, W in zip(self.vectors, other.vectors, strict=True)
+        ]
+        index = np.hstack([self.coordinates.index, other.coordinates.index])
+        here, there = self.values, other.values
+        values = np.concatenate(
+            [
+                here * self.coordinates.cp_at_entries(other.vectors)
+                + here * other.coordinates.lookup(self.coordinates, there),
+                there * other.coordinates.cp_at_entries(self.vectors),
+            ]
+        )
+        coordinates, values = Coordinates.of_entries(index, values, self.shape)
+        return SparseTensorWeights(vectors, coordinates, values, is_mask=self.is_mask and other.is_mask)
+
+    def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int, samples: slice = slice(None)) -> Array:
+        low_rank = self.vectors[mode][slices] @ reduce(
+            mul, [V.T @ to_numpy(U) for i, (V, U) in enumerate(zip(self.vectors, factors, strict=True)) if i != mode]
+        )
+        return low_rank + mttkrp(self.coordinates, self.values, factors, mode)[slices]
+
+    def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
+        from hntf.data.compiled import add_outer_hadamard
+
+        others = [i for i in range(len(factors)) if i != mode]
+        arrays = tuple(np.ascontiguousarray(to_numpy(factors[i])) for i in others)
+        k = arrays[0].shape[1]
+        G = np.zeros((len(slices), k, k))
+        for r in range(self.vectors[0].shape[1]):
+            products = [(U * self.vectors[i][:, r : r + 1]).T @ U for i, U in zip(others, arrays, strict=True)]
+            G += self.vectors[mode][slices, r][:, None, None] * reduce(mul, products)
+        groups = self.coordinates.groups((mode,))
+        bounds = self.coordinates.bounds_of_slices(mode)
+        arguments = (bounds[slices], bounds[slices + 1], groups.others, self.values[groups.order], arrays, G)
+        work = len(self.values) * k * k // max(1, self.shape[mode])
+        over_rows(lambda first, last: add_outer_hadamard(*arguments, first, last), len(slices), work)
+        return G
+
+    def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
+        left = [to_numpy(U) for U in left]
+        entries = self.values * self.coordinates.cp_at_entries(left)
+        results = []
+        for mode in modes:
+            product = mttkrp(self.coordinates, entries, right, mode)
+            for r in range(self.vectors[0].shape[1]):
+                weighted = [U * V[:, r : r + 1] for U, V in zip(left, self.vectors, strict=True)]
+                others = [W.T @ to_numpy(right[i]) for i, W in enumerate(weighted) if i != mode]
+                product = product + weighted[mode] @ reduce(mul, others)
+            results.append(product)
+        return results
+
+    def _keys(self, mode: int) -> np.ndarray:
+        rng = np.random.default_rng(0)
+        vectors = [rng.random((d, 2)) for d in self.shape]
+        of_rest = mttkrp(self.coordinates, self.values, vectors, mode)
+        # The two parts are compared separately: their sum may cancel.
+        return np.hstack([self.mttkrp(vectors, mode), of_rest, self.vectors[mode]])

@@ -1,0 +1,127 @@
+"""Masks and weights of sparse tensors, against dense ones."""
+
+import numpy as np
+import pytest
+import sparse
+
+import hntf
+
+SHAPE = (12, 10, 8)
+
+
+def problem(seed=0):
+    """Return a tensor with hidden entries, which entries are observed, and the observed entries as a sparse tensor."""
+    rng = np.random.default_rng(seed)
+    X = np.einsum("ia,ja,ka->ijk", *(rng.random((d, 3)) for d in SHAPE))
+    observed = rng.random(SHAPE) < 0.4
+    index = np.array(np.nonzero(observed))
+    return X, observed, (index, X[tuple(index)], SHAPE)
+
+
+def options(name):
+    """Return the options for a sparse tensor, and the same ones for a dense tensor."""
+    X, observed, _ = problem()
+    rng = np.random.default_rng(1)
+    of_samples, of_mode, large = rng.random(SHAPE[0]), rng.random((1, SHAPE[1], 1)), X > 0.8
+    return {
+        "stored": ({"mask": "stored"}, {"mask": observed}),
+        "sparse mask": ({"mask": sparse.COO.from_numpy(large)}, {"mask": large}),
+        "several": ({"mask": ("stored", sparse.COO.from_numpy(large))}, {"mask": observed & large}),
+        "samples": ({"weights": of_samples}, {"weights": of_samples}),
+        "a mode": ({"mask": "stored", "weights": of_mode}, {"mask": observed, "weights": of_mode}),
+        "mask of a mode": ({"mask": of_mode > 0.3}, {"mask": of_mode > 0.3}),
+        "sparse weights": ({"weights": sparse.COO.from_numpy(large * X)}, {"weights": large * X}),
+    }[name]
+
+
+NAMES = ["stored", "sparse mask", "several", "samples", "a mode", "mask of a mode", "sparse weights"]
+
+
+def close(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_products_agree_with_dense(rng, name):
+    X, observed, entries = problem()
+    of_sparse, of_dense = options(name)
+    data, dense = hntf.as_data(entries, **of_sparse), hntf.as_data(X * observed, **of_dense)
+    factors, others = ([rng.random((d, 2)) for d in SHAPE] for _ in range(2))
+    close(data.norm_squared(), dense.norm_squared())
+    assert data.n_unobserved == dense.n_unobserved
+    for mode in range(3):
+        close(data.mttkrp(factors, mode), dense.mttkrp(factors, mode))
+        close(data.weights_mttkrp(factors, mode), dense.weights_mttkrp(factors, mode))
+        gram, of_dense_gram = data.gram(factors, mode), dense.gram(factors, mode)
+        close(gram.apply(factors[mode]), of_dense_gram.apply(factors[mode]))
+        close(gram.formed(np.arange(3)), of_dense_gram.formed(np.arange(3)))
+        gradient = gram.outer(factors[mode], others[mode])
+        for a, b in zip(gram.pullback(gradient), of_dense_gram.pullback(gradient), strict=True):
+            close(a, b)
+    rows = np.array([3, 1, 7])
+    close(data.take(rows).weights.of_samples(slice(None)), dense.take(rows).weights.of_samples(slice(None)))
+    close(data.as_matrix().weights.of_samples(slice(None)), dense.weights.of_samples(slice(None)).reshape(SHAPE[0], -1))
+
+
+MODELS = [
+    hntf.NCPD(3, random_state=0, max_iter=30, tol=1e-3),
+    hntf.NeuralNCPD((3, 2), random_state=0, max_iter=5),
+    hntf.HierarchicalNCPD((3, 2), random_state=0, max_iter=30, n_init=1, tol=1e-3),
+]
+
+# With "several", too little is observed for hierarchies to end in the same minimum whatever the rounding.
+CASES = [(model, name) for model in MODELS for name in NAMES if name != "several" or model is MODELS[0]]
+
+
+@pytest.mark.parametrize(("model", "name"), CASES, ids=[f"{type(model).__name__}-{name}" for model, name in CASES])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_fits_agree_with_dense(model, name):
+    X, observed, entries = problem()
+    of_sparse, of_dense = options(name)
+    errors = model.fit(X * observed, **of_dense).reconstruction_err_
+    model.fit(entries, **of_sparse)
+    np.testing.assert_allclose(model.reconstruction_err_, errors, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "model", [hntf.NCPD(3, random_state=0), hntf.NeuralNTF((3,), tol=1e-4, random_state=0)], ids=repr
+)
+def test_what_is_not_stored_is_found_again(model):
+    X, observed, entries = problem()
+    model.fit(entries, mask="stored")
+    hidden = sparse.COO.from_numpy(~observed)
+    held_out = model.reconstruction_error(sparse.COO.from_numpy(X * ~observed), mask=hidden)
+    assert held_out < 0.02
+    as_zeros = type(model)(**{**model.get_params(), "random_state": 0}).fit(entries)
+    assert as_zeros.reconstruction_err_[0] > 0.5
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -9999.0, 1e300])
+def test_what_is_hidden_is_never_looked_at(value):
+    _, _, (index, values, shape) = problem()
+    hidden = np.arange(len(values)) % 3 == 0
+    seen = sparse.COO(index[:, ~hidden], np.ones((~hidden).sum(), bool), shape=shape)
+    changed = np.where(hidden, value, values)
+    model = hntf.NCPD(2, random_state=0, max_iter=5)
+    with pytest.warns(UserWarning, match="max_iter"):
+        expected = model.fit((index, values, shape), mask=seen).codes_[0]
+    with pytest.warns(UserWarning, match="max_iter"):
+        np.testing.assert_array_equal(model.fit((index, changed, shape), mask=seen).codes_[0], expected)
+    if np.isnan(value):
+        hntf.as_data((index, changed, shape), mask="nan")
+
+
+def test_what_is_not_taken_is_named():
+    X, observed, entries = problem()
+    with pytest.raises(TypeError, match="dense X"):
+        hntf.NTD((2, 2, 2)).fit(entries, mask="stored")
+    with pytest.raises(TypeError, match="dense X"):
+        hntf.NeuralNTF(((2, 2), (1, 1))).fit(entries, mask="stored")
+    with pytest.raises(TypeError, match="must be a sparse tensor"):
+        hntf.NCPD(2).fit(entries, mask=observed)
+    with pytest.raises(ValueError, match="'stored'"):
+        hntf.NCPD(2).fit(entries, mask="all")
+    with pytest.raises(ValueError, match="observed"):
+        hntf.NCPD(2).fit(entries, mask=sparse.COO.from_numpy(X > 1e9))
+    with pytest.raises(ValueError, match="shape"):
+        hntf.NCPD(2).fit(entries, mask=sparse.COO.from_numpy(observed[:-1]))

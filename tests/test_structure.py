@@ -1,6 +1,7 @@
 """What the structure promises: shallow classes, one model a fitted estimator, a core that trusts its input."""
 
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -74,3 +75,29 @@ def test_an_evaluation_validates_nothing(estimator, X):
         sys.setprofile(None)
     assert Path(objective.__call__.__code__.co_filename) in {Path(code.co_filename) for code in called}
     assert not {code.co_name for code in called if code.co_filename.endswith("validation.py")} & checks
+
+
+KINDS = (
+    r"isinstance\([^()]*\b(\w*Data|InMemory|InTurn|OnDask|AcrossRanks|Parts)\b"
+    r"|issparse|is_sparse_tensor|is_dask|memmap|\bdask\b|zarr"
+)
+EDGE = "estimators/inputs.py"
+"""Where arrays of users become data."""
+
+
+def test_nothing_above_data_and_parts_asks_what_kind_of_data_there_is():
+    root = Path(hntf.__file__).parent
+    above = [
+        path
+        for folder in ("maps", "layers.py", "costs", "models", "fitting", "estimators", "topics.py")
+        for path in ([root / folder] if folder.endswith(".py") else (root / folder).rglob("*.py"))
+    ]
+    asking = [
+        f"{path.relative_to(root)}:{number}"
+        for path in above
+        if "parts" not in path.parts and path.relative_to(root).as_posix() != EDGE
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(KINDS, line) and '"""' not in line
+    ]
+    assert len(above) > 50
+    assert asking == []

@@ -220,7 +220,7 @@ class InMemory(Parts):
         return part.data
 
     @cached_property
-    def norm_squared(self) -> float:  # type: ignore[override]
+    def norm_squared(self) -> float:
         return sum(part.data.norm_squared() for part in self.parts)
 
     @property
@@ -230,6 +230,11 @@ class InMemory(Parts):
     def forget(self, key: Any) -> None:
         for part in self.parts:
             part.memory.pop(key, None)
+
+
+def as_parts(data: Parts | Data) -> Parts:
+    """Return data in memory as one part, and parts as they are."""
+    return InMemory.of(data) if isinstance(data, Data) else data
 
 
 def stacked(arrays: Sequence[Array]) -> Array:

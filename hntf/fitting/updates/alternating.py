@@ -15,7 +15,7 @@ from hntf.arrays import Array, backend_of, to_numpy
 from hntf.data import Data
 from hntf.fitting.checkpoint import kept, take_over
 from hntf.fitting.loop import EXACT, Sweeps
-from hntf.fitting.parts import InMemory, OfPart, Part, Parts
+from hntf.fitting.parts import OfPart, Part, Parts, as_parts
 from hntf.fitting.scaling import unit_components, with_unit_columns
 from hntf.least_squares.gram import Gram, squared_error_in_gram_form
 from hntf.least_squares.hals import hals
@@ -78,7 +78,7 @@ class AlternatingCP(Sweeps):
     """
 
     def __init__(self, data: Parts | Data, factors: Sequence[Array], solver: str = "anls") -> None:
-        self.parts = InMemory.of(data) if isinstance(data, Data) else data
+        self.parts = as_parts(data)
         self.solver = solver
         self.key = uuid4().hex
         first, *self.features = factors

@@ -40,6 +40,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/table1.py
 	$(BIN)/python benchmarks/minibatch.py
 	$(BIN)/python benchmarks/regimes.py
+	$(BIN)/python benchmarks/sparse_tensor.py
 
 $(VENV)-peers/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-peers

@@ -27,6 +27,7 @@ _HOMES = {
     "DeepSemiNMF": "hntf.estimators",
     "GradcheckReport": "hntf.gradient_check",
     "Hierarchy": "hntf.models",
+    "HoldOut": "hntf.data",
     "NNLSInfo": "hntf.least_squares",
     "NeuralNCPD": "hntf.estimators",
     "NeuralNMF": "hntf.estimators",

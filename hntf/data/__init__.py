@@ -6,8 +6,9 @@ depends on whether `X` is sparse, masked, on disk or distributed.
 
 from hntf.data.conversion import as_data
 from hntf.data.dense import DenseData
+from hntf.data.hold_out import HoldOut
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
 from hntf.data.weighted import WeightedData
 
-__all__ = ["Data", "DenseData", "SparseData", "WeightedData", "as_data"]
+__all__ = ["Data", "DenseData", "HoldOut", "SparseData", "WeightedData", "as_data"]

@@ -230,3 +230,28 @@ def add_outer_hadamard(starts, stops, others, values, factors, G, first, last): 
                 scale = values[e] * product[a]
                 for b in range(rank):
                     g[a, b] += scale * product[b]
+
+
+@kernel
+def mixed(state, coordinate):  # type: ignore[no-untyped-def]
+    """Return the next state of the hash of coordinates, as in `hntf.data.hold_out.hashes`."""
+    state = state + np.uint64(coordinate) + np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+@kernel
+def held_out_columns(rows, columns, seed, fraction, swapped, indptr, counts, found, fill, start, stop):  # type: ignore[no-untyped-def]
+    """Count the columns that are held out in every row, or fill them in from `indptr` on."""
+    for i in range(start, stop):
+        position = indptr[i]
+        number = 0
+        of_row = mixed(np.uint64(seed), rows[i])
+        for j in range(len(columns)):
+            state = mixed(mixed(np.uint64(seed), columns[j]), rows[i]) if swapped else mixed(of_row, columns[j])
+            if np.float64(state >> np.uint64(11)) * 2.0**-53 < fraction:
+                if fill:
+                    found[position + number] = j
+                number += 1
+        counts[i + 1] = number

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array, as_bool, is_torch
+from hntf.arrays import Array, as_bool, from_numpy, is_torch
 from hntf.data.dense import DenseData
 from hntf.data.entry_weights import entry_weights
+from hntf.data.hold_out import HoldOut
 from hntf.data.masks import ALL_HIDDEN, as_masks, of_entries
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
@@ -108,6 +109,8 @@ def _weights_of_entries(X: Array, mask: Any, weights: Any) -> Array:
 
 def _checked_mask(X: Array, mask: Any) -> Array:
     """Return a mask as booleans for all entries of `X`."""
+    if isinstance(mask, HoldOut):
+        return as_bool(from_numpy(mask.of_shape(tuple(X.shape)), X))
     if isinstance(mask, str):
         if mask != "nan":
             raise ValueError(f"mask must be an array or 'nan', got {mask!r}")

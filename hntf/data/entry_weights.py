@@ -280,6 +280,13 @@ class StructuredWeights(EntryWeights):
         rest = self._at(other.rest) + other._at(self.rest) + self.rest * other.rest
         return self._changed(U, V, scipy.sparse.csr_array(rest), is_mask=self.is_mask and other.is_mask)
 
+    def where(self, mask: EntryWeights) -> StructuredWeights:
+        """Return sparse weights without the entries that a mask hides."""
+        rows = np.repeat(np.arange(self.shape[0]), np.diff(self.rest.indptr))
+        kept = mask.of_entries(rows, self.rest.indices) > 0
+        rest = scipy.sparse.csr_array((self.rest.data[kept], (rows[kept], self.rest.indices[kept])), shape=self.shape)
+        return self._changed(self.U, self.V, rest)
+
     def _at(self, pattern: Any) -> Any:
         """Return the product of the part of low rank with a sparse matrix, entry by entry."""
         coordinates = pattern.tocoo()

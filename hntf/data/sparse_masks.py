@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.data.entry_weights import EntryWeights, StructuredWeights, entry_weights
+from hntf.data.hold_out import HeldOut, HoldOut
 from hntf.data.masks import ALL_HIDDEN, aligned, as_masks
 from hntf.data.sparse import SparseData
 from hntf.data.weighted import WeightedData
@@ -36,6 +37,8 @@ def weighted_sparse_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) 
 
 
 def _of_mask(X: Any, mask: Any) -> EntryWeights:
+    if isinstance(mask, HoldOut):
+        return mask.weights(X.shape)
     if isinstance(mask, str):
         if mask == "stored":
             return _structured(X, 0.0, np.ones(X.nnz), X)
@@ -80,7 +83,12 @@ def _of_array(X: Any, array: np.ndarray, name: str) -> EntryWeights:
 
 
 def _product(one: EntryWeights, other: EntryWeights) -> EntryWeights:
-    """Return the product of two weights, dense if one of them is."""
+    """Return the product of two weights: that of sparse ones is sparse, otherwise it is dense if one of them is."""
+    for a, b in ((one, other), (other, one)):
+        if isinstance(a, HeldOut):
+            if isinstance(b, StructuredWeights) and not b.U.shape[1]:
+                return b.where(a)
+            raise TypeError("mask must be a HoldOut alone for a sparse X, or go with 'stored' or a sparse mask")
     if isinstance(one, StructuredWeights) and isinstance(other, StructuredWeights):
         return one.times(other)
     return entry_weights(one.of_samples(slice(None)) * other.of_samples(slice(None)))

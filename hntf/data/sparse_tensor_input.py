@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.data.coordinates import Coordinates
+from hntf.data.hold_out import HoldOut
 from hntf.data.masks import ALL_HIDDEN, aligned, as_masks
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
@@ -75,7 +76,12 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) ->
             return SparseData(matrix)
         return weighted_sparse_data(matrix, mask, weights, nonnegative=nonnegative)
     coordinates, summed = Coordinates.of_entries(index, values.astype(np.float64), shape)
-    parts = [_of_mask(coordinates, summed, each) for each in as_masks(mask)]
+    masks = as_masks(mask)
+    hold_outs = [each for each in masks if isinstance(each, HoldOut) and "stored" in masks]
+    parts = [_of_mask(coordinates, summed, each) for each in masks if each not in hold_outs]
+    for hold_out in hold_outs:
+        # Only stored entries are observed, so the hold-out is that of these.
+        parts.append(_constant_but_at(0.0, coordinates, 1.0 * hold_out.observed(*coordinates.index)))
     if weights is not None:
         parts.append(_weights_of(weights, "weights", coordinates, boolean=False))
     if not parts:
@@ -92,6 +98,8 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) ->
 
 def _of_mask(at: Coordinates, values: np.ndarray, mask: Any) -> SparseTensorWeights:
     """Return the weights of a mask of a tensor with entries at these coordinates."""
+    if isinstance(mask, HoldOut):
+        raise TypeError("mask must go with 'stored', as in ('stored', HoldOut(...)), for a sparse tensor X")
     if isinstance(mask, str):
         if mask == "stored":
             return _constant_but_at(0.0, at, np.ones(len(values)))

@@ -10,6 +10,7 @@ import scipy.sparse
 from hntf.arrays import as_float64, host_view, in_backend_of, is_torch
 from hntf.costs.targets import Labels
 from hntf.data import Data, as_data
+from hntf.data.hold_out import HoldOut
 from hntf.data.masks import as_masks
 from hntf.data.sparse_tensor_input import Entries, entries_of, is_sparse_tensor
 from hntf.fitting.checkpoint import Checkpoint
@@ -139,7 +140,7 @@ def _input_here(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
     array, mask, weights = (_on_host(x) for x in (array, mask, weights))
     if mask is not None and not sparse:
         mask = tuple(
-            m if isinstance(m, str) else in_backend_of([m if is_torch(m) else np.asarray(m)], array)[0]
+            m if isinstance(m, str | HoldOut) else in_backend_of([m if is_torch(m) else np.asarray(m)], array)[0]
             for m in as_masks(mask)
         )
     data = as_data(array, mask=mask, weights=weights, nonnegative=nonnegative)

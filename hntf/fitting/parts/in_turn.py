@@ -14,6 +14,7 @@ from sklearn.utils.random import sample_without_replacement
 
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData, as_data
+from hntf.data.hold_out import HoldOut
 from hntf.data.masks import as_masks
 from hntf.fitting.parts.part import Part
 from hntf.fitting.parts.protocol import Facts, InMemory, OfPart, Parts, added, stacked
@@ -71,6 +72,8 @@ class InTurn(Parts):
         return as_data(block, mask=masks, weights=self._of_rows(self.weights, rows), nonnegative=self.nonnegative)
 
     def _of_rows(self, x: Any, rows: slice) -> Any:
+        if isinstance(x, HoldOut):
+            return x.of_rows(np.arange(rows.start, rows.stop))
         if not is_held(x) or (x.shape[0] == 1 and self.shape[0] > 1):
             return x
         if x.shape[0] != self.shape[0]:
@@ -106,12 +109,14 @@ class InTurn(Parts):
         for (start, stop), block in zip(self.source.bounds, self.source, strict=True):
             here = chosen[(chosen >= start) & (chosen < stop)] - start
             found.append(scipy.sparse.csr_array(block)[here] if scipy.sparse.issparse(block) else block[here])
-        masks = tuple(mask[chosen] if self._is_cut(mask) else mask for mask in as_masks(self.mask)) or None
-        weights = self.weights[chosen] if self._is_cut(self.weights) else self.weights
-        return as_data(joined(found), mask=masks, weights=weights)
+        masks = tuple(self._chosen(mask, chosen) for mask in as_masks(self.mask)) or None
+        return as_data(joined(found), mask=masks, weights=self._chosen(self.weights, chosen))
 
-    def _is_cut(self, x: Any) -> bool:
-        return is_held(x) and x.shape[0] == self.shape[0]
+    def _chosen(self, x: Any, rows: np.ndarray) -> Any:
+        """Return a mask or weights for some samples."""
+        if isinstance(x, HoldOut):
+            return x.of_rows(rows)
+        return x[rows] if is_held(x) and x.shape[0] == self.shape[0] else x
 
     def _loaded(self) -> Data:
         return as_data(joined(list(self.source)), mask=self.mask, weights=self.weights, nonnegative=self.nonnegative)

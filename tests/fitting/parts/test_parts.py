@@ -201,6 +201,18 @@ def test_masks_are_cut_with_the_samples(rng, tmp_path, monkeypatch):
         fitted(model, given, mask=observed[:-1])
 
 
+@pytest.mark.parametrize("kind", ["path", "npz"])
+def test_a_hold_out_is_that_of_all_samples(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 8 * MATRIX.shape[1] * 11)
+    given, mask = in_parts(kind, MATRIX, 4, tmp_path), hntf.HoldOut(0.2)
+    model = hntf.NeuralNMF((4, 2), max_iter=20, random_state=0)
+    expected = fitted(model, MATRIX, mask=mask)
+    found = fitted(model, given, mask=mask)
+    assert_same(found, expected)
+    held_out = expected.reconstruction_error(MATRIX, mask=~mask)
+    np.testing.assert_allclose(found.reconstruction_error(given, mask=~mask), held_out, rtol=1e-4)
+
+
 def test_starts_use_a_sample():
     rng = np.random.default_rng(0)
     X = rng.random((12_000, 6)) @ rng.random((6, 10))

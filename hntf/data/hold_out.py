@@ -1,0 +1,225 @@
+"""A random hold-out of entries by a hash of their coordinates: it is drawn anew wherever it is looked at, and never stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from functools import partial
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from hntf.algebra import Factors
+from hntf.arrays import Array, to_numpy
+from hntf.data.entry_weights import EntryWeights, StructuredWeights
+from hntf.least_squares.gram_blocks import EqualRows
+from hntf.threads import over_rows
+from hntf.validation import check_number
+
+BLOCK_HELD_OUT = 2**20
+"""Number of entries that are held out in the blocks in which products are formed."""
+
+
+class HoldOut:
+    """A mask that hides a random fraction of the entries, the same ones whenever it is used.
+
+    An entry is held out if a hash of its coordinates and the seed is below the fraction. For a sparse matrix nothing is stored; the
+    hashes of all its entries, stored or not, are computed again for every product.
+
+    Parameters
+    ----------
+    fraction : float
+        The fraction of entries that are hidden, between 0 and 1.
+    seed : int
+        Which hold-out it is.
+    inverted : bool
+        Whether the entries that are held out are the observed ones, as for the error of the hold-out; `~mask` inverts a mask.
+
+    References
+    ----------
+    DeBruine, Melcher, Triche (2021), *Fast and robust non-negative matrix factorization for single-cell experiments*, bioRxiv.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.random((200, 4)) @ rng.random((4, 50))
+    >>> held_out = hntf.HoldOut(0.1)
+    >>> model = hntf.NMF(4, max_iter=2000, tol=1e-7, random_state=0).fit(X, mask=held_out)
+    >>> model.reconstruction_error(X, mask=~held_out) < 0.02
+    True
+    """
+
+    _rows: np.ndarray | None = None
+    """The numbers of the samples, by which they are hashed; by default 0, 1, …."""
+
+    def __init__(self, fraction: float, seed: int = 0, *, inverted: bool = False) -> None:
+        check_number(fraction, "fraction", strict=True)
+        if not fraction < 1:
+            raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
+        check_number(seed, "seed", integer=True)
+        self.fraction, self.seed, self.inverted = float(fraction), int(seed), bool(inverted)
+
+    def __invert__(self) -> HoldOut:
+        return HoldOut(self.fraction, self.seed, inverted=not self.inverted)
+
+    def __repr__(self) -> str:
+        return f"{'~' if self.inverted else ''}HoldOut({self.fraction}, seed={self.seed})"
+
+    def of_rows(self, rows: np.ndarray) -> HoldOut:
+        """Return the mask of some samples, by their numbers."""
+        part = copy(self)
+        part._rows = rows if self._rows is None else self._rows[rows]
+        return part
+
+    def observed(self, *index: np.ndarray) -> np.ndarray:
+        """Return which entries are observed, from their coordinates in every mode, which are broadcast against each other."""
+        rows, *others = index
+        rows = rows if self._rows is None else self._rows[rows]
+        return (hashes(self.seed, (rows, *others)) < self.fraction) == self.inverted
+
+    def weights(self, shape: tuple[int, int]) -> HeldOut:
+        """Return the weights of a matrix."""
+        rows, columns = map(np.arange, shape)
+        return HeldOut(self, (rows if self._rows is None else self._rows, columns))
+
+    def of_shape(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the mask of a dense array, computed in blocks of samples."""
+        observed = np.empty(shape, bool)
+        rows = max(1, BLOCK_HELD_OUT // max(1, math.prod(shape[1:])))
+        others = tuple(map(slice, shape[1:]))
+        for start in range(0, shape[0], rows):
+            stop = min(start + rows, shape[0])
+            observed[start:stop] = self.observed(*np.ogrid[(slice(start, stop), *others)])
+        return observed
+
+
+def hashes(seed: int, index: Any) -> np.ndarray:
+    """Return a number in `[0, 1)` for every tuple of coordinates, by the finalizer of SplitMix64."""
+    state = np.array(seed, np.uint64)
+    with np.errstate(over="ignore"):
+        for coordinates in index:
+            state = state + np.asarray(coordinates).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            state = state ^ (state >> np.uint64(31))
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+class HeldOut(EntryWeights):
+    """The weights of a hold-out of a matrix.
+
+    Parameters
+    ----------
+    mask : HoldOut
+        The hold-out.
+    ids : sequence of two int arrays, `(n,)` and `(m,)`
+        The coordinates of the rows and of the columns, from which hashes are computed.
+    transposed : bool
+        Whether the coordinates are those of the transposed matrix.
+    """
+
+    def __init__(self, mask: HoldOut, ids: Sequence[np.ndarray], *, transposed: bool = False) -> None:
+        super().__init__((len(ids[0]), len(ids[1])))
+        self.mask, self.ids, self.transposed = mask, ids, transposed
+
+    @property
+    def largest(self) -> float:
+        return 1.0
+
+    @property
+    def is_mask(self) -> bool:
+        return True
+
+    def of_entries(self, *index: np.ndarray) -> np.ndarray:
+        coordinates = [ids[i] for ids, i in zip(self.ids, index, strict=True)]
+        below = hashes(self.mask.seed, reversed(coordinates) if self.transposed else coordinates) < self.mask.fraction
+        return 1.0 * (below == self.mask.inverted)
+
+    def of_samples(self, rows: Any) -> Array:
+        return self._block(np.arange(self.shape[0])[rows], 0).of_samples(slice(None))
+
+    def _block(self, slices: np.ndarray, mode: int) -> StructuredWeights:
+        """Return the weights of some slices of a mode, which are stored, as a matrix with these slices as rows."""
+        from hntf.data.compiled import held_out_columns
+
+        ids, others = self.ids[mode][slices], self.ids[1 - mode]
+        swapped = self.transposed != (mode == 1)
+        counts, columns = np.zeros(len(ids) + 1, np.int64), np.empty(0, np.int64)
+        arguments = (ids.astype(np.int64), others.astype(np.int64), self.mask.seed, self.mask.fraction, swapped)
+        for filling in (False, True):
+            if filling:
+                columns = np.empty(counts.sum(), np.int64)
+            indptr = np.cumsum(counts)
+
+            work = partial(held_out_columns, *arguments, indptr, counts, columns, filling)
+            over_rows(work, len(ids), 8 * len(others))
+        sign = 1.0 if self.mask.inverted else -1.0
+        rest = scipy.sparse.csr_array((np.full(len(columns), sign), columns, indptr), shape=(len(ids), len(others)))
+        width = int(not self.mask.inverted)
+        U, V = np.ones((len(ids), width)), np.ones((len(others), width))
+        return StructuredWeights(U, V, rest, prototype=np.empty(0), is_mask=True)
+
+    def _blocks(self, slices: np.ndarray, mode: int) -> Iterator[tuple[np.ndarray, StructuredWeights]]:
+        """Yield positions in `slices`, with the weights of these slices."""
+        size = max(1, int(BLOCK_HELD_OUT / (self.mask.fraction * self.shape[1 - mode] + 1)))
+        for start in range(0, len(slices), size):
+            here = np.arange(start, min(start + size, len(slices)))
+            yield here, self._block(slices[here], mode)
+
+    def _by_block(
+        self, slices: np.ndarray, mode: int, of_block: Callable[[np.ndarray, StructuredWeights], np.ndarray]
+    ) -> np.ndarray:
+        return np.concatenate([of_block(here, block) for here, block in self._blocks(slices, mode)])
+
+    @property
+    def n_empty_samples(self) -> int:
+        every = np.arange(self.shape[0])
+        return sum(block.n_empty_samples for _, block in self._blocks(every, 0))
+
+    def take(self, rows: Array) -> HeldOut:
+        return HeldOut(self.mask, (self.ids[0][to_numpy(rows)], self.ids[1]), transposed=self.transposed)
+
+    def transposed_unfolding(self, mode: int) -> HeldOut:
+        return self if mode == 1 else HeldOut(self.mask, self.ids[::-1], transposed=not self.transposed)
+
+    def as_matrix(self) -> HeldOut:
+        return self
+
+    def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int, samples: slice = slice(None)) -> Array:
+        other = [None, factors[1 - mode]]
+        return self._by_block(slices, mode, lambda here, block: block.mttkrp_of_slices(np.arange(len(here)), other, 0))
+
+    def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
+        other = [None, factors[1 - mode]]
+        return self._by_block(slices, mode, lambda here, block: block.grams_of_slices(np.arange(len(here)), other, 0))
+
+    def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
+        results = []
+        for mode in modes:
+            model, other_model = to_numpy(left[mode]), left[1 - mode]
+            other = [None, right[1 - mode]]
+
+            def of_block(
+                here: np.ndarray,
+                block: StructuredWeights,
+                model: np.ndarray = model,
+                other_model: Array = other_model,
+                other: Factors = other,
+            ) -> np.ndarray:
+                return block.products([model[here], other_model], other, [0])[0]
+
+            results.append(self._by_block(np.arange(self.shape[mode]), mode, of_block))
+        return results
+
+    def equal_slices(self, mode: int) -> EqualRows:
+        n = self.shape[mode]
+        return EqualRows(np.arange(n), [], np.arange(n))
+
+    def proportional_slices(self, mode: int) -> tuple[EqualRows, np.ndarray]:
+        return self.equal_slices(mode), np.ones(self.shape[mode])
+
+    def _keys(self, mode: int) -> np.ndarray:
+        return np.arange(1.0, self.shape[mode] + 1)[:, None]

@@ -361,7 +361,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         """
         check_is_fitted(self, "model_")
         index = self._level_of_reconstruction(level)
-        given = self._validated(X, mask=mask, weights=weights, together=True)
+        given = self._validated(X, mask=mask, weights=weights, together=True, encodes=False)
         S = self.codes_[index] if codes is None else given.parts.checked_rows(codes, "codes")
         shape = (given.parts.n_here, self.codes_[index].shape[1])
         if tuple(S.shape) != shape:
@@ -458,15 +458,22 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             )
 
     def _validated(
-        self, X: Any, *, mask: Any = None, weights: Any = None, reset: bool = False, together: bool = False
+        self,
+        X: Any,
+        *,
+        mask: Any = None,
+        weights: Any = None,
+        reset: bool = False,
+        together: bool = False,
+        encodes: bool = True,
     ) -> Input:
         """Return the checked `X` as data; in `fit` (`reset`) store its features, otherwise compare with the stored ones.
 
-        With `together` the samples of all processes of a group belong together.
+        With `together` the samples of all processes of a group belong together; `encodes` says that codes are computed from them.
         """
         given = as_input(X, mask, weights, nonnegative=not self._takes_signs, together=together)
         n_unobserved = given.parts.facts.n_unobserved
-        if n_unobserved:
+        if n_unobserved and encodes:
             warn_user(f"X has no observed entry in {n_unobserved} of its samples: their codes are 0")
         self._check_shape(given.described(X), given.shape, reset=reset)
         return given.in_moderate_units()

@@ -193,8 +193,8 @@ class CrossEntropy(LabelLoss):
 
     @staticmethod
     def summary(S: Array, labels: Labels) -> tuple[Array, Labels]:
-        """Return the codes and labels themselves: the classifier is found by iteration."""
-        return S, labels
+        """Return the codes and labels of the labelled samples themselves: the classifier is found by iteration."""
+        return known_samples(S, labels) or (S[:0], labels.take(slice(0, 0)))
 
     @staticmethod
     def classifier_of(summaries: Sequence[tuple[Array, Labels]]) -> Array:

@@ -199,11 +199,14 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
     def components_(self) -> list[Any]:
         """The components of each level in data space: `(k_l, m)` for a matrix, one `(k_l, d_i)` per mode for a tensor."""
         check_is_fitted(self, "model_")
-        codes = [self._code(level) for level in range(self.n_levels_)]
         if len(self.feature_shape_) > 1:
+            codes = [self._code(level) for level in range(self.n_levels_)]
             return cast_nested([self.model_.profiles(level, S) for level, S in enumerate(codes)], self.codes_[0])
-        units = [self.model_.decode(identity_like(S.shape[1], S), level) for level, S in enumerate(codes)]
-        return cast_nested(units, self.codes_[0])
+        reference = arrays_in(list(self.model_.parameters))[0]
+        sizes = enumerate(self.model_.code_sizes)
+        return cast_nested(
+            [self.model_.decode(identity_like(k, reference), level) for level, k in sizes], self.codes_[0]
+        )
 
     @property
     def memberships_(self) -> list[Any]:

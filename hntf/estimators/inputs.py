@@ -60,6 +60,10 @@ class Input(NamedTuple):
         """The data in memory; raise `TypeError` if they are in parts."""
         return self.parts.held
 
+    def in_memory(self) -> Input:
+        """Return the input with its data in memory; raise `TypeError` if they are in parts."""
+        return self.with_data(self.data)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the data."""

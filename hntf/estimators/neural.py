@@ -142,6 +142,8 @@ class NeuralEstimator(Classifier):
         plan = self._plan(given, first, random_state)
         self._check_levels(plan.n_levels)
         self._warn_of_rank(plan.rank, given.shape)
+        if not plan.codes_samples:
+            given = given.in_memory()
         trained = given.with_labels(labels) if plan.codes_samples else given
         loss = self._with_labels(plan.loss, trained, plan.n_levels, running=batch_size is not None)
         loss = self._with_penalties(loss, given)

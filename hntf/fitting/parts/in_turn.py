@@ -104,13 +104,15 @@ class InTurn(Parts):
         n = self.shape[0]
         if n <= size:
             return self._loaded()
-        chosen = np.sort(sample_without_replacement(n, size, random_state=random_state))
+        return self.taken(np.sort(sample_without_replacement(n, size, random_state=random_state)))
+
+    def taken(self, rows: np.ndarray) -> Data:
         found = []
         for (start, stop), block in zip(self.source.bounds, self.source, strict=True):
-            here = chosen[(chosen >= start) & (chosen < stop)] - start
+            here = rows[(rows >= start) & (rows < stop)] - start
             found.append(scipy.sparse.csr_array(block)[here] if scipy.sparse.issparse(block) else block[here])
-        masks = tuple(self._chosen(mask, chosen) for mask in as_masks(self.mask)) or None
-        return as_data(joined(found), mask=masks, weights=self._chosen(self.weights, chosen))
+        masks = tuple(self._chosen(mask, rows) for mask in as_masks(self.mask)) or None
+        return as_data(joined(found), mask=masks, weights=self._chosen(self.weights, rows))
 
     def _chosen(self, x: Any, rows: np.ndarray) -> Any:
         """Return a mask or weights for some samples."""

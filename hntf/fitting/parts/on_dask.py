@@ -184,11 +184,15 @@ class OnDask(Parts):
         n = self.shape[0]
         if n <= size:
             return self.how.data(joined(list(dask.compute(*self.chunks))))
-        chosen = np.sort(sample_without_replacement(n, size, random_state=random_state))
+        return self.taken(np.sort(sample_without_replacement(n, size, random_state=random_state)))
+
+    def taken(self, rows: np.ndarray) -> Data:
+        import dask
+
         starts = np.cumsum([0, *self.sizes])
         take = dask.delayed(chosen_rows, pure=False)
         found = [
-            take(chunk, chosen[(chosen >= start) & (chosen < stop)] - start)
+            take(chunk, rows[(rows >= start) & (rows < stop)] - start)
             for chunk, start, stop in zip(self.chunks, starts, starts[1:], strict=False)
         ]
         return self.how.data(joined(list(dask.compute(*found))))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from hntf.arrays import Array
+from hntf.arrays import Array, from_numpy
 from hntf.costs.targets import Labels
 from hntf.data import Data
 from hntf.fitting.parts.part import Part
@@ -88,6 +88,10 @@ class Parts(ABC):
     @abstractmethod
     def sample(self, size: int, random_state: np.random.RandomState) -> Data:
         """Return at most `size` samples in memory, from which starts are drawn; all samples if they are in memory anyway."""
+
+    @abstractmethod
+    def taken(self, rows: np.ndarray) -> Data:
+        """Return the samples with these numbers, in ascending order, in memory."""
 
     @abstractmethod
     def with_labels(self, labels: Labels | None) -> Self:
@@ -205,6 +209,9 @@ class InMemory(Parts):
 
     def sample(self, size: int, random_state: np.random.RandomState) -> Data:
         return self.held
+
+    def taken(self, rows: np.ndarray) -> Data:
+        return self.held.take(from_numpy(rows, self.prototype))
 
     def with_labels(self, labels: Labels | None) -> InMemory:
         return self.of(self.held, labels)

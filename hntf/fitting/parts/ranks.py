@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from sklearn.utils.random import sample_without_replacement
 
-from hntf.arrays import is_torch, to_numpy
+from hntf.arrays import from_numpy, is_torch, to_numpy
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
 from hntf.data.sparse import SparseData
 from hntf.fitting.parts.in_turn import joined
-from hntf.fitting.parts.part import Part
 from hntf.fitting.parts.protocol import Facts, OfPart, Parts
 
 
@@ -76,13 +76,20 @@ class AcrossRanks(Parts):
     def sample(self, size: int, random_state: np.random.RandomState) -> Data:
         n = self.shape[0]
         chosen = np.arange(n) if n <= size else np.sort(sample_without_replacement(n, size, random_state=random_state))
+        return self.taken(chosen)
+
+    def taken(self, rows: np.ndarray) -> Data:
         start = sum(self._sizes[: _rank()])
-        here = chosen[(chosen >= start) & (chosen < start + self.n_here)] - start
-        found = [block for of_rank in _gathered(self.local.each(rows_of, here)) for block in of_rank]
-        sample = joined([block for block in found if block.shape[0]])
-        if isinstance(sample, np.ndarray) and is_torch(self.prototype):
-            sample = sys.modules["torch"].from_numpy(sample).to(self.prototype.device)
-        return DenseData(sample) if hasattr(sample, "ndim") and not hasattr(sample, "indptr") else SparseData(sample)
+        here = rows[(rows >= start) & (rows < start + self.n_here)] - start
+        found = [
+            block
+            for block in _gathered(_travelling(self.local.taken(here)) if len(here) else None)
+            if block is not None
+        ]
+        sample = joined(found)
+        if scipy.sparse.issparse(sample):
+            return SparseData(sample)
+        return DenseData(from_numpy(sample, self.prototype))
 
     def agreed(self, random_state: np.random.RandomState) -> np.random.RandomState:
         agreed = np.random.RandomState()
@@ -126,9 +133,8 @@ def summed_over_ranks(numbers: Sequence[float]) -> Sequence[float]:
     return numbers if distributed() is None else _all_reduced(list(numbers), np.empty(0))
 
 
-def rows_of(part: Part, rows: np.ndarray) -> Any:
-    """Return some samples of a part, as a NumPy array or a sparse matrix."""
-    data = part.data.take(rows)
+def _travelling(data: Data) -> Any:
+    """Return data as a NumPy array or a sparse matrix."""
     return data.matrix if isinstance(data, SparseData) else to_numpy(data.of_samples(slice(None)))
 
 

@@ -22,7 +22,9 @@ from hntf.data.weighted import WeightedData
 from hntf.validation import check_boolean, check_real_array, check_same_home, check_sparse
 
 
-def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool = False) -> Data:
+def as_data(
+    X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool = False, some_observed: bool = True
+) -> Data:
     """Return `X` as the data object that layers, losses and estimators work on.
 
     An entry that is masked, or whose weight is 0, is hidden: whatever stands there is never looked at.
@@ -41,6 +43,8 @@ def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool 
         sparse `X` also a SciPy sparse matrix.
     nonnegative : bool
         Whether negative entries of `X` raise an error.
+    some_observed : bool
+        Whether data of which all entries are hidden raise an error, as they do unless they are a part of others.
 
     Returns
     -------
@@ -71,7 +75,7 @@ def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool 
     if scipy.sparse.issparse(X):
         if mask is None and weights is None:
             return SparseData(check_sparse(X, "X", nonnegative=nonnegative))
-        return weighted_sparse_data(X, mask, weights, nonnegative=nonnegative)
+        return weighted_sparse_data(X, mask, weights, nonnegative=nonnegative, some_observed=some_observed)
     X = check_real_array(X, "X", entries=False)
     if X.ndim < 2:
         raise ValueError(
@@ -83,7 +87,7 @@ def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool 
     for name, x in (("mask", mask), ("weights", weights)):
         if scipy.sparse.issparse(x):
             raise TypeError(f"{name} must be a dense array for a dense X, got a sparse matrix; use {name}.toarray()")
-    weights = _weights_of_entries(X, mask, weights)
+    weights = _weights_of_entries(X, mask, weights, some_observed=some_observed)
     X = X * 1
     X[~(weights > 0)] = 0
     return WeightedData(
@@ -91,7 +95,7 @@ def as_data(X: Any, *, mask: Any = None, weights: Any = None, nonnegative: bool 
     )
 
 
-def _weights_of_entries(X: Array, mask: Any, weights: Any) -> Array:
+def _weights_of_entries(X: Array, mask: Any, weights: Any, *, some_observed: bool) -> Array:
     """Return the weight of every entry of `X`, 0 where a mask hides it; as booleans if there are masks alone."""
     masks = as_masks(mask)
     observed = reduce(and_, [_checked_mask(X, each) for each in masks]) if masks else None
@@ -102,7 +106,7 @@ def _weights_of_entries(X: Array, mask: Any, weights: Any) -> Array:
             weights[~observed] = 0.0
         check_real_array(weights, "weights", nonnegative=True)
     result: Array = observed if weights is None else weights
-    if not bool((result > 0).any()):
+    if some_observed and not bool((result > 0).any()):
         raise ValueError(ALL_HIDDEN)
     return result
 

@@ -116,6 +116,19 @@ class DenseData(Data):
     def as_matrix(self) -> DenseData:
         return DenseData(self.array.reshape(self.shape[0], -1))
 
+    def nonzero_features(self) -> tuple[Data, Callable[[Array], Data]]:
+        matrix = self.array.reshape(self.shape[0], -1)
+        nonzero = (matrix != 0).any(0)
+        if bool(nonzero.all()) or not bool(nonzero.any()):
+            return super().nonzero_features()
+
+        def restored(B: Array) -> Data:
+            tensor = backend_of(B).zeros((len(B), matrix.shape[1]), **backend_of(B).context(B))
+            tensor[:, nonzero] = B
+            return DenseData(tensor.reshape(len(B), *self.shape[1:]))
+
+        return DenseData(matrix[:, nonzero]), restored
+
     def weigh(self, dX: Array) -> Any:
         return dX
 

@@ -16,7 +16,9 @@ from hntf.data.weighted import WeightedData
 from hntf.validation import check_boolean, check_entries, check_order, check_real_array, check_real_dtype, check_shape
 
 
-def weighted_sparse_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> WeightedData:
+def weighted_sparse_data(
+    X: Any, mask: Any, weights: Any, *, nonnegative: bool, some_observed: bool = True
+) -> WeightedData:
     """Return a sparse matrix with a mask or weights as data; see `as_data`."""
     check_real_dtype(X.dtype, "X")
     check_order(X, "X", (2,))
@@ -31,7 +33,7 @@ def weighted_sparse_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) 
     matrix.data[~(total.of_entries(rows, matrix.indices) > 0)] = 0
     check_entries(np.append(matrix.data, 0), "X", nonnegative=nonnegative, hidden_by="mask='nan'")
     data = WeightedData(SparseData(matrix), total)
-    if data.n_unobserved == matrix.shape[0]:
+    if some_observed and data.n_unobserved == matrix.shape[0]:
         raise ValueError(ALL_HIDDEN)
     return data
 

@@ -17,7 +17,7 @@ from hntf.data.entry_weights import EntryWeights
 from hntf.data.protocol import SMALLEST_MODEL, Data
 from hntf.data.sparse import SparseData
 
-EXPANDABLE = 2**31
+EXPANDABLE = 2**26
 """Number of entries up to which a residual is formed in dense blocks."""
 
 
@@ -117,6 +117,9 @@ class SparseTensorData(Data):
         return Coordinates(self.coordinates.index[1:][:, groups.order[groups.pointers[:-1]]], self.shape[1:])
 
     def nonzero_features(self) -> tuple[SparseData, Callable[[Array], Data]]:
+        if not len(self.values):
+            origin = Coordinates(np.zeros((len(self.shape), 1), self.coordinates.index.dtype), self.shape)
+            return SparseTensorData(origin, np.zeros(1), self.prototype).nonzero_features()
         groups = self.coordinates.groups(range(1, len(self.shape)))
         columns = np.empty(self.n_entries, np.intp)
         columns[groups.order] = np.repeat(np.arange(len(groups.pointers) - 1), np.diff(groups.pointers))

@@ -23,18 +23,19 @@ from hntf.arrays import (
 )
 from hntf.costs.levels import FLOOR
 from hntf.costs.targets import Labels
+from hntf.data.masks import ALL_HIDDEN
 from hntf.estimators.inputs import MODERATE, Input, as_input
 from hntf.estimators.of_part import (
     Fitted,
     encoded,
+    fingerprint,
     fitted_code,
     squared_residual_of,
     squared_residuals_of,
     squared_residuals_of_encoded,
-    sums_of_labels,
 )
 from hntf.estimators.results import arrays_in, cast_nested, in_container
-from hntf.fitting.checkpoint import Checkpoint
+from hntf.fitting.checkpoint import Checkpoint, described
 from hntf.fitting.interruption import interruptible
 from hntf.fitting.loop import Settings, Solution
 from hntf.fitting.report import Callback
@@ -126,23 +127,28 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
 
     def _with_checkpoint(self, given: Input, labels: Labels | None, path: Any, every: int) -> Input:
         """Return the input with the checkpoint that the user asks for."""
+        check_number(every, "every", low=1, integer=True)
         if path is None:
             return given
         if not self._takes_checkpoints:
             raise TypeError(f"checkpoint must be None: {type(self).__name__} keeps no state that could be saved")
-        check_number(every, "every", low=1, integer=True)
+        if not isinstance(path, str | Path) or not str(path) or Path(path).is_dir():
+            raise ValueError(f"checkpoint must be the path of a file, got {path!r}")
+        path = Path(path).expanduser().absolute()
+        if given.parts.is_first and not path.parent.is_dir():
+            raise FileNotFoundError(f"checkpoint must be in a folder that exists, got {path}")
         parameters = {name: value for name, value in self.get_params().items() if name not in OF_THE_COURSE}
         if not isinstance(parameters.get("random_state"), int):
             parameters.pop("random_state", None)  # its state is in the checkpoint
-        known = 0.0 if labels is None else given.with_labels(labels).parts.total(sums_of_labels)
         signature = {
             "estimator": type(self).__name__,
-            "parameters": repr(parameters),
+            "parameters": described(parameters),
             "shape": list(given.shape),
             "norm_squared": given.parts.norm_squared,
-            "labels": np.asarray(to_numpy(known)).tolist(),
+            "sums": to_numpy(given.with_labels(labels).parts.total(fingerprint)).tolist(),
+            "classes": None if labels is None else repr(labels.classes.tolist()),
         }
-        content = given.parts.from_first(lambda: Path(path).read_bytes() if Path(path).exists() else None)
+        content = given.parts.from_first(lambda: path.read_bytes() if path.exists() else None)
         return given._replace(checkpoint=Checkpoint(path, every, signature, content, writes=given.parts.is_first))
 
     @abstractmethod
@@ -166,7 +172,9 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         squared, norm_squared = given.parts.total(squared_residuals_of, fitted), given.parts.norm_squared
         self.reconstruction_err_ = np.sqrt(squared / norm_squared) if norm_squared else 0.0 * squared
         self.codes_ = [
-            given.parts.rows(fitted_code, fitted, level, given.scale, given.prototype, columns=k)
+            given.parts.rows(
+                fitted_code, fitted, level, given.scale, given.prototype, columns=k, at_once=callable(codes)
+            )
             for level, k in enumerate(model.code_sizes)
         ]
         given.parts.forget(fitted.key)
@@ -476,6 +484,8 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         """
         given = as_input(X, mask, weights, nonnegative=not self._takes_signs, together=together)
         n_unobserved = given.parts.facts.n_unobserved
+        if n_unobserved == given.shape[0]:
+            raise ValueError(ALL_HIDDEN)
         if n_unobserved and encodes:
             warn_user(f"X has no observed entry in {n_unobserved} of its samples: their codes are 0")
         self._check_shape(given.described(X), given.shape, reset=reset)

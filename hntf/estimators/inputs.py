@@ -80,7 +80,7 @@ class Input(NamedTuple):
 
     def described(self, X: Any) -> Any:
         """Return what scikit-learn looks at: the user's array, or an array of the same shape in place of data that are none."""
-        return X if self.is_dense or scipy.sparse.issparse(X) else np.broadcast_to(0.0, self.shape)
+        return X if self.is_dense or scipy.sparse.issparse(X) else np.broadcast_to(0.0, self.shape[:2])
 
     def with_labels(self, labels: Labels | None) -> Input:
         """Return the input with labels of the samples."""
@@ -93,10 +93,12 @@ class Input(NamedTuple):
     def in_moderate_units(self) -> Input:
         """Return the input with extreme data multiplied by a power of two, and other data unchanged."""
         largest = max(abs(self.parts.facts.smallest), abs(self.parts.facts.largest))
-        if self.arrays is None or largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
+        if largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
             return self
-        array, mask, weights = self.arrays
         scale = float(np.ldexp(1.0, min(-int(np.frexp(largest)[1]), LARGEST_EXPONENT)))
+        if self.arrays is None:
+            return self._replace(parts=self.parts.times(scale), scale=scale)
+        array, mask, weights = self.arrays
         data = as_data(_multiplied(array, scale), mask=mask, weights=weights)
         return Input(InMemory.of(data), self.prototype, scale, self.arrays)
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from hntf.arrays import Array, as_float64, backend_of, cast_like, in_backend_of, to_numpy
+from hntf.arrays import Array, as_float64, backend_of, cast_like, from_numpy, in_backend_of, to_numpy
 from hntf.costs import LabelLoss
 from hntf.costs.labels import known_samples, newest
 from hntf.costs.softmax import softmax
@@ -122,9 +122,15 @@ def summary_of_codes(part: Part, model: Model, level: int, scale: float, kind: t
     return kind.summary(S, labels), None if known is None else newest(known)  # type: ignore[arg-type]
 
 
-def sums_of_labels(part: Part) -> Array:
-    """Return the sums of the columns of the labels."""
-    return part.labels.Y.sum(0)  # type: ignore[union-attr]
+def fingerprint(part: Part) -> Array:
+    """Return sums over samples that tell data sets apart, whose order does not matter: of `X r` for random `r`, and with labels."""
+    rng, prototype = np.random.default_rng(0), part.data.prototype
+    vectors = [None, *(from_numpy(rng.random((d, 2)), prototype) for d in part.data.shape[1:])]
+    products = part.data.mttkrp(vectors, 0)
+    columns = [products.sum(0), (products * products).sum(0)]
+    if part.labels is not None:
+        columns += [(part.labels.Y.T @ products).reshape(-1), part.labels.Y.sum(0)]
+    return backend_of(products).concatenate(columns)
 
 
 def label_size(part: Part, kind: type[LabelLoss]) -> float:

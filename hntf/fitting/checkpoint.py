@@ -7,7 +7,9 @@ is a complete one.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +23,23 @@ from hntf.arrays import from_numpy, is_torch, to_numpy
 
 FORMAT = 1
 METADATA = "hntf"
+
+REFUSED = (
+    safetensors.SafetensorError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What a file that is no checkpoint raises."""
+
+GENERATORS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (np.random.MT19937, np.random.PCG64, np.random.PCG64DXSM, np.random.Philox, np.random.SFC64)
+}
+"""The generators of random numbers whose state a checkpoint holds."""
 
 AGREES = 1e-8
 """Relative difference of numbers of two data sets below which they are the same up to the order of sums."""
@@ -63,8 +82,9 @@ class Checkpoint:
         try:
             state = _decoded(content)
             known, stages = state["signature"], state["stages"]
-            well_formed = isinstance(stages, list) and all(isinstance(stage, dict) for stage in stages)
-        except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+            well_formed = isinstance(stages, list) and all(isinstance(stage["runs"], list) for stage in stages)
+            well_formed = well_formed and all("final" in stage for stage in stages) and "generator" in state
+        except REFUSED as error:
             raise ValueError(f"checkpoint must be a whole checkpoint of hntf, got {self.path}: {error}") from error
         if not well_formed or not isinstance(known, dict):
             raise ValueError(f"checkpoint must be a whole checkpoint of hntf, got {self.path}, which is none")
@@ -80,15 +100,14 @@ class Checkpoint:
         """Return the generator as it was when the fit began."""
         saved = self._state["generator"]
         if saved is None:
-            name, keys, *rest = random_state.get_state()
-            self._state["generator"] = [name, keys, *rest]
+            self._state["generator"] = random_state.get_state(legacy=False)
             return random_state
-        generator = np.random.RandomState()
         try:
-            generator.set_state(tuple(saved))
-        except (TypeError, ValueError, LookupError) as error:
+            bit_generator = GENERATORS[saved["bit_generator"]]()
+            bit_generator.state = saved
+            return np.random.RandomState(bit_generator)
+        except REFUSED as error:
             raise ValueError(f"checkpoint must be a whole checkpoint of hntf, got {self.path}: {error}") from error
-        return generator
 
     def stage(self) -> Stage:
         """Return the state of the next stage of the fit."""
@@ -96,14 +115,14 @@ class Checkpoint:
         if self._next == len(stages):
             stages.append({"runs": [], "final": None})
         self._next += 1
-        return Stage(self, stages[self._next - 1])
+        return Stage(self, stages, self._next - 1)
 
     def save(self) -> None:
         """Replace the file."""
         if not self.writes:
             return
         content = _encoded(self._state)
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
+        temporary = self.path.with_name(f"{self.path.name}.partial")
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
@@ -114,9 +133,10 @@ class Checkpoint:
 class Stage:
     """The states of the runs of one stage of a fit: those of its starts, and that of the best one where it is continued."""
 
-    def __init__(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
+    def __init__(self, checkpoint: Checkpoint, stages: list[dict[str, Any]], index: int) -> None:
         self._checkpoint = checkpoint
-        self._state = state
+        self._stages, self._index = stages, index
+        self._state = stages[index]
 
     @property
     def every(self) -> int:
@@ -130,11 +150,17 @@ class Stage:
         return self._state["runs"][index] if index < len(self._state["runs"]) else None
 
     def keep(self, index: int | None, state: dict[str, Any]) -> None:
-        """Write the state of a run."""
+        """Write the state of a run; where it has gone on, what came after it in the fit no longer holds and is dropped."""
+        before = self.of_run(index)
+        if before is None or before["n_iter"] != state["n_iter"]:
+            del self._stages[self._index + 1 :]
+            if index is not None:
+                del self._state["runs"][index + 1 :]
+                self._state["final"] = None
         if index is None:
             self._state["final"] = state
         else:
-            self._state["runs"][index:] = [state]
+            self._state["runs"][index : index + 1] = [state]
         self._checkpoint.save()
 
 
@@ -143,10 +169,8 @@ def take_over(holder: Any, names: Sequence[str], state: Any) -> None:
     for name in names:
         try:
             setattr(holder, name, _like(state[name], getattr(holder, name)))
-        except (KeyError, TypeError, IndexError) as error:
-            raise ValueError(f"checkpoint must hold the state of this fit, but its {name} is missing") from error
-        except ValueError as error:
-            raise ValueError(f"checkpoint must hold the state of this fit, but not of its {name}: {error}") from error
+        except REFUSED as error:
+            raise ValueError(f"checkpoint must hold the state of this fit, but not of its {name}: {error!r}") from error
 
 
 def kept(holder: Any, names: Sequence[str]) -> dict[str, Any]:
@@ -167,13 +191,32 @@ def _like(saved: Any, current: Any) -> Any:
     if isinstance(current, list):
         if not isinstance(saved, list):
             raise ValueError(f"it is {saved!r}, not a list")
-        of_arrays = bool(current) and _is_array(current[0])
-        return [_like(a, b) for a, b in zip(saved, current, strict=True)] if of_arrays else saved
+        if current and _is_array(current[0]):
+            return [_like(a, b) for a, b in zip(saved, current, strict=True)]
+        if not all(isinstance(x, int | float) and math.isfinite(x) for x in saved):
+            raise ValueError("its entries are no finite numbers")
+        return saved
     if isinstance(current, float) and not isinstance(saved, int | float):
         raise ValueError(f"it is {saved!r}, not a number")
     if isinstance(current, int) and type(saved) is not type(current):
         raise ValueError(f"it is {saved!r}, not of type {type(current).__name__}")
+    if isinstance(current, int) and saved < 0:
+        raise ValueError(f"it is {saved}, below 0")
     return saved
+
+
+def described(x: Any) -> Any:
+    """Return what tells parameters apart, as nested lists and texts: arrays, and the factors of fitted estimators, by a digest."""
+    if hasattr(x, "factors_"):
+        x = [type(x).__name__, x.factors_]
+    if _is_array(x):
+        array = np.ascontiguousarray(to_numpy(x))
+        return [str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
+    if hasattr(x, "factors") and not isinstance(x, type):
+        x = [type(x).__name__, getattr(x, "weights", getattr(x, "core", None)), list(x.factors)]
+    if isinstance(x, dict):
+        return [[key, described(value)] for key, value in x.items()]
+    return [described(item) for item in x] if isinstance(x, list | tuple) else repr(x)
 
 
 def _is_array(x: Any) -> bool:

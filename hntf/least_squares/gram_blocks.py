@@ -25,6 +25,10 @@ FEWEST_EQUAL = 128
 """Number of rows from which it is worth to solve for those with the same Gram matrix together."""
 
 
+MASKED_IN_PARTS = "NeuralNMF and NeuralNTF"
+"""The methods that take samples in several parts with a mask or weights."""
+
+
 class EqualRows(NamedTuple):
     """Which rows have the same Gram matrix.
 
@@ -116,9 +120,7 @@ class GramBlocks(StructuredGram):
         return self.equal_rows, np.ones(len(self.equal_rows.pattern))
 
     def __add__(self, other: object) -> GramBlocks:
-        raise TypeError(
-            "X must be in memory with a mask or weights for this method; NeuralNMF and NeuralNTF take parts"
-        )
+        raise TypeError(f"X must be in memory with a mask or weights for this method; {MASKED_IN_PARTS} take parts")
 
     def with_ridge(self, l2: float) -> GramBlocks:
         return GramSum([(1.0, self)], ridge=l2)

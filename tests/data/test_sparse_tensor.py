@@ -56,7 +56,7 @@ def test_products_agree_with_dense(seed, shape, density, in_chunks):
     close(data.divergence(data.ratio(factors)), dense.divergence(dense.ratio(factors)))
     close(data.as_matrix().matrix.toarray(), X.reshape(shape[0], -1))
     matrix, restored = data.nonzero_features()
-    assert matrix.shape[1] == np.count_nonzero(X.any(axis=0))
+    assert matrix.shape[1] == max(1, np.count_nonzero(X.any(axis=0)))
     close(restored(matrix.matrix.toarray()).of_samples(slice(None)), X)
     for mode in range(len(shape)):
         unfolding = dense.transposed_unfolding(mode).array
@@ -202,3 +202,29 @@ def test_data_in_cp_form_have_the_products_of_the_dense_tensor(rng):
         close(data.multi_mode_dot(others, mode), dense.multi_mode_dot(others, mode))
     close(data.norm_squared(), dense.norm_squared())
     close(data.take(np.array([2, 0])).expanded().array, dense.take(np.array([2, 0])).array)
+
+
+def test_dimensions_whose_product_overflows(rng):
+    shape = (10**5,) * 4
+    X = (np.array([rng.integers(0, d, 300) for d in shape]), rng.random(300), shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = hntf.NCPD(2, max_iter=2, random_state=0).fit(X)
+    assert model.transform(X).shape == (10**5, 2)
+    assert np.isfinite(model.score(X))
+
+
+@pytest.mark.parametrize("ranks", [(3, 2), ((2, 2), (1, 1))])
+def test_no_entry_and_empty_cells(rng, ranks):
+    nothing = (np.zeros((3, 0), int), np.zeros(0), (5, 4, 3))
+    assert (hntf.NeuralNTF(ranks, max_iter=3, random_state=0).fit(nothing).reconstruction_err_ == 0).all()
+    X = rng.random((12, 9, 8))
+    X[:, 3] = 0
+    index = np.array(np.nonzero(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        errors = [
+            hntf.NeuralNTF(ranks, max_iter=10, random_state=0).fit(given).reconstruction_err_
+            for given in (X, (index, X[tuple(index)], X.shape))
+        ]
+    np.testing.assert_allclose(errors[0], errors[1], rtol=1e-7)

@@ -113,13 +113,43 @@ def test_another_fit_is_refused_and_the_file_left(tmp_path):
         (clone(model).set_params(random_state=1), X, y, "parameters"),
         (clone(model), X[:-1], y[:-1], "shape"),
         (clone(model), 2 * X, y, "norm_squared"),
-        (clone(model), X, other, "labels"),
-        (clone(model), X, None, "labels"),
+        (clone(model), X[:, ::-1], y, "sums"),
+        (clone(model), X, y[::-1], "sums"),
+        (clone(model), X, other, "sums"),
+        (clone(model), X, None, "sums"),
+        (clone(model), X, np.array(["a", "b", "c", -1], object)[y], "classes"),
         (hntf.NMF(4), X, None, "estimator"),
     ):
         with pytest.raises(ValueError, match=f"belong to this fit.*{words}"):
             fit(bad, data, labels, checkpoint=path)
     assert path.read_bytes() == content
+
+
+def test_given_factors_are_told_apart(rng, tmp_path):
+    X = rng.random((20, 2000))
+    first, other = [rng.random((2000, 4)), rng.random((4, 2))], [rng.random((2000, 4)), rng.random((4, 2))]
+    other[0][:500], other[0][1500:], other[1][:] = first[0][:500], first[0][1500:], first[1]
+    fit(hntf.NeuralNMF((4, 2), init=first, max_iter=3, random_state=0), X, checkpoint=tmp_path / "fit")
+    with pytest.raises(ValueError, match="parameters"):
+        fit(hntf.NeuralNMF((4, 2), init=other, max_iter=3, random_state=0), X, checkpoint=tmp_path / "fit")
+
+
+def test_more_iterations_of_a_level_begin_the_levels_above_anew(tmp_path):
+    model = hntf.HierarchicalNMF((4, 2), tol=1e-6, random_state=0)
+    fit(clone(model).set_params(max_iter=5), MATRIX, checkpoint=tmp_path / "fit")
+    more, whole = fit(clone(model), MATRIX, checkpoint=tmp_path / "fit"), fit(clone(model), MATRIX)
+    np.testing.assert_allclose(more.reconstruction_err_, whole.reconstruction_err_, rtol=1e-9)
+    assert more.n_iter_ == whole.n_iter_
+
+
+@pytest.mark.parametrize(
+    "seed", [None, np.random.RandomState(3), np.random.default_rng(3)], ids=["none", "RandomState", "Generator"]
+)
+def test_every_generator_of_random_numbers(seed, tmp_path):
+    model = hntf.NeuralNMF((4, 2), init="random", max_iter=10, random_state=seed)
+    first = fit(model, MATRIX, checkpoint=tmp_path / "fit")
+    errors = first.reconstruction_err_
+    np.testing.assert_allclose(fit(model, MATRIX, checkpoint=tmp_path / "fit").reconstruction_err_, errors, rtol=1e-10)
 
 
 def test_a_truncated_or_hostile_file_is_refused_and_left(tmp_path, rng):
@@ -156,6 +186,10 @@ def test_a_truncated_or_hostile_file_is_refused_and_left(tmp_path, rng):
         with_tree(lambda t: at(t, *run)["descent"]["items"].pop("at")),
         with_tree(lambda t: at(t, *run).update(n_iter="many")),
         with_tree(lambda t: at(t, *run).update(losses=None)),
+        with_tree(lambda t: at(t, *run).update(losses=["many"])),
+        with_tree(lambda t: at(t, *run).update(n_iter=-1)),
+        with_tree(lambda t: t["state"]["items"].update(stages=[{"items": {}}])),
+        with_tree(lambda t: t["state"].update(items=3)),
         with_tree(lambda t: at(t, *run)["descent"]["items"].update(at={"array": "missing"})),
     ]
     for each in bad:
@@ -184,8 +218,13 @@ def test_methods_without_a_state_say_so(model, tmp_path):
 def test_bad_arguments_are_named(tmp_path):
     with pytest.raises(ValueError, match="every"):
         hntf.NMF(3).fit(MATRIX, checkpoint=tmp_path / "fit", every=0)
-    with pytest.raises(OSError, match="missing"):
+    with pytest.raises(ValueError, match="every"):
+        hntf.NMF(3).fit(MATRIX, every=-3)
+    with pytest.raises(OSError, match="checkpoint must be in a folder that exists"):
         hntf.NMF(3).fit(MATRIX, checkpoint=tmp_path / "missing" / "fit")
+    for path in (tmp_path, "", True, 5):
+        with pytest.raises(ValueError, match="checkpoint must be the path of a file"):
+            hntf.NMF(3).fit(MATRIX, checkpoint=path)
 
 
 def _fit_in_child(name, n_parts, path, started):

@@ -17,7 +17,7 @@ from hntf.data import Data, DenseData, as_data
 from hntf.data.hold_out import HoldOut
 from hntf.data.masks import as_masks
 from hntf.fitting.parts.part import Part
-from hntf.fitting.parts.protocol import Facts, InMemory, OfPart, Parts, added, stacked
+from hntf.fitting.parts.protocol import InMemory, OfPart, Parts, added, stacked
 from hntf.fitting.parts.sources import Source, is_held
 from hntf.validation import check_real_dtype
 
@@ -39,12 +39,14 @@ class InTurn(Parts):
 
     def __init__(self, source: Source, mask: Any, weights: Any, *, nonnegative: bool, loads: bool = False) -> None:
         check_real_dtype(source.dtype, "X")
-        self.source, self.mask, self.weights = source, mask, weights
+        masks = tuple(np.asarray(each) if isinstance(each, list) else each for each in as_masks(mask)) or None
+        self.source, self.mask = source, masks
+        self.weights = np.asarray(weights) if isinstance(weights, list) else weights
         self.nonnegative, self.loads = nonnegative, loads
         self.shape = source.shape
         self.prototype = np.empty((0, *source.shape[1:]), source.dtype)
         self._memories: list[dict[Any, Any]] = [{} for _ in source.bounds]
-        self._facts: Facts | None = None
+        self._scale = 1.0
 
     def _parts(self) -> Iterator[Part]:
         blocks = iter(self.source)
@@ -57,6 +59,8 @@ class InTurn(Parts):
                 block = ahead.result()
                 ahead = reader.submit(next, blocks, None)
                 yield self._part(i, block)
+            if ahead.result() is not None:
+                raise ValueError(f"X must hold the same blocks whenever it is read; there are more than {i + 1} now")
 
     def _part(self, i: int, block: Any) -> Part:
         rows = slice(*self.source.bounds[i])
@@ -65,11 +69,21 @@ class InTurn(Parts):
         labels = None if self.labels is None else self.labels.take(np.arange(rows.start, rows.stop))
         return Part(self._data(block, rows), labels, memory=self._memories[i], stays=False)
 
+    def times(self, scale: float) -> InTurn:
+        parts = copy(self)
+        parts._scale, parts._facts, parts._memories = scale, None, [{} for _ in self.source.bounds]
+        return parts
+
+    def _in_units(self, block: Any) -> Any:
+        return block if self._scale == 1.0 else block.astype(np.float64) * self._scale
+
     def _data(self, block: Any, rows: slice) -> Data:
-        if self._facts is not None and self.mask is None and self.weights is None and not scipy.sparse.issparse(block):
+        block = self._in_units(block)
+        if self.is_checked and self.mask is None and self.weights is None and not scipy.sparse.issparse(block):
             return DenseData(block)  # checked in the first pass
         masks = tuple(self._of_rows(mask, rows) for mask in as_masks(self.mask)) or None
-        return as_data(block, mask=masks, weights=self._of_rows(self.weights, rows), nonnegative=self.nonnegative)
+        weights = self._of_rows(self.weights, rows)
+        return as_data(block, mask=masks, weights=weights, nonnegative=self.nonnegative, some_observed=False)
 
     def _of_rows(self, x: Any, rows: slice) -> Any:
         if isinstance(x, HoldOut):
@@ -79,13 +93,6 @@ class InTurn(Parts):
         if x.shape[0] != self.shape[0]:
             raise ValueError(f"mask and weights must have {self.shape[0]} rows, as X has; got shape {tuple(x.shape)}")
         return x[rows]
-
-    @property
-    def facts(self) -> Facts:
-        """What a pass over the data finds."""
-        if self._facts is None:
-            self._facts = super().facts
-        return self._facts
 
     def each(self, function: OfPart, *arguments: Any) -> list[Any]:
         return [function(part, *arguments) for part in self._parts()]
@@ -97,7 +104,9 @@ class InTurn(Parts):
         pairs = zip(self._parts(), self.source.bounds, strict=True)
         return [function(part, np.asarray(array[a:b]), *arguments) for part, (a, b) in pairs]
 
-    def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
+    def rows(
+        self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None, at_once: bool = False
+    ) -> Any:
         return stacked(self.each(function, *arguments))
 
     def sample(self, size: int, random_state: np.random.RandomState) -> Data:
@@ -112,7 +121,7 @@ class InTurn(Parts):
             here = rows[(rows >= start) & (rows < stop)] - start
             found.append(scipy.sparse.csr_array(block)[here] if scipy.sparse.issparse(block) else block[here])
         masks = tuple(self._chosen(mask, rows) for mask in as_masks(self.mask)) or None
-        return as_data(joined(found), mask=masks, weights=self._chosen(self.weights, rows))
+        return as_data(self._in_units(joined(found)), mask=masks, weights=self._chosen(self.weights, rows))
 
     def _chosen(self, x: Any, rows: np.ndarray) -> Any:
         """Return a mask or weights for some samples."""
@@ -121,7 +130,12 @@ class InTurn(Parts):
         return x[rows] if is_held(x) and x.shape[0] == self.shape[0] else x
 
     def _loaded(self) -> Data:
-        return as_data(joined(list(self.source)), mask=self.mask, weights=self.weights, nonnegative=self.nonnegative)
+        return as_data(
+            self._in_units(joined(list(self.source))),
+            mask=self.mask,
+            weights=self.weights,
+            nonnegative=self.nonnegative,
+        )
 
     def with_labels(self, labels: Labels | None) -> InTurn:
         parts = copy(self)

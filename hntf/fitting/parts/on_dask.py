@@ -24,7 +24,7 @@ from hntf.data import Data, DenseData, as_data
 from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.fitting.parts.in_turn import joined
 from hntf.fitting.parts.part import Part
-from hntf.fitting.parts.protocol import Facts, OfPart, Parts, added
+from hntf.fitting.parts.protocol import OfPart, Parts, added
 
 FAN_IN = 8
 """Number of results that a task adds."""
@@ -48,18 +48,23 @@ class How(NamedTuple):
         Whether negative entries raise an error.
     checked : bool
         Whether the entries were checked already.
+    scale : float
+        By which entries are multiplied.
     """
 
     token: str
     mask: str | None
     nonnegative: bool
     checked: bool = False
+    scale: float = 1.0
 
     def data(self, chunk: Any) -> Data:
         """Return a chunk as data."""
+        if self.scale != 1.0:
+            chunk = chunk.astype(np.float64) * self.scale
         if self.checked and self.mask is None and isinstance(chunk, np.ndarray):
             return DenseData(chunk)
-        return as_data(chunk, mask=self.mask, nonnegative=self.nonnegative)
+        return as_data(chunk, mask=self.mask, nonnegative=self.nonnegative, some_observed=False)
 
 
 class Call(NamedTuple):
@@ -72,6 +77,7 @@ class Call(NamedTuple):
 def on_chunk(call: Call, how: How, index: int, chunk: Any, labels: Labels | None, *rows: Any) -> Any:
     """Call a function on a chunk, in the process where the chunk is, and perhaps on rows of another array for its samples."""
     memory = _remembered.setdefault(how.token, {}).setdefault(index, {})
+    _remembered.move_to_end(how.token)
     while len(_remembered) > MOST_REMEMBERED:
         _remembered.popitem(last=False)
     return call.function(Part(how.data(chunk), labels, memory=memory, stays=False), *rows, *call.arguments)
@@ -107,7 +113,6 @@ class OnDask(Parts):
         self.shape, self.how = tuple(shape), how
         self.prototype = np.empty((0, *self.shape[1:]), dtype)
         self._labels: Sequence[Any] = [None] * len(self.chunks)
-        self._facts: Facts | None = None
 
     @classmethod
     def of_array(cls, X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> OnDask:
@@ -121,24 +126,23 @@ class OnDask(Parts):
         chunks = [chunk for chunk, size in zip(X.to_delayed().ravel(), X.chunks[0], strict=True) if size]
         return cls(chunks, sizes, X.shape, X.dtype, How(uuid4().hex, mask, nonnegative))
 
+    def times(self, scale: float) -> OnDask:
+        how = self.how._replace(scale=scale, token=uuid4().hex)
+        parts = OnDask(self.chunks, self.sizes, self.shape, self.prototype.dtype, how)
+        parts.labels, parts._labels = self.labels, self._labels
+        return parts
+
     def _tasks(self, function: OfPart, arguments: tuple[Any, ...], *beside: Sequence[Any]) -> list[Any]:
         import dask
 
         # One task holds the arguments, so that they travel to every worker once.
         call = dask.delayed(Call(function, arguments), traverse=False, pure=False)
-        how = self.how._replace(checked=self._facts is not None)
+        how = self.how._replace(checked=self.is_checked)
         run = dask.delayed(on_chunk, pure=False)
         return [
             run(call, how, i, *of_part)
             for i, of_part in enumerate(zip(self.chunks, self._labels, *beside, strict=True))
         ]
-
-    @property
-    def facts(self) -> Facts:
-        """What a pass over the data finds."""
-        if self._facts is None:
-            self._facts = super().facts
-        return self._facts
 
     def each(self, function: OfPart, *arguments: Any) -> list[Any]:
         import dask
@@ -167,14 +171,20 @@ class OnDask(Parts):
             results = [add(*results[i : i + FAN_IN]) for i in range(0, len(results), FAN_IN)]
         return dask.compute(results[0])[0]
 
-    def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
+    def rows(
+        self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None, at_once: bool = False
+    ) -> Any:
+        import dask
         import dask.array
 
         dtype = dtype or (self.prototype.dtype if self.prototype.dtype.kind == "f" else np.float64)
         of_sample = () if columns is None else (columns,)
+        tasks = self._tasks(function, arguments)
+        if at_once:
+            tasks = list(dask.persist(*tasks))
         blocks = [
             dask.array.from_delayed(task, (size, *of_sample), dtype)
-            for task, size in zip(self._tasks(function, arguments), self.sizes, strict=True)
+            for task, size in zip(tasks, self.sizes, strict=True)
         ]
         return dask.array.concatenate(blocks)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hntf.costs.targets import Labels
 from hntf.data import Data
+from hntf.least_squares.gram_blocks import MASKED_IN_PARTS, GramBlocks
 
 
 class Part:
@@ -30,3 +31,8 @@ class Part:
         self.labels = labels
         self.memory = {} if memory is None else memory
         self.stays = stays
+
+    def check_travels(self, results: Any) -> None:
+        """Raise `TypeError` if results have a Gram matrix for every slice, which refers to the data, and the data do not stay."""
+        if not self.stays and any(isinstance(G, GramBlocks) for G in results):
+            raise TypeError(f"X must be in memory with a mask or weights for this method; {MASKED_IN_PARTS} take parts")

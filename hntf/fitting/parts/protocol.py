@@ -57,6 +57,7 @@ class Parts(ABC):
     shape: tuple[int, ...]
     prototype: Any
     labels: Labels | None = None
+    _facts: Facts | None = None
 
     @abstractmethod
     def each(self, function: OfPart, *arguments: Any) -> list[Any]:
@@ -79,15 +80,22 @@ class Parts(ABC):
         return check_real_array(array, name, orders=(2,))
 
     @abstractmethod
-    def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
+    def rows(
+        self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None, at_once: bool = False
+    ) -> Any:
         """Return the results of a function that has `columns` numbers for every sample (or one, for None).
 
-        They are an array of all samples, or stay where the parts are.
+        They are an array of all samples, or stay where the parts are; there they are computed when they are used, or `at_once`, for
+        what is only remembered for a while.
         """
 
     @abstractmethod
     def sample(self, size: int, random_state: np.random.RandomState) -> Data:
         """Return at most `size` samples in memory, from which starts are drawn; all samples if they are in memory anyway."""
+
+    def times(self, scale: float) -> Parts:
+        """Return the samples multiplied by a power of two; raise `ValueError` if they cannot be."""
+        raise ValueError("X must have its largest entry between 1e-50 and 1e50 as a data object or on ranks; scale it")
 
     @abstractmethod
     def taken(self, rows: np.ndarray) -> Data:
@@ -127,16 +135,23 @@ class Parts(ABC):
         """Return what a function returns in the first process."""
         return read()
 
-    @cached_property
+    @property
     def facts(self) -> Facts:
-        """What a pass over the data finds."""
-        found = self.each(facts_of)
-        return Facts(
-            sum(each.norm_squared for each in found),
-            min(each.smallest for each in found),
-            max(each.largest for each in found),
-            sum(each.n_unobserved for each in found),
-        )
+        """What a pass over the data finds; the first one also checks all entries."""
+        if self._facts is None:
+            found = self.each(facts_of)
+            self._facts = Facts(
+                sum(each.norm_squared for each in found),
+                min(each.smallest for each in found),
+                max(each.largest for each in found),
+                sum(each.n_unobserved for each in found),
+            )
+        return self._facts
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether all entries were checked already."""
+        return self._facts is not None
 
     @property
     def norm_squared(self) -> float:
@@ -204,7 +219,9 @@ class InMemory(Parts):
         bounds = zip([0, *ends], ends, strict=False)
         return [function(part, array[a:b], *arguments) for part, (a, b) in zip(self.parts, bounds, strict=True)]
 
-    def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
+    def rows(
+        self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None, at_once: bool = False
+    ) -> Any:
         return stacked(self.each(function, *arguments))
 
     def sample(self, size: int, random_state: np.random.RandomState) -> Data:

@@ -18,7 +18,7 @@ from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
 from hntf.data.sparse import SparseData
 from hntf.fitting.parts.in_turn import joined
-from hntf.fitting.parts.protocol import Facts, OfPart, Parts
+from hntf.fitting.parts.protocol import OfPart, Parts
 
 
 def distributed() -> Any:
@@ -47,18 +47,10 @@ class AcrossRanks(Parts):
         self._sizes = [shape[0] for shape in shapes]
         self.shape = (sum(self._sizes), *local.shape[1:])
         self.prototype = local.prototype
-        self._facts: Facts | None = None
 
     @property
     def n_here(self) -> int:
         return self.local.shape[0]
-
-    @property
-    def facts(self) -> Facts:
-        """What a pass over the data finds."""
-        if self._facts is None:
-            self._facts = super().facts
-        return self._facts
 
     def each(self, function: OfPart, *arguments: Any) -> list[Any]:
         return [result for of_rank in _gathered(self.local.each(function, *arguments)) for result in of_rank]
@@ -70,8 +62,10 @@ class AcrossRanks(Parts):
         results = _gathered(self.local.each_with(array, function, *arguments))
         return [result for of_rank in results for result in of_rank]
 
-    def rows(self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None) -> Any:
-        return self.local.rows(function, *arguments, columns=columns, dtype=dtype)
+    def rows(
+        self, function: OfPart, *arguments: Any, columns: int | None, dtype: Any = None, at_once: bool = False
+    ) -> Any:
+        return self.local.rows(function, *arguments, columns=columns, dtype=dtype, at_once=at_once)
 
     def sample(self, size: int, random_state: np.random.RandomState) -> Data:
         n = self.shape[0]
@@ -92,9 +86,7 @@ class AcrossRanks(Parts):
         return DenseData(from_numpy(sample, self.prototype))
 
     def agreed(self, random_state: np.random.RandomState) -> np.random.RandomState:
-        agreed = np.random.RandomState()
-        agreed.set_state(_gathered(random_state.get_state())[0])
-        return agreed
+        return _gathered(random_state)[0]
 
     @property
     def is_first(self) -> bool:

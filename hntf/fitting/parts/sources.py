@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 import scipy.sparse
 
 from hntf.arrays import is_torch
+
+MATRIX = 2
 
 BLOCK_BYTES = 2**25
 """Size of the blocks in which dense arrays are read, in float64."""
@@ -67,13 +70,17 @@ class NpyFile(Source):
     @classmethod
     def of_path(cls, path: Path) -> Source:
         """Open a file."""
-        array = np.load(path, mmap_mode="r")
+        try:
+            array = np.load(path, mmap_mode="r")
+        except (EOFError, ValueError) as error:
+            raise ValueError(f"X must be a whole .npy file, got {path}: {error}") from error
         return cls.of_memmap(array)
 
     @classmethod
     def of_memmap(cls, array: np.memmap) -> Source:
         """Return the file of a memory map, or the map itself if it is only a part of one."""
-        if array.filename is None or not isinstance(array.base, mmap.mmap) or not array.flags.c_contiguous:
+        whole = isinstance(array.base, mmap.mmap) and array.flags.c_contiguous and array.mode in ("r", "r+")
+        if not whole or array.filename is None or not Path(array.filename).exists():
             return Sliced(array)
         return cls(Path(array.filename), array.shape, array.dtype, array.offset)
 
@@ -109,7 +116,9 @@ class Blocks(Source):
 
     def __iter__(self) -> Iterator[Any]:
         for block in self.blocks:
-            yield block if scipy.sparse.issparse(block) else np.asarray(block)
+            array = block if scipy.sparse.issparse(block) else np.asarray(block)
+            if array.shape[:1] != (0,):
+                yield array
 
 
 class NpzFiles(Source):
@@ -121,12 +130,16 @@ class NpzFiles(Source):
             raise ValueError(f"X must be a directory with .npz files of sparse matrices, got {path}, which holds none")
         shapes = []
         for each in self.paths:
-            with np.load(each) as file:
-                shapes.append(tuple(map(int, file["shape"])))
-                self.dtype = file["data"].dtype
+            try:
+                with np.load(each) as file:
+                    shapes.append(tuple(map(int, file["shape"])))
+                    self.dtype = file["data"].dtype
+            except (EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                raise ValueError(f"X must be a directory of sparse matrices of SciPy, got {each}: {error}") from error
         if len({shape[1] for shape in shapes}) > 1:
             raise ValueError(f"X must hold blocks with the same features, got shapes {sorted(set(shapes))} in {path}")
-        ends = np.cumsum([shape[0] for shape in shapes]).tolist()
+        self.paths = [each for each, shape in zip(self.paths, shapes, strict=True) if shape[0]]
+        ends = np.cumsum([shape[0] for shape in shapes if shape[0]] or [0]).tolist()
         self.shape = (ends[-1], shapes[0][1])
         self.bounds = list(zip([0, *ends[:-1]], ends, strict=True))
 
@@ -137,6 +150,13 @@ class NpzFiles(Source):
 
 def source_of(X: Any) -> Source | None:
     """Return the source of samples outside of memory, None for arrays in memory."""
+    source = _source_of(X)
+    if source is not None and (len(source.shape) < MATRIX or 0 in source.shape):
+        raise ValueError(f"X must have order 2 or more and no empty axis, got shape {source.shape}")
+    return source
+
+
+def _source_of(X: Any) -> Source | None:
     if isinstance(X, str | Path):
         path = Path(X)
         if path.is_dir():
@@ -157,12 +177,8 @@ def _is_blocks(X: Any) -> bool:
         return bool(X) and all(_is_array(block) and block.ndim > 1 for block in X)
     if isinstance(X, Iterator):
         raise TypeError(f"X must be an iterable that can be read again, got {type(X).__name__}, which can be read once")
-    return (
-        isinstance(X, Iterable)
-        and not hasattr(X, "shape")
-        and not hasattr(X, "__array__")
-        and not hasattr(X, "__len__")
-    )
+    array_like = hasattr(X, "shape") or hasattr(X, "__array__") or isinstance(X, Sequence | Mapping | Set)
+    return isinstance(X, Iterable) and not array_like
 
 
 def _is_array(x: Any) -> bool:
@@ -176,13 +192,16 @@ def _is_zarr(path: Path) -> bool:
 def _zarr(path: Path) -> Source:
     import zarr
 
-    return Sliced(zarr.open_array(path, mode="r"))
+    try:
+        return Sliced(zarr.open_array(path, mode="r"))
+    except (zarr.errors.NodeTypeValidationError, FileNotFoundError) as error:
+        raise ValueError(f"X must be a Zarr array, got {path}: {error}") from error
 
 
 def _bounds(shape: Sequence[int], multiple: int) -> list[tuple[int, int]]:
     """Return blocks of about `BLOCK_BYTES`, with a multiple of a number of samples each."""
-    n = shape[0]
-    rows = max(1, BLOCK_BYTES // (8 * int(np.prod(shape[1:], dtype=np.int64))))
+    n = shape[0] if shape else 0
+    rows = max(1, BLOCK_BYTES // (8 * max(1, int(np.prod(shape[1:], dtype=np.int64)))))
     rows = max(multiple, rows // multiple * multiple)
     return [(start, min(start + rows, n)) for start in range(0, n, rows)]
 

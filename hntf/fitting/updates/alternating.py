@@ -245,7 +245,9 @@ def feature_equations(part: Part, samples: Samples, features: Sequence[Array], m
     """Return the normal equations of the factor of a mode from 1, for the samples of a part."""
     state = samples.of(part)
     factors = [state.S, *features]
-    return part.data.gram(factors, mode), part.data.mttkrp(factors, mode, state.contracted)
+    G = part.data.gram(factors, mode)
+    part.check_travels([G])
+    return G, part.data.mttkrp(factors, mode, state.contracted)
 
 
 def with_random_columns(factors: Sequence[Array], replaced: Array) -> list[Array]:

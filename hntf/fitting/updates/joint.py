@@ -273,6 +273,7 @@ def update_code(part: Part, at: At, dead: Array | None) -> tuple[Array, float, l
     codes.S = S
     penalty = joint.penalties._replace(factor_l1=0.0, factor_l2=0.0).value(S, factors[0])
     equations: list[Any] = [term.equations(S, A) for term, A in zip(terms, factors, strict=True)]
+    part.check_travels(equations[0])
     if len(terms) > 1:
         equations[1:] = [_formed(G, C) for G, C in equations[1:]]
     return (S * S).sum(0), penalty, equations

@@ -333,3 +333,76 @@ def test_unknown_chunks_and_empty_ones():
     assert_same(fitted(hntf.NMF(3, random_state=0), filtered), expected)
     with_empty = dask.array.concatenate([X, X[:0]])
     assert_same(fitted(hntf.NMF(3, random_state=0), with_empty), expected)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+@pytest.mark.parametrize("kind", ["list", "path", "dask"])
+def test_extreme_units(kind, scale, tmp_path):
+    model = hntf.NMF(3, random_state=0)
+    expected = fitted(model, MATRIX * scale)
+    found = fitted(model, in_parts(kind, MATRIX * scale, 3, tmp_path))
+    np.testing.assert_allclose(found.reconstruction_err_, expected.reconstruction_err_, rtol=1e-9)
+    np.testing.assert_allclose(np.asarray(found.codes_[0]) / scale, expected.codes_[0] / scale, rtol=1e-6, atol=1e-9)
+
+
+def test_empty_blocks_and_blocks_of_which_nothing_is_observed(tmp_path):
+    model, expected = hntf.NMF(3, random_state=0), fitted(hntf.NMF(3, random_state=0), MATRIX)
+    assert_same(fitted(model, [MATRIX[:0], MATRIX[:20], MATRIX[:0], MATRIX[20:]]), expected)
+    hidden = MATRIX.copy()
+    hidden[:20] = np.nan
+    neural = hntf.NeuralNMF((4, 2), max_iter=10, random_state=0)
+    for given in ([hidden[:20], hidden[20:]], dask.array.from_array(hidden, chunks=(20, -1))):
+        assert_same(fitted(neural, given, mask="nan"), fitted(neural, hidden, mask="nan"))
+    with pytest.raises(ValueError, match="observed"):
+        fitted(neural, [np.full((3, 4), np.nan), np.full((3, 4), np.nan)], mask="nan")
+    with pytest.raises(TypeError, match="NeuralNMF and NeuralNTF"):
+        fitted(model, [hidden], mask="nan")
+
+
+def test_a_changed_memory_map_is_what_it_shows(tmp_path):
+    np.save(tmp_path / "x.npy", MATRIX)
+    changed = np.load(tmp_path / "x.npy", mmap_mode="c")
+    changed[:20] *= 5
+    model = hntf.NMF(3, random_state=0)
+    assert_same(fitted(model, changed), fitted(model, np.array(changed)))
+
+
+def test_more_bad_sources_are_named(tmp_path):
+    for name, array in (("rows", np.empty((0, 3))), ("columns", np.empty((3, 0))), ("number", np.float64(3.0))):
+        np.save(tmp_path / f"{name}.npy", array)
+        with pytest.raises(ValueError, match="X must"):
+            hntf.NMF(1).fit(tmp_path / f"{name}.npy")
+    (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "garbage.npy").write_bytes(b"\x93NUMPY garbage")
+    for name in ("empty", "garbage"):
+        with pytest.raises(ValueError, match=r"whole \.npy file"):
+            hntf.NMF(1).fit(tmp_path / f"{name}.npy")
+    folder = tmp_path / "dense"
+    folder.mkdir()
+    np.savez(folder / "x.npz", MATRIX)
+    with pytest.raises(ValueError, match="sparse matrices of SciPy"):
+        hntf.NMF(1).fit(folder)
+
+    class Growing:
+        n_read = 0
+
+        def __iter__(self):
+            self.n_read += 1
+            yield MATRIX[:20]
+            if self.n_read > 2:
+                yield MATRIX[20:]
+
+        def __len__(self):
+            return 1
+
+    with pytest.raises(ValueError, match="same blocks"):
+        hntf.NMF(3, random_state=0).fit(Growing())
+
+
+def test_codes_of_updates_that_remember_outlive_the_fit():
+    model = hntf.NMF(3, solver="mu", max_iter=5, random_state=0)
+    given = dask.array.from_array(MATRIX, chunks=(20, -1))
+    first = fitted(model, given)
+    for _ in range(6):
+        fitted(model, given + 1.0)
+    np.testing.assert_allclose(first.codes_[0].compute(), fitted(model, MATRIX).codes_[0], rtol=1e-9)

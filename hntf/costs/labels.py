@@ -23,7 +23,7 @@ MEMORY = 1000
 
 
 class LabelSums(NamedTuple):
-    """The normal equations of a classifier for a part of the samples, and the largest entry of every column of the codes."""
+    """The normal equations of a classifier for a part of the samples, with columns divided by their largest entries, and these."""
 
     G: Array
     C: Array
@@ -140,7 +140,9 @@ class LabelL2(LabelLoss):
     @staticmethod
     def summary(S: Array, labels: Labels) -> LabelSums:
         """Return the normal equations, with a Gram matrix for every column of labels where their masks differ."""
-        largest = backend_of(S).max(S, axis=0)
+        tl = backend_of(S)
+        largest = tl.max(S, axis=0) if len(S) else 0 * tl.sum(S, axis=0)
+        S = S / (largest + (largest == 0))
         if labels.known.shape[1] == 1:
             known = labels.known * S
             return LabelSums(known.T @ known, labels.Y.T @ known, largest)
@@ -152,8 +154,9 @@ class LabelL2(LabelLoss):
         tl = backend_of(summaries[0].C)
         largest = tl.max(tl.stack([each.largest for each in summaries]), axis=0)
         largest = largest + (largest == 0)
-        G = reduce(add, [each.G for each in summaries]) / largest / largest[:, None]
-        C = reduce(add, [each.C for each in summaries]) / largest
+        ratios = [each.largest / largest for each in summaries]
+        G = reduce(add, [r * each.G * r[:, None] for r, each in zip(ratios, summaries, strict=True)])
+        C = reduce(add, [r * each.C for r, each in zip(ratios, summaries, strict=True)])
         return solve(G, C).S.T / largest[:, None]
 
     @staticmethod

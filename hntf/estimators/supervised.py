@@ -115,6 +115,7 @@ class Classifier(Estimator):
         """
         given = self._validated(X, mask=mask, weights=weights, reset=True, together=True)
         with interruptible():
+            given.parts.check_labels_are_given(y is not None)
             labels = checked_labels(y, label_mask, given)
             self._fit(self._with_checkpoint(given, labels, checkpoint, every), labels)
         return self
@@ -273,7 +274,10 @@ def checked_labels(y: Any, label_mask: Any, given: Input, *, classes: Any = None
             raise ValueError("label_mask must be None where there is no y")
         return None
     reference = from_numpy(np.empty(0), given.parts.prototype)
-    labels = as_labels(y, given.parts.n_here, reference, mask=label_mask, classes=classes, some=some)
+    n_here = given.parts.n_here
+    # On ranks, one that has no known label leaves them to the others.
+    some = some and n_here == given.shape[0]
+    labels = as_labels(y, n_here, reference, mask=label_mask, classes=classes, some=some)
     shape = tuple(y.shape) if hasattr(y, "shape") else np.asarray(y, dtype=object).shape
     of_classes = len(shape) == 1 or shape[1] == 1
     if of_classes and labels.classes.dtype.kind == "f" and type_of_target(labels.classes) == "continuous":

@@ -122,6 +122,9 @@ class Parts(ABC):
         """The number of samples whose labels are given here."""
         return self.shape[0]
 
+    def check_labels_are_given(self, given: bool) -> None:  # noqa: B027  only ranks can differ
+        """Raise `ValueError` if labels are given in some processes of a fit and not in others."""
+
     def agreed(self, random_state: np.random.RandomState) -> np.random.RandomState:
         """Return the generator of random numbers that all processes of a fit use."""
         return random_state

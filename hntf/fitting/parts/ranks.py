@@ -85,6 +85,10 @@ class AcrossRanks(Parts):
             return SparseData(sample)
         return DenseData(from_numpy(sample, self.prototype))
 
+    def check_labels_are_given(self, given: bool) -> None:
+        if len(set(_gathered(given))) > 1:
+            raise ValueError("y must be given on every rank or on none")
+
     def agreed(self, random_state: np.random.RandomState) -> np.random.RandomState:
         return _gathered(random_state)[0]
 
@@ -97,7 +101,10 @@ class AcrossRanks(Parts):
 
     def with_labels(self, labels: Labels | None) -> AcrossRanks:
         if labels is not None:
-            classes = np.unique(np.concatenate(_gathered(labels.classes)))
+            known = [classes for classes in _gathered(labels.classes) if len(classes)]
+            if not known:
+                raise ValueError("y must hold at least one known label on some rank, got none (-1 stands for unknown)")
+            classes = np.unique(np.concatenate(known))
             columns = np.searchsorted(classes, labels.classes)
             Y = labels.Y.new_zeros((len(labels.Y), len(classes))) if is_torch(labels.Y) else None
             Y = np.zeros((len(labels.Y), len(classes))) if Y is None else Y

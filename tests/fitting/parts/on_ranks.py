@@ -31,7 +31,26 @@ def compare():
             assert found.transform(here).shape == of_all.codes_[-1].shape
             if y is not None:
                 assert 0 <= found.score(here, labels) <= 1
+    some_unlabelled()
     print("same")
+
+
+def some_unlabelled():
+    """Labels that all lie on one rank."""
+    model, X, y = METHODS["SSNMF"]
+    rank, size = dist.get_rank(), dist.get_world_size()
+    rows = np.array_split(np.arange(len(X)), size)
+    expected = np.full(len(X), -1)
+    expected[rows[0]] = y[rows[0]]
+    found = fitted(model, X[rows[rank]], expected[rows[rank]])
+    assert found.classes_.tolist() == [0, 1, 2]
+    if size > 1:
+        try:
+            fitted(model, X[rows[rank]], y[rows[rank]] if rank == 0 else None)
+        except ValueError as error:
+            assert "on every rank or on none" in str(error)  # noqa: PT017  a check on every rank, without pytest
+        else:
+            raise AssertionError
 
 
 def fit(fault):
@@ -48,7 +67,7 @@ def fit(fault):
     if last and fault == "nan":
         X = np.where(X.mean() < X, np.nan, X)
     model = hntf.NeuralNMF((4, 2), random_state=None, callback=callback).fit(X)
-    print("loss", model.history_["loss"][-1])
+    print(f"loss {model.history_['loss'][-1]!r};", flush=True)
 
 
 if __name__ == "__main__":

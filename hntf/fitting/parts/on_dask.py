@@ -35,7 +35,7 @@ MOST_REMEMBERED = 4
 _remembered: OrderedDict[str, dict[int, dict[Any, Any]]] = OrderedDict()
 
 
-class How(NamedTuple):
+class ChunkReader(NamedTuple):
     """How chunks become data.
 
     Attributes
@@ -67,14 +67,14 @@ class How(NamedTuple):
         return as_data(chunk, mask=self.mask, nonnegative=self.nonnegative, some_observed=False)
 
 
-class Call(NamedTuple):
+class FunctionCall(NamedTuple):
     """A function of a part with its arguments."""
 
     function: OfPart
     arguments: tuple[Any, ...]
 
 
-def on_chunk(call: Call, how: How, index: int, chunk: Any, labels: Labels | None, *rows: Any) -> Any:
+def on_chunk(call: FunctionCall, how: ChunkReader, index: int, chunk: Any, labels: Labels | None, *rows: Any) -> Any:
     """Call a function on a chunk, in the process where the chunk is, and perhaps on rows of another array for its samples."""
     memory = _remembered.setdefault(how.token, {}).setdefault(index, {})
     _remembered.move_to_end(how.token)
@@ -104,11 +104,13 @@ class OnDask(Parts):
         Their numbers of samples.
     shape, dtype
         Those of the array.
-    how : How
+    how : ChunkReader
         How chunks become data.
     """
 
-    def __init__(self, chunks: Sequence[Any], sizes: Sequence[int], shape: Sequence[int], dtype: Any, how: How) -> None:
+    def __init__(
+        self, chunks: Sequence[Any], sizes: Sequence[int], shape: Sequence[int], dtype: Any, how: ChunkReader
+    ) -> None:
         self.chunks, self.sizes = list(chunks), list(sizes)
         self.shape, self.how = tuple(shape), how
         self.prototype = np.empty((0, *self.shape[1:]), dtype)
@@ -124,7 +126,7 @@ class OnDask(Parts):
         X = X.rechunk({axis: -1 for axis in range(1, X.ndim)})
         sizes = [size for size in X.chunks[0] if size]
         chunks = [chunk for chunk, size in zip(X.to_delayed().ravel(), X.chunks[0], strict=True) if size]
-        return cls(chunks, sizes, X.shape, X.dtype, How(uuid4().hex, mask, nonnegative))
+        return cls(chunks, sizes, X.shape, X.dtype, ChunkReader(uuid4().hex, mask, nonnegative))
 
     def times(self, scale: float) -> OnDask:
         how = self.how._replace(scale=scale, token=uuid4().hex)
@@ -136,7 +138,7 @@ class OnDask(Parts):
         import dask
 
         # One task holds the arguments, so that they travel to every worker once.
-        call = dask.delayed(Call(function, arguments), traverse=False, pure=False)
+        call = dask.delayed(FunctionCall(function, arguments), traverse=False, pure=False)
         how = self.how._replace(checked=self.is_checked)
         run = dask.delayed(on_chunk, pure=False)
         return [
@@ -224,7 +226,7 @@ class OnDask(Parts):
 
         # Kept where they are: the levels above read them many times.
         chunks = dask.persist(*self._tasks(function, arguments))
-        how = How(uuid4().hex, None, nonnegative=True)
+        how = ChunkReader(uuid4().hex, None, nonnegative=True)
         parts = OnDask(chunks, self.sizes, (self.shape[0], columns), np.float64, how)
         parts.labels, parts._labels = self.labels, self._labels
         return parts

@@ -103,8 +103,8 @@ class AlternatingCP(Sweeps):
         return [S, *self.features]
 
     @property
-    def _samples(self) -> Samples:
-        return Samples(self.key, self._before, self.solver, self._n_sweeps)
+    def _samples(self) -> SampleUpdate:
+        return SampleUpdate(self.key, self._before, self.solver, self._n_sweeps)
 
     def ordered(self) -> tuple[list[Array], OfPart]:
         """Return the factors of modes 1, …, N−1, and a function of a part that returns its factor of the samples.
@@ -159,7 +159,7 @@ class AlternatingCP(Sweeps):
             dead = self._dead + sum(((U * U).sum(0) == 0) * 1.0 for U in features)
             features = with_random_columns(features, dead)
         update = UPDATES[self.solver]
-        samples = Samples(self.key, features[:], self.solver, self._n_sweeps + 1)
+        samples = SampleUpdate(self.key, features[:], self.solver, self._n_sweeps + 1)
         squares, G, C = self.parts.total(update_samples, samples, self._scale, dead)
         scale = 0 * squares + 1
         for i, U in enumerate(features):
@@ -177,7 +177,7 @@ class AlternatingCP(Sweeps):
         return (max(squared, 0.0) / (self._norm_squared or 1.0)) ** 0.5
 
 
-class Samples(NamedTuple):
+class SampleUpdate(NamedTuple):
     """How the factor of the samples of a part was found.
 
     Attributes
@@ -210,23 +210,23 @@ def remember(part: Part, key: str, state: Any) -> None:
     part.memory[key] = state
 
 
-def sample_factor(part: Part, samples: Samples, scale: Array) -> Array:
+def sample_factor(part: Part, samples: SampleUpdate, scale: Array) -> Array:
     """Return the factor of the samples of a part."""
     return samples.of(part).S * scale
 
 
-def ordered_sample_factor(part: Part, samples: Samples, scale: Array, order: list[int]) -> Array:
+def ordered_sample_factor(part: Part, samples: SampleUpdate, scale: Array, order: list[int]) -> Array:
     """Return the factor of the samples of a part with its columns in another order."""
     return sample_factor(part, samples, scale)[:, order]
 
 
-def squares_of_columns(part: Part, samples: Samples, scale: Array) -> Array:
+def squares_of_columns(part: Part, samples: SampleUpdate, scale: Array) -> Array:
     """Return the sums of the squares of the columns of the factor of the samples of a part."""
     S = sample_factor(part, samples, scale)
     return (S * S).sum(0)
 
 
-def update_samples(part: Part, samples: Samples, scale: Any, dead: Array | None) -> tuple[Array, Gram, Array]:
+def update_samples(part: Part, samples: SampleUpdate, scale: Any, dead: Array | None) -> tuple[Array, Gram, Array]:
     """Update the factor of the samples of a part; return the squares of its columns, and the normal equations of mode 1."""
     key, features, solver, sweep = samples
     S, support, *_ = part.memory.get(key) or SampleFactor(features[0][:0])
@@ -241,7 +241,7 @@ def update_samples(part: Part, samples: Samples, scale: Any, dead: Array | None)
     return (S * S).sum(0), *feature_equations(part, samples, features, 1)
 
 
-def feature_equations(part: Part, samples: Samples, features: Sequence[Array], mode: int) -> tuple[Gram, Array]:
+def feature_equations(part: Part, samples: SampleUpdate, features: Sequence[Array], mode: int) -> tuple[Gram, Array]:
     """Return the normal equations of the factor of a mode from 1, for the samples of a part."""
     state = samples.of(part)
     factors = [state.S, *features]

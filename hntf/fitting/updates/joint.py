@@ -166,8 +166,8 @@ class JointUpdates(Sweeps):
         take_over(self, self.kept, state)
 
     @property
-    def _at(self) -> At:
-        return At(self.key, self.joint, self._before, self._n_sweeps)
+    def _at(self) -> CodeUpdate:
+        return CodeUpdate(self.key, self.joint, self._before, self._n_sweeps)
 
     def sweep(self) -> float:
         joint, factors = self.joint, list(self.factors)
@@ -175,7 +175,7 @@ class JointUpdates(Sweeps):
         if joint.is_exact and not any(joint.penalties) and self.cost > EXACT * self.scale:
             dead = self._dead + ((factors[0] * factors[0]).sum(0) == 0)
             factors[:1] = with_random_columns(factors[:1], dead)
-        at = At(self.key, joint, list(factors), self._n_sweeps + 1)
+        at = CodeUpdate(self.key, joint, list(factors), self._n_sweeps + 1)
         squares, cost, equations = self.parts.total(update_code, at, dead)
         for i, term in enumerate(joint.terms):
             penalties = joint.penalties if i == 0 else NO_PENALTIES
@@ -224,7 +224,7 @@ def start_of_code(part: Part, joint: Joint, A: Array) -> Array:
     return S + (S == 0) * (FILL * means + (means == 0))
 
 
-class At(NamedTuple):
+class CodeUpdate(NamedTuple):
     """How the code of a part was found.
 
     Attributes
@@ -252,7 +252,7 @@ class At(NamedTuple):
         return part.memory[self.key]
 
 
-def update_code(part: Part, at: At, dead: Array | None) -> tuple[Array, float, list[Any]]:
+def update_code(part: Part, at: CodeUpdate, dead: Array | None) -> tuple[Array, float, list[Any]]:
     """Update the code of a part; return the squares of its columns, its penalty, and what the updates of the factors require."""
     key, joint, factors, sweep = at
     codes = part.memory.get(key)
@@ -284,7 +284,7 @@ def _formed(G: Any, C: Array) -> tuple[Any, Array]:
     return (G.formed(np.arange(len(C))) if isinstance(G, GramBlocks) else G), C
 
 
-def divergence_of_part(part: Part, at: At, factors: Sequence[Array]) -> float:
+def divergence_of_part(part: Part, at: CodeUpdate, factors: Sequence[Array]) -> float:
     """Return the value of the terms of a part that are divergences of Kullback and Leibler."""
     codes = at.of(part)
     terms = codes.terms or [term.of(part) for term in at.joint.terms]
@@ -292,6 +292,6 @@ def divergence_of_part(part: Part, at: At, factors: Sequence[Array]) -> float:
     return sum(term.value(codes.S, A) for term, A in pairs if isinstance(term, KullbackLeibler))
 
 
-def scaled_code(part: Part, at: At, scale: Any) -> Array:
+def scaled_code(part: Part, at: CodeUpdate, scale: Any) -> Array:
     """Return the code of a part with scaled columns."""
     return at.of(part).S * scale

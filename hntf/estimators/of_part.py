@@ -68,6 +68,8 @@ def encoded(part: Part, model: Model, level: int | str, scale: float, prototype:
 def squared_residual_of(part: Part, S: Array, model: Model, level: int, scale: float) -> float:
     """Return the squared error of a level for codes as users have them."""
     (S,) = in_backend_of([as_float64(S) * scale], part.data.prototype)
+    if part.data.is_expandable:
+        return part.data.residual_norm_squared(lambda rows: model.decode(S[rows], level))
     return model.squared_residuals(part.data, {level: S})[0]
 
 

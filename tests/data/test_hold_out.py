@@ -18,7 +18,7 @@ def close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.integers(0, 2**31 - 1), st.floats(0.01, 0.9), st.booleans(), st.integers(1, 30), st.integers(1, 30))
 def test_products_are_those_of_the_mask(seed, fraction, inverted, n, m):
     rng = np.random.default_rng(seed)

@@ -22,7 +22,7 @@ def draw(rng, shape, density=0.3):
     return X, (index, X[tuple(index)], shape)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**31 - 1), st.sampled_from(SHAPES), st.sampled_from([0.0, 0.05, 0.5, 1.0]), st.booleans())
 def test_products_agree_with_dense(seed, shape, density, in_chunks):
     rng = np.random.default_rng(seed)

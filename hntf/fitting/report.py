@@ -62,10 +62,19 @@ class Report:
         self._close()
         self.start += 1
         self._title = "fit" if self.n_starts == 1 else f"fit {self.start + 1}/{self.n_starts}"
-        self._bar = tqdm(total=self.max_iter, desc=f"{self._title}: start", unit="it", disable=not self.verbose)
+        # Even a disabled bar takes a lock that all forks of a process share, and that one which is killed may hold forever.
+        self._bar = tqdm(total=self.max_iter, desc=f"{self._title}: start", unit="it") if self.verbose else None
 
     def __call__(self, n_iter: int, loss: float, projected_gradient: float | None) -> bool:
         """Report an iteration; return whether the callback asks to stop."""
+        if self._bar is not None:
+            self._show(n_iter, loss, projected_gradient)
+        if self.callback is None:
+            return False
+        return bool(self.callback(Progress(self.start, self.n_starts, n_iter, loss, projected_gradient)))
+
+    def _show(self, n_iter: int, loss: float, projected_gradient: float | None) -> None:
+        """Show an iteration in the progress bar."""
         shown = {"loss": f"{loss:.6g}"}
         if projected_gradient is not None:
             shown["gradient"] = f"{projected_gradient:.1e}"
@@ -73,6 +82,3 @@ class Report:
             self._bar.set_description(self._title, refresh=False)
         self._bar.set_postfix(**shown, refresh=False)
         self._bar.update(n_iter - self._bar.n)
-        if self.callback is None:
-            return False
-        return bool(self.callback(Progress(self.start, self.n_starts, n_iter, loss, projected_gradient)))

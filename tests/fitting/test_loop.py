@@ -304,3 +304,11 @@ def test_both_backends_take_one_path(rng):
         fits.append(train(lambda start=start: start, hntf.losses.Energy(), settings, InMemory.of(data), rank=4))
     assert isinstance(fits[1].found.factors[0], torch.Tensor)
     np.testing.assert_allclose(fits[0].history["loss"][-1], fits[1].history["loss"][-1], rtol=1e-4)
+
+
+def test_a_fit_without_a_progress_bar_takes_no_lock_of_tqdm(monkeypatch):
+    def refuse(*args, **options):
+        raise AssertionError("a fork that is killed may hold the lock forever")
+
+    monkeypatch.setattr("hntf.fitting.report.tqdm", refuse)
+    hntf.NMF(2, random_state=0).fit(np.random.default_rng(0).random((9, 6)))

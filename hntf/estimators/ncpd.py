@@ -123,8 +123,7 @@ class NCPD(Estimator):
         random_state = given.generator(self.random_state)
         factors = check_init(self.init, ("screened", "random"), [(d, rank) for d in given.shape], given)
 
-        if self.solver != "anls" and not parts.always_remembers:
-            raise ValueError(f"solver must be 'anls' for samples on a cluster, got {self.solver!r}")
+        parts.check_solver(self.solver)
 
         def descent() -> AlternatingCP:
             if factors is not None:

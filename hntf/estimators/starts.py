@@ -122,8 +122,7 @@ def joint_updates(
     parts: Parts, joint: Joint, init: Any, rank: int, random_state: np.random.RandomState
 ) -> JointUpdates:
     """Return updates from a start by name or from a checked factor: scaled by the penalties, and positive for `"mu"`."""
-    if joint.solver != "anls" and not parts.always_remembers:
-        raise ValueError(f"solver must be 'anls' for samples on a cluster, got {joint.solver!r}")
+    parts.check_solver(joint.solver)
     A, n_screened = init, 0
     if isinstance(init, str):
         _, A, n_screened = matrix_start(parts.sample(START_SAMPLES, random_state), rank, init, random_state)

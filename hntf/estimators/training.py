@@ -81,11 +81,7 @@ class Settled(Descent):
         self._value = objective.scale * value
         self._model = objective.model
 
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        return
+    kept = ()
 
     @property
     def loss(self) -> float:

@@ -173,7 +173,7 @@ def take_over(holder: Any, names: Sequence[str], state: Any) -> None:
             raise ValueError(f"checkpoint must hold the state of this fit, but not of its {name}: {error!r}") from error
 
 
-def kept(holder: Any, names: Sequence[str]) -> dict[str, Any]:
+def attributes(holder: Any, names: Sequence[str]) -> dict[str, Any]:
     """Return the state in these attributes."""
     return {name: getattr(holder, name) for name in names}
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from hntf.data import Data
 from hntf.fitting.blas import blas_threads_for
-from hntf.fitting.checkpoint import Checkpoint, Stage, kept, take_over
+from hntf.fitting.checkpoint import Checkpoint, Stage, attributes, take_over
 from hntf.fitting.interruption import interrupted
 from hntf.fitting.parts import Parts
 from hntf.fitting.report import Callback, Report
@@ -166,13 +166,18 @@ class Descent(ABC):
     def ended(self, tol: float) -> Ended | None:
         """Return why the descent has stopped, None if it has neither converged nor come to a halt."""
 
+    kept: ClassVar[tuple[str, ...] | None] = None
+    """The attributes from which the descent can go on; None if it keeps what cannot be saved."""
+
     def state(self) -> dict[str, Any]:
         """Return the state from which the descent can go on: nested dictionaries and lists of arrays and numbers."""
-        raise TypeError(f"checkpoint must be None: {type(self).__name__} keeps a state that cannot be saved")
+        if self.kept is None:
+            raise TypeError(f"checkpoint must be None: {type(self).__name__} keeps a state that cannot be saved")
+        return attributes(self, self.kept)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
-        raise TypeError(f"checkpoint must be None: {type(self).__name__} keeps a state that cannot be saved")
+        take_over(self, self.kept or (), state)
 
     def renewed(self) -> Descent:
         """Return the descent with which to continue after a race."""
@@ -261,7 +266,7 @@ class _Run:
     def keep(self) -> None:
         """Write the state of the run to the checkpoint, if there is one."""
         if self.stage is not None:
-            self.stage.keep(self.index, {**kept(self, RUN_STATE), "descent": self.descent.state()})
+            self.stage.keep(self.index, {**attributes(self, RUN_STATE), "descent": self.descent.state()})
 
     def resume(self) -> None:
         """Go on from the checkpoint, if it has this run."""

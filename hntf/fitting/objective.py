@@ -105,12 +105,7 @@ class Objective:
         settled = None
         if self.loss.settles:
             settled = self.loss.settle(self.parts.each(forward, self._key, model, self.loss))
-        value, dfactors = self.parts.total(backward, self._key, model, self.loss, settled)
-        return value, dfactors
-
-    def forget(self) -> None:
-        """Free what the parts remember for this objective."""
-        self.parts.forget(self._key)
+        return self.parts.total(backward, self._key, model, self.loss, settled)
 
 
 def forward(part: Part, key: str, model: Trainable, loss: Loss) -> Any:

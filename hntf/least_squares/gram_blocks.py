@@ -119,9 +119,6 @@ class GramBlocks(StructuredGram):
         """Which rows have the same Gram matrix but for a positive factor, and this factor for every row, `(n,)`."""
         return self.equal_rows, np.ones(len(self.equal_rows.pattern))
 
-    def __add__(self, other: object) -> GramBlocks:
-        raise TypeError(f"X must be in memory with a mask or weights for this method; {MASKED_IN_PARTS} take parts")
-
     def with_ridge(self, l2: float) -> GramBlocks:
         return GramSum([(1.0, self)], ridge=l2)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 from hntf.arrays import Array
-from hntf.fitting.checkpoint import kept, take_over
 from hntf.fitting.loop import STUCK, Descent, Ended
 from hntf.fitting.objective import Evaluation, relative_projected_gradient
 
@@ -48,13 +47,6 @@ class Optimizer(Descent):
         self._slack = getattr(objective, "steepness", 1.0) ** 0.5
 
     kept: ClassVar[tuple[str, ...]] = ("at", "best", "stuck", "_best_values")
-    """The attributes that are the state."""
-
-    def state(self) -> dict[str, Any]:
-        return kept(self, self.kept)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        take_over(self, self.kept, state)
 
     @abstractmethod
     def next_point(self) -> Evaluation | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import Array, backend_of, from_numpy, to_numpy
-from hntf.fitting.checkpoint import kept, take_over
+from hntf.fitting.checkpoint import attributes, take_over
 from hntf.fitting.objective import Evaluation, relative_projected_gradient
 from hntf.fitting.optimizers.base import Optimizer
 from hntf.fitting.optimizers.line_search import ROUNDING, projected_armijo
@@ -31,7 +31,7 @@ class ProjectedLBFGS(Optimizer):
     """
 
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "history": kept(self._history, self._history.kept)}
+        return {**super().state(), "history": attributes(self._history, self._history.kept)}
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)

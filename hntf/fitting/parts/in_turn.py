@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils.random import sample_without_replacement
 
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData, as_data
 from hntf.data.hold_out import HoldOut
 from hntf.data.masks import as_masks
+from hntf.fitting.parts.blocks import joined, rows_between, rows_of
 from hntf.fitting.parts.part import Part
 from hntf.fitting.parts.protocol import InMemory, OfPart, Parts, added, stacked
 from hntf.fitting.parts.sources import Source, is_held
@@ -48,26 +48,35 @@ class InTurn(Parts):
         self._memories: list[dict[Any, Any]] = [{} for _ in source.bounds]
         self._scale = 1.0
 
-    def _parts(self) -> Iterator[Part]:
-        blocks = iter(self.source)
+    def _blocks(self) -> Iterator[Any]:
+        """Yield the blocks, which must be those that the source held when it was opened."""
+        i = 0
+        for i, block in enumerate(self._read_ahead(), start=1):
+            if i > len(self.source.bounds):
+                raise ValueError(f"X must hold the same blocks whenever it is read; there are more than {i - 1} now")
+            start, stop = self.source.bounds[i - 1]
+            if tuple(block.shape) != (stop - start, *self.shape[1:]):
+                raise ValueError(f"X must hold the same blocks whenever it is read; block {i - 1} has changed")
+            yield block
+        if i < len(self.source.bounds):
+            raise ValueError(f"X must hold the same blocks whenever it is read; there are only {i} now")
+
+    def _read_ahead(self) -> Iterator[Any]:
         if self.source.is_in_memory:
-            yield from (self._part(i, block) for i, block in enumerate(blocks))
+            yield from self.source
             return
+        blocks = iter(self.source)
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(next, blocks, None)
-            for i in range(len(self.source.bounds)):
-                block = ahead.result()
+            while (block := ahead.result()) is not None:
                 ahead = reader.submit(next, blocks, None)
-                yield self._part(i, block)
-            if ahead.result() is not None:
-                raise ValueError(f"X must hold the same blocks whenever it is read; there are more than {i + 1} now")
+                yield block
 
-    def _part(self, i: int, block: Any) -> Part:
-        rows = slice(*self.source.bounds[i])
-        if block is None or tuple(block.shape) != (rows.stop - rows.start, *self.shape[1:]):
-            raise ValueError(f"X must hold the same blocks whenever it is read; block {i} differs from the first time")
-        labels = None if self.labels is None else self.labels.take(np.arange(rows.start, rows.stop))
-        return Part(self._data(block, rows), labels, memory=self._memories[i], stays=False)
+    def _parts(self) -> Iterator[Part]:
+        for block, bounds, memory in zip(self._blocks(), self.source.bounds, self._memories, strict=True):
+            rows = slice(*bounds)
+            labels = None if self.labels is None else self.labels.take(rows)
+            yield Part(self._data(block, rows), labels, memory=memory, stays=False)
 
     def times(self, scale: float) -> InTurn:
         parts = copy(self)
@@ -109,17 +118,9 @@ class InTurn(Parts):
     ) -> Any:
         return stacked(self.each(function, *arguments))
 
-    def sample(self, size: int, random_state: np.random.RandomState) -> Data:
-        n = self.shape[0]
-        if n <= size:
-            return self._loaded()
-        return self.taken(np.sort(sample_without_replacement(n, size, random_state=random_state)))
-
     def taken(self, rows: np.ndarray) -> Data:
-        found = []
-        for (start, stop), block in zip(self.source.bounds, self.source, strict=True):
-            here = rows[(rows >= start) & (rows < stop)] - start
-            found.append(scipy.sparse.csr_array(block)[here] if scipy.sparse.issparse(block) else block[here])
+        pairs = zip(self._blocks(), self.source.bounds, strict=True)
+        found = [rows_of(block, rows_between(rows, *bounds)) for block, bounds in pairs]
         masks = tuple(self._chosen(mask, rows) for mask in as_masks(self.mask)) or None
         return as_data(self._in_units(joined(found)), mask=masks, weights=self._chosen(self.weights, rows))
 
@@ -131,7 +132,7 @@ class InTurn(Parts):
 
     def _loaded(self) -> Data:
         return as_data(
-            self._in_units(joined(list(self.source))),
+            self._in_units(joined(list(self._blocks()))),
             mask=self.mask,
             weights=self.weights,
             nonnegative=self.nonnegative,
@@ -152,10 +153,3 @@ class InTurn(Parts):
     def forget(self, key: Any) -> None:
         for memory in self._memories:
             memory.pop(key, None)
-
-
-def joined(blocks: list[Any]) -> Any:
-    """Return the blocks of samples as one."""
-    if scipy.sparse.issparse(blocks[0]):
-        return scipy.sparse.vstack(blocks, format="csr")
-    return np.concatenate(blocks)

@@ -16,13 +16,11 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
-import scipy.sparse
-from sklearn.utils.random import sample_without_replacement
 
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData, as_data
 from hntf.data.sparse_tensor_input import is_sparse_tensor
-from hntf.fitting.parts.in_turn import joined
+from hntf.fitting.parts.blocks import joined, rows_between, rows_of
 from hntf.fitting.parts.part import Part
 from hntf.fitting.parts.protocol import OfPart, Parts, added
 
@@ -88,11 +86,6 @@ def sum_of(*results: Any) -> Any:
     return reduce(added, results)
 
 
-def chosen_rows(chunk: Any, rows: np.ndarray) -> Any:
-    """Return some samples of a chunk."""
-    return scipy.sparse.csr_array(chunk)[rows] if scipy.sparse.issparse(chunk) else chunk[rows]
-
-
 class OnDask(Parts):
     """The chunks of a Dask array along its first axis.
 
@@ -128,6 +121,11 @@ class OnDask(Parts):
         chunks = [chunk for chunk, size in zip(X.to_delayed().ravel(), X.chunks[0], strict=True) if size]
         return cls(chunks, sizes, X.shape, X.dtype, ChunkReader(uuid4().hex, mask, nonnegative))
 
+    @property
+    def _bounds(self) -> list[tuple[int, int]]:
+        """The first sample of every chunk, and the one after its last."""
+        return list(pairwise(np.cumsum([0, *self.sizes]).tolist()))
+
     def times(self, scale: float) -> OnDask:
         how = self.how._replace(scale=scale, token=uuid4().hex)
         parts = OnDask(self.chunks, self.sizes, self.shape, self.prototype.dtype, how)
@@ -158,8 +156,7 @@ class OnDask(Parts):
             array = array.rechunk((tuple(self.sizes), -1))
             pieces = list(array.to_delayed().ravel())
         else:
-            starts = np.cumsum([0, *self.sizes])
-            pieces = [dask.delayed(array[a:b], traverse=False) for a, b in pairwise(starts)]
+            pieces = [dask.delayed(array[a:b], traverse=False) for a, b in self._bounds]
         return list(dask.compute(*self._tasks(function, arguments, pieces)))
 
     def checked_rows(self, array: Any, name: str) -> Any:
@@ -190,23 +187,11 @@ class OnDask(Parts):
         ]
         return dask.array.concatenate(blocks)
 
-    def sample(self, size: int, random_state: np.random.RandomState) -> Data:
-        import dask
-
-        n = self.shape[0]
-        if n <= size:
-            return self.how.data(joined(list(dask.compute(*self.chunks))))
-        return self.taken(np.sort(sample_without_replacement(n, size, random_state=random_state)))
-
     def taken(self, rows: np.ndarray) -> Data:
         import dask
 
-        starts = np.cumsum([0, *self.sizes])
-        take = dask.delayed(chosen_rows, pure=False)
-        found = [
-            take(chunk, rows[(rows >= start) & (rows < stop)] - start)
-            for chunk, start, stop in zip(self.chunks, starts, starts[1:], strict=False)
-        ]
+        take = dask.delayed(rows_of, pure=False)
+        found = [take(chunk, rows_between(rows, *b)) for chunk, b in zip(self.chunks, self._bounds, strict=True)]
         return self.how.data(joined(list(dask.compute(*found))))
 
     def with_labels(self, labels: Labels | None) -> OnDask:
@@ -215,8 +200,7 @@ class OnDask(Parts):
         parts = copy(self)
         parts.labels = labels
         if labels is not None:
-            starts = np.cumsum([0, *self.sizes])
-            slices = [labels.take(slice(a, b)) for a, b in pairwise(starts)]
+            slices = [labels.take(slice(a, b)) for a, b in self._bounds]
             # They travel once, to where they are needed.
             parts._labels = dask.persist(*[dask.delayed(each, traverse=False, pure=False) for each in slices])
         return parts

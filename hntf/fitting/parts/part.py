@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hntf.costs.targets import Labels
@@ -31,6 +32,13 @@ class Part:
         self.labels = labels
         self.memory = {} if memory is None else memory
         self.stays = stays
+
+    def of_sweep(self, key: str, sweep: int, find: Callable[[], Any]) -> Any:
+        """Return what is remembered of a sweep; if it was lost, or is that of an older sweep, `find` finds it again."""
+        state = self.memory.get(key)
+        if state is None or state.sweep != sweep:
+            find()
+        return self.memory[key]
 
     def check_travels(self, results: Any) -> None:
         """Raise `TypeError` if results have a Gram matrix for every slice, which refers to the data, and the data do not stay."""

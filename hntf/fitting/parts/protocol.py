@@ -8,10 +8,11 @@ from functools import cached_property, reduce
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from sklearn.utils.random import sample_without_replacement
 
-from hntf.arrays import Array, from_numpy
+from hntf.arrays import Array, backend_of, from_numpy
 from hntf.costs.targets import Labels
-from hntf.data import Data
+from hntf.data import Data, DenseData
 from hntf.fitting.parts.part import Part
 from hntf.validation import check_real_array
 
@@ -89,9 +90,12 @@ class Parts(ABC):
         what is only remembered for a while.
         """
 
-    @abstractmethod
     def sample(self, size: int, random_state: np.random.RandomState) -> Data:
         """Return at most `size` samples in memory, from which starts are drawn; all samples if they are in memory anyway."""
+        n = self.shape[0]
+        if n <= size:
+            return self.taken(np.arange(n))
+        return self.taken(np.sort(sample_without_replacement(n, size, random_state=random_state)))
 
     def times(self, scale: float) -> Parts:
         """Return the samples multiplied by a power of two; raise `ValueError` if they cannot be."""
@@ -175,6 +179,11 @@ class Parts(ABC):
         """Whether parts never lose what they remember, so that an update may depend on the one before."""
         return True
 
+    def check_solver(self, solver: str) -> None:
+        """Raise `ValueError` if updates by a solver depend on what the parts may lose."""
+        if solver != "anls" and not self.always_remembers:
+            raise ValueError(f"solver must be 'anls' for samples on a cluster, got {solver!r}")
+
 
 def facts_of(part: Part) -> Facts:
     """Return what is found in a part."""
@@ -237,8 +246,6 @@ class InMemory(Parts):
         return self.of(self.held, labels)
 
     def derived(self, function: OfPart, *arguments: Any, columns: int) -> InMemory:
-        from hntf.data import DenseData
-
         return InMemory([Part(DenseData(function(part, *arguments)), part.labels) for part in self.parts])
 
     @property
@@ -266,6 +273,4 @@ def as_parts(data: Parts | Data) -> Parts:
 
 def stacked(arrays: Sequence[Array]) -> Array:
     """Return the results of the parts as one array."""
-    from hntf.arrays import backend_of
-
     return arrays[0] if len(arrays) == 1 else backend_of(arrays[0]).concatenate(list(arrays), axis=0)

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils.random import sample_without_replacement
 
 from hntf.arrays import from_numpy, is_torch, to_numpy
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
 from hntf.data.sparse import SparseData
-from hntf.fitting.parts.in_turn import joined
+from hntf.fitting.parts.blocks import joined, rows_between
 from hntf.fitting.parts.protocol import OfPart, Parts
+from hntf.least_squares.gram_blocks import MASKED_IN_PARTS
 
 
 def distributed() -> Any:
@@ -67,20 +67,11 @@ class AcrossRanks(Parts):
     ) -> Any:
         return self.local.rows(function, *arguments, columns=columns, dtype=dtype, at_once=at_once)
 
-    def sample(self, size: int, random_state: np.random.RandomState) -> Data:
-        n = self.shape[0]
-        chosen = np.arange(n) if n <= size else np.sort(sample_without_replacement(n, size, random_state=random_state))
-        return self.taken(chosen)
-
     def taken(self, rows: np.ndarray) -> Data:
         start = sum(self._sizes[: _rank()])
-        here = rows[(rows >= start) & (rows < start + self.n_here)] - start
-        found = [
-            block
-            for block in _gathered(_travelling(self.local.taken(here)) if len(here) else None)
-            if block is not None
-        ]
-        sample = joined(found)
+        here = rows_between(rows, start, start + self.n_here)
+        blocks = _gathered(_travelling(self.local.taken(here)) if len(here) else None)
+        sample = joined([block for block in blocks if block is not None])
         if scipy.sparse.issparse(sample):
             return SparseData(sample)
         return DenseData(from_numpy(sample, self.prototype))
@@ -106,8 +97,7 @@ class AcrossRanks(Parts):
                 raise ValueError("y must hold at least one known label on some rank, got none (-1 stands for unknown)")
             classes = np.unique(np.concatenate(known))
             columns = np.searchsorted(classes, labels.classes)
-            Y = labels.Y.new_zeros((len(labels.Y), len(classes))) if is_torch(labels.Y) else None
-            Y = np.zeros((len(labels.Y), len(classes))) if Y is None else Y
+            Y = from_numpy(np.zeros((len(labels.Y), len(classes))), labels.Y)
             Y[:, columns] = labels.Y
             labels = Labels(Y, labels.known, classes)
         return AcrossRanks(self.local.with_labels(labels))
@@ -171,7 +161,7 @@ def _collect(x: Any, leaves: list[Any]) -> None:
     elif x is not None:
         if not (is_torch(x) or isinstance(x, np.ndarray | float | int | np.generic)):
             raise TypeError(
-                "X must be on one rank with a mask or weights for this method; NeuralNMF and NeuralNTF take ranks"
+                f"X must be on one rank with a mask or weights for this method; {MASKED_IN_PARTS} take ranks"
             )
         leaves.append(x)
 

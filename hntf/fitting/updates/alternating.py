@@ -13,7 +13,6 @@ import numpy as np
 from hntf.algebra import random_columns
 from hntf.arrays import Array, backend_of, to_numpy
 from hntf.data import Data
-from hntf.fitting.checkpoint import kept, take_over
 from hntf.fitting.loop import EXACT, Sweeps
 from hntf.fitting.parts import OfPart, Part, Parts, as_parts
 from hntf.fitting.scaling import unit_components, with_unit_columns
@@ -147,10 +146,7 @@ class AlternatingCP(Sweeps):
     def state(self) -> dict[str, Any]:
         if self.solver != "anls":
             raise TypeError(f"checkpoint must be None with solver={self.solver!r}, which depends on the codes")
-        return kept(self, self.kept)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        take_over(self, self.kept, state)
+        return super().state()
 
     def sweep(self) -> float:
         features, supports = list(self.features), list(self._supports)
@@ -199,10 +195,7 @@ class SampleUpdate(NamedTuple):
 
     def of(self, part: Part) -> SampleFactor:
         """Return what a part remembers, or finds again if it was lost or is older."""
-        state = part.memory.get(self.key)
-        if state is None or state.sweep != self.sweep:
-            update_samples(part, self, 1.0, None)
-        return part.memory[self.key]
+        return part.of_sweep(self.key, self.sweep, lambda: update_samples(part, self, 1.0, None))
 
 
 def remember(part: Part, key: str, state: Any) -> None:

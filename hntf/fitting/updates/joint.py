@@ -24,7 +24,6 @@ from hntf.costs.multiplicative import multiplicative_update, multiplier
 from hntf.costs.penalties import NO_PENALTIES, Penalties
 from hntf.costs.squared import Frobenius
 from hntf.data import Data
-from hntf.fitting.checkpoint import kept, take_over
 from hntf.fitting.loop import EXACT, Sweeps
 from hntf.fitting.parts import InMemory, OfPart, Part, Parts
 from hntf.fitting.updates.alternating import UPDATES, remember, with_random_columns
@@ -160,10 +159,7 @@ class JointUpdates(Sweeps):
     def state(self) -> dict[str, Any]:
         if self.joint.solver != "anls":
             raise TypeError(f"checkpoint must be None with solver={self.joint.solver!r}, which depends on the codes")
-        return kept(self, self.kept)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        take_over(self, self.kept, state)
+        return super().state()
 
     @property
     def _at(self) -> CodeUpdate:
@@ -246,10 +242,7 @@ class CodeUpdate(NamedTuple):
 
     def of(self, part: Part) -> Codes:
         """Return what a part remembers, or finds again if it was lost or is older."""
-        codes = part.memory.get(self.key)
-        if codes is None or codes.sweep != self.sweep:
-            update_code(part, self, None)
-        return part.memory[self.key]
+        return part.of_sweep(self.key, self.sweep, lambda: update_code(part, self, None))
 
 
 def update_code(part: Part, at: CodeUpdate, dead: Array | None) -> tuple[Array, float, list[Any]]:

@@ -1,0 +1,26 @@
+"""Blocks of samples as they are stored, dense or sparse: cut, and joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+
+def rows_between(rows: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Return those of some rows that lie in a block, counted from its first one."""
+    return rows[(rows >= start) & (rows < stop)] - start
+
+
+def rows_of(block: Any, rows: np.ndarray) -> Any:
+    """Return some samples of a block."""
+    return scipy.sparse.csr_array(block)[rows] if scipy.sparse.issparse(block) else block[rows]
+
+
+def joined(blocks: Sequence[Any]) -> Any:
+    """Return blocks as one."""
+    if scipy.sparse.issparse(blocks[0]):
+        return scipy.sparse.vstack(blocks, format="csr")
+    return np.concatenate(blocks)

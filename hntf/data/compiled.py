@@ -1,8 +1,4 @@
-"""Numba kernels over the entries of sparse tensors and weights.
-
-Entries are processed in chunks of a fixed size. The sum of a group of entries that lies in one chunk is written at once; the parts
-of one that several chunks share are kept for each chunk, and added by the caller.
-"""
+"""Numba kernels over the entries of sparse tensors and weights."""
 
 from __future__ import annotations
 
@@ -41,36 +37,12 @@ def counting_sort(keys, dimension, order):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def group_at(pointers, entry):  # type: ignore[no-untyped-def]
-    """Return the group to which an entry belongs."""
-    low, high = 0, len(pointers) - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if pointers[middle] <= entry:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-@kernel
-def note(sums, partial, of_partial, chunk, group, whole, at_start, total):  # type: ignore[no-untyped-def]
-    """Keep the sum of a group, or of the part of it in a chunk."""
-    if whole:
-        sums[group] = total
-        return
-    slot = 0 if at_start else 1
-    of_partial[chunk, slot] = group
-    partial[chunk, slot] = total
-
-
-@kernel
-def kronecker_row(value, index, factors, product):  # type: ignore[no-untyped-def]
-    """Set `product` to `value` times the Kronecker product of one row of every factor."""
+def kronecker_row(value, index, columns, factors, product):  # type: ignore[no-untyped-def]
+    """Set `product` to `value` times the Kronecker product of one row of every factor, the row `index[columns[m]]` of factor m."""
     size = 1
     product[0] = value
-    for m in range(len(factors)):
-        row = factors[m][index[m]]
+    for m in range(len(columns)):
+        row = factors[m][index[columns[m]]]
         r = len(row)
         for a in range(size - 1, -1, -1):
             scale = product[a]
@@ -80,110 +52,83 @@ def kronecker_row(value, index, factors, product):  # type: ignore[no-untyped-de
 
 
 @kernel
-def sum_hadamard(pointers, others, values, factors, sums, partial, of_partial, size, first, last):  # type: ignore[no-untyped-def]
-    """Sum `x_e u_e ∘ v_e ∘ …` over the entries of every group, for some chunks of entries."""
-    rank = sums.shape[1]
-    total, product = np.empty(rank), np.empty(rank)
-    for chunk in range(first, last):
-        e, stop = chunk * size, min((chunk + 1) * size, len(values))
-        group = group_at(pointers, e)
-        while e < stop:
-            start, end = e, min(pointers[group + 1], stop)
-            total[:] = 0.0
-            for i in range(start, end):
-                value = values[i]
-                U = factors[0][others[i, 0]]
-                if len(factors) == 1:
-                    for j in range(rank):
-                        total[j] += value * U[j]
-                elif len(factors) == 2:
-                    V = factors[1][others[i, 1]]
-                    for j in range(rank):
-                        total[j] += value * U[j] * V[j]
-                else:
-                    for j in range(rank):
-                        product[j] = value * U[j]
-                    for m in range(1, len(factors)):
-                        V = factors[m][others[i, m]]
-                        for j in range(rank):
-                            product[j] *= V[j]
-                    for j in range(rank):
-                        total[j] += product[j]
-            whole = start == pointers[group] and end == pointers[group + 1]
-            note(sums, partial, of_partial, chunk, group, whole, start == chunk * size, total)
-            e = end
-            group += 1
+def hadamard_row(value, index, factors, product):  # type: ignore[no-untyped-def]
+    """Set `product` to `value` times the Hadamard product of one row of every factor, the row `index[m]` of factor m."""
+    U = factors[0][index[0]]
+    for j in range(len(product)):
+        product[j] = value * U[j]
+    for m in range(1, len(factors)):
+        V = factors[m][index[m]]
+        for j in range(len(product)):
+            product[j] *= V[j]
 
 
 @kernel
-def sum_kronecker(pointers, others, values, factors, sums, partial, of_partial, size, first, last):  # type: ignore[no-untyped-def]
-    """Sum `x_e u_e ⊗ v_e ⊗ …` over the entries of every group, for some chunks of entries."""
+def sum_hadamard(bounds, rows, others, values, factors, sums, first, last):  # type: ignore[no-untyped-def]
+    """Sum `x_e u_e ∘ v_e ∘ …` over the entries of every piece."""
     rank = sums.shape[1]
-    total, product = np.empty(rank), np.empty(rank)
-    for chunk in range(first, last):
-        e, stop = chunk * size, min((chunk + 1) * size, len(values))
-        group = group_at(pointers, e)
-        while e < stop:
-            start, end = e, min(pointers[group + 1], stop)
-            total[:] = 0.0
-            for i in range(start, end):
-                kronecker_row(values[i], others[i], factors, product)
+    product = np.empty(rank)
+    for piece in range(first, last):
+        total = sums[rows[piece]]
+        for e in range(bounds[piece], bounds[piece + 1]):
+            if len(factors) == 2:
+                value, U, V = values[e], factors[0][others[e, 0]], factors[1][others[e, 1]]
+                for j in range(rank):
+                    total[j] += value * U[j] * V[j]
+            else:
+                hadamard_row(values[e], others[e], factors, product)
                 for j in range(rank):
                     total[j] += product[j]
-            whole = start == pointers[group] and end == pointers[group + 1]
-            note(sums, partial, of_partial, chunk, group, whole, start == chunk * size, total)
-            e = end
-            group += 1
 
 
 @kernel
-def sum_through(pointers, unused, values, arguments, sums, partial, of_partial, size, first, last):  # type: ignore[no-untyped-def]
-    """Sum `x_e V_e (u_e ⊗ v_e ⊗ …)` over the entries of every group, with the matrix `V_e` of the cell of an entry."""
-    cells, others, factors, V = arguments
+def sum_kronecker(bounds, rows, others, values, factors, sums, first, last):  # type: ignore[no-untyped-def]
+    """Sum `x_e u_e ⊗ v_e ⊗ …` over the entries of every piece."""
     rank = sums.shape[1]
-    width = V.shape[2]
-    total, product = np.empty(rank), np.empty(width)
-    for chunk in range(first, last):
-        e, stop = chunk * size, min((chunk + 1) * size, len(values))
-        group = group_at(pointers, e)
-        while e < stop:
-            start, end = e, min(pointers[group + 1], stop)
-            total[:] = 0.0
-            for i in range(start, end):
-                if others.shape[1]:
-                    kronecker_row(values[i], others[i], factors, product)
-                else:
-                    product[0] = values[i]
-                matrix = V[cells[i]]
-                for a in range(rank):
-                    for b in range(width):
-                        total[a] += matrix[a, b] * product[b]
-            whole = start == pointers[group] and end == pointers[group + 1]
-            note(sums, partial, of_partial, chunk, group, whole, start == chunk * size, total)
-            e = end
-            group += 1
+    product = np.empty(rank)
+    columns = np.arange(len(factors))
+    for piece in range(first, last):
+        total = sums[rows[piece]]
+        for e in range(bounds[piece], bounds[piece + 1]):
+            kronecker_row(values[e], others[e], columns, factors, product)
+            for j in range(rank):
+                total[j] += product[j]
+
+
+@kernel
+def sum_through(bounds, rows, others, values, arguments, sums, first, last):  # type: ignore[no-untyped-def]
+    """Sum `x_e V_e (u_e ⊗ v_e ⊗ …)` over the entries of every piece, with the matrix `V_e` of the cell of an entry."""
+    strides, columns, factors, V = arguments
+    rank, width = V.shape[1], V.shape[2]
+    product = np.empty(width)
+    for piece in range(first, last):
+        total = sums[rows[piece]]
+        for e in range(bounds[piece], bounds[piece + 1]):
+            kronecker_row(values[e], others[e], columns, factors, product)
+            cell = 0
+            for m in range(len(strides)):
+                cell += strides[m] * others[e, m]
+            matrix = V[cell]
+            for a in range(rank):
+                for b in range(width):
+                    total[a] += matrix[a, b] * product[b]
 
 
 @kernel
 def cp_at_entries(index, factors, result, start, stop):  # type: ignore[no-untyped-def]
     """Set `result` to `Σ_r u_1r u_2r …` with the rows of the factors at the coordinates of every entry."""
-    rank = factors[0].shape[1]
-    product = np.empty(rank)
+    product = np.empty(factors[0].shape[1])
     for e in range(start, stop):
-        product[:] = factors[0][index[0, e]]
-        for m in range(1, len(factors)):
-            row = factors[m][index[m, e]]
-            for j in range(rank):
-                product[j] *= row[j]
+        hadamard_row(1.0, index[:, e], factors, product)
         result[e] = product.sum()
 
 
 @kernel
-def kronecker_at_entries(cells, others, factors, V, result, start, stop):  # type: ignore[no-untyped-def]
+def kronecker_at_entries(cells, index, columns, factors, V, result, start, stop):  # type: ignore[no-untyped-def]
     """Set `result` to `⟨v, u_1 ⊗ u_2 ⊗ …⟩` with the row of `V` of the cell of every entry."""
     product = np.empty(V.shape[1])
     for e in range(start, stop):
-        kronecker_row(1.0, others[e], factors, product)
+        kronecker_row(1.0, index[:, e], columns, factors, product)
         total = 0.0
         row = V[cells[e]]
         for j in range(len(product)):
@@ -221,11 +166,7 @@ def add_outer_hadamard(starts, stops, others, values, factors, G, first, last): 
     for i in range(first, last):
         g = G[i]
         for e in range(starts[i], stops[i]):
-            product[:] = factors[0][others[e, 0]]
-            for m in range(1, len(factors)):
-                row = factors[m][others[e, m]]
-                for j in range(rank):
-                    product[j] *= row[j]
+            hadamard_row(1.0, others[e], factors, product)
             for a in range(rank):
                 scale = values[e] * product[a]
                 for b in range(rank):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,37 @@ SHARES = 16
 """Number of partial results of this size."""
 
 
+class Pieces(NamedTuple):
+    """Groups of entries cut where chunks of entries begin, so that threads can share a large group.
+
+    Attributes
+    ----------
+    bounds : array, `(p + 1,)`
+        Where the entries of the pieces start.
+    of_chunks : array, `(c + 1,)`
+        The first piece of every chunk.
+    rows : array, `(p,)`
+        Where the sum of a piece goes: to its group if it is the first of the group, else to a row of its own behind the groups.
+    groups : array
+        The groups to which the sums of these other pieces are added.
+    """
+
+    bounds: np.ndarray
+    of_chunks: np.ndarray
+    rows: np.ndarray
+    groups: np.ndarray
+
+    @classmethod
+    def of_groups(cls, pointers: np.ndarray) -> Pieces:
+        chunks = np.arange(0, pointers[-1], CHUNK)
+        bounds = np.union1d(pointers, chunks)
+        group = np.searchsorted(pointers, bounds[:-1], side="right") - 1
+        is_first = pointers[group] == bounds[:-1]
+        n_groups = len(pointers) - 1
+        rows = np.where(is_first, group, n_groups + np.cumsum(~is_first) - 1)
+        return cls(bounds, np.append(np.searchsorted(bounds, chunks), len(rows)), rows, group[~is_first])
+
+
 class Groups(NamedTuple):
     """The entries grouped by their coordinates in some modes; groups without entries do not appear.
 
@@ -34,11 +65,17 @@ class Groups(NamedTuple):
         The coordinates of the entries in the other modes.
     order : array, `(nnz,)`
         The entries in the order of the groups.
+    is_stored_order : bool
+        Whether this is the order in which they are stored.
+    pieces : Pieces
+        The groups cut where chunks begin.
     """
 
     pointers: np.ndarray
     others: np.ndarray
     order: np.ndarray
+    is_stored_order: bool
+    pieces: Pieces
 
 
 class Coordinates:
@@ -85,7 +122,9 @@ class Coordinates:
         order = np.arange(len(self)) if leading else _sorted(self.index, modes, self.shape)
         others = [mode for mode in range(len(self.shape)) if mode not in modes]
         pointers = np.append(_starts([self.index[mode][order] for mode in modes], len(self)), len(self))
-        return Groups(pointers, np.ascontiguousarray(self.index[others].T[order]), order)
+        return Groups(
+            pointers, np.ascontiguousarray(self.index[others].T[order]), order, leading, Pieces.of_groups(pointers)
+        )
 
     def cells(self, modes: Sequence[int]) -> np.ndarray:
         """Return the coordinates of the entries in some modes as one index, in C order."""
@@ -101,11 +140,7 @@ class Coordinates:
 
         arrays = _contiguous(factors)
         result = np.empty(len(self))
-        over_rows(
-            lambda start, stop: cp_at_entries(self.index, arrays, result, start, stop),
-            len(self),
-            len(arrays) * arrays[0].shape[1],
-        )
+        over_rows(partial(cp_at_entries, self.index, arrays, result), len(self), len(arrays) * arrays[0].shape[1])
         return result
 
     def take(self, rows: np.ndarray) -> tuple[Coordinates, np.ndarray]:
@@ -137,11 +172,6 @@ class Coordinates:
     @cached_property
     def _sample_pointers(self) -> np.ndarray:
         return np.searchsorted(self.index[0], np.arange(self.shape[0] + 1))
-
-    @property
-    def n_empty_samples(self) -> int:
-        """The number of slices of mode 0 without entries."""
-        return int(np.count_nonzero(np.diff(self._sample_pointers) == 0))
 
 
 def mttkrp(coordinates: Coordinates, values: np.ndarray, factors: Factors, mode: int) -> np.ndarray:
@@ -193,21 +223,13 @@ def mode_product_pullback(
     by_cell = V.transpose([*kept, mode, *others])
     rank = V.shape[mode]
     by_cell = np.ascontiguousarray(by_cell.reshape(math.prod(coordinates.shape[i] for i in kept), rank, -1))
-    groups = coordinates.groups((mode,))
-    return _summed(
-        sum_through,
-        coordinates,
-        values,
-        (mode,),
-        (
-            np.ascontiguousarray(coordinates.cells(kept)[groups.order]),
-            np.ascontiguousarray(coordinates.index[others].T[groups.order]),
-            arrays,
-            by_cell,
-        ),
-        rank,
-        (coordinates.shape[mode],),
-    )
+    # Of the coordinates in the other modes, these weights give the cell, and these columns the rows of the factors.
+    besides = [i for i in range(len(factors)) if i != mode]
+    dimensions = [coordinates.shape[i] if i in kept else 1 for i in besides]
+    strides = np.array([math.prod(dimensions[m + 1 :]) if i in kept else 0 for m, i in enumerate(besides)])
+    columns = np.array([besides.index(i) for i in others], dtype=np.intp)
+    arguments = (strides, columns, arrays, by_cell)
+    return _summed(sum_through, coordinates, values, (mode,), arguments, rank, (coordinates.shape[mode],))
 
 
 def mode_product_at_entries(coordinates: Coordinates, factors: Sequence[Array | None], V: np.ndarray) -> np.ndarray:
@@ -220,13 +242,9 @@ def mode_product_at_entries(coordinates: Coordinates, factors: Sequence[Array | 
     by_cell = np.ascontiguousarray(
         V.transpose([*kept, *compressed]).reshape(math.prod(coordinates.shape[i] for i in kept), -1)
     )
-    cells, others = coordinates.cells(kept), np.ascontiguousarray(coordinates.index[compressed].T)
     result = np.empty(len(coordinates))
-    over_rows(
-        lambda start, stop: kronecker_at_entries(cells, others, arrays, by_cell, result, start, stop),
-        len(coordinates),
-        2 * by_cell.shape[1],
-    )
+    arguments = (coordinates.cells(kept), coordinates.index, np.array(compressed), arrays, by_cell, result)
+    over_rows(partial(kronecker_at_entries, *arguments), len(coordinates), 2 * by_cell.shape[1])
     return result
 
 
@@ -241,21 +259,18 @@ def _summed(
 ) -> np.ndarray:
     """Run a kernel that sums over the groups of some modes, and return the sums as rows of an array with a row for every cell."""
     groups = coordinates.groups(modes)
-    others = groups.others
-    sums = np.zeros((len(groups.pointers) - 1, rank))
-    n_chunks = -(-len(coordinates) // CHUNK)
-    partial = np.zeros((n_chunks, 2, rank))
-    of_partial = np.full((n_chunks, 2), -1)
-    ordered = values if modes[:1] == (0,) and modes == tuple(range(len(modes))) else values[groups.order]
+    pieces = groups.pieces
+    n_groups = len(groups.pointers) - 1
+    sums = np.zeros((n_groups + len(pieces.groups), rank))
+    ordered = values if groups.is_stored_order else values[groups.order]
 
     def work(first: int, last: int) -> None:
-        kernel(groups.pointers, others, ordered, arguments, sums, partial, of_partial, CHUNK, first, last)
+        start, stop = pieces.of_chunks[first], pieces.of_chunks[last]
+        kernel(pieces.bounds, pieces.rows, groups.others, ordered, arguments, sums, start, stop)
 
-    over_rows(work, n_chunks, CHUNK * rank * len(coordinates.shape))
-    # A group that several chunks share is summed in their order.
-    for group, part in zip(of_partial.reshape(-1), partial.reshape(-1, rank), strict=True):
-        if group >= 0:
-            sums[group] += part
+    over_rows(work, len(pieces.of_chunks) - 1, CHUNK * rank * len(coordinates.shape))
+    np.add.at(sums, pieces.groups, sums[n_groups:])
+    sums = sums[:n_groups]
     if len(sums) == math.prod(dimensions):
         return sums
     result = np.zeros((math.prod(dimensions), rank))

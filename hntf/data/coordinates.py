@@ -174,6 +174,17 @@ class Coordinates:
         return np.searchsorted(self.index[0], np.arange(self.shape[0] + 1))
 
 
+def stacked_entries(blocks: Sequence[tuple[Coordinates, np.ndarray]]) -> tuple[Coordinates, np.ndarray]:
+    """Return the entries of blocks of samples as those of one tensor."""
+    sizes = [coordinates.shape[0] for coordinates, _ in blocks]
+    index = np.hstack([coordinates.index for coordinates, _ in blocks])
+    index[0] += np.repeat(np.cumsum([0, *sizes[:-1]]), [len(coordinates) for coordinates, _ in blocks]).astype(
+        index.dtype
+    )
+    shape = (sum(sizes), *blocks[0][0].shape[1:])
+    return Coordinates(index, shape), np.concatenate([values for _, values in blocks])
+
+
 def mttkrp(coordinates: Coordinates, values: np.ndarray, factors: Factors, mode: int) -> np.ndarray:
     """Return the MTTKRP of the sparse tensor with these entries, `(shape[mode], rank)`."""
     from hntf.data.compiled import add_hadamard, sum_hadamard

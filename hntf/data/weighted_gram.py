@@ -38,6 +38,10 @@ class WeightedGram(GramBlocks):
         return next(U.shape[1] for U in self.factors if U is not None)
 
     @property
+    def n_rows(self) -> int:
+        return self.weights.shape[self.mode]
+
+    @property
     def equal_rows(self) -> EqualRows:
         return self.weights.equal_slices(self.mode)
 

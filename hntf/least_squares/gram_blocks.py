@@ -25,10 +25,6 @@ FEWEST_EQUAL = 128
 """Number of rows from which it is worth to solve for those with the same Gram matrix together."""
 
 
-MASKED_IN_PARTS = "NeuralNMF and NeuralNTF"
-"""The methods that take samples in several parts with a mask or weights."""
-
-
 class EqualRows(NamedTuple):
     """Which rows have the same Gram matrix.
 
@@ -107,12 +103,21 @@ class GramBlocks(StructuredGram):
 
     @property
     @abstractmethod
+    def n_rows(self) -> int:
+        """The number of rows, each of which has a Gram matrix."""
+
+    @property
+    @abstractmethod
     def equal_rows(self) -> EqualRows:
         """Which rows have the same Gram matrix."""
 
     @abstractmethod
     def formed(self, rows: np.ndarray) -> Array:
         """Return the Gram matrices of some rows, `(b, k, k)`."""
+
+    def all_formed(self) -> Array:
+        """Return all Gram matrices, `(n, k, k)`, which add up with those of other data."""
+        return self.formed(np.arange(self.n_rows))
 
     @property
     def proportional_rows(self) -> tuple[EqualRows, np.ndarray]:
@@ -183,6 +188,10 @@ class GramSum(GramBlocks):
     def rank(self) -> int:
         return self._in_blocks[0].rank
 
+    @property
+    def n_rows(self) -> int:
+        return self._in_blocks[0].n_rows
+
     @cached_property
     def equal_rows(self) -> EqualRows:
         known = [G.equal_rows for G in self._in_blocks]
@@ -211,6 +220,10 @@ class Restricted(GramBlocks):
         return self.R.shape[1]
 
     @property
+    def n_rows(self) -> int:
+        return self.G.n_rows
+
+    @property
     def equal_rows(self) -> EqualRows:
         return self.G.equal_rows
 
@@ -230,6 +243,11 @@ def sum_of_grams(terms: Sequence[tuple[float, Gram]]) -> Gram:
     if any(isinstance(G, GramBlocks) for _, G in terms):
         return GramSum(terms)
     return reduce(add, [weight * G for weight, G in terms])
+
+
+def all_formed(G: Gram) -> Gram:
+    """Return a Gram matrix as an array, which adds up with that of other data."""
+    return G.all_formed() if isinstance(G, GramBlocks) else G
 
 
 def restricted(G: Gram, R: Array) -> Gram:

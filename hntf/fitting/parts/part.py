@@ -7,7 +7,8 @@ from typing import Any
 
 from hntf.costs.targets import Labels
 from hntf.data import Data
-from hntf.least_squares.gram_blocks import MASKED_IN_PARTS, GramBlocks
+from hntf.least_squares.gram import Gram
+from hntf.least_squares.gram_blocks import all_formed
 
 
 class Part:
@@ -40,7 +41,6 @@ class Part:
             find()
         return self.memory[key]
 
-    def check_travels(self, results: Any) -> None:
-        """Raise `TypeError` if results have a Gram matrix for every slice, which refers to the data, and the data do not stay."""
-        if not self.stays and any(isinstance(G, GramBlocks) for G in results):
-            raise TypeError(f"X must be in memory with a mask or weights for this method; {MASKED_IN_PARTS} take parts")
+    def returned(self, G: Gram) -> Gram:
+        """Return a Gram matrix as a result of the part, as an array if it refers to data that do not stay."""
+        return G if self.stays else all_formed(G)

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 
 from hntf.arrays import from_numpy, is_torch, to_numpy
 from hntf.costs.targets import Labels
-from hntf.data import Data, DenseData
-from hntf.data.sparse import SparseData
+from hntf.data import Data, DenseData, SparseData, WeightedData
+from hntf.data.coordinates import stacked_entries
+from hntf.data.entry_weights import entry_weights
+from hntf.data.sparse_tensor import SparseTensorData
 from hntf.fitting.parts.blocks import joined, rows_between
 from hntf.fitting.parts.protocol import OfPart, Parts
-from hntf.least_squares.gram_blocks import MASKED_IN_PARTS
+from hntf.least_squares.gram_blocks import all_formed
 
 
 def distributed() -> Any:
@@ -71,10 +73,7 @@ class AcrossRanks(Parts):
         start = sum(self._sizes[: _rank()])
         here = rows_between(rows, start, start + self.n_here)
         blocks = _gathered(_travelling(self.local.taken(here)) if len(here) else None)
-        sample = joined([block for block in blocks if block is not None])
-        if scipy.sparse.issparse(sample):
-            return SparseData(sample)
-        return DenseData(from_numpy(sample, self.prototype))
+        return _joined([block for block in blocks if block is not None], self.prototype)
 
     def check_labels_are_given(self, given: bool) -> None:
         if len(set(_gathered(given))) > 1:
@@ -122,9 +121,43 @@ def summed_over_ranks(numbers: Sequence[float]) -> Sequence[float]:
     return numbers if distributed() is None else _all_reduced(list(numbers), np.empty(0))
 
 
-def _travelling(data: Data) -> Any:
-    """Return data as a NumPy array or a sparse matrix."""
-    return data.matrix if isinstance(data, SparseData) else to_numpy(data.of_samples(slice(None)))
+class Block(NamedTuple):
+    """Samples as they travel from rank to rank.
+
+    Attributes
+    ----------
+    values : array, csr_array, or (coordinates, values)
+        The samples.
+    weights : array or None
+        The weights of their entries.
+    """
+
+    values: Any
+    weights: np.ndarray | None = None
+
+
+def _travelling(data: Data) -> Block:
+    """Return data as they travel."""
+    if isinstance(data, WeightedData):
+        if isinstance(data.values, SparseTensorData):
+            raise TypeError("X must be dense or a sparse matrix on ranks with a mask or weights, got a sparse tensor")
+        return _travelling(data.values)._replace(weights=to_numpy(data.weights.of_samples(slice(None))))
+    if isinstance(data, SparseTensorData):
+        return Block((data.coordinates, data.values))
+    return Block(data.matrix if isinstance(data, SparseData) else to_numpy(data.of_samples(slice(None))))
+
+
+def _joined(blocks: Sequence[Block], prototype: Any) -> Data:
+    """Return the samples of all ranks."""
+    values = [block.values for block in blocks]
+    if isinstance(values[0], tuple):
+        return SparseTensorData(*stacked_entries(values), prototype)
+    joint = joined(values)
+    data = SparseData(joint) if scipy.sparse.issparse(joint) else DenseData(from_numpy(joint, prototype))
+    if all(block.weights is None for block in blocks):
+        return data
+    weights = [np.ones(block.values.shape) if block.weights is None else block.weights for block in blocks]
+    return WeightedData(data, entry_weights(from_numpy(np.concatenate(weights), prototype)))
 
 
 def _rank() -> int:
@@ -142,6 +175,7 @@ def _all_reduced(result: Any, prototype: Any) -> Any:
     """Return the sum of the results of all ranks, which travel as one vector."""
     torch = sys.modules["torch"]
     leaves: list[Any] = []
+    result = _as_arrays(result)
     _collect(result, leaves)
     device = prototype.device if is_torch(prototype) else "cpu"
     if distributed().get_backend() == "nccl" and device == "cpu":
@@ -153,16 +187,17 @@ def _all_reduced(result: Any, prototype: Any) -> Any:
     return _rebuilt(result, pieces)
 
 
+def _as_arrays(x: Any) -> Any:
+    """Return results in which Gram matrices of weighted data, which refer to these, are arrays."""
+    return [_as_arrays(item) for item in x] if isinstance(x, list | tuple) else all_formed(x)
+
+
 def _collect(x: Any, leaves: list[Any]) -> None:
     """Append the numbers and arrays of nested lists and tuples."""
     if isinstance(x, list | tuple):
         for item in x:
             _collect(item, leaves)
     elif x is not None:
-        if not (is_torch(x) or isinstance(x, np.ndarray | float | int | np.generic)):
-            raise TypeError(
-                f"X must be on one rank with a mask or weights for this method; {MASKED_IN_PARTS} take ranks"
-            )
         leaves.append(x)
 
 

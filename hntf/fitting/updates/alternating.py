@@ -238,9 +238,7 @@ def feature_equations(part: Part, samples: SampleUpdate, features: Sequence[Arra
     """Return the normal equations of the factor of a mode from 1, for the samples of a part."""
     state = samples.of(part)
     factors = [state.S, *features]
-    G = part.data.gram(factors, mode)
-    part.check_travels([G])
-    return G, part.data.mttkrp(factors, mode, state.contracted)
+    return part.returned(part.data.gram(factors, mode)), part.data.mttkrp(factors, mode, state.contracted)
 
 
 def with_random_columns(factors: Sequence[Array], replaced: Array) -> list[Array]:

@@ -15,8 +15,6 @@ from operator import add
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-import numpy as np
-
 from hntf.arrays import Array
 from hntf.costs.kullback_leibler import DIVERGENCES, KullbackLeibler
 from hntf.costs.label_terms import label_data
@@ -28,7 +26,7 @@ from hntf.fitting.loop import EXACT, Sweeps
 from hntf.fitting.parts import InMemory, OfPart, Part, Parts
 from hntf.fitting.updates.alternating import UPDATES, remember, with_random_columns
 from hntf.least_squares.gram import with_ridge
-from hntf.least_squares.gram_blocks import GramBlocks, sum_of_grams
+from hntf.least_squares.gram_blocks import sum_of_grams
 from hntf.models.pooled import FILL
 from hntf.models.product import best_code
 
@@ -265,16 +263,8 @@ def update_code(part: Part, at: CodeUpdate, dead: Array | None) -> tuple[Array, 
         S = multiplicative_update(terms, S, factors, 0, l1, l2)
     codes.S = S
     penalty = joint.penalties._replace(factor_l1=0.0, factor_l2=0.0).value(S, factors[0])
-    equations: list[Any] = [term.equations(S, A) for term, A in zip(terms, factors, strict=True)]
-    part.check_travels(equations[0])
-    if len(terms) > 1:
-        equations[1:] = [_formed(G, C) for G, C in equations[1:]]
-    return (S * S).sum(0), penalty, equations
-
-
-def _formed(G: Any, C: Array) -> tuple[Any, Array]:
-    """Return the normal equations of the labels with a Gram matrix for every class, so that they add up and travel."""
-    return (G.formed(np.arange(len(C))) if isinstance(G, GramBlocks) else G), C
+    equations = [term.equations(S, A) for term, A in zip(terms, factors, strict=True)]
+    return (S * S).sum(0), penalty, [(part.returned(G), C) for G, C in equations]
 
 
 def divergence_of_part(part: Part, at: CodeUpdate, factors: Sequence[Array]) -> float:

@@ -9,15 +9,30 @@ import torch
 import torch.distributed as dist
 
 import hntf
-from tests.fitting.parts.test_parts import METHODS, assert_same, fitted
+from tests.fitting.parts.test_parts import METHODS, TENSOR, assert_same, fitted
 
 
 def share(X):
     return np.array_split(X, dist.get_world_size())[dist.get_rank()]
 
 
+def some_hidden(X):
+    return np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+
+
+def entries_of(X):
+    X = np.where(np.median(TENSOR) < X, X, 0.0)
+    return np.nonzero(X), X[np.nonzero(X)], X.shape
+
+
 def compare():
     expected = {name: fitted(*method) for name, method in METHODS.items()}
+    of_entries = fitted(hntf.NCPD(3, random_state=0), entries_of(TENSOR))
+    masked = {
+        name: fitted(model, some_hidden(X), y, mask="nan")
+        for name, (model, X, y) in METHODS.items()
+        if name in ("NMF", "SSNMF", "NCPD", "NeuralNMF")
+    }
     dist.init_process_group("gloo")
     for name, (model, X, y) in METHODS.items():
         of_all = expected[name]
@@ -31,6 +46,13 @@ def compare():
             assert found.transform(here).shape == of_all.codes_[-1].shape
             if y is not None:
                 assert 0 <= found.score(here, labels) <= 1
+    for name, of_all in masked.items():
+        model, X, y = METHODS[name]
+        of_all.codes_ = [share(codes) for codes in of_all.codes_]
+        found = fitted(model, share(some_hidden(X)), None if y is None else share(y), mask="nan")
+        assert_same(found, of_all, rtol=1e-5)
+    of_entries.codes_ = [share(codes) for codes in of_entries.codes_]
+    assert_same(fitted(hntf.NCPD(3, random_state=0), entries_of(share(TENSOR))), of_entries)
     some_unlabelled()
     print("same")
 

@@ -182,12 +182,20 @@ def test_hidden_entries_in_parts(rng, kind, tmp_path, monkeypatch):
     X = MATRIX.copy()
     X[rng.random(X.shape) < 0.1] = np.nan
     given = in_parts(kind, X, 4, tmp_path)
-    model = hntf.NeuralNMF((4, 2), max_iter=20, random_state=0)
-    assert_same(fitted(model, given, mask="nan"), fitted(model, X, mask="nan"))
-    with pytest.raises(ValueError, match="NaN"):
-        fitted(model, given)
-    with pytest.raises(TypeError, match="NeuralNMF and NeuralNTF"):
-        fitted(hntf.NMF(4), given, mask="nan")
+    for model, data, y in METHODS.values():
+        if data is MATRIX:
+            assert_same(fitted(model, given, y, mask="nan"), fitted(model, X, y, mask="nan"))
+            with pytest.raises(ValueError, match="NaN"):
+                fitted(model, given, y)
+
+
+@pytest.mark.parametrize("kind", ["path", "dask"])
+@pytest.mark.parametrize("name", ["NCPD", "NCPD hals", "NeuralNTF"])
+def test_hidden_entries_of_tensors_in_parts(rng, name, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 8 * TENSOR[0].size * 6)
+    X, model = TENSOR.copy(), METHODS[name][0]
+    X[rng.random(X.shape) < 0.1] = np.nan
+    assert_same(fitted(model, in_parts(kind, X, 3, tmp_path), mask="nan"), fitted(model, X, mask="nan"), rtol=1e-5)
 
 
 def test_masks_are_cut_with_the_samples(rng, tmp_path, monkeypatch):

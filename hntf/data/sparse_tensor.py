@@ -110,11 +110,12 @@ class SparseTensorData(Data):
         shape = (len(groups.pointers) - 1, self.shape[mode])
         return SparseData(scipy.sparse.csr_array((self.values[groups.order], columns, groups.pointers), shape=shape))
 
-    @property
-    def features(self) -> Coordinates:
-        """The features that have an entry in some sample, by their coordinates in modes 1, …, N−1."""
-        groups = self.coordinates.groups(range(1, len(self.shape)))
-        return Coordinates(self.coordinates.index[1:][:, groups.order[groups.pointers[:-1]]], self.shape[1:])
+    def cells(self, mode: int) -> Coordinates:
+        """Return the cells that have an entry somewhere along a mode, by their coordinates in the other modes."""
+        others = [i for i in range(len(self.shape)) if i != mode]
+        groups = self.coordinates.groups(others)
+        first = groups.order[groups.pointers[:-1]]
+        return Coordinates(self.coordinates.index[others][:, first], [self.shape[i] for i in others])
 
     def nonzero_features(self) -> tuple[SparseData, Callable[[Array], Data]]:
         if not len(self.values):
@@ -126,7 +127,7 @@ class SparseTensorData(Data):
         matrix = scipy.sparse.csr_array(
             (self.values, (self.coordinates.index[0], columns)), shape=(self.shape[0], len(groups.pointers) - 1)
         )
-        of_features = self.features.index
+        of_features = self.cells(0).index
 
         def restored(B: Array) -> Data:
             k, width = B.shape

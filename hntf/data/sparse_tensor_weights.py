@@ -17,8 +17,6 @@ from hntf.data.coordinates import Coordinates, mttkrp
 from hntf.data.entry_weights import KEY_DIGITS, EntryWeights, StructuredWeights
 from hntf.threads import over_rows
 
-NO_UNFOLDINGS = "a sparse X with a mask or weights is not taken by Tucker layers and NTD; use a dense X"
-
 
 class SparseTensorWeights(EntryWeights):
     """The weights `[[V_1, …, V_N]] + R` with a sparse tensor `R`.
@@ -77,30 +75,29 @@ class SparseTensorWeights(EntryWeights):
         return SparseTensorWeights(vectors, coordinates, self.values[entries], is_mask=self.is_mask)
 
     def transposed_unfolding(self, mode: int) -> EntryWeights:
-        raise TypeError(NO_UNFOLDINGS)
+        raise NotImplementedError("the weights of the cells that data have are those of `of_cells`")
 
     def as_matrix(self) -> StructuredWeights:
         features = range(1, len(self.shape))
         shape = (self.shape[0], math.prod(self.shape[1:]))
         index = (self.coordinates.index[0], self.coordinates.cells(features))
         rest = scipy.sparse.csr_array((self.values, index), shape=shape)
-        return self._structured(rest, khatri_rao(self.vectors[1:]))
-
-    def _structured(self, rest: Any, V: np.ndarray) -> StructuredWeights:
+        V = khatri_rao(self.vectors[1:])
         return StructuredWeights(self.vectors[0], V, rest, prototype=np.empty(0), is_mask=self.is_mask)
 
-    def of_features(self, features: Coordinates) -> StructuredWeights:
-        """Return the weights of some features, given by their coordinates in modes 1, …, N−1, as a matrix of samples."""
-        columns = np.arange(1.0, len(features) + 1)
-        at = Coordinates(self.coordinates.index[1:], self.shape[1:])
-        of_entry = features.lookup(at, columns).astype(np.intp) - 1
+    def of_cells(self, cells: Coordinates, mode: int) -> StructuredWeights:
+        """Return the weights along a mode of some cells, given by their coordinates in the other modes, `(d_mode, cells)`."""
+        others = [i for i in range(len(self.shape)) if i != mode]
+        columns = np.arange(1.0, len(cells) + 1)
+        at = Coordinates(self.coordinates.index[others], cells.shape)
+        of_entry = cells.lookup(at, columns).astype(np.intp) - 1
         known = of_entry >= 0
         rest = scipy.sparse.csr_array(
-            (self.values[known], (self.coordinates.index[0][known], of_entry[known])),
-            shape=(self.shape[0], len(features)),
+            (self.values[known], (self.coordinates.index[mode][known], of_entry[known])),
+            shape=(self.shape[mode], len(cells)),
         )
-        V = reduce(mul, [V[i] for V, i in zip(self.vectors[1:], features.index, strict=True)])
-        return self._structured(rest, V)
+        V = reduce(mul, [self.vectors[i][index] for i, index in zip(others, cells.index, strict=True)])
+        return StructuredWeights(self.vectors[mode], V, rest, prototype=np.empty(0), is_mask=self.is_mask)
 
     def times(self, other: SparseTensorWeights) -> SparseTensorWeights:
         """Return the product of two weights, entry by entry."""

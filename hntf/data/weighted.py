@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 import scipy.sparse
 
-from hntf.algebra import Factors, split_columns, unfold
+from hntf.algebra import Factors, split_columns
 from hntf.arrays import Array, backend_of
 from hntf.data.dense import DenseData
 from hntf.data.entry_weights import EntryWeights
@@ -17,6 +15,7 @@ from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
 from hntf.data.sparse_tensor import SparseTensorData
 from hntf.data.weighted_gram import WeightedGram
+from hntf.data.weighted_kronecker import WeightedKroneckerGram, weighted_tucker_gram
 from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import Gram
 from hntf.least_squares.gram_blocks import OuterProducts
@@ -54,16 +53,10 @@ class WeightedData(Data):
         return self.values.of_samples(rows)
 
     def completed(self, model: Callable[[], Array]) -> DenseData:
-        W = self._dense_weights.array / (self.weights.largest or 1.0)
-        return DenseData(W * self.values.of_samples(slice(None)) + (1.0 - W) * model())
-
-    @cached_property
-    def _dense_weights(self) -> DenseData:
         if isinstance(self.values, SparseData | SparseTensorData):
-            raise TypeError(
-                "a sparse X with a mask or weights is not taken by Tucker layers and factors of any sign; use a dense X"
-            )
-        return DenseData(self.weights.of_samples(slice(None)))
+            raise TypeError("a sparse X with a mask or weights is not taken for factors of any sign; use a dense X")
+        W = self.weights.of_samples(slice(None)) / (self.weights.largest or 1.0)
+        return DenseData(W * self.values.of_samples(slice(None)) + (1.0 - W) * model())
 
     def minimum_and_maximum(self) -> tuple[float, float]:
         return self.values.minimum_and_maximum()
@@ -85,7 +78,7 @@ class WeightedData(Data):
         if not isinstance(self.values, SparseTensorData):
             return super().nonzero_features()
         matrix, restored = self.values.nonzero_features()
-        return WeightedData(matrix, self.weights.of_features(self.values.features)), restored  # type: ignore[attr-defined]
+        return WeightedData(matrix, self.weights.of_cells(self.values.cells(0), 0)), restored  # type: ignore[attr-defined]
 
     def gradient_like(self, dX: Any) -> Any:
         return self.values.gradient_like(dX)
@@ -141,7 +134,11 @@ class WeightedData(Data):
         return self.values.ratio_gradient(ratio.product, factors, dC)
 
     def transposed_unfolding(self, mode: int) -> WeightedData:
-        return WeightedData(self.values.transposed_unfolding(mode), self.weights.transposed_unfolding(mode))
+        values = self.values.transposed_unfolding(mode)
+        if not isinstance(self.values, SparseTensorData):
+            return WeightedData(values, self.weights.transposed_unfolding(mode))
+        of_cells = self.weights.of_cells(self.values.cells(mode), mode)  # type: ignore[attr-defined]
+        return WeightedData(values, of_cells.transposed_unfolding(0))
 
     @property
     def observed(self) -> Array:
@@ -168,62 +165,15 @@ class WeightedData(Data):
         return total
 
     def tucker_gram(self, core: Array, factors: Factors, mode: int) -> Array:
-        others = [None if i == mode else U for i, U in enumerate(factors)]
-        products = unfold(self._dense_weights.multi_mode_dot(_column_products_by_mode(others), skip=mode), mode)
-        grams = _grams_of_rows(products, [r for i, r in enumerate(core.shape) if i != mode])
-        core = unfold(core, mode)
-        return core @ grams @ core.T
+        return weighted_tucker_gram(self.weights, core, factors, mode)
 
     def kronecker_gram(self, factors: Factors) -> Gram:
-        arrangement = self._arrangement(factors)
-        products = self._dense_weights.multi_mode_dot(_column_products_by_mode(factors), skip=-1)
-        moved = backend_of(products).transpose(products, arrangement.order)
-        return RowGrams(_grams_of_rows(moved, arrangement.coupled), arrangement)
+        G = self._kronecker(factors)
+        return RowGrams(G, G.arrangement)
 
-    def kronecker_gram_pullback(self, factors: Factors, dG: Array) -> list[Array | None]:
-        arrangement = self._arrangement(factors)
-        ranks = arrangement.coupled
-        d_products = _pairs_interleaved(dG.reshape(-1, *ranks, *ranks))
-        d_products = d_products.reshape(*arrangement.separate, *(rank * rank for rank in ranks))
-        d_products = backend_of(dG).transpose(d_products, arrangement.inverse)
-        products = _column_products_by_mode(factors)
-        gradients: list[Array | None] = []
-        for mode, A in enumerate(factors):
-            if A is None:
-                gradients.append(None)
-                continue
-            others = self._dense_weights.multi_mode_dot(products, skip=mode)
-            gradients.append(_column_products_pullback(A, unfold(others, mode) @ unfold(d_products, mode).T))
-        return gradients
+    def kronecker_gram_pullback(self, factors: Factors, dG: OuterProducts) -> list[Array | None]:
+        return self._kronecker(factors).pullback(dG)
 
-    def _arrangement(self, factors: Factors) -> Arrangement:
-        """Return the problems that the code of these factors consists of: modes without a factor separate them."""
-        return Arrangement(self.compressed_shape(factors), [mode for mode, A in enumerate(factors) if A is None])
-
-
-def _column_products_by_mode(factors: Factors) -> list[Array | None]:
-    return [None if A is None else _column_products(A) for A in factors]
-
-
-def _column_products(U: Array) -> Array:
-    """Return the products of all pairs of columns in every row, `(d, k²)`."""
-    return backend_of(U).einsum("ja,jb->jab", U, U).reshape(len(U), -1)
-
-
-def _column_products_pullback(U: Array, d_products: Array) -> Array:
-    d_products = d_products.reshape(*U.shape, U.shape[1])
-    return backend_of(U).einsum("jab,jb->ja", d_products + d_products.mT, U)
-
-
-def _grams_of_rows(products: Array, ranks: Sequence[int]) -> Array:
-    """Return the Gram matrices `(rows, k, k)` from the products of pairs, `(rows…, r², s², …)` for the ranks r, s, …."""
-    split = products.reshape(-1, *(r for rank in ranks for r in (rank, rank)))
-    axes = range(1, split.ndim)
-    k = math.prod(ranks)
-    return backend_of(split).transpose(split, [0, *axes[::2], *axes[1::2]]).reshape(-1, k, k)
-
-
-def _pairs_interleaved(split: Array) -> Array:
-    """Reorder the axes `(rows, r, s, …, r, s, …)` of pairs to `(rows, r, r, s, s, …)`."""
-    half = (split.ndim - 1) // 2
-    return backend_of(split).transpose(split, [0, *(axis for i in range(half) for axis in (1 + i, 1 + half + i))])
+    def _kronecker(self, factors: Factors) -> WeightedKroneckerGram:
+        separate = [mode for mode, A in enumerate(factors) if A is None]
+        return WeightedKroneckerGram(self.weights, factors, Arrangement(self.compressed_shape(factors), separate))

@@ -25,5 +25,8 @@ class Arrangement:
 
     def from_rows(self, rows: Array, like: Array) -> Array:
         """Return the code from its rows, in the shape of `like`."""
-        moved = rows.reshape(*self.separate, *self.coupled)
-        return backend_of(rows).transpose(moved, self.inverse).reshape(like.shape)
+        return self.tensor(rows).reshape(like.shape)
+
+    def tensor(self, rows: Array) -> Array:
+        """Return the code tensor from its rows."""
+        return backend_of(rows).transpose(rows.reshape(*self.separate, *self.coupled), self.inverse)

@@ -84,7 +84,14 @@ def test_fits_agree_with_dense(model, name):
 
 
 @pytest.mark.parametrize(
-    "model", [hntf.NCPD(3, random_state=0), hntf.NeuralNTF((3,), tol=1e-4, random_state=0)], ids=repr
+    "model",
+    [
+        hntf.NCPD(3, random_state=0),
+        hntf.NeuralNTF((3,), tol=1e-4, random_state=0),
+        hntf.NTD((3, 3, 3), random_state=0),
+        hntf.NeuralNTF(((3, 3),), random_state=0),
+    ],
+    ids=repr,
 )
 def test_what_is_not_stored_is_found_again(model):
     X, observed, entries = problem()
@@ -113,10 +120,8 @@ def test_what_is_hidden_is_never_looked_at(value):
 
 def test_what_is_not_taken_is_named():
     X, observed, entries = problem()
-    with pytest.raises(TypeError, match="dense X"):
-        hntf.NTD((2, 2, 2)).fit(entries, mask="stored")
-    with pytest.raises(TypeError, match="dense X"):
-        hntf.NeuralNTF(((2, 2), (1, 1))).fit(entries, mask="stored")
+    with pytest.raises(TypeError, match="16777216 entries"):
+        hntf.NTD((2, 2, 2)).fit(([[0, 1], [0, 1], [0, 9999]], [1.0, 2.0], (2, 10_000, 10_000)), mask="stored")
     with pytest.raises(TypeError, match="must be a sparse tensor"):
         hntf.NCPD(2).fit(entries, mask=observed)
     with pytest.raises(ValueError, match="'stored'"):

@@ -18,6 +18,7 @@ import scipy.sparse
 from hntf.algebra import Factors, cp_dense, unfold
 from hntf.arrays import Array, as_float64, columns, from_numpy, host_view, to_numpy
 from hntf.data.dense import DenseData
+from hntf.least_squares.downdated import Downdates
 from hntf.least_squares.gram_blocks import EqualRows
 from hntf.threads import matmul, over_rows
 
@@ -87,6 +88,10 @@ class EntryWeights(ABC):
     @abstractmethod
     def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
         """Return the MTTKRP of `W ∘ [[left]]` with the factors `right`, in some modes."""
+
+    def downdates(self, factors: Factors, mode: int) -> Downdates | None:
+        """Return the Gram matrices of the slices of a mode as a shared one less a few terms for each; None if they are not such."""
+        return None
 
     def mttkrp(self, factors: Factors, mode: int) -> Array:
         """Return the MTTKRP of the weights."""
@@ -317,6 +322,19 @@ class StructuredWeights(EntryWeights):
         work = rest.nnz * factor.shape[1] ** 2 // len(slices)
         over_rows(lambda first, last: add_outer_products(*arguments, first, last), len(slices), work)
         return from_numpy(G, self.prototype)
+
+    def downdates(self, factors: Factors, mode: int) -> Downdates | None:
+        outer, inner = (self.U, self.V) if mode == 0 else (self.V, self.U)
+        if outer.shape[1] != 1 or (outer != outer[0]).any() or not self._lowers:
+            return None
+        factor = np.ascontiguousarray(to_numpy(factors[1 - mode]))
+        G = outer[0, 0] * matmul(factor.T, inner * factor)
+        return Downdates(G, -(self.rest if mode == 0 else self._transposed_rest), factor)
+
+    @cached_property
+    def _lowers(self) -> bool:
+        """Whether the sparse part lowers weights."""
+        return bool((self.rest.data <= 0).all()) and self.rest.nnz > 0
 
     @cached_property
     def _transposed_rest(self) -> Any:

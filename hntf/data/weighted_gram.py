@@ -12,6 +12,7 @@ import numpy as np
 from hntf.algebra import Factors
 from hntf.arrays import Array
 from hntf.data.entry_weights import EntryWeights
+from hntf.least_squares.downdated import Downdates
 from hntf.least_squares.gram_blocks import EqualRows, GramBlocks, OuterProducts
 
 
@@ -55,6 +56,10 @@ class WeightedGram(GramBlocks):
 
     def formed(self, rows: np.ndarray) -> Array:
         return self.weights.grams_of_slices(rows, self.factors, self.mode)
+
+    @property
+    def downdates(self) -> Downdates | None:
+        return self.weights.downdates(self.factors, self.mode)
 
     def apply(self, S: Array) -> Array:
         return self.weights.products(self._with(S), self.factors, [self.mode])[0]

@@ -17,7 +17,7 @@ Gram matrices:
 
 - `gram`: one for all rows or one for each, and the interface of structured ones;
 - `kronecker`, with `arrangement` and `matrix_free`: a Kronecker product; `row_grams`: one for each problem of a code tensor;
-- `gram_blocks`: one for each row, formed in blocks.
+- `gram_blocks`: one for each row, formed in blocks; `downdated`: those that are a shared one less a few terms.
 
 After the search:
 

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hntf.arrays import Array, as_float64, from_numpy
+from hntf.arrays import Array, as_float64, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks
+from hntf.least_squares.downdated import Downdates
 from hntf.least_squares.gram import Gram, StructuredGram, apply_gram, with_ridge
 from hntf.least_squares.hals import hals
 from hntf.least_squares.on_support import solve_on_support
@@ -124,15 +125,21 @@ class GramBlocks(StructuredGram):
         """Which rows have the same Gram matrix but for a positive factor, and this factor for every row, `(n,)`."""
         return self.equal_rows, np.ones(len(self.equal_rows.pattern))
 
+    @property
+    def downdates(self) -> Downdates | None:
+        """The Gram matrices as one that all share, less a few terms for each row; None if they are not known as such."""
+        return None
+
     def with_ridge(self, l2: float) -> GramBlocks:
         return GramSum([(1.0, self)], ridge=l2)
 
     def outer(self, V: Array, S: Array) -> OuterProducts:
         return OuterProducts([(1.0, V, S)])
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield the rows in blocks."""
+    def blocks(self, solved: np.ndarray) -> Iterator[Block]:
+        """Yield the rows in blocks, without those that are solved already."""
         (_, groups, others), factors = self.proportional_rows
+        others = np.setdiff1d(others, solved, assume_unique=True)
         for rows in groups:
             yield Block(rows, self.formed(rows[:1])[0], factors[rows] / factors[rows[0]])
         size = max(1, BLOCK_ENTRIES // self.rank**2)
@@ -143,8 +150,12 @@ class GramBlocks(StructuredGram):
     def solve(self, C: Array, support: Array | None, rooted: RootedProblems | None = None) -> tuple[Array, Array, int]:
         S = 0.0 * as_float64(C)
         found = S > 0
-        n_iter = 0
-        for block in self.blocks():
+        n_iter, solved = 0, np.empty(0, int)
+        if downdates := self._downdates_of(C):
+            rows = downdates.few(self.proportional_rows[0].others)
+            solved, (S_of_solved, found_of_solved, n_iter) = downdates.solve(rows, C, support)
+            S[solved], found[solved] = from_numpy(S_of_solved, S), from_numpy(found_of_solved, S)
+        for block in self.blocks(solved):
             rows = block.rows
             start = None if support is None else support[rows]
             S[rows], found[rows], more = solve_rows(block.G, block.right(C), start, _of_rows(rooted, block))
@@ -154,13 +165,24 @@ class GramBlocks(StructuredGram):
 
     def solve_on_support(self, C: Array, support: Array, rooted: RootedProblems | None = None) -> Array:
         V = 0.0 * as_float64(C)
-        for block in self.blocks():
+        solved = np.empty(0, int)
+        if downdates := self._downdates_of(C):
+            rows = downdates.few(
+                np.setdiff1d(self.proportional_rows[0].others, [] if rooted is None else list(rooted.used))
+            )
+            solved, of_solved = downdates.solve_on_support(rows, C, support)
+            V[solved] = from_numpy(of_solved, V)
+        for block in self.blocks(solved):
             V[block.rows] = solve_on_support(block.G, block.right(C), support[block.rows], _of_rows(rooted, block))
         return V
 
+    def _downdates_of(self, C: Array) -> Downdates | None:
+        """Return what is solved by downdates, for arrays in CPU memory."""
+        return None if host_view(C) is None or not len(self.proportional_rows[0].others) else self.downdates
+
     def hals(self, C: Array, S: Array) -> Array:
         result = 0.0 * as_float64(C)
-        for block in self.blocks():
+        for block in self.blocks(np.empty(0, int)):
             result[block.rows] = hals(block.G, block.right(C), S[block.rows])
         return result
 
@@ -200,6 +222,15 @@ class GramSum(GramBlocks):
     @property
     def parts(self) -> list[Array]:
         return [part for _, G in self.terms for part in (G.parts if isinstance(G, GramBlocks) else [G])]
+
+    @property
+    def downdates(self) -> Downdates | None:
+        of_rows = [(weight, G.downdates) for weight, G in self.terms if isinstance(G, GramBlocks)]
+        weight, downdates = of_rows[0]
+        if len(of_rows) > 1 or downdates is None:
+            return None
+        shared = [scale * to_numpy(G) for scale, G in self.terms if not isinstance(G, GramBlocks)]
+        return downdates.plus(weight, reduce(add, shared, self.ridge * np.eye(self.rank)))
 
     def formed(self, rows: np.ndarray) -> Array:
         formed = [weight * (G.formed(rows) if isinstance(G, GramBlocks) else G) for weight, G in self.terms]

@@ -75,7 +75,8 @@ def solve_rows(G: Array, C: Array, support: Array | None = None, rooted: RootedP
     return solution._replace(S=from_numpy(solution.S, C), support=from_numpy(solution.support, C))
 
 
-def _max_iterations(k: int) -> int:
+def max_iterations(k: int) -> int:
+    """Return the number of iterations of block pivoting after which a row is left to the active set."""
     return 5 * k + 20
 
 
@@ -97,7 +98,7 @@ def _solve_compiled(
     guess = np.empty((k, k)) if warm or len(M) else _guess(G)
     doubtful = np.zeros(n, bool)
     limits = (compiled.ILL_CONDITIONED,) * 2 if rooted is None else (REFINED, LEAST_REACHED)
-    arguments = (G, M, guess, C, S, support, iterations, doubtful, warm, _max_iterations(k), *limits)
+    arguments = (G, M, guess, C, S, support, iterations, doubtful, warm, max_iterations(k), *limits)
     over_rows(lambda first, last: compiled.block_pivoting(*arguments, first, last), n, k**3 // 3)
     if rooted is not None and len(G) == 1 and condition < LEAST_REACHED:
         _improve(G[0], condition, rooted, S, support, iterations, doubtful)
@@ -142,7 +143,7 @@ def _guess(G: np.ndarray) -> np.ndarray:
 
 
 def _solve_portable(G: Array, C: Array, support: Array | None) -> Solution:
-    S, support, iterations = portable.block_pivoting(G, C, support, _max_iterations(C.shape[1]))
+    S, support, iterations = portable.block_pivoting(G, C, support, max_iterations(C.shape[1]))
     hard = iterations < 0
     if bool(hard.max()):
         tl = backend_of(C)

@@ -132,7 +132,7 @@ def test_rows_that_pivoting_gives_up_are_settled(monkeypatch, solve):
     """With no iterations for pivoting, the active set solves every row."""
     G, C = gram_problem(0, 7, 30, "signed")
     expected = solver.solve(G, C).S
-    monkeypatch.setattr(solver, "_max_iterations", lambda k: 1)
+    monkeypatch.setattr(solver, "max_iterations", lambda k: 1)
     np.testing.assert_allclose(solve(G, -np.abs(C) + 2 * C, None).S, solver.solve(G, -np.abs(C) + 2 * C).S, atol=1e-9)
     np.testing.assert_allclose(solve(G, C, None).S, expected, atol=1e-9)
 

@@ -358,13 +358,11 @@ def test_empty_blocks_and_blocks_of_which_nothing_is_observed(tmp_path):
     assert_same(fitted(model, [MATRIX[:0], MATRIX[:20], MATRIX[:0], MATRIX[20:]]), expected)
     hidden = MATRIX.copy()
     hidden[:20] = np.nan
-    neural = hntf.NeuralNMF((4, 2), max_iter=10, random_state=0)
-    for given in ([hidden[:20], hidden[20:]], dask.array.from_array(hidden, chunks=(20, -1))):
-        assert_same(fitted(neural, given, mask="nan"), fitted(neural, hidden, mask="nan"))
-    with pytest.raises(ValueError, match="observed"):
-        fitted(neural, [np.full((3, 4), np.nan), np.full((3, 4), np.nan)], mask="nan")
-    with pytest.raises(TypeError, match="NeuralNMF and NeuralNTF"):
-        fitted(model, [hidden], mask="nan")
+    for masked in (model, hntf.NeuralNMF((4, 2), max_iter=10, random_state=0)):
+        for given in ([hidden[:20], hidden[20:]], dask.array.from_array(hidden, chunks=(20, -1))):
+            assert_same(fitted(masked, given, mask="nan"), fitted(masked, hidden, mask="nan"))
+        with pytest.raises(ValueError, match="observed"):
+            fitted(masked, [np.full((3, 4), np.nan), np.full((3, 4), np.nan)], mask="nan")
 
 
 def test_a_changed_memory_map_is_what_it_shows(tmp_path):

@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Every worker of pytest has one core, so BLAS takes one thread in it.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 .PHONY: demo test test-quick lint bench bench-peers bench-layer clean
 
@@ -17,10 +19,10 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/topic_tree.py
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto
+	$(PYTEST)
 
 test-quick: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

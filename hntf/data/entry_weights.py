@@ -61,6 +61,11 @@ class EntryWeights(ABC):
         """Return the weights of some entries, given by their coordinates in every mode."""
 
     @property
+    def n_entries(self) -> int:
+        """Number of entries that a product reads."""
+        return math.prod(self.shape)
+
+    @property
     @abstractmethod
     def n_empty_samples(self) -> int:
         """The number of samples all of whose weights are 0."""
@@ -244,6 +249,10 @@ class StructuredWeights(EntryWeights):
     @property
     def is_mask(self) -> bool:
         return self._is_mask
+
+    @property
+    def n_entries(self) -> int:
+        return self.rest.nnz
 
     def _changed(self, U: np.ndarray, V: np.ndarray, rest: Any, *, is_mask: bool | None = None) -> StructuredWeights:
         is_mask = self.is_mask if is_mask is None else is_mask

@@ -1,11 +1,11 @@
-"""A random hold-out of entries by a hash of their coordinates: it is drawn anew wherever it is looked at, and never stored."""
+"""A random hold-out of entries by a hash of their coordinates: large ones are drawn anew wherever they are looked at."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from hntf.least_squares.gram_blocks import EqualRows
 from hntf.threads import over_rows
 from hntf.validation import check_number
 
+REMEMBERED = 2**21
+"""Number of entries held out from a sparse matrix up to which they are remembered, in 50 MB."""
+
 BLOCK_HELD_OUT = 2**20
 """Number of entries that are held out in the blocks in which products are formed."""
 
@@ -25,8 +28,8 @@ BLOCK_HELD_OUT = 2**20
 class HoldOut:
     """A mask that hides a random fraction of the entries, the same ones whenever it is used.
 
-    An entry is held out if a hash of its coordinates and the seed is below the fraction. For a sparse matrix nothing is stored; the
-    hashes of all its entries, stored or not, are computed again for every product.
+    An entry is held out if a hash of its coordinates and the seed is below the fraction. For a sparse matrix with more than two
+    million entries held out nothing is stored; the hashes of all its entries, stored or not, are computed again for every product.
 
     Parameters
     ----------
@@ -162,8 +165,20 @@ class HeldOut(EntryWeights):
         U, V = np.ones((len(ids), width)), np.ones((len(others), width))
         return StructuredWeights(U, V, rest, prototype=np.empty(0), is_mask=True)
 
+    @cached_property
+    def _remembered(self) -> dict[int, StructuredWeights] | None:
+        """The weights of all slices of each mode, if few entries are held out."""
+        if self.mask.fraction * self.shape[0] * self.shape[1] > REMEMBERED:
+            return None
+        return {mode: self._block(np.arange(self.shape[mode]), mode) for mode in (0, 1)}
+
     def _blocks(self, slices: np.ndarray, mode: int) -> Iterator[tuple[np.ndarray, StructuredWeights]]:
         """Yield positions in `slices`, with the weights of these slices."""
+        if self._remembered is not None:
+            whole = self._remembered[mode]
+            every = np.arange(len(slices))
+            yield every, whole if np.array_equal(slices, np.arange(self.shape[mode])) else whole.take(slices)
+            return
         size = max(1, int(BLOCK_HELD_OUT / (self.mask.fraction * self.shape[1 - mode] + 1)))
         for start in range(0, len(slices), size):
             here = np.arange(start, min(start + size, len(slices)))

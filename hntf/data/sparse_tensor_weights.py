@@ -45,6 +45,10 @@ class SparseTensorWeights(EntryWeights):
         return self._is_mask
 
     @property
+    def n_entries(self) -> int:
+        return len(self.values)
+
+    @property
     def largest(self) -> float:
         low_rank = reduce(mul, [np.abs(V).max(axis=0) for V in self.vectors]).sum()
         return float(low_rank) + max(0.0, float(self.values.max(initial=0.0)))

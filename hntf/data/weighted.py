@@ -85,7 +85,7 @@ class WeightedData(Data):
 
     @property
     def n_entries(self) -> int:
-        return self.product.n_entries
+        return max(self.product.n_entries, self.weights.n_entries)
 
     @property
     def n_dense_entries(self) -> int:

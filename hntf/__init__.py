@@ -18,6 +18,7 @@ _MODULES = (
     "layers",
     "losses",
     "maps",
+    "metrics",
     "models",
     "plot",
     "torch",
@@ -28,6 +29,7 @@ _HOMES = {
     "GradcheckReport": "hntf.gradient_check",
     "Hierarchy": "hntf.models",
     "HoldOut": "hntf.data",
+    "RankSelection": "hntf.selection",
     "NNLSInfo": "hntf.least_squares",
     "NeuralNCPD": "hntf.estimators",
     "NeuralNMF": "hntf.estimators",
@@ -49,6 +51,10 @@ _HOMES = {
     "gradcheck": "hntf.gradient_check",
     "nnls": "hntf.least_squares",
     "nnls_gram": "hntf.least_squares",
+    "select_ranks": "hntf.selection",
+    "Stability": "hntf.selection",
+    "compare": "hntf.selection",
+    "stability": "hntf.selection",
 }
 
 __all__ = ["__version__", *_HOMES, *_MODULES]  # noqa: PLE0604

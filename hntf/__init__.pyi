@@ -8,6 +8,7 @@ from hntf import hierarchies as hierarchies
 from hntf import layers as layers
 from hntf import losses as losses
 from hntf import maps as maps
+from hntf import metrics as metrics
 from hntf import models as models
 from hntf import plot as plot
 from hntf import torch as torch
@@ -35,6 +36,11 @@ from hntf.hierarchies import Hierarchy as Hierarchy
 from hntf.least_squares import NNLSInfo as NNLSInfo
 from hntf.least_squares import nnls as nnls
 from hntf.least_squares import nnls_gram as nnls_gram
+from hntf.selection import RankSelection as RankSelection
+from hntf.selection import Stability as Stability
+from hntf.selection import compare as compare
+from hntf.selection import select_ranks as select_ranks
+from hntf.selection import stability as stability
 from hntf.topics import Topic as Topic
 from hntf.topics import TopicTree as TopicTree
 

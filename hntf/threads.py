@@ -30,9 +30,26 @@ SERIAL_PRODUCT = 4_000_000
 CHUNKS_PER_THREAD = 2
 
 
+def limit_cores(number: int) -> None:
+    """Let this process, one of several that share the machine, use at most a number of cores."""
+    global _most_cores  # noqa: PLW0603  a property of the process
+    if _most_cores != number:
+        _most_cores = number
+        core_count.cache_clear()
+        _pool.cache_clear()
+
+
+_most_cores: int | None = None
+
+
 @cache
 def core_count() -> int:
     """Return the number of cores this process may use."""
+    available = _available_cores()
+    return available if _most_cores is None else min(available, _most_cores)
+
+
+def _available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hntf.plot.axes import new_axes
 from hntf.topics import Topic, TopicTree
 
 ROW_HEIGHT, COLUMN_WIDTH = 0.42, 4.2
@@ -34,15 +35,10 @@ def tree(topics: TopicTree, *, n_words: int = 5, ax: Any = None) -> Any:
     ImportError
         If matplotlib is not installed: `pip install hntf[plots]`.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install hntf[plots]") from error
     levels = max(root.level for root in topics.roots)
     rows = sum(_rows(root) for root in topics.roots)
     if ax is None:
-        # A figure outside pyplot does not have to be closed and does not select a matplotlib backend.
-        ax = Figure(figsize=(COLUMN_WIDTH * levels, ROW_HEIGHT * rows + 0.4), layout="tight").add_subplot()
+        ax = new_axes(COLUMN_WIDTH * levels, ROW_HEIGHT * rows + 0.4)
     ax.set(xlim=(0, levels), ylim=(rows, 0))
     ax.set_axis_off()
     top = 0

@@ -1,0 +1,65 @@
+"""Core consistency: whether the components of a CP model interact only as the model says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hntf.arrays import as_float64, from_numpy, to_numpy
+from hntf.data import as_data
+from hntf.metrics.inputs import factor_matrices
+
+
+def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = None) -> float:
+    r"""Return the core consistency (CORCONDIA) of a CP decomposition, in percent.
+
+    .. math:: 100 \left( 1 - \frac{\sum (G - I)^2}{k} \right)
+
+    with the superdiagonal `I` of ones and the Tucker core `G = X ×_i U_i^+` that fits the data best with the factors of the model.
+    100 says that the components interact as the CP model assumes; values far below, or negative ones, that there are too many.
+    Hidden entries are replaced by those of the model.
+
+    Parameters
+    ----------
+    model : CPTensor, estimator, or sequence of arrays, `(d_i, k)`
+        The decomposition, by its factors of all modes; of a fitted estimator the finest level.
+    X : array, sparse tensor or Data
+        The tensor.
+    mask, weights
+        As in `fit`.
+
+    References
+    ----------
+    Bro, Kiers (2003), *A new efficient method for determining the number of components in PARAFAC models*, J. Chemometrics.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> factors = [np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]])] * 3
+    >>> X = np.einsum("ir,jr,kr->ijk", *factors)
+    >>> round(hntf.metrics.core_consistency(factors, X))
+    100
+    """
+    factors = factor_matrices(model, "model")
+    data = as_data(X, mask=mask, weights=weights)
+    if tuple(data.shape) != tuple(len(U) for U in factors):
+        raise ValueError(
+            f"X must have the shape of the model, {tuple(len(U) for U in factors)}, got {tuple(data.shape)}"
+        )
+    k = factors[0].shape[1]
+    sizes = np.prod([np.linalg.norm(U, axis=0) for U in factors], axis=0)
+    if not sizes.all():
+        return 0.0
+    # Components of unit weight: the sizes of the factors do not matter.
+    units = [U / np.linalg.norm(U, axis=0) for U in factors]
+    units[0] = units[0] * sizes
+
+    def expanded() -> Any:
+        letters = "abcdefgh"[: len(units)]
+        return from_numpy(np.einsum(",".join(f"{c}z" for c in letters) + f"->{letters}", *units), data.prototype)
+
+    inverses = [from_numpy(np.linalg.pinv(U).T, data.prototype) for U in units]
+    core = to_numpy(as_float64(data.completed(expanded).multi_mode_dot(inverses, skip=-1))).copy()
+    core[(np.arange(k),) * len(units)] -= 1.0
+    return float(100.0 * (1.0 - (core**2).sum() / k))

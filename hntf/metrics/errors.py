@@ -1,0 +1,115 @@
+"""How well a model fits: relative error over observed entries, what each component explains, and the deviance of counts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from hntf.arrays import from_numpy, to_numpy
+from hntf.costs.squared import cp_squared_residual
+from hntf.data import Data, as_data
+from hntf.metrics.inputs import factor_matrices
+
+
+def relative_error(model: Any, X: Any, *, mask: Any = None, weights: Any = None) -> float:
+    r"""Return the relative error over the observed entries.
+
+    .. math:: \| X - \hat X \| / \| X \|
+
+    Parameters
+    ----------
+    model : CPTensor, estimator, or sequence of arrays, `(d_i, k)`
+        The decomposition, by its factors of all modes; of a fitted estimator the finest level.
+    X : array, sparse matrix, sparse tensor or Data
+        The data.
+    mask, weights
+        As in `fit`.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> S, A = np.ones((3, 1)), np.ones((2, 1))
+    >>> hntf.metrics.relative_error([S, A], 2 * np.ones((3, 2)))
+    0.5
+    """
+    factors, data = _of_same_shape(model, X, mask, weights)
+    size = data.norm_squared()
+    return math.sqrt(max(cp_squared_residual(data, factors), 0.0) / size) if size else 0.0
+
+
+def explained_variance(model: Any, X: Any, *, mask: Any = None, weights: Any = None) -> np.ndarray:
+    r"""Return the fraction of `‖X‖²` that is lost without each component, `(k,)`.
+
+    .. math:: \frac{\| X - \hat X_{-r} \|^2 - \| X - \hat X \|^2}{\| X \|^2}
+
+    with the model without component `r`. Components that share what they explain lose less than it when one of them is left out,
+    so that the fractions need not sum to that of the model, `1 - relative_error(model, X) ** 2`.
+
+    Parameters
+    ----------
+    model, X, mask, weights
+        As in `relative_error`.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> hntf.metrics.explained_variance([np.eye(2), np.diag([1.0, 3.0])], np.diag([1.0, 3.0]))
+    array([0.1, 0.9])
+    """
+    factors, data = _of_same_shape(model, X, mask, weights)
+    size = data.norm_squared() or 1.0
+    whole = cp_squared_residual(data, factors)
+    k = factors[0].shape[1]
+    if k == 1:
+        return np.array([(data.norm_squared() - whole) / size])
+    others = [[j for j in range(k) if j != r] for r in range(k)]
+    without = [cp_squared_residual(data, [U[:, kept] for U in factors]) for kept in others]
+    return (np.array(without) - whole) / size
+
+
+def poisson_deviance(X: Any, expected: Any, *, mask: Any = None) -> float:
+    r"""Return the mean Poisson deviance of counts, twice the generalised Kullback–Leibler divergence, over observed entries.
+
+    .. math:: \frac2N \sum_i x_i \log \frac{x_i}{\hat x_i} - x_i + \hat x_i
+
+    The likelihood of counts that were held out from a fit is that of `mask` and of the model of the other counts.
+
+    Parameters
+    ----------
+    X : array
+        The counts.
+    expected : array
+        What a model expects, of the same shape, positive where there are counts.
+    mask : bool array, optional
+        The entries over which the mean is taken.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> hntf.metrics.poisson_deviance(np.array([[1.0, 2.0]]), np.array([[1.0, 2.0]]))
+    0.0
+    """
+    counts, means = (to_numpy(as_data(x).of_samples(slice(None))).astype(float) for x in (X, expected))
+    if counts.shape != means.shape:
+        raise ValueError(f"expected must have the shape of X, {counts.shape}, got {means.shape}")
+    observed = np.ones(counts.shape, bool) if mask is None else np.broadcast_to(np.asarray(mask, bool), counts.shape)
+    x, m = counts[observed], means[observed]
+    if not len(x):
+        raise ValueError("mask must observe some entries")
+    if (m[x > 0] <= 0).any():
+        return math.inf
+    logs = np.zeros_like(x)
+    logs[x > 0] = np.log(x[x > 0] / m[x > 0])
+    return float(2.0 * (x * logs - x + m).mean())
+
+
+def _of_same_shape(model: Any, X: Any, mask: Any, weights: Any) -> tuple[list[Any], Data]:
+    factors = factor_matrices(model, "model")
+    data = as_data(X, mask=mask, weights=weights)
+    if tuple(data.shape) != tuple(len(U) for U in factors):
+        raise ValueError(
+            f"X must have the shape of the model, {tuple(len(U) for U in factors)}, got {tuple(data.shape)}"
+        )
+    return [from_numpy(U, data.prototype) for U in factors], data

@@ -1,0 +1,37 @@
+"""Decompositions as their factors by mode, whatever holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hntf.arrays import to_numpy
+from hntf.validation import check_real_array
+
+
+def factors_of(model: Any, level: int = 0) -> list[np.ndarray]:
+    """Return the factors of a level of a fitted estimator by mode, that of the samples first."""
+    profiles = model.components_[level]
+    modes = profiles[1:] if isinstance(profiles, list) else [profiles]
+    return [to_numpy(np.asarray(model.codes_[level])), *(to_numpy(np.asarray(P)).T for P in modes)]
+
+
+def factor_matrices(x: Any, name: str) -> list[np.ndarray]:
+    """Return checked factors of an estimator, of a `CPTensor`, whose weights go to the first mode, or of a sequence of matrices."""
+    if hasattr(x, "components_"):
+        return factors_of(x)
+    weights = None
+    if hasattr(x, "factors"):
+        weights, x = x.weights, x.factors
+    elif isinstance(x, tuple) and len(x) == 2 and isinstance(x[1], list):
+        weights, x = x
+    if not isinstance(x, Sequence) or not len(x):
+        raise TypeError(f"{name} must be an estimator, a CPTensor or a sequence of factors, got {type(x).__name__}")
+    factors = [to_numpy(check_real_array(U, f"each factor of {name}", orders=(2,))).astype(float) for U in x]
+    if len({U.shape[1] for U in factors}) > 1:
+        raise ValueError(f"{name} must have factors with the same number of columns, got {[U.shape for U in factors]}")
+    if weights is not None:
+        factors[0] = factors[0] * to_numpy(weights)
+    return factors

@@ -1,0 +1,159 @@
+"""Hierarchies against known labels, and against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
+
+from hntf.arrays import to_numpy
+from hntf.tables import Table
+
+
+def purity(labels: Any, clusters: Any) -> float:
+    """Return the fraction of samples whose label is the most frequent one of their cluster.
+
+    Parameters
+    ----------
+    labels, clusters : arrays, `(n,)`
+        The known labels, and the clusters; or for `clusters` a code `(n, k)`, whose largest entry is the cluster.
+
+    Examples
+    --------
+    >>> import hntf
+    >>> hntf.metrics.purity([0, 0, 1, 1], [5, 5, 5, 7])
+    0.75
+    """
+    table = contingency_matrix(np.asarray(labels), as_clusters(clusters))
+    return float(table.max(axis=0).sum() / table.sum())
+
+
+def level_agreement(codes: Any, labels: Sequence[Any]) -> Table:
+    """Return how well the levels of a hierarchy agree with known labels of several levels.
+
+    Parameters
+    ----------
+    codes : estimator, or sequence of arrays
+        A fitted hierarchy, or its clusters `(n,)` or codes `(n, k_l)` by level, finest first.
+    labels : sequence of arrays, `(n,)`
+        The known labels by level.
+
+    Returns
+    -------
+    Table
+        For every pair of a level and of labels: normalised mutual information (arithmetic mean), adjusted Rand index, purity.
+
+    Examples
+    --------
+    >>> import hntf
+    >>> print(hntf.metrics.level_agreement([[0, 1, 2, 2], [0, 0, 1, 1]], [["a", "a", "b", "b"]]))
+    level  labels    nmi    ari  purity
+        0       0  0.800  0.571   1.000
+        1       0  1.000  1.000   1.000
+    """
+    levels = [as_clusters(S) for S in getattr(codes, "codes_", codes)]
+    rows = [
+        (level, i, normalized_mutual_info_score(y, c), adjusted_rand_score(y, c), purity(y, c))
+        for level, c in enumerate(levels)
+        for i, y in enumerate(labels)
+    ]
+    return Table(
+        dict(zip(("level", "labels", "nmi", "ari", "purity"), map(list, zip(*rows, strict=True)), strict=True))
+    )
+
+
+def hierarchical_f_score(labels: Sequence[Any], predicted: Sequence[Any]) -> float:
+    r"""Return the hierarchical F score of predicted classes of several levels.
+
+    .. math:: hP = \frac{\sum_i |C_i ∩ \hat C_i|}{\sum_i |\hat C_i|}, \quad hR = \frac{\sum_i |C_i ∩ \hat C_i|}{\sum_i |C_i|},
+              \quad hF = \frac{2 hP\, hR}{hP + hR}
+
+    with the classes of a sample at all levels, known and predicted. Unknown ones (-1 or None) are left out.
+
+    Parameters
+    ----------
+    labels, predicted : sequences of arrays, `(n,)`
+        Known and predicted classes by level, in the same order.
+
+    References
+    ----------
+    Kiritchenko, Matwin, Famili (2005), *Functional annotation of genes using hierarchical text categorization*, BioLINK.
+
+    Examples
+    --------
+    >>> import hntf
+    >>> hntf.metrics.hierarchical_f_score([["x", "y"], ["a", "a"]], [["x", "z"], ["a", "a"]])
+    0.75
+    """
+    if len(labels) != len(predicted):
+        raise ValueError(f"predicted must have as many levels as labels, {len(labels)}, got {len(predicted)}")
+    common = known = claimed = 0
+    for of_level, of_predicted in zip(labels, predicted, strict=True):
+        y, z = np.asarray(of_level, object), np.asarray(of_predicted, object)
+        if y.shape != z.shape:
+            raise ValueError(f"predicted must have the shape of labels at every level, {y.shape}, got {z.shape}")
+        has_y, has_z = (np.array([v is not None and v != -1 for v in values], bool) for values in (y, z))
+        common += int(((y == z) & has_y & has_z).sum())
+        known += int(has_y.sum())
+        claimed += int(has_z.sum())
+    return 2.0 * common / (known + claimed) if known + claimed else 0.0
+
+
+def tree_similarity(first: Any, second: Any) -> float:
+    r"""Return how similarly two hierarchies relate samples: the correlation of the numbers of levels at which pairs are together.
+
+    This is the cophenetic correlation of two trees (Sokal, Rohlf 1962), over all pairs of samples: 1 for the same hierarchy,
+    whatever the order of its components, and about 0 for unrelated ones. Hierarchies may have different numbers of levels.
+
+    Parameters
+    ----------
+    first, second : estimator, or sequence of arrays
+        Fitted hierarchies of the same samples, or their clusters `(n,)` or codes `(n, k_l)` by level.
+
+    References
+    ----------
+    Sokal, Rohlf (1962), *The comparison of dendrograms by objective methods*, Taxon 11.
+
+    Examples
+    --------
+    >>> import hntf
+    >>> tree = [[0, 1, 2, 3], [0, 0, 1, 1]]
+    >>> round(hntf.metrics.tree_similarity(tree, [[3, 2, 1, 0], [1, 1, 0, 0]]), 12)
+    1.0
+    """
+    a, b = ([as_clusters(S) for S in getattr(tree, "codes_", tree)] for tree in (first, second))
+    n = len(a[0])
+    if any(len(c) != n for c in (*a, *b)):
+        raise ValueError("first and second must be hierarchies of the same samples")
+    pairs = n * (n - 1) / 2
+    sums = [_pairs_together(x) for x in a], [_pairs_together(y) for y in b]
+    # The sums over pairs of products of indicators are sums over contingency tables: nothing has the size of all pairs.
+    products = {
+        "aa": sum(_pairs_together(x, y) for x in a for y in a),
+        "ab": sum(_pairs_together(x, y) for x in a for y in b),
+        "bb": sum(_pairs_together(x, y) for x in b for y in b),
+    }
+    mean_a, mean_b = sum(sums[0]) / pairs, sum(sums[1]) / pairs
+    covariance = products["ab"] / pairs - mean_a * mean_b
+    variances = (products["aa"] / pairs - mean_a**2) * (products["bb"] / pairs - mean_b**2)
+    return float(covariance / variances**0.5) if variances > 0 else float(mean_a == mean_b)
+
+
+def _pairs_together(x: np.ndarray, y: np.ndarray | None = None) -> float:
+    """Return the number of pairs of samples that are in the same cluster, in both of two clusterings."""
+    counts = np.bincount(x) if y is None else contingency_matrix(x, y).ravel()
+    counts = counts.astype(float)
+    return float((counts * (counts - 1) / 2).sum())
+
+
+def as_clusters(x: Any) -> np.ndarray:
+    """Return clusters as integers: `(n,)` as they are, and of a code `(n, k)` the largest entry of every sample."""
+    array = to_numpy(x) if hasattr(x, "ndim") else np.asarray(x)
+    if array.ndim == 2:
+        return np.argmax(array, axis=1)
+    if array.ndim != 1:
+        raise ValueError(f"clusters must have shape (n,), or be codes of shape (n, k); got order {array.ndim}")
+    return np.unique(array, return_inverse=True)[1].reshape(-1)

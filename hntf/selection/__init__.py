@@ -1,0 +1,13 @@
+"""How many components, which levels, whether they come back, and which model: `select_ranks`, `stability`, `compare`.
+
+`select` runs the fits of `select_ranks` and decides, `result` is what it returns; `candidates` says which ranks are tried,
+`problem` and `runner` fit them. `held_out`, `bi_cross_validation` and `thinning` score predictions, `from_fits` what fits of all
+data tell; `levels` decides which gatherings of the finest components are levels.
+"""
+
+from hntf.selection.comparison import compare
+from hntf.selection.result import RankSelection
+from hntf.selection.select import select_ranks
+from hntf.selection.stability import Stability, stability
+
+__all__ = ["RankSelection", "Stability", "compare", "select_ranks", "stability"]

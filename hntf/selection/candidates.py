@@ -1,0 +1,64 @@
+"""The candidates of a selection: numbers of components, or tuples with those of all levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from hntf.estimators import NCPD, NMF, NTD
+from hntf.selection.problem import QUICK
+from hntf.validation import check_number
+
+FIRST, LATER = 6, (7, 8, 9, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)
+"""Numbers of components that are tried first without candidates, and those after them."""
+
+STEP = 4
+"""How many of these are tried at a time, until all of a step are worse than the best before."""
+
+
+def as_candidates(candidates: Any) -> list[Any] | None:
+    """Return checked candidates, integers or tuples; None for `"auto"`."""
+    if isinstance(candidates, str):
+        if candidates != "auto":
+            raise ValueError(f"candidates must be 'auto' or a sequence of ranks, got {candidates!r}")
+        return None
+    if not isinstance(candidates, Iterable):
+        raise TypeError(f"candidates must be 'auto' or a sequence of ranks, got {candidates!r}")
+    checked = [_checked(candidate) for candidate in candidates]
+    if not checked:
+        raise ValueError("candidates must name at least one number of components, got none")
+    if len({isinstance(candidate, tuple) for candidate in checked}) > 1:
+        raise ValueError(f"candidates must be all integers or all tuples, got {checked}")
+    return sorted(set(checked), key=lambda c: c if isinstance(c, tuple) else (c,))
+
+
+def _checked(candidate: Any) -> Any:
+    if isinstance(candidate, Sequence | np.ndarray) and not isinstance(candidate, str):
+        return tuple(_checked(rank) for rank in candidate)
+    check_number(candidate, "each of candidates", low=1, integer=True)
+    return int(candidate)
+
+
+def has_levels(model: Any) -> bool:
+    """Return whether a model, or its class, is a hierarchy, with a number of components for every level."""
+    default = (model if isinstance(model, type) else type(model))().n_components
+    return isinstance(default, tuple) and not isinstance(model, NTD) and model is not NTD
+
+
+def finest_model(model: Any, order: int, candidates: list[Any] | None) -> Any:
+    """Return the estimator that is fitted for every rank: the model, or the single level that a hierarchy begins with."""
+    if model is None or (has_levels(model) and not _are_compressed(candidates)):
+        return (NMF() if order == 2 else NCPD()).set_params(**QUICK)
+    if isinstance(model, type):
+        supported = {name: value for name, value in QUICK.items() if name in model().get_params()}
+        return model(**supported)
+    model = clone(model)
+    return model.set_params(random_state=0) if model.random_state is None else model
+
+
+def _are_compressed(candidates: list[Any] | None) -> bool:
+    """Return whether candidates have Tucker levels, which name a rank for every mode."""
+    return any(isinstance(rank, tuple) for c in candidates or [] if isinstance(c, tuple) for rank in c)

@@ -1,0 +1,151 @@
+"""Models side by side on the same data: `compare`."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.metrics import normalized_mutual_info_score
+
+from hntf.arrays import to_numpy
+from hntf.data import HoldOut
+from hntf.data.masks import as_masks
+from hntf.metrics.inputs import factors_of
+from hntf.metrics.matching import factor_match_score
+from hntf.metrics.trees import as_clusters
+from hntf.tables import Table
+from hntf.validation import check_number
+
+
+class Comparison(Table):
+    """The table of a comparison, with a picture."""
+
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw the errors of the models level by level; see `hntf.plot.comparison`."""
+        from hntf.plot import comparison
+
+        return comparison(self, ax=ax)
+
+
+def compare(
+    models: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    n_seeds: int = 1,
+    fraction: float | None = None,
+    mask: Any = None,
+) -> Comparison:
+    """Fit models to the same data, and return what is known of each in one table.
+
+    Parameters
+    ----------
+    models : mapping of str to estimator, or sequence of estimators
+        The models; copies of them are fitted.
+    X : array, tensor or sparse matrix, `(n, …)`
+        The data.
+    y : array, `(n,)`, optional
+        Known classes. They are not shown to the models: the table has the normalised mutual information of each level with them.
+    n_seeds : int
+        Number of fits of each model, with the seeds 0, 1, …; the table has means, and standard deviations where there are several.
+    fraction : float, optional
+        A fraction of the entries that is hidden from a second fit, whose error on them is in the table.
+    mask : bool array, "nan", or a tuple of these, optional
+        As in `fit`.
+
+    Returns
+    -------
+    Comparison
+        The table, a row for every level of every model, and `plot()`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described; the message names it.
+
+    Examples
+    --------
+    >>> import hntf
+    >>> from hntf.datasets import make_hierarchical_blocks
+    >>> X, _, groups, _ = make_hierarchical_blocks(random_state=0)
+    >>> models = {"apart": hntf.HierarchicalNMF((9, 4)), "together": hntf.NeuralNMF((9, 4))}
+    >>> comparison = hntf.compare(models, X, groups)
+    >>> comparison["model"], comparison["level"]
+    (['apart', 'apart', 'together', 'together'], [0, 1, 0, 1])
+    """
+    check_number(n_seeds, "n_seeds", low=1, integer=True)
+    named = models if isinstance(models, Mapping) else _named(models)
+    if not named:
+        raise ValueError("models must hold at least one estimator, got none")
+    columns: dict[str, list[Any]] = {}
+    for name, model in named.items():
+        if not hasattr(model, "fit"):
+            raise TypeError(f"models must hold estimators, got {type(model).__name__} for {name!r}")
+        runs = [_run(model, X, y, seed, fraction, mask) for seed in range(n_seeds)]
+        for level in range(len(runs[0][0])):
+            row = {"model": name, "level": level, "components": runs[0][0][level]["components"]}
+            for key in runs[0][0][level]:
+                if key != "components":
+                    values = [levels[level][key] for levels, _ in runs]
+                    row[key] = float(np.mean(values))
+                    if n_seeds > 1:
+                        row[f"{key} ±"] = float(np.std(values, ddof=1))
+            if n_seeds > 1:
+                row["match of seeds"] = float(
+                    np.mean([factor_match_score(a[level], b[level]) for (_, a), (_, b) in pairwise(runs)])
+                )
+            for key, value in row.items():
+                columns.setdefault(key, []).append(value)
+    return Comparison(columns)
+
+
+def _named(models: Sequence[Any]) -> dict[str, Any]:
+    """Return names of models: the classes, with a number where there are several of one."""
+    names = [type(model).__name__ for model in models]
+    return {
+        name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}": model
+        for i, (name, model) in enumerate(zip(names, models, strict=True))
+    }
+
+
+def _run(
+    model: Any, X: Any, y: Any, seed: int, fraction: float | None, mask: Any
+) -> tuple[list[dict[str, Any]], list[list[np.ndarray]]]:
+    """Return what is known of every level of one fit, and its factors by level."""
+    start = time.perf_counter()
+    fitted = _fitted(model, X, seed, mask)
+    seconds = time.perf_counter() - start
+    levels = []
+    held_out = None
+    if fraction is not None:
+        hidden = HoldOut(fraction, seed)
+        held_out = _fitted(model, X, seed, (*as_masks(mask), hidden))
+    for level, codes in enumerate(fitted.codes_):
+        of_level = {
+            "components": int(codes.shape[1]),
+            "error": float(fitted.reconstruction_err_[level]),
+            "zeros in codes": float((to_numpy(codes) == 0).mean()),
+            "seconds": seconds,
+        }
+        if held_out is not None:
+            outside = (*as_masks(mask), ~HoldOut(fraction, seed))  # type: ignore[arg-type]
+            of_level["held-out error"] = float(held_out.reconstruction_error(X, level=level, mask=outside))
+        if y is not None:
+            of_level["nmi with y"] = float(normalized_mutual_info_score(np.asarray(y), as_clusters(codes)))
+        levels.append(of_level)
+    return levels, [factors_of(fitted, level) for level in range(len(levels))]
+
+
+def _fitted(model: Any, X: Any, seed: int, mask: Any) -> Any:
+    again = clone(model)
+    if "random_state" in again.get_params():
+        again.set_params(random_state=seed)
+    with warnings.catch_warnings():
+        # A comparison shows the errors; how each fit ended is for those who fit it alone.
+        warnings.simplefilter("ignore")
+        return again.fit(X, **({} if mask is None else {"mask": mask}))

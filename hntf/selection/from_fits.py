@@ -1,0 +1,91 @@
+"""What fits of all data tell of their number of components.
+
+Information criteria, the elbow of the errors, core consistency, and whether fits from other starts find the same components.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+
+from hntf.metrics.core_consistency import core_consistency
+from hntf.metrics.inputs import factors_of
+from hntf.metrics.matching import factor_match_score
+from hntf.selection.problem import Problem
+
+CONSISTENT = 70.0
+"""Core consistency, in percent, from which a CP model is called appropriate."""
+
+STABLE = 0.9
+"""Mean factor match score of fits from different starts from which components are called stable."""
+
+N_STARTS = 5
+
+
+def fit_error(problem: Problem, rank: int) -> float:
+    """Return the relative error of a fit of all data; 1 for rank 0."""
+    if rank == 0:
+        return 1.0
+    return float(problem.fitted(rank, **problem.unmasked).reconstruction_err_[0])
+
+
+def bic(errors: Mapping[int, float], shape: tuple[int, ...], norm_squared: float) -> dict[int, float]:
+    """Return the Bayesian information criterion, `N log(RSS / N) + p log N`, of models with `p` free parameters."""
+    n = math.prod(shape)
+    return {
+        rank: n * math.log(max(error**2 * norm_squared / n, 1e-300)) + _n_parameters(rank, shape) * math.log(n)
+        for rank, error in errors.items()
+    }
+
+
+def bai_ng(errors: Mapping[int, float], shape: tuple[int, ...], norm_squared: float) -> dict[int, float]:
+    """Return the criterion `IC_p2` of Bai and Ng (2002) for factor models of large matrices, here the data as matrix of samples."""
+    n, m = shape[0], math.prod(shape[1:])
+    penalty = (n + m) / (n * m) * math.log(min(n, m) + 1)
+    return {
+        rank: math.log(max(error**2 * norm_squared / (n * m), 1e-300)) + rank * penalty
+        for rank, error in errors.items()
+    }
+
+
+def elbow(errors: Mapping[int, float]) -> int | None:
+    """Return the rank at which the curve of errors is farthest below the line from its first to its last point."""
+    ranks = sorted(errors)
+    if len(ranks) < 3:
+        return None
+    x = (np.array(ranks) - ranks[0]) / (ranks[-1] - ranks[0])
+    y = np.array([errors[rank] for rank in ranks])
+    below = y[0] + x * (y[-1] - y[0]) - y
+    return ranks[int(np.argmax(below))]
+
+
+def consistency(problem: Problem, rank: int) -> float:
+    """Return the core consistency of a CP decomposition of all data."""
+    return core_consistency(problem.fitted(rank, **problem.unmasked), problem.X, **problem.unmasked)
+
+
+def restarts(problem: Problem, rank: int) -> float:
+    """Return the mean factor match score of successive fits from different starts."""
+    fits = [
+        factors_of(problem.fitted(rank, seed=problem.seed + start, **problem.unmasked)) for start in range(N_STARTS)
+    ]
+    return float(np.mean([factor_match_score(one, other) for one, other in pairwise(fits)]))
+
+
+def last_above(values: Mapping[int, float], bound: float) -> int | None:
+    """Return the largest rank whose value reaches a bound."""
+    return max((rank for rank, value in values.items() if value >= bound), default=None)
+
+
+def smallest(values: Mapping[int, float]) -> int:
+    """Return the rank with the smallest value."""
+    return min(values, key=lambda rank: values[rank])
+
+
+def _n_parameters(rank: int, shape: tuple[int, ...]) -> int:
+    if len(shape) == 2:
+        return rank * (sum(shape) - rank)
+    return rank * (sum(shape) - len(shape) + 1)

@@ -1,0 +1,62 @@
+"""The error of entries that were hidden from a fit, over several random hold-outs (Wold 1978; Owen & Perry 2009).
+
+A rank is recommended if its error is within one standard error of the lowest: the smallest such. Rank 0 predicts the mean.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hntf.arrays import from_numpy
+from hntf.estimators.inputs import as_input
+from hntf.fitting.parts import Part
+from hntf.selection.problem import Problem
+
+
+def held_out_error(problem: Problem, rank: int, fold: int) -> float:
+    """Return the squared error of the entries that are held out, relative to their squared norm."""
+    mask = problem.hold_out(fold)
+    if rank == 0:
+        return _error_of_mean(problem, fold)
+    model = problem.fitted(rank, **problem.masked(mask))
+    return float(model.reconstruction_error(problem.X, level=0, **problem.masked(~mask))) ** 2
+
+
+def _error_of_mean(problem: Problem, fold: int) -> float:
+    """Return the error of the mean of the observed entries."""
+    mask = problem.hold_out(fold)
+    observed, _, size = _sums(problem, mask)
+    held_out, norm_squared, number = _sums(problem, ~mask)
+    mean = observed / size if size else 0.0
+    return (norm_squared - 2 * mean * held_out + mean**2 * number) / norm_squared if norm_squared else 0.0
+
+
+def _sums(problem: Problem, mask: Any) -> tuple[float, float, float]:
+    """Return the weighted sums of entries, of their squares, and of ones, over the entries that a mask observes."""
+    options = {"weights": None, **problem.masked(mask)}
+    parts = as_input(problem.X, **options, nonnegative=True, together=False).parts
+    total, norm_squared, number = parts.total(sums_of_part)
+    return total, norm_squared, number
+
+
+def sums_of_part(part: Part) -> tuple[float, float, float]:
+    """Return the sums of a part of the samples."""
+    data = part.data
+    ones = [from_numpy(np.ones((d, 1)), data.prototype) for d in data.shape]
+    total = float(data.mttkrp(ones, 0).sum())
+    return total, data.norm_squared(), float((ones[0] * data.weights_mttkrp(ones, 0)).sum())
+
+
+def recommended(errors: np.ndarray) -> tuple[int, int]:
+    """Return the first column whose mean is within one standard error of the lowest, and the lowest, for `(folds, ranks)`.
+
+    The standard error is that of the differences to the lowest in the same folds. Columns with NaN were not tried in all folds.
+    """
+    means = errors.mean(axis=0)
+    best = int(np.nanargmin(means))
+    differences = errors - errors[:, [best]]
+    spread = differences.std(axis=0, ddof=1) / len(errors) ** 0.5 if len(errors) > 1 else 0 * means
+    near = np.flatnonzero(differences.mean(axis=0) <= spread + 1e-12)
+    return int(near[0]), best

@@ -1,0 +1,75 @@
+"""The data of a selection, and the estimators of its candidates; it travels to the processes that fit."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any, NamedTuple
+
+from sklearn.base import clone
+
+from hntf.data import HoldOut
+from hntf.data.masks import as_masks
+
+QUICK = {"tol": 1e-4, "max_iter": 200, "random_state": 0}
+"""Parameters of the fits of a model that is not given as an instance."""
+
+
+class Problem(NamedTuple):
+    """What is fitted.
+
+    Attributes
+    ----------
+    X, mask, weights
+        The data, as in `fit`.
+    shape : tuple of int
+        The shape of the data.
+    model : estimator
+        The model of the finest level, with any number of components.
+    fraction : float
+        The fraction of entries that are held out.
+    seed : int
+        The seed of the first hold-out; the others follow.
+    """
+
+    X: Any
+    mask: Any
+    weights: Any
+    shape: tuple[int, ...]
+    model: Any
+    fraction: float
+    seed: int
+
+    def hold_out(self, fold: int) -> HoldOut:
+        """Return a mask that hides entries."""
+        return HoldOut(self.fraction, self.seed + fold)
+
+    def masked(self, mask: Any) -> dict[str, Any]:
+        """Return the arguments of a fit in which a mask hides entries, too."""
+        masks = (*as_masks(self.mask), mask)
+        return {"mask": masks, **self.weighted}
+
+    @property
+    def weighted(self) -> dict[str, Any]:
+        """Return the argument of a fit with weights, if there are some."""
+        return {} if self.weights is None else {"weights": self.weights}
+
+    @property
+    def unmasked(self) -> dict[str, Any]:
+        """Return the arguments of a fit of all data."""
+        return {**({} if self.mask is None else {"mask": self.mask}), **self.weighted}
+
+    def fitted(self, rank: Any, X: Any = None, *, seed: int | None = None, **options: Any) -> Any:
+        """Return the model with this number of components, fitted."""
+        model = clone(self.model).set_params(n_components=rank)
+        if seed is not None:
+            model.set_params(random_state=seed)
+        with warnings.catch_warnings():
+            # A fit that stops early predicts nearly as well, and what is not observed in a fold is not the user's.
+            warnings.simplefilter("ignore")
+            return model.fit(self.X if X is None else X, **options)
+
+    @property
+    def largest_rank(self) -> int:
+        """The number of components from which any more are redundant."""
+        return max(1, math.prod(self.shape) // max(self.shape))

@@ -1,0 +1,99 @@
+"""Runs the fits of a selection in one process or in several, and keeps their results in a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs
+from tqdm import tqdm
+
+from hntf.arrays import to_numpy
+from hntf.estimators.inputs import as_input
+from hntf.estimators.of_part import fingerprint
+from hntf.selection.problem import Problem
+from hntf.threads import limit_cores
+
+Job = tuple[str, Any, int]
+"""The name of what is computed, the candidate, and the fold."""
+
+
+class Runner:
+    """Runs jobs, each of them once.
+
+    Parameters
+    ----------
+    problem : Problem
+        The data and the model.
+    n_jobs : int or None
+        The number of processes.
+    checkpoint : str, Path or None
+        A file for the results.
+    verbose : bool or int
+        Whether to show progress.
+    """
+
+    def __init__(self, problem: Problem, n_jobs: int | None, checkpoint: Any, verbose: bool | int) -> None:
+        self.problem, self.verbose = problem, verbose
+        self.n_jobs = effective_n_jobs(n_jobs)
+        self._path = None if checkpoint is None else Path(checkpoint)
+        self._results: dict[str, Any] = {}
+        self._signature = None if self._path is None else _signature(problem)
+        if self._path is not None and self._path.exists():
+            self._results = self._read(self._path)
+
+    def run(self, work: Callable[[Problem, Any, int], Any], jobs: Sequence[Job]) -> list[Any]:
+        """Return `work(problem, candidate, fold)` for all jobs."""
+        missing = [job for job in jobs if str(job) not in self._results]
+        for job, result in zip(missing, self._computed(work, missing), strict=True):
+            self._results[str(job)] = result
+            self._write()
+        return [self._results[str(job)] for job in jobs]
+
+    def _computed(self, work: Callable[[Problem, Any, int], Any], jobs: Sequence[Job]) -> Any:
+        name = jobs[0][0] if jobs else ""
+        if self.n_jobs == 1:
+            results = (work(self.problem, rank, fold) for _, rank, fold in jobs)
+        else:
+            cores = max(1, cpu_count() // self.n_jobs)
+            parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
+            results = parallel(delayed(_in_process)(cores, work, self.problem, rank, fold) for _, rank, fold in jobs)
+        return tqdm(results, name, total=len(jobs)) if self.verbose else results
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        draft = self._path.with_name(self._path.name + ".part")
+        draft.write_text(json.dumps({"signature": self._signature, "results": self._results}))
+        draft.replace(self._path)
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            content = json.loads(path.read_text())
+            signature, results = content["signature"], content["results"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"checkpoint must be a file of select_ranks, got {path}") from error
+        if signature != self._signature or not isinstance(results, dict):
+            raise ValueError(f"checkpoint must be of the same data, model and arguments, got {path}")
+        return results
+
+
+def _signature(problem: Problem) -> list[Any]:
+    """Return what the results depend on, as JSON keeps it."""
+    options = {"mask": problem.mask, "weights": problem.weights, "nonnegative": True, "together": False}
+    parts = as_input(problem.X, **options).parts
+    sums = to_numpy(parts.total(fingerprint))
+    parameters = sorted((name, repr(value)) for name, value in problem.model.get_params().items())
+    return [
+        type(problem.model).__name__,
+        [list(pair) for pair in parameters],
+        list(problem.shape),
+        [problem.fraction, problem.seed, parts.norm_squared, *sums.ravel().tolist()],
+    ]
+
+
+def _in_process(cores: int, work: Callable[[Problem, Any, int], Any], problem: Problem, rank: Any, fold: int) -> Any:
+    limit_cores(cores)
+    return work(problem, rank, fold)

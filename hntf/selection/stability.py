@@ -1,0 +1,254 @@
+"""Whether the components and the edges of a hierarchy come back when it is fitted again: `stability`."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs
+from sklearn.base import clone
+
+from hntf.arrays import to_numpy
+from hntf.data import HoldOut
+from hntf.data.masks import as_masks
+from hntf.metrics.matching import matched
+from hntf.tables import Table
+from hntf.threads import limit_cores
+from hntf.validation import as_random_state, check_choice, check_number
+
+RESAMPLES = ("bootstrap", "starts", "halves", "entries")
+
+HELD_OUT = 0.1
+"""Fraction of the entries that every fit leaves out with `resample="entries"`."""
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How alike the components of several fits are.
+
+    Attributes
+    ----------
+    components : list of arrays, `(k_l,)`
+        For every level the score of each component of the reference fit, between 0 and 1: the mean over the fits of the similarity
+        of its partner, the product of the congruences over all modes that the fits share.
+    edges : list of arrays, `(k_{l−1}, k_l)`
+        For every level above the finest the score of each edge: the fraction of the fits in which the partner of the finer
+        component gives most of its weight to the partner of the coarser one. Edges of the reference tree are those of `parents`.
+    parents : list of arrays, `(k_{l−1},)`
+        The coarser component to which each finer one gives most of its weight in the reference fit.
+    intervals : list of arrays, `(2, k_l, m)`, or None
+        For every level the bounds of the weights of the features in each component, scaled to unit norm, in 90 % of the fits.
+    n_fits : int
+        The number of fits.
+    """
+
+    components: list[np.ndarray]
+    edges: list[np.ndarray]
+    parents: list[np.ndarray]
+    intervals: list[np.ndarray] | None
+    n_fits: int
+
+    @property
+    def table(self) -> Table:
+        """A row for each component of every level: its score, its parent and the score of that edge."""
+        columns: dict[str, list[Any]] = {name: [] for name in ("level", "component", "score", "parent", "edge")}
+        for level, scores in enumerate(self.components):
+            for index, score in enumerate(scores):
+                parent = int(self.parents[level][index]) if level < len(self.parents) else None
+                edge = None if parent is None else float(self.edges[level][index, parent])
+                for name, value in zip(columns, (level, index, float(score), parent, edge), strict=True):
+                    columns[name].append(value)
+        return Table(columns)
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw the scores of all components, level by level; see `hntf.plot.stability`."""
+        from hntf.plot import stability as draw
+
+        return draw(self, ax=ax)
+
+
+def stability(
+    model: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    n_fits: int = 20,
+    resample: str = "bootstrap",
+    mask: Any = None,
+    intervals: bool = False,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+) -> Stability:
+    """Fit a model again and again, and tell for every component and edge how well it comes back.
+
+    Components of each fit are matched to those of the reference so that the sum of their similarities is largest (Hungarian
+    method), on all modes but that of the samples where samples are drawn anew, on all modes otherwise.
+
+    Parameters
+    ----------
+    model : estimator
+        The model; if it is fitted, its fit is the reference, otherwise a copy is fitted to `X`.
+    X : array, tensor or sparse matrix, `(n, …)`
+        The data.
+    y : array, `(n,)`, optional
+        Labels, as in `fit`.
+    n_fits : int
+        Number of fits.
+    resample : {"bootstrap", "starts", "halves", "entries"}
+        What differs from fit to fit: samples drawn with replacement; only the random starts; random halves of the samples; or a
+        random tenth of the entries, which is hidden.
+    mask : bool array, "nan", or a tuple of these, optional
+        As in `fit`.
+    intervals : bool
+        Whether to keep intervals of the weights of the features (matrices only).
+    n_jobs : int, optional
+        Number of processes, among which the cores are shared.
+    random_state : int, RandomState, Generator or None
+        Seed.
+
+    Returns
+    -------
+    Stability
+        `components`, `edges`, `table`, and `plot()`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described; the message names it.
+
+    Examples
+    --------
+    >>> import hntf
+    >>> from hntf.datasets import make_hierarchical_blocks
+    >>> X = make_hierarchical_blocks(random_state=0).X
+    >>> found = hntf.stability(hntf.NMF(9, random_state=0), X, n_fits=5, random_state=0)
+    >>> bool(found.components[0].min() > 0.8)
+    True
+    """
+    check_number(n_fits, "n_fits", low=2, integer=True)
+    check_choice(resample, "resample", RESAMPLES)
+    rng = as_random_state(random_state)
+    options = {} if y is None else {"y": y}
+    if not hasattr(model, "model_"):
+        model = _fitted(model, X, {**options, **_masked(mask)}, int(rng.randint(2**31 - 1)))
+    if intervals and isinstance(model.components_[0], list):
+        raise ValueError("intervals must be False for tensors")
+    reference, parents = _profiles(model, resample), _parents(model)
+    seeds = rng.randint(2**31 - 1, size=n_fits).tolist()
+    jobs = effective_n_jobs(n_jobs)
+    if jobs == 1:
+        fits = [_refitted(model, X, y, mask, resample, seed) for seed in seeds]
+    else:
+        cores = max(1, cpu_count() // jobs)
+        fits = Parallel(n_jobs=jobs)(delayed(_in_process)(cores, model, X, y, mask, resample, seed) for seed in seeds)
+    orders, scores = zip(*[_matched_levels(reference, profiles) for profiles, _ in fits], strict=True)
+    components = [np.mean([of_fit[level] for of_fit in scores], axis=0) for level in range(len(reference))]
+    edges = [
+        np.mean([_edges(orders[i][level], orders[i][level + 1], fits[i][1][level]) for i in range(n_fits)], axis=0)
+        for level in range(len(parents))
+    ]
+    bounds = None
+    if intervals:
+        bounds = [
+            np.quantile(
+                [_unit(fits[i][0][level][-1])[:, orders[i][level]].T for i in range(n_fits)], [0.05, 0.95], axis=0
+            )
+            for level in range(len(reference))
+        ]
+    return Stability(components, edges, parents, bounds, n_fits)
+
+
+Profiles = list[list[np.ndarray]]
+"""For every level the factors of the modes on which fits are compared."""
+
+
+def _masked(mask: Any) -> dict[str, Any]:
+    return {} if mask is None else {"mask": mask}
+
+
+def _fitted(model: Any, X: Any, options: dict[str, Any], seed: int) -> Any:
+    model = clone(model)
+    if "random_state" in model.get_params():
+        model.set_params(random_state=seed)
+    with warnings.catch_warnings():
+        # What a fit of a part of the data has to say is not about the data of the user.
+        warnings.simplefilter("ignore")
+        return model.fit(X, **options)
+
+
+def _refitted(model: Any, X: Any, y: Any, mask: Any, resample: str, seed: int) -> tuple[Profiles, list[np.ndarray]]:
+    """Return the profiles of a fit, and the parents of its components."""
+    options = {**({} if y is None else {"y": y}), **_masked(mask)}
+    if resample == "entries":
+        options["mask"] = (*as_masks(mask), HoldOut(HELD_OUT, seed))
+    elif resample != "starts":
+        rng, n = np.random.RandomState(seed), X.shape[0]
+        rows = rng.randint(n, size=n) if resample == "bootstrap" else np.sort(rng.permutation(n)[: n // 2])
+        X = _of_rows(X, rows)
+        options = {
+            name: value if isinstance(value, str) else _rows_of(value, rows, n) for name, value in options.items()
+        }
+    again = _fitted(model, X, options, seed)
+    return _profiles(again, resample), _parents(again)
+
+
+def _of_rows(X: Any, rows: np.ndarray) -> Any:
+    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+
+
+def _rows_of(value: Any, rows: np.ndarray, n: int) -> Any:
+    """Return labels or masks of some samples."""
+    if isinstance(value, tuple):
+        return tuple(each if isinstance(each, str) else _rows_of(each, rows, n) for each in value)
+    if isinstance(value, HoldOut):
+        return value.of_rows(rows)
+    value = value if hasattr(value, "shape") else np.asarray(value)
+    return _of_rows(value, rows) if value.shape[0] == n else value
+
+
+def _profiles(model: Any, resample: str) -> Profiles:
+    """Return the factors of all levels by mode: those of the samples only where all fits have the same samples."""
+    same = resample in ("starts", "entries")
+    levels = []
+    for codes, profiles in zip(model.codes_, model.components_, strict=True):
+        modes = profiles[1:] if isinstance(profiles, list) else [profiles]
+        of_modes = [to_numpy(P).T for P in modes]
+        levels.append([to_numpy(codes), *of_modes] if same else of_modes)
+    return levels
+
+
+def _parents(model: Any) -> list[np.ndarray]:
+    """Return for every level above the finest to which of its components the finer ones give most of their weight."""
+    parents = []
+    for level in range(1, len(model.codes_)):
+        R = model.memberships_[level]
+        # Where every mode gathers for itself, the modes vote by the products of their weights.
+        weights = np.prod([to_numpy(of_mode) for of_mode in R], axis=0) if isinstance(R, list) else to_numpy(R)
+        masses = np.linalg.norm(to_numpy(model.codes_[level]), axis=0)
+        parents.append(np.argmax(np.abs(weights) * masses, axis=1))
+    return parents
+
+
+def _matched_levels(reference: Profiles, profiles: Profiles) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    pairs = [matched(one, other) for one, other in zip(reference, profiles, strict=True)]
+    return [order for order, _ in pairs], [np.clip(score, 0.0, 1.0) for _, score in pairs]
+
+
+def _edges(order: np.ndarray, order_above: np.ndarray, parents: np.ndarray) -> np.ndarray:
+    """Return which edges between components of the reference the partners in a fit have, `(k, k')`."""
+    return (parents[order][:, None] == order_above[None, :]) * (order >= 0)[:, None] * 1.0
+
+
+def _unit(U: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(U, axis=0)
+    return U / np.where(norms > 0, norms, 1.0)
+
+
+def _in_process(cores: int, *arguments: Any) -> tuple[Profiles, list[np.ndarray]]:
+    limit_cores(cores)
+    return _refitted(*arguments)

@@ -1,0 +1,204 @@
+"""Metrics against formulas written out, and against scikit-learn and TensorLy where they have them."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.sparse
+import sparse
+import tensorly
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hntf
+from hntf.metrics.matching import matched
+from tests.problems import seeds
+
+
+@given(seed=seeds, k=st.integers(1, 4), order=st.integers(2, 4), weighted=st.booleans())
+def test_the_factor_match_score_is_the_best_over_all_permutations(seed, k, order, weighted):
+    rng = np.random.default_rng(seed)
+    F, G = ([rng.standard_normal((5, k)) for _ in range(order)] for _ in range(2))
+
+    def norms(factors):
+        return np.prod([np.linalg.norm(U, axis=0) for U in factors], axis=0)
+
+    def similarity(p):
+        cosines = np.prod([(U * V[:, p]).sum(0) for U, V in zip(F, G, strict=True)], axis=0)
+        return cosines / (norms(F) * norms(G)[p])
+
+    best = max(map(list, itertools.permutations(range(k))), key=lambda p: similarity(p).mean())
+    expected = similarity(best)
+    if weighted:
+        a, b = norms(F), norms(G)[best]
+        expected = expected * (1 - abs(a - b) / np.maximum(a, b))
+    score, order_found = hntf.metrics.factor_match_score(F, G, weighted=weighted, return_permutation=True)
+    np.testing.assert_allclose(score, expected.mean())
+    assert order_found.tolist() == best
+
+
+def test_a_match_does_not_depend_on_order_scale_and_container(rng):
+    factors = [rng.random((d, 3)) for d in (4, 5, 6)]
+    others = [U[:, [2, 0, 1]] * [1, 2, 3] for U in factors]
+    tensor = tensorly.cp_tensor.CPTensor((np.ones(3), others))
+    np.testing.assert_allclose(hntf.metrics.factor_match_score(factors, tensor), 1.0)
+    fewer = [U[:, :2] for U in factors]
+    np.testing.assert_allclose(hntf.metrics.factor_match_score(factors, fewer), 2 / 3)
+    np.testing.assert_allclose(hntf.metrics.factor_match_score(fewer, factors), 2 / 3)
+    assert matched(factors, fewer)[0].tolist() == [0, 1, -1]
+    assert hntf.metrics.factor_match_score(factors, [0 * U for U in factors]) == 0.0
+    with pytest.raises(ValueError, match="same dimensions"):
+        hntf.metrics.factor_match_score(factors, factors[::-1])
+    with pytest.raises(ValueError, match="same number of columns"):
+        hntf.metrics.factor_match_score([factors[0], fewer[1]], factors[:2])
+    with pytest.raises(TypeError, match="first"):
+        hntf.metrics.factor_match_score(3, factors)
+
+
+def test_congruence(rng):
+    U, V = rng.random((6, 2)), rng.random((6, 3))
+    expected = [[u @ v / np.linalg.norm(u) / np.linalg.norm(v) for v in V.T] for u in U.T]
+    np.testing.assert_allclose(hntf.metrics.congruence(U, V), expected)
+
+
+@given(seed=seeds, k=st.integers(1, 3))
+def test_core_consistency_is_that_of_the_least_squares_core(seed, k):
+    rng = np.random.default_rng(seed)
+    factors = [rng.random((d, k)) for d in (4, 5, 6)]
+    X = tensorly.cp_to_tensor((None, factors)) + 0.1 * rng.standard_normal((4, 5, 6))
+    units = [U / np.linalg.norm(U, axis=0) for U in factors]
+    units[0] = units[0] * np.prod([np.linalg.norm(U, axis=0) for U in factors], axis=0)
+    core = np.linalg.lstsq(tensorly.tenalg.kronecker(units), X.ravel(), rcond=None)[0].reshape(k, k, k)
+    ideal = np.zeros((k, k, k))
+    ideal[(np.arange(k),) * 3] = 1.0
+    expected = 100 * (1 - ((core - ideal) ** 2).sum() / k)
+    np.testing.assert_allclose(hntf.metrics.core_consistency(factors, X), expected, rtol=1e-6)
+    np.testing.assert_allclose(hntf.metrics.core_consistency(factors, sparse.COO.from_numpy(X)), expected, rtol=1e-6)
+
+
+def test_core_consistency_does_not_look_at_hidden_entries(rng):
+    factors = [rng.random((d, 2)) for d in (4, 5, 6)]
+    X = tensorly.cp_to_tensor((None, factors))
+    X[rng.random(X.shape) < 0.2] = np.nan
+    np.testing.assert_allclose(hntf.metrics.core_consistency(factors, X, mask="nan"), 100.0)
+
+
+@given(seed=seeds)
+def test_errors(seed):
+    rng = np.random.default_rng(seed)
+    S, A = rng.random((6, 3)), rng.random((5, 3))
+    X = S @ A.T + 0.2 * rng.standard_normal((6, 5))
+    observed = rng.random(X.shape) < 0.8
+    observed[0, 0] = True
+    residual = np.where(observed, X - S @ A.T, 0)
+    size = np.linalg.norm(np.where(observed, X, 0))
+    error = hntf.metrics.relative_error([S, A], X, mask=observed)
+    np.testing.assert_allclose(error, np.linalg.norm(residual) / size)
+    explained = hntf.metrics.explained_variance([S, A], X, mask=observed)
+    for r in range(3):
+        without = np.where(observed, X - np.delete(S, r, 1) @ np.delete(A, r, 1).T, 0)
+        expected = (np.linalg.norm(without) ** 2 - np.linalg.norm(residual) ** 2) / size**2
+        np.testing.assert_allclose(explained[r], expected, atol=1e-12)
+    np.testing.assert_allclose(
+        hntf.metrics.relative_error([S, A], scipy.sparse.csr_array(X)), np.linalg.norm(X - S @ A.T) / np.linalg.norm(X)
+    )
+    with pytest.raises(ValueError, match="shape of the model"):
+        hntf.metrics.relative_error([S, A], X[:, 1:])
+
+
+@given(seed=seeds)
+def test_the_deviance_of_counts_is_that_of_scikit_learn(seed):
+    from sklearn.metrics import mean_poisson_deviance
+
+    rng = np.random.default_rng(seed)
+    X, means = rng.poisson(1.0, (6, 5)), rng.random((6, 5)) + 0.1
+    mask = rng.random(X.shape) < 0.7
+    mask[0, 0] = True
+    np.testing.assert_allclose(hntf.metrics.poisson_deviance(X, means), mean_poisson_deviance(X.ravel(), means.ravel()))
+    np.testing.assert_allclose(
+        hntf.metrics.poisson_deviance(X, means, mask=mask), mean_poisson_deviance(X[mask], means[mask])
+    )
+    assert hntf.metrics.poisson_deviance(X + 1, 0 * means) == np.inf
+
+
+@given(seed=seeds, measure=st.sampled_from(["npmi", "umass", "c_v"]))
+def test_coherence_is_its_formula(seed, measure):
+    rng = np.random.default_rng(seed)
+    X = (rng.random((30, 12)) < 0.4) * rng.random((30, 12))
+    H = rng.random((3, 12))
+    n, occurs = len(X), X > 0
+    expected = []
+    for topic in H:
+        words = np.argsort(-topic)[:4]
+        single = {w: occurs[:, w].sum() for w in words}
+        joint = {(a, b): (occurs[:, a] & occurs[:, b]).sum() for a in words for b in words}
+        if measure == "umass":
+            pairs = itertools.combinations(words, 2)
+            expected.append(np.mean([np.log((joint[a, b] + 1) / max(single[a], 1)) for a, b in pairs]))
+            continue
+
+        def npmi(a, b, joint=joint, single=single):
+            p = joint[a, b] / n + 1e-12
+            return np.log(p * n * n / max(single[a], 1e-12) / max(single[b], 1e-12)) / -np.log(min(p, 1 - 1e-12))
+
+        if measure == "npmi":
+            expected.append(np.mean([npmi(a, b) for a, b in itertools.combinations(words, 2)]))
+        else:
+            vectors = np.array([[npmi(a, b) for b in words] for a in words])
+            whole = vectors.sum(0)
+            expected.append(np.mean(vectors @ whole / np.linalg.norm(vectors, axis=1) / np.linalg.norm(whole)))
+    for given_X in (X, scipy.sparse.csr_matrix(X)):
+        found = hntf.metrics.coherence(H, given_X, measure=measure, n_words=4, per_topic=True)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(hntf.metrics.coherence(H, X, measure=measure, n_words=4), np.mean(expected), rtol=1e-6)
+
+
+def test_topics_of_a_fit_are_more_coherent_than_random_words(rng):
+    X = (rng.random((200, 40)) < 0.05) * 1.0
+    for topic in range(4):
+        X[topic * 50 : topic * 50 + 50, topic * 10 : topic * 10 + 10] += rng.random((50, 10)) < 0.5
+    model = hntf.NMF(4, random_state=0).fit(X)
+    assert hntf.metrics.coherence(model, X) > 0.2 + hntf.metrics.coherence(rng.random((4, 40)), X)
+    assert hntf.metrics.diversity(model, n_words=10) > 0.9
+    assert hntf.metrics.diversity(np.ones((2, 5)), n_words=5) == 0.5
+
+
+def test_sparsity_is_hoyers(rng):
+    x = rng.random((7, 4))
+    expected = (2 - x.sum(1) / np.linalg.norm(x, axis=1)) / (2 - 1)
+    np.testing.assert_allclose(hntf.metrics.sparsity(x, axis=1), expected)
+    assert hntf.metrics.sparsity(np.zeros(3)) == 1.0
+    assert hntf.metrics.sparsity(1e-200 * np.ones(9)) == pytest.approx(0.0)
+
+
+@given(seed=seeds, levels=st.integers(1, 3))
+def test_the_similarity_of_trees_is_a_correlation_over_pairs(seed, levels):
+    rng = np.random.default_rng(seed)
+    trees = [[rng.integers(0, 3, 9) for _ in range(levels)] for _ in range(2)]
+
+    def together(tree):
+        return [sum(c[i] == c[j] for c in tree) for i, j in itertools.combinations(range(9), 2)]
+
+    a, b = map(together, trees)
+    if np.std(a) > 0 and np.std(b) > 0:
+        np.testing.assert_allclose(hntf.metrics.tree_similarity(*trees), np.corrcoef(a, b)[0, 1], atol=1e-12)
+
+
+def test_a_hierarchy_agrees_with_its_labels():
+    X, classes, groups, supergroups = hntf.datasets.make_hierarchical_blocks(random_state=0)
+    model = hntf.NeuralNMF((9, 4, 2), random_state=0).fit(X)
+    table = hntf.metrics.level_agreement(model, [classes, groups, supergroups])
+    of = {(row["level"], row["labels"]): row["nmi"] for row in table}
+    assert min(of[0, 0], of[1, 1]) > 0.95
+    assert of[0, 0] > of[2, 0]
+    assert hntf.metrics.purity(classes, model.codes_[0]) > 0.95
+    assert hntf.metrics.tree_similarity(model, [classes, groups, supergroups]) > 0.8
+
+
+def test_the_hierarchical_f_score_leaves_out_what_is_unknown():
+    known = [["a", "b", None], [1, 1, 2]]
+    predicted = [["a", "c", "a"], [1, 2, -1]]
+    # Common: a, 1; known: 2 + 3; predicted: 3 + 2.
+    assert hntf.metrics.hierarchical_f_score(known, predicted) == pytest.approx(2 * 2 / (5 + 5))
+    with pytest.raises(ValueError, match="levels"):
+        hntf.metrics.hierarchical_f_score(known, predicted[:1])

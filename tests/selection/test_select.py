@@ -1,0 +1,271 @@
+"""Planted ranks and levels are found, for every kind of data, and every argument does what it says."""
+
+import json
+
+import numpy as np
+import pandas
+import pytest
+import scipy.sparse
+import sparse
+from sklearn.decomposition import NMF as ScikitLearnNMF
+
+import hntf
+from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
+from hntf.selection import levels
+from hntf.selection import select as module
+
+BLOCKS = make_hierarchical_blocks(random_state=0).X
+
+
+def low_rank(rank=3, shape=(40, 30), noise=0.02, seed=0):
+    rng = np.random.default_rng(seed)
+    factors = [rng.gamma(0.5, size=(d, rank)) for d in shape]
+    letters = "abcd"[: len(shape)]
+    X = np.einsum(",".join(f"{c}z" for c in letters) + f"->{letters}", *factors)
+    return np.maximum(X + noise * X.mean() * rng.standard_normal(shape), 0.0)
+
+
+def test_planted_levels_are_found_without_candidates():
+    found = hntf.select_ranks(BLOCKS, random_state=0)
+    assert found.best == (9, 4, 2)
+    assert "4 and 2" in found.reason
+    assert found.criteria["held-out"] == 9
+    assert found.criteria["bic"] == 9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", [0.15, 1.0, 2.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_planted_levels_are_found_at_any_noise(noise, seed):
+    X = make_hierarchical_blocks(random_state=seed, noise=noise).X
+    assert hntf.select_ranks(X, random_state=seed).best == (9, 4, 2)
+
+
+def test_flat_data_have_one_level():
+    found = hntf.select_ranks(low_rank(6, (80, 60)), random_state=0)
+    assert found.best == (6,)
+    assert "one level" in found.reason
+
+
+@pytest.mark.parametrize("draw", ["random", "exponential"])
+def test_noise_has_no_structure(draw):
+    X = getattr(np.random.default_rng(0), draw)(size=(60, 50))
+    found = hntf.select_ranks(X, range(1, 6), random_state=0)
+    assert found.best is None
+    assert found.reason.startswith("No structure")
+    assert found.plot() is not None
+
+
+def of_kind(kind, X):
+    if kind == "sparse":
+        return scipy.sparse.csr_matrix(np.where(np.median(X) < X, X, 0.0))
+    if kind == "frame":
+        return pandas.DataFrame(X)
+    if kind == "torch":
+        return pytest.importorskip("torch").as_tensor(X)
+    return X
+
+
+@pytest.mark.parametrize("kind", ["array", "frame", "torch"])
+def test_kinds_of_matrices(kind):
+    assert hntf.select_ranks(of_kind(kind, low_rank()), range(1, 7), hntf.NMF, random_state=0).best == 3
+
+
+def test_a_sparse_matrix():
+    rng = np.random.default_rng(0)
+    blocks = [np.outer(rng.random(30), rng.random(20)) * rng.gamma(400, 1 / 400, (30, 20)) for _ in range(4)]
+    X = scipy.sparse.block_diag(blocks)
+    assert hntf.select_ranks(X.tocsr(), range(1, 8), hntf.NMF, random_state=0).best == 4
+
+
+def test_samples_in_a_file(tmp_path):
+    np.save(tmp_path / "x.npy", low_rank())
+    assert hntf.select_ranks(str(tmp_path / "x.npy"), range(1, 6), hntf.NMF, random_state=0).best == 3
+
+
+def test_hidden_entries():
+    X = low_rank()
+    X[np.random.default_rng(1).random(X.shape) < 0.1] = np.nan
+    assert hntf.select_ranks(X, range(1, 6), hntf.NMF, mask="nan", random_state=0).best == 3
+    with pytest.raises(ValueError, match="NaN"):
+        hntf.select_ranks(X, range(1, 6))
+
+
+def test_the_rank_of_a_tensor():
+    criterion = ("held-out", "core-consistency", "stability", "bic")
+    X = low_rank(3, (20, 15, 10))
+    found = hntf.select_ranks(X, range(1, 6), hntf.NCPD, criterion=criterion, random_state=0)
+    assert found.best == 3
+    assert found.criteria["core-consistency"] >= 3
+    assert found.criteria["bic"] == 3
+
+
+def test_a_sparse_tensor_has_other_criteria():
+    X = sparse.COO.from_numpy(low_rank(3, (20, 15, 10)))
+    assert hntf.select_ranks(X, range(1, 6), hntf.NCPD, criterion=("bic", "core-consistency")).best == 3
+    with pytest.raises(ValueError, match="criterion must be"):
+        hntf.select_ranks(X, range(1, 6), hntf.NCPD)
+
+
+@pytest.mark.slow
+def test_the_reference_tensor():
+    found = hntf.select_ranks(make_hierarchical_tensor(random_state=0, noise=0.4).X, random_state=0, n_jobs=2)
+    assert 8 <= found.best[0] <= 11
+
+
+def test_tucker_ranks():
+    rng = np.random.default_rng(0)
+    X = np.einsum("abc,ia,jb,kc->ijk", rng.random((2, 2, 2)), *(rng.gamma(0.5, size=(d, 2)) for d in (20, 15, 10)))
+    X = np.maximum(X + 0.05 * X.mean() * rng.standard_normal(X.shape), 0.0)
+    assert hntf.select_ranks(X, [(1, 1, 1), (2, 2, 2), (3, 3, 3)], hntf.NTD, random_state=0).best == (2, 2, 2)
+
+
+def test_bi_cross_validation_tells_too_few_components():
+    found = hntf.select_ranks(low_rank(), range(1, 7), hntf.NMF, criterion="bi-cross-validation", random_state=0)
+    errors = dict(zip(found.table["rank"], found.table["bi-cross-validation"], strict=True))
+    assert errors[3] < 0.1 * errors[2] < 0.1 * errors[1]
+    assert found.best >= 3
+
+
+@pytest.mark.parametrize("criterion", ["bic", "bai-ng", "elbow"])
+def test_other_criteria(criterion):
+    found = hntf.select_ranks(low_rank(), range(1, 7), hntf.NMF, criterion=criterion, random_state=0)
+    assert found.best in ((2, 3) if criterion == "elbow" else (3,))
+    assert found.reason.startswith(str(found.best))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_matrix])
+def test_counts_are_thinned(kind):
+    X = np.random.default_rng(0).poisson(20 * low_rank(noise=0.0, shape=(80, 60)))
+    found = hntf.select_ranks(kind(X), range(1, 6), hntf.NMF, criterion="thinning", random_state=0)
+    assert found.best == 3
+
+
+def test_unstable_ranks_are_told():
+    found = hntf.select_ranks(low_rank(), [2, 3, 6], hntf.NMF, criterion="stability", random_state=0)
+    assert found.best == 3
+
+
+def test_candidates_with_levels():
+    candidates = [(9, 5, 3), (9, 4, 2), (9, 4), (8, 4, 2), (10, 4, 2)]
+    assert hntf.select_ranks(BLOCKS, candidates, random_state=0).best == (9, 4, 2)
+    found = hntf.select_ranks(BLOCKS, [(9, 6, 3), (9, 5)], random_state=0)
+    assert found.best[0] == 9
+    assert "nearest" in found.reason
+
+
+def test_a_model_with_its_parameters():
+    model = hntf.NMF(solver="hals", random_state=1)
+    assert hntf.select_ranks(low_rank(), range(1, 6), model, random_state=0).best == 3
+    assert model.n_components == 8
+    assert hntf.select_ranks(low_rank(), range(1, 5), hntf.UnfoldedNMF, random_state=0).best in (3, 4)
+
+
+def test_processes_find_the_same():
+    one = hntf.select_ranks(low_rank(), range(1, 6), hntf.NMF, random_state=0)
+    two = hntf.select_ranks(low_rank(), range(1, 6), hntf.NMF, random_state=0, n_jobs=2)
+    assert one.best == two.best
+    np.testing.assert_allclose(one.table["held-out"], two.table["held-out"], rtol=1e-6)
+
+
+def test_a_stopped_selection_goes_on(tmp_path, monkeypatch):
+    path = tmp_path / "selection.json"
+    arguments = {"candidates": range(1, 6), "model": hntf.NMF, "random_state": 0}
+    expected = hntf.select_ranks(low_rank(), **arguments)
+    calls = []
+
+    def counted(problem, rank, fold, original=module.held_out_error):
+        calls.append((rank, fold))
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return original(problem, rank, fold)
+
+    monkeypatch.setitem(module.PREDICTIONS, "held-out", counted)
+    with pytest.raises(KeyboardInterrupt):
+        hntf.select_ranks(low_rank(), checkpoint=path, **arguments)
+    assert len(json.loads(path.read_text())["results"]) == 7
+    found = hntf.select_ranks(low_rank(), checkpoint=path, **arguments)
+    assert str(found) == str(expected)
+    assert len(calls) == len(set(calls)) + 1
+    with pytest.raises(ValueError, match="same data"):
+        hntf.select_ranks(2 * low_rank(), checkpoint=path, **arguments)
+    path.write_text('{"a": 1}')
+    with pytest.raises(ValueError, match="checkpoint"):
+        hntf.select_ranks(low_rank(), checkpoint=path, **arguments)
+
+
+def test_a_selection_shows_itself():
+    found = hntf.select_ranks(BLOCKS, [(9, 4, 2), (8, 4, 2)], random_state=0)
+    frame = found.table.to_pandas()
+    assert frame["rank"].tolist() == [0, 8, 9]
+    assert found.reason in str(found)
+    assert "<table>" in found.table._repr_html_()
+    labels = [text.get_text() for text in found.plot().get_legend().get_texts()]
+    assert "recommended: (9, 4, 2)" in labels
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"candidates": "all"}, "candidates"),
+        ({"candidates": 3}, "candidates"),
+        ({"candidates": []}, "candidates"),
+        ({"candidates": [0, 1]}, "candidates"),
+        ({"candidates": [2, (3, 2)]}, "candidates"),
+        ({"criterion": "aic"}, "criterion"),
+        ({"criterion": ("auto", "bic")}, "criterion"),
+        ({"criterion": "core-consistency"}, "criterion"),
+        ({"n_folds": 1}, "n_folds"),
+        ({"fraction": 0.9}, "fraction"),
+        ({"criterion": "thinning", "mask": "nan"}, "criterion"),
+    ],
+)
+def test_what_is_wrong_is_named(options, word):
+    with pytest.raises((TypeError, ValueError), match=word):
+        hntf.select_ranks(low_rank(), **options)
+
+
+def test_bi_cross_validation_is_for_matrices():
+    with pytest.raises(ValueError, match="order 3"):
+        hntf.select_ranks(low_rank(2, (5, 5, 5)), criterion="bi-cross-validation")
+
+
+def test_degenerate_data():
+    for X in (np.zeros((15, 14)), np.ones((16, 15)), np.ones((1, 150)), np.eye(12)):
+        found = hntf.select_ranks(X, [1, 2], hntf.NMF, random_state=0)
+        assert found.best in (None, 1, 2)
+        assert np.isfinite(found.table["held-out"]).all()
+
+
+def test_few_entries_are_refused():
+    with pytest.raises(ValueError, match="X must have"):
+        hntf.select_ranks(np.ones((3, 4)), [1, 2])
+
+
+def test_levels_are_those_of_the_tree(rng):
+    # Two groups of three components with nearly the same codes.
+    S = np.repeat(rng.random((50, 2)), 3, axis=1) + 0.05 * rng.random((50, 6))
+    S[:25, :3], S[25:, 3:] = 0.0, 0.0
+    A = rng.random((40, 6)) * (rng.random((40, 6)) < 0.5)
+    tests = levels.tested_levels(levels.gathering_distances([[S, A], [S[:, ::-1], A[:, ::-1]]]), 0)
+    assert [r for r, test in tests.items() if test.is_level] == [2]
+    assert levels.tested_levels(np.zeros((3, 3)), 0) == {}
+
+
+def test_flat_components_are_called_levels_in_few_draws():
+    """Chance alone reaches the ratio of a level in 5 % of the draws, and of 9 components there are five numbers with a test."""
+    found = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        factors = [rng.gamma(0.5, size=(d, 9)) for d in (90, 87)]
+        found += any(
+            test.is_level for test in levels.tested_levels(levels.gathering_distances([factors]), seed).values()
+        )
+    assert found <= 8
+
+
+def test_the_flat_method_of_scikit_learn_finds_the_same_error():
+    X = low_rank(noise=0.0)
+    found = hntf.select_ranks(X, [3], hntf.NMF(3, tol=1e-8, max_iter=2000, random_state=0), random_state=0)
+    theirs = ScikitLearnNMF(3, init="nndsvda", max_iter=5000, tol=1e-10).fit(X).reconstruction_err_ / np.linalg.norm(X)
+    assert found.table["error"][-1] <= theirs + 1e-3

@@ -26,7 +26,7 @@ def run(*command, timeout=300):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", ["README.md", "docs/data.md", "docs/parts.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/data.md", "docs/parts.md", "docs/ranks.md"])
 def test_every_block_of_python_runs(document, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks

@@ -32,8 +32,9 @@ PREDICTIONS: dict[str, Callable[[Problem, int, int], float]] = {
 
 CRITERIA = (*PREDICTIONS, "bic", "bai-ng", "elbow", "core-consistency", "stability")
 
-MUCH_WORSE = 1.1
-"""A candidate whose prediction errors exceed the best in all of the first folds by this factor is dropped."""
+WORSE, MUCH_WORSE, CLEARLY = 0.03, 0.1, 3.0
+"""A candidate is dropped if its error exceeds the lowest in all of the first folds by the larger fraction, or by the smaller one
+and by this multiple of how much its excess differs from fold to fold."""
 
 FIRST_FOLDS = 2
 FITS_FOR_LEVELS = 8
@@ -77,7 +78,8 @@ def select_ranks(
         `"elbow"`, `"core-consistency"` (tensors), `"stability"` (of fits from other starts). The first of several decides. `"auto"`
         adds to `"held-out"` those that need one fit of all data: `"bic"`, `"bai-ng"`, `"elbow"`.
     n_folds : int
-        Number of hold-outs. Candidates that are a tenth worse than the best in both of the first two are dropped.
+        Number of hold-outs. Candidates that are clearly worse than the best in both of the first two are dropped: by a tenth, or by
+        3 % and three times as much as their excess differs between the two.
     fraction : float, optional
         The fraction of the entries that is held out, by default 0.1; for sparse data less, as many entries as are stored twice.
     mask, weights
@@ -240,14 +242,16 @@ def _of_folds(runner: Runner, name: str, candidates: list[Any] | None, n_folds: 
         )
         run([rank for rank in range(below + 1, above) if rank not in found], first)
     lowest = np.min([found[rank] for rank in found], axis=0)
-    if name != "thinning":  # a likelihood has no ratios
-        kept = [
-            rank for rank in found if any(e <= MUCH_WORSE * low for e, low in zip(found[rank], lowest, strict=True))
-        ]
-    else:
-        kept = list(found)
-    run(kept, rest)
+    # A likelihood has no ratios.
+    run([rank for rank in found if name == "thinning" or _may_win(np.array(found[rank]), lowest)], rest)
     return {rank: found[rank] for rank in sorted(found, key=lambda r: r if isinstance(r, tuple) else (r,))}
+
+
+def _may_win(errors: np.ndarray, lowest: np.ndarray) -> bool:
+    """Return whether a candidate may be recommended, from its errors and the lowest ones in the first folds."""
+    excess = errors / np.where(lowest > 0, lowest, 1.0) - 1.0
+    clearly = max(WORSE, CLEARLY * float(np.ptp(excess)))
+    return bool(excess.min() <= min(MUCH_WORSE, clearly))
 
 
 class _Found:

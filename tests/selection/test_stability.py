@@ -1,0 +1,122 @@
+"""Components and edges that come back score higher than those that do not, and comparisons show what they say."""
+
+import numpy as np
+import pandas
+import pytest
+import scipy.sparse
+from sklearn.metrics import roc_auc_score
+
+import hntf
+from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
+
+X, CLASSES, GROUPS, _ = make_hierarchical_blocks(random_state=0)
+
+
+def planted_counts(seed, n_topics=6):
+    """Documents of planted topics, and the topics."""
+    rng = np.random.default_rng(seed)
+    topics = rng.dirichlet(np.full(120, 0.05), n_topics)
+    shares = rng.dirichlet(np.full(n_topics, 0.2), 200)
+    return np.array([rng.multinomial(60, p) for p in shares @ topics]).astype(float), topics
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_components", "area"), [(7, 0.95), (8, 0.85), (10, 0.75)])
+def test_spurious_components_score_below_true_ones(n_components, area):
+    """Components that resemble no topic of six come back worse; blends of two topics, of which there are more with more components,
+    come back nearly as well as topics. Halves of a topic, in between, do not count."""
+    scores, true = [], []
+    for seed in range(6):
+        counts, topics = planted_counts(seed)
+        model = hntf.NMF(n_components, random_state=seed).fit(counts)
+        found = hntf.stability(model, counts, n_fits=12, random_state=seed)
+        similarity = hntf.metrics.congruence(model.components_[0].T, topics.T).max(axis=1)
+        told_apart = (similarity > 0.9) | (similarity < 0.7)
+        scores.extend(found.components[0][told_apart])
+        true.extend(similarity[told_apart] > 0.9)
+    assert 0 < sum(true) < len(true)
+    assert roc_auc_score(true, scores) >= area
+
+
+@pytest.mark.parametrize("resample", ["bootstrap", "starts", "halves", "entries"])
+def test_planted_components_come_back(resample):
+    model = hntf.NeuralNMF((9, 4), random_state=0, max_iter=100)
+    found = hntf.stability(model, X, n_fits=4, resample=resample, random_state=0)
+    assert [len(scores) for scores in found.components] == [9, 4]
+    assert found.components[0].min() > 0.6
+    assert found.components[0].mean() > 0.85
+    edges = [found.edges[0][i, parent] for i, parent in enumerate(found.parents[0])]
+    assert np.mean(edges) > 0.8
+    table = found.table
+    assert len(table) == 13
+    assert table["parent"][-1] is None
+    assert str(table) == str(found)
+    assert len(found.plot().patches) == 13
+
+
+def test_a_tensor_and_edges_that_every_mode_votes_for():
+    tensor = make_hierarchical_tensor(random_state=0, noise=0.1).X
+    for model in (hntf.NCPD(4, random_state=0), hntf.HierarchicalNCPD((4, 2), n_init=1, random_state=0)):
+        found = hntf.stability(model, tensor, n_fits=2, random_state=0)
+        assert found.components[0].min() > 0.5
+    with pytest.raises(ValueError, match="intervals"):
+        hntf.stability(hntf.NCPD(2), tensor, n_fits=2, intervals=True)
+
+
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, pandas.DataFrame])
+def test_kinds_of_data_with_labels(kind):
+    found = hntf.stability(hntf.SSNMF(9, random_state=0), kind(X), CLASSES, n_fits=2, random_state=0)
+    assert found.components[0].mean() > 0.7
+
+
+def test_a_mask_goes_with_the_samples():
+    observed = np.random.default_rng(0).random(X.shape) < 0.9
+    found = hntf.stability(hntf.NMF(9, random_state=0), X, mask=observed, n_fits=2, random_state=0)
+    assert found.components[0].mean() > 0.8
+    again = hntf.stability(hntf.NMF(9, random_state=0), X, mask=hntf.HoldOut(0.1), n_fits=2, random_state=0)
+    assert again.components[0].mean() > 0.8
+
+
+def test_intervals_hold_the_weights():
+    model = hntf.NMF(9, random_state=0).fit(X)
+    found = hntf.stability(model, X, n_fits=5, intervals=True, random_state=0)
+    low, high = found.intervals[0]
+    assert low.shape == (9, X.shape[1])
+    assert (low <= high).all()
+    weights = model.components_[0] / np.linalg.norm(model.components_[0], axis=1, keepdims=True)
+    assert ((weights >= low - 0.05) & (weights <= high + 0.05)).mean() > 0.8
+
+
+def test_processes_find_the_same():
+    one, two = (
+        hntf.stability(hntf.NMF(9, random_state=0), X, n_fits=3, random_state=0, n_jobs=jobs) for jobs in (1, 2)
+    )
+    np.testing.assert_allclose(one.components[0], two.components[0], rtol=1e-4)
+
+
+def test_what_is_wrong_is_named():
+    with pytest.raises(ValueError, match="n_fits"):
+        hntf.stability(hntf.NMF(2), X, n_fits=1)
+    with pytest.raises(ValueError, match="resample"):
+        hntf.stability(hntf.NMF(2), X, resample="jackknife")
+
+
+def test_a_comparison_has_a_row_for_every_level():
+    models = [hntf.NMF(9), hntf.NMF(4), hntf.NeuralNMF((9, 4), max_iter=50)]
+    found = hntf.compare(models, X, CLASSES, n_seeds=2, fraction=0.1)
+    assert found["model"] == ["NMF 1", "NMF 2", "NeuralNMF", "NeuralNMF"]
+    assert found["components"] == [9, 4, 9, 4]
+    assert found["nmi with y"][0] > 0.95
+    assert all(0.8 * e < h < 1.2 * e + 0.02 for e, h in zip(found["error"], found["held-out error"], strict=True))
+    assert {"error ±", "match of seeds", "seconds"} <= set(found.columns)
+    assert found["match of seeds"][0] > 0.7
+    assert len(found.plot().get_legend().get_texts()) == 6
+    frame = found.to_pandas()
+    assert len(frame) == 4
+
+
+def test_a_comparison_names_what_is_wrong():
+    with pytest.raises(ValueError, match="models"):
+        hntf.compare([], X)
+    with pytest.raises(TypeError, match="models"):
+        hntf.compare([3], X)

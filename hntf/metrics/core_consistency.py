@@ -16,7 +16,8 @@ def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = Non
 
     .. math:: 100 \left( 1 - \frac{\sum (G - I)^2}{k} \right)
 
-    with the superdiagonal `I` of ones and the Tucker core `G = X ×_i U_i^+` that fits the data best with the factors of the model.
+    with the superdiagonal `I` of ones and the Tucker core `G = X ×_i U_i^+` that fits the data best with the factors of the model,
+    scaled so that each component is as large in every mode.
     100 says that the components interact as the CP model assumes; values far below, or negative ones, that there are too many.
     Hidden entries are replaced by those of the model.
 
@@ -51,9 +52,8 @@ def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = Non
     sizes = np.prod([np.linalg.norm(U, axis=0) for U in factors], axis=0)
     if not sizes.all():
         return 0.0
-    # Components of unit weight: the sizes of the factors do not matter.
-    units = [U / np.linalg.norm(U, axis=0) for U in factors]
-    units[0] = units[0] * sizes
+    # The size of a component is spread evenly over the modes: that of the core depends on it.
+    units = [U / np.linalg.norm(U, axis=0) * sizes ** (1.0 / len(factors)) for U in factors]
 
     def expanded() -> Any:
         letters = "abcdefgh"[: len(units)]

@@ -318,6 +318,8 @@ class _Found:
                 f"{_components(best)}: the smallest number whose prediction error ({name}) is within one standard error of the "
                 f"lowest, which is that of {self.lowest}."
             )
+            if self.lowest == self.ranks[-1] and len(self.ranks) > 1:
+                text += " That is the largest that was tried: more may predict better."
         else:
             text = f"{'No number of components' if best is None else _components(best)}, by {name}."
         agree = [other for other in self.names[1:] if self.recommended.get(other) == best]

@@ -66,8 +66,8 @@ def test_core_consistency_is_that_of_the_least_squares_core(seed, k):
     rng = np.random.default_rng(seed)
     factors = [rng.random((d, k)) for d in (4, 5, 6)]
     X = tensorly.cp_to_tensor((None, factors)) + 0.1 * rng.standard_normal((4, 5, 6))
-    units = [U / np.linalg.norm(U, axis=0) for U in factors]
-    units[0] = units[0] * np.prod([np.linalg.norm(U, axis=0) for U in factors], axis=0)
+    sizes = np.prod([np.linalg.norm(U, axis=0) for U in factors], axis=0)
+    units = [U / np.linalg.norm(U, axis=0) * sizes ** (1 / 3) for U in factors]
     core = np.linalg.lstsq(tensorly.tenalg.kronecker(units), X.ravel(), rcond=None)[0].reshape(k, k, k)
     ideal = np.zeros((k, k, k))
     ideal[(np.arange(k),) * 3] = 1.0

@@ -1,8 +1,9 @@
 """How many components, which levels, whether they come back, and which model: `select_ranks`, `stability`, `compare`.
 
-`select` runs the fits of `select_ranks` and decides, `result` is what it returns; `candidates` says which ranks are tried,
-`problem` and `runner` fit them. `held_out`, `bi_cross_validation` and `thinning` score predictions, `from_fits` what fits of all
-data tell; `levels` decides which gatherings of the finest components are levels.
+`select` checks the arguments of `select_ranks` and calls what decides, `result` is what it returns; `candidates` says which ranks
+are tried, `problem` and `runner` fit them. `held_out`, `bi_cross_validation` and `thinning` score predictions, in `folds`, and
+`from_fits` what fits of all data tell; `decision` says what these recommend. `levels` tests which gatherings of the finest
+components are levels, and `hierarchy` chooses by them.
 """
 
 from hntf.selection.comparison import compare

@@ -32,7 +32,12 @@ def as_candidates(candidates: Any) -> list[Any] | None:
         raise ValueError("candidates must name at least one number of components, got none")
     if len({isinstance(candidate, tuple) for candidate in checked}) > 1:
         raise ValueError(f"candidates must be all integers or all tuples, got {checked}")
-    return sorted(set(checked), key=lambda c: c if isinstance(c, tuple) else (c,))
+    return sorted(set(checked), key=lambda candidate: (_size(candidate), repr(candidate)))
+
+
+def _size(candidate: Any) -> int:
+    """Return the sum of all ranks that a candidate names."""
+    return sum(map(_size, candidate)) if isinstance(candidate, tuple) else candidate
 
 
 def _checked(candidate: Any) -> Any:

@@ -11,8 +11,8 @@ from sklearn.decomposition import NMF as ScikitLearnNMF
 
 import hntf
 from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
+from hntf.selection import folds as module
 from hntf.selection import levels
-from hntf.selection import select as module
 
 BLOCKS = make_hierarchical_blocks(random_state=0).X
 

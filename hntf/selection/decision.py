@@ -1,0 +1,120 @@
+"""What the criteria recommend, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hntf.selection import from_fits
+from hntf.selection.held_out import recommended
+from hntf.selection.problem import Problem
+from hntf.selection.runner import Runner
+from hntf.tables import Table
+
+
+class Decision:
+    """The values of all criteria, and what they recommend."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        names: Sequence[str],
+        ranks: Sequence[Any],
+        errors: dict[str, dict[Any, list[float]]],
+        norm_squared: float,
+    ) -> None:
+        self.names, self.ranks, self.errors = list(names), list(ranks), errors
+        self.values: dict[str, dict[Any, float]] = {}
+        self.recommended: dict[str, Any] = {}
+        self.lowest: dict[str, Any] = {}
+        problem = runner.problem
+        fits: dict[Any, float] = {}
+        if set(names) & {"bic", "bai-ng", "elbow"} and not any(isinstance(rank, tuple) for rank in self.ranks):
+            jobs = [("fit", rank, 0) for rank in self.ranks]
+            fits = dict(zip(self.ranks, runner.run(_fit_error, jobs), strict=True))
+            self.values["error"] = fits
+        for name in names:
+            if name in errors:
+                self.recommended[name] = self._by_prediction(name)
+            elif name in ("core-consistency", "stability"):
+                work = _consistency if name == "core-consistency" else _restarts
+                found = runner.run(work, [(name, rank, 0) for rank in self.ranks])
+                self.values[name] = dict(zip(self.ranks, found, strict=True))
+                bound = from_fits.CONSISTENT if name == "core-consistency" else from_fits.STABLE
+                self.recommended[name] = from_fits.last_above(self.values[name], bound)
+            elif fits and name == "elbow":
+                self.recommended[name] = from_fits.elbow(fits)
+            elif fits:
+                of_name = from_fits.bic if name == "bic" else from_fits.bai_ng
+                self.values[name] = of_name(fits, problem.shape, norm_squared)
+                self.recommended[name] = from_fits.smallest(self.values[name])
+
+    def _by_prediction(self, name: str) -> Any:
+        found = self.errors[name]
+        n_folds = max(map(len, found.values()))
+        ranks = list(found)
+        errors = np.array([found[rank] + [math.nan] * (n_folds - len(found[rank])) for rank in ranks]).T
+        best, lowest = recommended(errors)
+        self.lowest[name] = ranks[lowest]
+        return ranks[best] or None
+
+    @property
+    def table(self) -> Table:
+        """A row for every candidate."""
+        columns: dict[str, list[Any]] = {"rank": [0, *self.ranks] if self.errors else self.ranks}
+        for name, found in self.errors.items():
+            columns[name] = [float(np.mean(found[rank])) for rank in columns["rank"]]
+            columns[f"{name} standard error"] = [float(_standard_error(found[rank])) for rank in columns["rank"]]
+            columns[f"{name} folds"] = [len(found[rank]) for rank in columns["rank"]]
+        for name, values in self.values.items():
+            columns[name] = [values.get(rank) for rank in columns["rank"]]
+        return Table(columns)
+
+    def reason(self) -> str:
+        """Return why, and which criteria disagree."""
+        name, best = self.names[0], self.recommended[self.names[0]]
+        if name in self.errors and best is None:
+            text = "No structure: no number of components predicts entries better than the mean of the others does."
+        elif name in self.errors:
+            text = (
+                f"{_components(best)}: the smallest number whose prediction error ({name}) is within one standard error of the "
+                f"lowest, which is that of {self.lowest[name]}."
+            )
+            if self.lowest[name] == self.ranks[-1] and len(self.ranks) > 1:
+                text += " That is the largest that was tried: more may predict better."
+        else:
+            text = f"{'No number of components' if best is None else _components(best)}, by {name}."
+        agree = [other for other in self.names[1:] if self.recommended.get(other) == best]
+        differ = [
+            f"{other} says {self.recommended[other]}"
+            for other in self.names[1:]
+            if other in self.recommended and self.recommended[other] != best
+        ]
+        if agree:
+            text += f" {', '.join(agree)} agree{'s' if len(agree) == 1 else ''}."
+        if differ:
+            text += f" Criteria disagree: {', '.join(differ)}."
+        return text
+
+
+def _standard_error(values: Sequence[float]) -> Any:
+    return np.std(values, ddof=1) / len(values) ** 0.5
+
+
+def _components(rank: Any) -> str:
+    return f"{rank} component{'' if rank == 1 else 's'}"
+
+
+def _fit_error(problem: Problem, rank: Any, _: int) -> float:
+    return from_fits.fit_error(problem, rank)
+
+
+def _consistency(problem: Problem, rank: Any, _: int) -> float:
+    return from_fits.consistency(problem, rank)
+
+
+def _restarts(problem: Problem, rank: Any, _: int) -> float:
+    return from_fits.restarts(problem, rank)

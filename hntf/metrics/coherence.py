@@ -39,7 +39,7 @@ def coherence(components: Any, X: Any, *, measure: str = "npmi", n_words: int = 
     n_words : int
         Number of words per topic, at least 2.
     per_topic : bool
-        Whether to return one value for each topic.
+        Whether to return one value for each topic: NaN for one with fewer than two words, which the mean leaves out.
 
     Returns
     -------
@@ -60,10 +60,17 @@ def coherence(components: Any, X: Any, *, measure: str = "npmi", n_words: int = 
     check_number(n_words, "n_words", low=2, integer=True)
     words = _heaviest(_weights(components), n_words)
     occurs = scipy.sparse.csc_array(X) > 0
-    if occurs.shape[1] <= max(map(max, words), default=0):
+    if occurs.shape[1] <= max((j for topic in words for j in topic), default=0):
         raise ValueError(f"X must have a column for every word of the components, got {occurs.shape[1]} columns")
-    scores = np.array([_of_topic(occurs[:, list(topic)].toarray().astype(float), measure) for topic in words])
-    return scores if per_topic else float(scores.mean())
+    if not occurs.shape[0]:
+        raise ValueError("X must have documents, got none")
+    scores = np.array(
+        [
+            _of_topic(occurs[:, list(topic)].toarray().astype(float), measure) if len(topic) > 1 else np.nan
+            for topic in words
+        ]
+    )
+    return scores if per_topic else float(np.nanmean(scores)) if np.isfinite(scores).any() else np.nan
 
 
 def _of_topic(occurs: np.ndarray, measure: str) -> float:
@@ -76,6 +83,8 @@ def _of_topic(occurs: np.ndarray, measure: str) -> float:
     joint = together / n + SMOOTHING
     p = np.maximum(single, SMOOTHING) / n
     npmi = np.log(joint / np.outer(p, p)) / -np.log(np.minimum(joint, 1.0 - SMOOTHING))
+    # A word that never occurs goes with no other: the limit for pairs that are never together.
+    npmi[(single == 0)[:, None] | (single == 0)] = -1.0
     if measure == "npmi":
         return float(np.mean([min(npmi[i, j], 1.0) for i, j in pairs]))
     whole = npmi.sum(axis=0)
@@ -112,6 +121,8 @@ def diversity(components: Any, *, n_words: int = 25) -> float:
 def _weights(components: Any) -> np.ndarray:
     if hasattr(components, "components_"):
         components = components.components_[0]
+        if isinstance(components, list):
+            raise TypeError("components must be those of a matrix, (k, m), got an estimator of a tensor")
     array = np.asarray(components, dtype=float)
     if array.ndim != 2:
         raise ValueError(f"components must have shape (k, m), got order {array.ndim}")
@@ -121,5 +132,4 @@ def _weights(components: Any) -> np.ndarray:
 def _heaviest(weights: np.ndarray, n_words: int) -> list[Sequence[int]]:
     """Return the positions of the heaviest words of every topic, without those of weight 0."""
     order = np.argsort(-weights, axis=1, kind="stable")[:, :n_words]
-    words = [[int(j) for j in row if topic[j] > 0] for row, topic in zip(order, weights, strict=True)]
-    return [topic for topic in words if topic]
+    return [[int(j) for j in row if topic[j] > 0] for row, topic in zip(order, weights, strict=True)]

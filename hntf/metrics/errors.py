@@ -11,6 +11,7 @@ from hntf.arrays import from_numpy, to_numpy
 from hntf.costs.squared import cp_squared_residual
 from hntf.data import Data, as_data
 from hntf.metrics.inputs import factor_matrices
+from hntf.validation import check_boolean, check_real_array
 
 
 def relative_error(model: Any, X: Any, *, mask: Any = None, weights: Any = None) -> float:
@@ -91,11 +92,17 @@ def poisson_deviance(X: Any, expected: Any, *, mask: Any = None) -> float:
     >>> hntf.metrics.poisson_deviance(np.array([[1.0, 2.0]]), np.array([[1.0, 2.0]]))
     0.0
     """
-    counts, means = (to_numpy(as_data(x).of_samples(slice(None))).astype(float) for x in (X, expected))
+    counts, means = (
+        to_numpy(check_real_array(x, name, entries=False)).astype(float)
+        for x, name in ((X, "X"), (expected, "expected"))
+    )
     if counts.shape != means.shape:
         raise ValueError(f"expected must have the shape of X, {counts.shape}, got {means.shape}")
-    observed = np.ones(counts.shape, bool) if mask is None else np.broadcast_to(np.asarray(mask, bool), counts.shape)
+    observed = np.ones(counts.shape, bool) if mask is None else check_boolean(mask, "mask", counts.shape, "that of X")
     x, m = counts[observed], means[observed]
+    for values, name in ((x, "X"), (m, "expected")):
+        if not (values >= 0).all():
+            raise ValueError(f"{name} must be nonnegative where it is observed")
     if not len(x):
         raise ValueError("mask must observe some entries")
     if (m[x > 0] <= 0).any():

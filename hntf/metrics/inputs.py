@@ -21,6 +21,10 @@ def factors_of(model: Any, level: int = 0) -> list[np.ndarray]:
 def factor_matrices(x: Any, name: str) -> list[np.ndarray]:
     """Return checked factors of an estimator, of a `CPTensor`, whose weights go to the first mode, or of a sequence of matrices."""
     if hasattr(x, "components_"):
+        if _is_tucker(x):
+            raise TypeError(
+                f"{name} must be a CP decomposition or a matrix factorization, got a Tucker model: {type(x).__name__}"
+            )
         return factors_of(x)
     weights = None
     if hasattr(x, "factors"):
@@ -35,3 +39,14 @@ def factor_matrices(x: Any, name: str) -> list[np.ndarray]:
     if weights is not None:
         factors[0] = factors[0] * to_numpy(weights)
     return factors
+
+
+def _is_tucker(model: Any) -> bool:
+    """Return whether the finest level of a fitted estimator is a Tucker decomposition."""
+    if not hasattr(model, "tucker_tensor"):
+        return False
+    try:
+        model.tucker_tensor(0)
+    except ValueError:
+        return False
+    return True

@@ -13,7 +13,7 @@ from hntf.metrics.inputs import factor_matrices
 
 def congruences(U: np.ndarray, V: np.ndarray) -> np.ndarray:
     """Return the cosines of the columns of two factors, `(k, k')`; those with a zero column are 0."""
-    return _unit(U).T @ _unit(V)
+    return unit(U).T @ unit(V)
 
 
 def similarities(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> np.ndarray:
@@ -26,7 +26,11 @@ def matched(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> tuple[
 
     The sum of the similarities is largest (Hungarian method). With fewer components in the second, -1 has no partner.
     """
-    similarity = similarities(first, second)
+    return assigned(similarities(first, second))
+
+
+def assigned(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which column is assigned to each row so that the sum is largest, -1 for none, and the similarities of the pairs."""
     rows, columns = linear_sum_assignment(-similarity)
     order, score = np.full(len(similarity), -1), np.zeros(len(similarity))
     order[rows], score[rows] = columns, similarity[rows, columns]
@@ -102,16 +106,19 @@ def factor_match_score(first: Any, second: Any, *, weighted: bool = False, retur
         raise ValueError(
             f"first and second must have factors of the same dimensions, got {[len(U) for U in F]} and {[len(U) for U in G]}"
         )
-    order, score = matched(F, G)
+    similarity = similarities(F, G)
     if weighted:
         a, b = (np.prod([np.linalg.norm(U, axis=0) for U in factors], axis=0) for factors in (F, G))
-        b = np.where(order >= 0, b[order], 0.0)
-        largest = np.maximum(a, b)
-        score = score * (1.0 - np.abs(a - b) / np.where(largest > 0, largest, 1.0))
+        largest = np.maximum.outer(a, b)
+        similarity = similarity * (1.0 - np.abs(np.subtract.outer(a, b)) / np.where(largest > 0, largest, 1.0))
+    order, score = assigned(similarity)
     result = float(score.sum() / max(F[0].shape[1], G[0].shape[1]))
     return (result, order) if return_permutation else result
 
 
-def _unit(U: np.ndarray) -> np.ndarray:
+def unit(U: np.ndarray) -> np.ndarray:
+    """Return a factor with columns of unit norm, or zero."""
+    largest = np.abs(U).max(axis=0, initial=0.0)
+    U = U / np.where(largest > 0, largest, 1.0)
     norms = np.linalg.norm(U, axis=0)
     return U / np.where(norms > 0, norms, 1.0)

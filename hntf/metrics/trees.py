@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from hntf.tables import Table
 
 
 def purity(labels: Any, clusters: Any) -> float:
-    """Return the fraction of samples whose label is the most frequent one of their cluster.
+    """Return the fraction of samples whose label is the most frequent one of their cluster; unknown labels (-1, None) do not count.
 
     Parameters
     ----------
@@ -27,7 +28,10 @@ def purity(labels: Any, clusters: Any) -> float:
     >>> hntf.metrics.purity([0, 0, 1, 1], [5, 5, 5, 7])
     0.75
     """
-    table = contingency_matrix(np.asarray(labels), as_clusters(clusters))
+    known = is_known(labels)
+    if not known.any():
+        raise ValueError("labels must hold known ones, got none (-1, None and NaN stand for unknown)")
+    table = contingency_matrix(np.asarray(labels)[known], as_clusters(clusters)[known])
     return float(table.max(axis=0).sum() / table.sum())
 
 
@@ -55,11 +59,20 @@ def level_agreement(codes: Any, labels: Sequence[Any]) -> Table:
         1       0  1.000  1.000   1.000
     """
     levels = [as_clusters(S) for S in getattr(codes, "codes_", codes)]
-    rows = [
-        (level, i, normalized_mutual_info_score(y, c), adjusted_rand_score(y, c), purity(y, c))
-        for level, c in enumerate(levels)
-        for i, y in enumerate(labels)
-    ]
+    rows = []
+    for i, y in enumerate(labels):
+        if any(np.shape(y) != c.shape for c in levels):
+            raise ValueError(
+                f"labels must hold (n,) labels of the {len(levels[0])} samples for every level, got shape {np.shape(y)}"
+            )
+        known = is_known(y)
+        for level, c in enumerate(levels):
+            of_known = np.asarray(y)[known], c[known]
+            scores = normalized_mutual_info_score(*of_known), adjusted_rand_score(*of_known), purity(*of_known)
+            rows.append((level, i, *scores))
+    if not rows:
+        raise ValueError("labels must hold the labels of at least one level, and codes at least one level")
+    rows.sort()
     return Table(
         dict(zip(("level", "labels", "nmi", "ari", "purity"), map(list, zip(*rows, strict=True)), strict=True))
     )
@@ -71,7 +84,8 @@ def hierarchical_f_score(labels: Sequence[Any], predicted: Sequence[Any]) -> flo
     .. math:: hP = \frac{\sum_i |C_i ∩ \hat C_i|}{\sum_i |\hat C_i|}, \quad hR = \frac{\sum_i |C_i ∩ \hat C_i|}{\sum_i |C_i|},
               \quad hF = \frac{2 hP\, hR}{hP + hR}
 
-    with the classes of a sample at all levels, known and predicted. Unknown ones (-1 or None) are left out.
+    with the classes of a sample at all levels, known and predicted. Where the known class of a level is unknown (-1 or None), what
+    is predicted there does not count.
 
     Parameters
     ----------
@@ -93,12 +107,14 @@ def hierarchical_f_score(labels: Sequence[Any], predicted: Sequence[Any]) -> flo
     common = known = claimed = 0
     for of_level, of_predicted in zip(labels, predicted, strict=True):
         y, z = np.asarray(of_level, object), np.asarray(of_predicted, object)
-        if y.shape != z.shape:
-            raise ValueError(f"predicted must have the shape of labels at every level, {y.shape}, got {z.shape}")
-        has_y, has_z = (np.array([v is not None and v != -1 for v in values], bool) for values in (y, z))
+        if y.shape != z.shape or y.ndim != 1:
+            raise ValueError(
+                f"labels and predicted must hold (n,) classes for every level, got {y.shape} and {z.shape}"
+            )
+        has_y, has_z = is_known(y), is_known(z)
         common += int(((y == z) & has_y & has_z).sum())
         known += int(has_y.sum())
-        claimed += int(has_z.sum())
+        claimed += int((has_z & has_y).sum())
     return 2.0 * common / (known + claimed) if known + claimed else 0.0
 
 
@@ -125,7 +141,11 @@ def tree_similarity(first: Any, second: Any) -> float:
     1.0
     """
     a, b = ([as_clusters(S) for S in getattr(tree, "codes_", tree)] for tree in (first, second))
+    if not (a and b):
+        raise ValueError("first and second must have at least one level")
     n = len(a[0])
+    if n < 2:
+        raise ValueError(f"first and second must be hierarchies of at least two samples, got {n}")
     if any(len(c) != n for c in (*a, *b)):
         raise ValueError("first and second must be hierarchies of the same samples")
     pairs = n * (n - 1) / 2
@@ -147,6 +167,12 @@ def _pairs_together(x: np.ndarray, y: np.ndarray | None = None) -> float:
     counts = np.bincount(x) if y is None else contingency_matrix(x, y).ravel()
     counts = counts.astype(float)
     return float((counts * (counts - 1) / 2).sum())
+
+
+def is_known(labels: Any) -> np.ndarray:
+    """Return which labels are known: not -1, None or NaN."""
+    values = np.asarray(labels, object).ravel()
+    return np.array([v is not None and v != -1 and not (isinstance(v, float) and math.isnan(v)) for v in values], bool)
 
 
 def as_clusters(x: Any) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from hntf.estimators import NCPD, NMF, NTD
+from hntf.estimators import NCPD, NMF, NTD, NeuralNTF
+from hntf.estimators.base import Estimator
 from hntf.selection.problem import QUICK
 from hntf.validation import check_number
 
@@ -42,20 +43,36 @@ def _size(candidate: Any) -> int:
 
 def _checked(candidate: Any) -> Any:
     if isinstance(candidate, Sequence | np.ndarray) and not isinstance(candidate, str):
+        if not len(candidate):
+            raise ValueError("candidates must name at least one rank each, got an empty one")
         return tuple(_checked(rank) for rank in candidate)
     check_number(candidate, "each of candidates", low=1, integer=True)
     return int(candidate)
 
 
+def check_model(model: Any) -> None:
+    """Raise `TypeError` if a model is no estimator of this library, nor its class."""
+    if model is not None and not issubclass(model if isinstance(model, type) else type(model), Estimator):
+        raise TypeError(f"model must be an estimator of hntf, such as hntf.NMF, got {model!r}")
+
+
+def is_tucker_model(model: Any) -> bool:
+    """Return whether a model is a Tucker decomposition."""
+    return isinstance(model, NTD) or model is NTD
+
+
 def has_levels(model: Any) -> bool:
     """Return whether a model, or its class, is a hierarchy, with a number of components for every level."""
     default = (model if isinstance(model, type) else type(model))().n_components
-    return isinstance(default, tuple) and not isinstance(model, NTD) and model is not NTD
+    return isinstance(default, tuple) and not is_tucker_model(model)
 
 
 def finest_model(model: Any, order: int, candidates: list[Any] | None) -> Any:
     """Return the estimator that is fitted for every rank: the model, or the single level that a hierarchy begins with."""
-    if model is None or (has_levels(model) and not _are_compressed(candidates)):
+    if model is None and _are_compressed(candidates):
+        model = NeuralNTF
+    begins_with_a_single_level = model is None or (has_levels(model) and not model._takes_signs)
+    if begins_with_a_single_level and not _are_compressed(candidates):
         return (NMF() if order == 2 else NCPD()).set_params(**QUICK)
     if isinstance(model, type):
         supported = {name: value for name, value in QUICK.items() if name in model().get_params()}

@@ -17,7 +17,7 @@ from hntf.data import HoldOut
 from hntf.data.masks import as_masks
 from hntf.metrics.inputs import factors_of
 from hntf.metrics.matching import factor_match_score
-from hntf.metrics.trees import as_clusters
+from hntf.metrics.trees import as_clusters, is_known
 from hntf.tables import Table
 from hntf.validation import check_number
 
@@ -50,7 +50,8 @@ def compare(
     X : array, tensor or sparse matrix, `(n, …)`
         The data.
     y : array, `(n,)`, optional
-        Known classes. They are not shown to the models: the table has the normalised mutual information of each level with them.
+        Known classes, -1 or None where unknown. They are not shown to the models: the table has the normalised mutual information
+        of each level with them.
     n_seeds : int
         Number of fits of each model, with the seeds 0, 1, …; the table has means, and standard deviations where there are several.
     fraction : float, optional
@@ -79,12 +80,16 @@ def compare(
     (['apart', 'apart', 'together', 'together'], [0, 1, 0, 1])
     """
     check_number(n_seeds, "n_seeds", low=1, integer=True)
+    if not isinstance(models, Mapping | Sequence):
+        raise TypeError(f"models must be a mapping or a sequence of estimators, got {models!r}")
+    if fraction is not None:
+        HoldOut(fraction)  # checks it
     named = models if isinstance(models, Mapping) else _named(models)
     if not named:
         raise ValueError("models must hold at least one estimator, got none")
     columns: dict[str, list[Any]] = {}
     for name, model in named.items():
-        if not hasattr(model, "fit"):
+        if isinstance(model, type) or not hasattr(model, "fit"):
             raise TypeError(f"models must hold estimators, got {type(model).__name__} for {name!r}")
         runs = [_run(model, X, y, seed, fraction, mask) for seed in range(n_seeds)]
         for level in range(len(runs[0][0])):
@@ -136,7 +141,9 @@ def _run(
             outside = (*as_masks(mask), ~HoldOut(fraction, seed))  # type: ignore[arg-type]
             of_level["held-out error"] = float(held_out.reconstruction_error(X, level=level, mask=outside))
         if y is not None:
-            of_level["nmi with y"] = float(normalized_mutual_info_score(np.asarray(y), as_clusters(codes)))
+            known = is_known(y)
+            of_known = np.asarray(y)[known], as_clusters(codes)[known]
+            of_level["nmi with y"] = float(normalized_mutual_info_score(*of_known))
         levels.append(of_level)
     return levels, [factors_of(fitted, level) for level in range(len(levels))]
 

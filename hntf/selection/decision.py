@@ -24,7 +24,7 @@ class Decision:
         names: Sequence[str],
         ranks: Sequence[Any],
         errors: dict[str, dict[Any, list[float]]],
-        norm_squared: float,
+        n_observed: float,
     ) -> None:
         self.names, self.ranks, self.errors = list(names), list(ranks), errors
         self.values: dict[str, dict[Any, float]] = {}
@@ -49,7 +49,7 @@ class Decision:
                 self.recommended[name] = from_fits.elbow(fits)
             elif fits:
                 of_name = from_fits.bic if name == "bic" else from_fits.bai_ng
-                self.values[name] = of_name(fits, problem.shape, norm_squared)
+                self.values[name] = of_name(fits, problem.shape, n_observed)
                 self.recommended[name] = from_fits.smallest(self.values[name])
 
     def _by_prediction(self, name: str) -> Any:
@@ -91,7 +91,7 @@ class Decision:
         differ = [
             f"{other} says {self.recommended[other]}"
             for other in self.names[1:]
-            if other in self.recommended and self.recommended[other] != best
+            if self.recommended.get(other) not in (None, best)
         ]
         if agree:
             text += f" {', '.join(agree)} agree{'s' if len(agree) == 1 else ''}."

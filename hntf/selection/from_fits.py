@@ -32,23 +32,29 @@ def fit_error(problem: Problem, rank: int) -> float:
     return float(problem.fitted(rank, **problem.unmasked).reconstruction_err_[0])
 
 
-def bic(errors: Mapping[int, float], shape: tuple[int, ...], norm_squared: float) -> dict[int, float]:
-    """Return the Bayesian information criterion, `N log(RSS / N) + p log N`, of models with `p` free parameters."""
-    n = math.prod(shape)
+SMALLEST_ERROR = 1e-12
+"""Relative error from which a fit counts as exact."""
+
+
+def bic(errors: Mapping[int, float], shape: tuple[int, ...], n: float) -> dict[int, float]:
+    """Return the Bayesian information criterion but for a constant, `N log ‖X − X̂‖² / ‖X‖² + p log N`.
+
+    `n` is the number of observed entries, and `p` that of free parameters.
+    """
     return {
-        rank: n * math.log(max(error**2 * norm_squared / n, 1e-300)) + _n_parameters(rank, shape) * math.log(n)
+        rank: 2 * n * math.log(max(error, SMALLEST_ERROR)) + _n_parameters(rank, shape) * math.log(n)
         for rank, error in errors.items()
     }
 
 
-def bai_ng(errors: Mapping[int, float], shape: tuple[int, ...], norm_squared: float) -> dict[int, float]:
-    """Return the criterion `IC_p2` of Bai and Ng (2002) for factor models of large matrices, here the data as matrix of samples."""
-    n, m = shape[0], math.prod(shape[1:])
-    penalty = (n + m) / (n * m) * math.log(min(n, m) + 1)
-    return {
-        rank: math.log(max(error**2 * norm_squared / (n * m), 1e-300)) + rank * penalty
-        for rank, error in errors.items()
-    }
+def bai_ng(errors: Mapping[int, float], shape: tuple[int, ...], n: float) -> dict[int, float]:
+    """Return the criterion `IC_p2` of Bai and Ng (2002) but for a constant, for the data as a matrix of samples.
+
+    `n` is the number of observed entries, which takes the place of that of all entries.
+    """
+    samples, features = shape[0], math.prod(shape[1:])
+    penalty = (samples + features) / n * math.log(min(samples, features) + 1)
+    return {rank: 2 * math.log(max(error, SMALLEST_ERROR)) + rank * penalty for rank, error in errors.items()}
 
 
 def elbow(errors: Mapping[int, float]) -> int | None:

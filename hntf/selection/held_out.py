@@ -5,6 +5,7 @@ A rank is recommended if its error is within one standard error of the lowest: t
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,17 @@ def _error_of_mean(problem: Problem, fold: int) -> float:
 def _sums(problem: Problem, mask: Any) -> tuple[float, float, float]:
     """Return the weighted sums of entries, of their squares, and of ones, over the entries that a mask observes."""
     options = {"weights": None, **problem.masked(mask)}
-    parts = as_input(problem.X, **options, nonnegative=True, together=False).parts
+    parts = as_input(problem.X, **options, nonnegative=False, together=False).parts
     total, norm_squared, number = parts.total(sums_of_part)
     return total, norm_squared, number
+
+
+def n_observed(problem: Problem) -> float:
+    """Return the number of observed entries, or the sum of their weights."""
+    if problem.mask is None and problem.weights is None:
+        return float(math.prod(problem.shape))
+    parts = as_input(problem.X, problem.mask, problem.weights, nonnegative=False, together=False).parts
+    return parts.total(sums_of_part)[2]
 
 
 def sums_of_part(part: Part) -> tuple[float, float, float]:

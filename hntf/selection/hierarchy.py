@@ -47,11 +47,13 @@ def best_levels(rank: int, levels: dict[int, LevelTest], candidates: list[Any] |
 def reason_of_levels(best: tuple[int, ...], levels: dict[int, LevelTest]) -> str:
     """Return which levels the tests support."""
     supported = [r for r in sorted(levels, reverse=True) if levels[r].is_level]
-    if not supported:
-        return "Its components gather no more clearly than chance would have it: one level."
-    text = " and ".join(map(str, supported))
-    more = "" if list(best[1:]) == supported else f" The candidate nearest to this is {best}."
-    return f"They gather into {text} more clearly than chance would have it.{more}"
+    if supported:
+        text = f"They gather into {' and '.join(map(str, supported))} more clearly than chance would have it."
+    elif levels:
+        text = "Its components gather no more clearly than chance would have it: one level."
+    else:
+        text = "They are too few to tell whether they gather."
+    return text if list(best[1:]) == supported else f"{text} The candidate nearest to this is {best}."
 
 
 def level_table(levels: dict[int, LevelTest]) -> Table:

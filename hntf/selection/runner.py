@@ -13,6 +13,7 @@ from tqdm import tqdm
 from hntf.arrays import to_numpy
 from hntf.estimators.inputs import as_input
 from hntf.estimators.of_part import fingerprint
+from hntf.fitting.checkpoint import described
 from hntf.selection.problem import Problem
 from hntf.threads import limit_cores
 
@@ -41,6 +42,8 @@ class Runner:
         self._path = None if checkpoint is None else Path(checkpoint)
         self._results: dict[str, Any] = {}
         self._signature = None if self._path is None else _signature(problem)
+        if self._path is not None and (self._path.is_dir() or not self._path.parent.is_dir()):
+            raise ValueError(f"checkpoint must be the path of a file in a folder that exists, got {self._path}")
         if self._path is not None and self._path.exists():
             self._results = self._read(self._path)
 
@@ -75,20 +78,27 @@ class Runner:
             signature, results = content["signature"], content["results"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"checkpoint must be a file of select_ranks, got {path}") from error
-        if signature != self._signature or not isinstance(results, dict):
+        if not isinstance(results, dict) or not all(_is_result(result) for result in results.values()):
+            raise ValueError(f"checkpoint must be a file of select_ranks, got {path}")
+        if signature != self._signature:
             raise ValueError(f"checkpoint must be of the same data, model and arguments, got {path}")
         return results
 
 
+def _is_result(value: Any) -> bool:
+    """Return whether a value is a number, or nested lists of numbers."""
+    return all(map(_is_result, value)) if isinstance(value, list) else isinstance(value, float | int)
+
+
 def _signature(problem: Problem) -> list[Any]:
     """Return what the results depend on, as JSON keeps it."""
-    options = {"mask": problem.mask, "weights": problem.weights, "nonnegative": True, "together": False}
+    options = {"mask": problem.mask, "weights": problem.weights, "nonnegative": False, "together": False}
     parts = as_input(problem.X, **options).parts
     sums = to_numpy(parts.total(fingerprint))
-    parameters = sorted((name, repr(value)) for name, value in problem.model.get_params().items())
+    parameters = described({name: value for name, value in problem.model.get_params().items()})
     return [
         type(problem.model).__name__,
-        [list(pair) for pair in parameters],
+        json.loads(json.dumps(parameters)),
         list(problem.shape),
         [problem.fraction, problem.seed, parts.norm_squared, *sums.ravel().tolist()],
     ]

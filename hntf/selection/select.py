@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from hntf.arrays import to_numpy
 from hntf.data.sparse_tensor_input import is_sparse_tensor
-from hntf.estimators.inputs import as_input
+from hntf.estimators.inputs import Input, as_input
 from hntf.selection.bi_cross_validation import SPLITS
-from hntf.selection.candidates import FIRST, as_candidates, finest_model, has_levels
+from hntf.selection.candidates import as_candidates, check_model, finest_model, has_levels, is_tucker_model
 from hntf.selection.decision import Decision
 from hntf.selection.folds import PREDICTIONS, fold_errors
+from hntf.selection.held_out import n_observed
 from hntf.selection.hierarchy import best_levels, level_table, level_tests, reason_of_levels
 from hntf.selection.problem import Problem
 from hntf.selection.result import RankSelection
@@ -24,6 +26,11 @@ CRITERIA = (*PREDICTIONS, "bic", "bai-ng", "elbow", "core-consistency", "stabili
 
 LARGEST_FRACTION, SMALLEST_FRACTION = 0.1, 0.01
 FEWEST_HELD_OUT = 10
+
+AUTO = ["held-out", "bic", "bai-ng", "elbow"]
+
+WITHOUT_PREDICTIONS = (*range(1, 13), 14, 16, 20)
+"""Numbers of components that are tried without candidates and without a criterion of predictions, which would end the search."""
 
 
 def select_ranks(
@@ -53,10 +60,11 @@ def select_ranks(
     X : array, tensor, sparse matrix or tensor, path, blocks, `(n, d_1, …)`
         The data, as in `fit` of the model.
     candidates : "auto" or sequence
-        Numbers of components, or tuples with those of all levels. `"auto"` tries 1, 2, … as long as the errors decrease.
+        Numbers of components, or tuples with those of all levels. `"auto"` tries 1, 2, … as long as the
+        errors of predictions decrease; 1 to 20 if no criterion predicts.
     model : estimator or class, optional
-        The model, by default `NeuralNMF` for matrices and `NeuralNTF` for tensors. The finest level of a hierarchy is fitted as
-        `NMF` or `NCPD`, whatever trains the hierarchy; other models, and an instance with its parameters, as they are.
+        The model, by default `NeuralNMF` for matrices and `NeuralNTF` for tensors. Of a hierarchy only the finest level is fitted,
+        as `NMF` or `NCPD`, whatever trains the hierarchy and with which parameters; other models are fitted as they are.
     criterion : "auto" or str or sequence of str
         What decides: `"held-out"` (the default), `"bi-cross-validation"` (matrices), `"thinning"` (counts), `"bic"`, `"bai-ng"`,
         `"elbow"`, `"core-consistency"` (tensors), `"stability"` (of fits from other starts). The first of several decides. `"auto"`
@@ -73,7 +81,8 @@ def select_ranks(
     random_state : int, RandomState, Generator or None
         Seed of the hold-outs.
     checkpoint : str or Path, optional
-        A file in which the errors are kept as they are found; with the same arguments, a later call goes on from there.
+        A file in which the errors are kept as they are found; with the same arguments, a later call goes on from there. Requires a
+        `random_state`.
     verbose : bool or int
         Whether to show a progress bar.
 
@@ -104,18 +113,18 @@ def select_ranks(
     check_number(n_folds, "n_folds", low=2, integer=True)
     names = _as_criteria(criterion)
     checked = as_candidates(candidates)
-    given = as_input(X, mask, weights, nonnegative=True, together=False)
+    check_model(model)
+    given = as_input(X, mask, weights, nonnegative=not getattr(model, "_takes_signs", False), together=False)
     shape = tuple(given.shape)
-    _check_fits(names, shape, mask, weights)
-    if "held-out" in names and is_sparse_tensor(X):
-        raise ValueError(
-            "criterion must be another than 'held-out' for a sparse tensor, such as ('bic', 'core-consistency', 'stability')"
-        )
+    _check_fits(names, checked, model, shape)
+    X = _as_array(X, given, names, mask, weights)
     fraction = _fraction(fraction, given, shape)
     if "held-out" in names and fraction * math.prod(shape) < FEWEST_HELD_OUT:
         raise ValueError(
             f"X must have at least {FEWEST_HELD_OUT / fraction:.0f} entries to hide some, got {math.prod(shape)}"
         )
+    if checkpoint is not None and random_state is None:
+        raise ValueError("random_state must be given with a checkpoint, so that a later call hides the same entries")
     gathers = _gathers(model, checked)
     seed = int(as_random_state(random_state).randint(2**31 - 1))
     problem = Problem(X, mask, weights, shape, finest_model(model, len(shape), checked), fraction, seed)
@@ -127,7 +136,8 @@ def select_ranks(
             errors[name] = fold_errors(runner, name, finest, SPLITS**2 if name == "bi-cross-validation" else n_folds)
             # The other criteria are asked about the same numbers.
             finest = [rank for rank in errors[name] if rank]
-    decision = Decision(runner, names, finest or range(1, FIRST + 1), errors, given.parts.norm_squared)
+    finest = finest or [rank for rank in WITHOUT_PREDICTIONS if rank <= problem.largest_rank]
+    decision = Decision(runner, names, finest, errors, n_observed(problem))
     rank = decision.recommended[names[0]]
     if rank is None or not gathers:
         return RankSelection(rank, decision.table, decision.reason(), decision.recommended)
@@ -138,8 +148,10 @@ def select_ranks(
 
 
 def _as_criteria(criterion: Any) -> list[str]:
-    if criterion == "auto":
-        return ["held-out", "bic", "bai-ng", "elbow"]
+    if isinstance(criterion, str) and criterion == "auto":
+        return list(AUTO)
+    if not isinstance(criterion, str | Sequence):
+        raise TypeError(f"criterion must be 'auto' or names of criteria, got {criterion!r}")
     names = [criterion] if isinstance(criterion, str) else list(criterion)
     for name in names:
         check_choice(name, "criterion", ("auto", *CRITERIA))
@@ -148,14 +160,42 @@ def _as_criteria(criterion: Any) -> list[str]:
     return names
 
 
-def _check_fits(names: Sequence[str], shape: tuple[int, ...], mask: Any, weights: Any) -> None:
-    """Raise `ValueError` if a criterion is not made for the data."""
+def _check_fits(names: Sequence[str], candidates: list[Any] | None, model: Any, shape: tuple[int, ...]) -> None:
+    """Raise `ValueError` if a model or a criterion is not made for the data or the candidates."""
+    if getattr(model, "_matrices_only", False) and len(shape) != 2:
+        raise ValueError(f"model must take data of order {len(shape)}, got {model!r}")
     if "bi-cross-validation" in names and len(shape) > 2:
         raise ValueError(f"criterion must be another than 'bi-cross-validation' for a tensor of order {len(shape)}")
     if "core-consistency" in names and len(shape) < 3:
         raise ValueError("criterion must be another than 'core-consistency' for a matrix")
-    if not (mask is None and weights is None) and {"bi-cross-validation", "thinning"} & set(names):
-        raise ValueError("criterion must be another than 'bi-cross-validation' and 'thinning' with a mask or weights")
+    if names[0] == "elbow" and candidates is not None and len(candidates) < 3:
+        raise ValueError(f"candidates must name at least three numbers of components for the elbow, got {candidates}")
+    ranks = [
+        rank for candidate in candidates or [] for rank in (candidate if isinstance(candidate, tuple) else (candidate,))
+    ]
+    is_tucker = any(isinstance(rank, tuple) for rank in ranks) or is_tucker_model(model)
+    of_cp = [name for name in names if name not in ("held-out", "stability", "bi-cross-validation")]
+    if is_tucker and of_cp and names != AUTO:
+        raise ValueError(f"criterion must be 'held-out' or 'stability' for Tucker models, got {of_cp[0]!r}")
+
+
+def _as_array(X: Any, given: Input, names: Sequence[str], mask: Any, weights: Any) -> Any:
+    """Return the data as the criteria take them, in moderate units; raise `ValueError` if they cannot."""
+    if "held-out" in names and is_sparse_tensor(X):
+        raise ValueError(
+            "criterion must be another than 'held-out' for a sparse tensor, such as ('bic', 'core-consistency', 'stability')"
+        )
+    splits = [name for name in names if name in ("bi-cross-validation", "thinning")]
+    if splits and not (mask is None and weights is None):
+        raise ValueError(f"criterion must be another than {splits[0]!r} with a mask or weights")
+    if splits and (given.arrays is None or is_sparse_tensor(X)):
+        raise ValueError(f"criterion must be another than {splits[0]!r} for data outside of memory and sparse tensors")
+    if not given.is_dense:
+        return X
+    scale = given.in_moderate_units().scale
+    if not splits and scale == 1.0:
+        return X
+    return to_numpy(given.arrays[0]) * scale
 
 
 def _gathers(model: Any, candidates: list[Any] | None) -> bool:

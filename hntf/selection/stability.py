@@ -13,7 +13,7 @@ from sklearn.base import clone
 from hntf.arrays import to_numpy
 from hntf.data import HoldOut
 from hntf.data.masks import as_masks
-from hntf.metrics.matching import matched
+from hntf.metrics.matching import matched, unit
 from hntf.tables import Table
 from hntf.threads import limit_cores
 from hntf.validation import as_random_state, check_choice, check_number
@@ -132,6 +132,10 @@ def stability(
     """
     check_number(n_fits, "n_fits", low=2, integer=True)
     check_choice(resample, "resample", RESAMPLES)
+    if resample in ("bootstrap", "halves") and not hasattr(X, "shape"):
+        raise TypeError(f"X must be an array or a sparse matrix for resample={resample!r}, got {type(X).__name__}")
+    if isinstance(model, type) or not hasattr(model, "fit"):
+        raise TypeError(f"model must be an estimator, got {model!r}")
     rng = as_random_state(random_state)
     options = {} if y is None else {"y": y}
     if not hasattr(model, "model_"):
@@ -156,7 +160,7 @@ def stability(
     if intervals:
         bounds = [
             np.quantile(
-                [_unit(fits[i][0][level][-1])[:, orders[i][level]].T for i in range(n_fits)], [0.05, 0.95], axis=0
+                [unit(fits[i][0][level][-1])[:, orders[i][level]].T for i in range(n_fits)], [0.05, 0.95], axis=0
             )
             for level in range(len(reference))
         ]
@@ -242,11 +246,6 @@ def _matched_levels(reference: Profiles, profiles: Profiles) -> tuple[list[np.nd
 def _edges(order: np.ndarray, order_above: np.ndarray, parents: np.ndarray) -> np.ndarray:
     """Return which edges between components of the reference the partners in a fit have, `(k, k')`."""
     return (parents[order][:, None] == order_above[None, :]) * (order >= 0)[:, None] * 1.0
-
-
-def _unit(U: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(U, axis=0)
-    return U / np.where(norms > 0, norms, 1.0)
 
 
 def _in_process(cores: int, *arguments: Any) -> tuple[Profiles, list[np.ndarray]]:

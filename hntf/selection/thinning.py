@@ -25,6 +25,7 @@ def thinned_deviance(problem: Problem, rank: int, fold: int) -> float:
     """Return the Poisson deviance of held-out counts, for each of them, from a model of the others."""
     rng = np.random.default_rng(problem.seed + fold)
     X = problem.X
+    check_counts(X)
     if scipy.sparse.issparse(X):
         X = X.tocsr()
         train = X.copy()
@@ -48,6 +49,13 @@ def thinned_deviance(problem: Problem, rank: int, fold: int) -> float:
     expected = np.maximum(scale * rates, odds * floor)
     likelihood = float((counts * np.log(expected)).sum()) - scale * sum_of_rates
     return -likelihood / (total or 1.0)
+
+
+def check_counts(X: Any) -> None:
+    """Raise `ValueError` if entries are no counts."""
+    entries = X.data if scipy.sparse.issparse(X) else np.asarray(X)
+    if not (np.asarray(entries) % 1 == 0).all():
+        raise ValueError("X must hold counts, whole numbers, for the criterion 'thinning'")
 
 
 def _at(factors: list[np.ndarray], test: Any) -> np.ndarray:

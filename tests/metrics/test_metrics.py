@@ -25,13 +25,11 @@ def test_the_factor_match_score_is_the_best_over_all_permutations(seed, k, order
 
     def similarity(p):
         cosines = np.prod([(U * V[:, p]).sum(0) for U, V in zip(F, G, strict=True)], axis=0)
-        return cosines / (norms(F) * norms(G)[p])
+        a, b = norms(F), norms(G)[p]
+        return cosines / (a * b) * ((1 - abs(a - b) / np.maximum(a, b)) if weighted else 1.0)
 
     best = max(map(list, itertools.permutations(range(k))), key=lambda p: similarity(p).mean())
     expected = similarity(best)
-    if weighted:
-        a, b = norms(F), norms(G)[best]
-        expected = expected * (1 - abs(a - b) / np.maximum(a, b))
     score, order_found = hntf.metrics.factor_match_score(F, G, weighted=weighted, return_permutation=True)
     np.testing.assert_allclose(score, expected.mean())
     assert order_found.tolist() == best
@@ -198,7 +196,64 @@ def test_a_hierarchy_agrees_with_its_labels():
 def test_the_hierarchical_f_score_leaves_out_what_is_unknown():
     known = [["a", "b", None], [1, 1, 2]]
     predicted = [["a", "c", "a"], [1, 2, -1]]
-    # Common: a, 1; known: 2 + 3; predicted: 3 + 2.
-    assert hntf.metrics.hierarchical_f_score(known, predicted) == pytest.approx(2 * 2 / (5 + 5))
+    # Common: a, 1; known: 2 + 3; predicted where something is known: 2 + 2.
+    assert hntf.metrics.hierarchical_f_score(known, predicted) == pytest.approx(2 * 2 / (5 + 4))
+    assert hntf.metrics.hierarchical_f_score([[1, -1, -1]], [[1, 2, 3]]) == 1.0
     with pytest.raises(ValueError, match="levels"):
         hntf.metrics.hierarchical_f_score(known, predicted[:1])
+
+
+def test_core_consistency_does_not_depend_on_the_order_of_modes():
+    rng = np.random.default_rng(0)
+    factors = [rng.random((5, 2)) * [1.0, 30.0], rng.random((6, 2)), rng.random((7, 2))]
+    X = tensorly.cp_to_tensor((None, factors)) + 2 * rng.random((5, 6, 7))
+    expected = hntf.metrics.core_consistency(factors, X)
+    for order in ((1, 0, 2), (2, 1, 0)):
+        found = hntf.metrics.core_consistency([factors[i] for i in order], X.transpose(order))
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_a_tucker_model_has_no_components(rng):
+    X = rng.random((6, 5, 4))
+    model = hntf.NTD((2, 2, 2), random_state=0, max_iter=5)
+    with pytest.warns(UserWarning, match="max_iter"):
+        model.fit(X)
+    for metric in (hntf.metrics.relative_error, hntf.metrics.core_consistency, hntf.metrics.explained_variance):
+        with pytest.raises(TypeError, match="model must be a CP"):
+            metric(model, X)
+
+
+def test_words_that_never_occur_and_empty_topics():
+    H = np.array([[1, 0.9, 0, 0], [0, 0, 1, 0.9], [1, 0, 0, 0], [0, 0, 0, 0]])
+    X = np.array([[1, 1, 0, 0]] * 3 + [[0, 1, 0, 0]])
+    scores = hntf.metrics.coherence(H, X, n_words=2, per_topic=True)
+    assert scores[1] == -1.0
+    assert np.isnan(scores[2:]).all()
+    np.testing.assert_allclose(hntf.metrics.coherence(H, X, n_words=2), scores[:2].mean())
+    with pytest.raises(ValueError, match="documents"):
+        hntf.metrics.coherence(H, X[:0])
+
+
+def test_unknown_labels_are_left_out():
+    assert hntf.metrics.purity([0, 0, 1, -1], [3, 3, 4, 3]) == 1.0
+    table = hntf.metrics.level_agreement([[0, 0, 1, 0]], [["a", "a", "b", None]])
+    assert table["nmi"] == [pytest.approx(1.0)]
+    with pytest.raises(ValueError, match="labels"):
+        hntf.metrics.purity([-1, -1], [0, 1])
+    with pytest.raises(ValueError, match="labels"):
+        hntf.metrics.level_agreement([[0, 1]], [])
+    with pytest.raises(ValueError, match="two samples"):
+        hntf.metrics.tree_similarity([[0]], [[0]])
+
+
+def test_tiny_factors_have_their_congruence():
+    np.testing.assert_allclose(hntf.metrics.congruence(1e-200 * np.eye(2), np.eye(2)), np.eye(2))
+
+
+def test_the_deviance_looks_at_what_the_mask_observes():
+    X, means = np.array([[1.0, np.nan]]), np.array([[2.0, 1.0]])
+    assert np.isfinite(hntf.metrics.poisson_deviance(X, means, mask=~np.isnan(X)))
+    with pytest.raises(ValueError, match="X must be nonnegative"):
+        hntf.metrics.poisson_deviance(-means, means)
+    with pytest.raises(ValueError, match="mask"):
+        hntf.metrics.poisson_deviance(means, means, mask=np.ones((3, 3), bool))

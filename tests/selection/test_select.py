@@ -218,6 +218,14 @@ def test_a_selection_shows_itself():
         ({"n_folds": 1}, "n_folds"),
         ({"fraction": 0.9}, "fraction"),
         ({"criterion": "thinning", "mask": "nan"}, "criterion"),
+        ({"criterion": None}, "criterion"),
+        ({"criterion": "thinning"}, "counts"),
+        ({"criterion": "elbow", "candidates": [2, 3]}, "candidates"),
+        ({"candidates": [()]}, "candidates"),
+        ({"model": "NMF"}, "model"),
+        ({"model": ScikitLearnNMF(2)}, "model"),
+        ({"checkpoint": "a.json", "random_state": None}, "random_state"),
+        ({"checkpoint": "no/such/folder/a.json", "random_state": 0}, "checkpoint"),
     ],
 )
 def test_what_is_wrong_is_named(options, word):
@@ -269,3 +277,67 @@ def test_the_flat_method_of_scikit_learn_finds_the_same_error():
     found = hntf.select_ranks(X, [3], hntf.NMF(3, tol=1e-8, max_iter=2000, random_state=0), random_state=0)
     theirs = ScikitLearnNMF(3, init="nndsvda", max_iter=5000, tol=1e-10).fit(X).reconstruction_err_ / np.linalg.norm(X)
     assert found.table["error"][-1] <= theirs + 1e-3
+
+
+def test_information_criteria_count_what_is_observed():
+    rng = np.random.default_rng(0)
+    X = np.maximum(rng.gamma(1, size=(60, 3)) @ rng.gamma(1, size=(3, 40)) + 0.5 * rng.standard_normal((60, 40)), 0)
+    observed = rng.random(X.shape) < 0.4
+    assert hntf.select_ranks(X, range(1, 8), hntf.NMF, mask=observed, criterion="bic", random_state=0).best == 3
+
+
+def test_criteria_of_fits_without_candidates():
+    X = low_rank(9, (80, 60))
+    assert hntf.select_ranks(X, "auto", hntf.NMF, criterion="bic", random_state=0).best == 9
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e-150, 1e160])
+def test_units_do_not_matter(scale):
+    found = hntf.select_ranks(scale * low_rank(), range(1, 5), hntf.NMF, random_state=0)
+    assert found.best == 3
+    assert found.criteria["bic"] == 3
+
+
+@pytest.mark.parametrize("criterion", ["bi-cross-validation", "thinning"])
+@pytest.mark.parametrize("kind", ["frame", "torch"])
+def test_containers_that_are_cut(criterion, kind):
+    X = np.random.default_rng(0).poisson(20 * low_rank(noise=0.0))
+    found = hntf.select_ranks(of_kind(kind, X), [1, 2, 3], hntf.NMF, criterion=criterion, random_state=0)
+    assert found.best == 3
+    with pytest.raises(ValueError, match="criterion"):
+        hntf.select_ranks([X[:20], X[20:]], [1, 2], hntf.NMF, criterion=criterion)
+
+
+def test_data_of_any_sign():
+    rng = np.random.default_rng(0)
+    X = rng.random((40, 3)) @ rng.standard_normal((3, 30)) + 0.02 * rng.standard_normal((40, 30))
+    assert hntf.select_ranks(X, [2, 3, 4], hntf.DeepSemiNMF(), criterion="held-out", random_state=0).best == 3
+
+
+def test_levels_of_tucker_ranks():
+    X = low_rank(2, (12, 8, 7))
+    for model in (None, hntf.NeuralNTF(max_iter=20)):
+        found = hntf.select_ranks(X, [((2, 2),), ((3, 3), (2, 2))], model, n_folds=2, random_state=0)
+        assert found.best in (((2, 2),), ((3, 3), (2, 2)))
+    with pytest.raises(ValueError, match="criterion"):
+        hntf.select_ranks(X, [(2, 2, 2), (3, 2, 2)], hntf.NTD, criterion="bic")
+    with pytest.raises(ValueError, match="model"):
+        hntf.select_ranks(X, [2, 3], hntf.NMF)
+
+
+def test_another_model_does_not_take_the_results(tmp_path):
+    A = np.random.default_rng(1).random((60, 60))
+    X = low_rank(2, (60, 60))
+    options = {"criterion": "bic", "random_state": 0, "checkpoint": tmp_path / "c.json"}
+    hntf.select_ranks(X, [60], hntf.NMF(60, init=[A], max_iter=2), **options)
+    A = A.copy()
+    A[30, 30] += 5
+    with pytest.raises(ValueError, match="same data, model"):
+        hntf.select_ranks(X, [60], hntf.NMF(60, init=[A], max_iter=2), **options)
+
+
+def test_the_reason_goes_with_what_is_recommended():
+    found = hntf.select_ranks(low_rank(), [(3, 2)], random_state=0)
+    assert found.best == (3, 2)
+    assert "too few" in found.reason
+    assert "nearest" in found.reason

@@ -99,6 +99,10 @@ def test_what_is_wrong_is_named():
         hntf.stability(hntf.NMF(2), X, n_fits=1)
     with pytest.raises(ValueError, match="resample"):
         hntf.stability(hntf.NMF(2), X, resample="jackknife")
+    with pytest.raises(TypeError, match="X must be"):
+        hntf.stability(hntf.NMF(2), [X[:50], X[50:]])
+    with pytest.raises(TypeError, match="model"):
+        hntf.stability(hntf.NMF, X)
 
 
 def test_a_comparison_has_a_row_for_every_level():
@@ -120,3 +124,15 @@ def test_a_comparison_names_what_is_wrong():
         hntf.compare([], X)
     with pytest.raises(TypeError, match="models"):
         hntf.compare([3], X)
+    with pytest.raises(TypeError, match="models"):
+        hntf.compare(hntf.NMF(2), X)
+
+
+def test_unknown_classes_do_not_count_in_a_comparison():
+    y = np.where(np.arange(len(CLASSES)) % 2, CLASSES, -1)
+    assert hntf.compare([hntf.NMF(9)], X, y)["nmi with y"][0] > 0.95
+
+
+def test_units_do_not_matter_for_stability():
+    found = hntf.stability(hntf.NMF(9, random_state=0), 1e-200 * X, n_fits=2, resample="starts", random_state=0)
+    assert found.components[0].mean() > 0.8

@@ -43,6 +43,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/minibatch.py
 	$(BIN)/python benchmarks/regimes.py
 	$(BIN)/python benchmarks/sparse_tensor.py
+	$(BIN)/python benchmarks/ranks.py --text
 
 $(VENV)-peers/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-peers

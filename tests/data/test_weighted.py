@@ -268,11 +268,10 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / X.n
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured in kilobytes, as on Linux")
-@pytest.mark.parametrize("hidden", [1e-6, 0.5])
-def test_masks_take_little_memory(hidden):
+def test_masks_take_little_memory():
     """The Gram matrices of all samples would take 9 times the memory of the data, and their pullback several times that."""
     peak = [
         float(subprocess.run([sys.executable, "-c", MEMORY.format(hidden=h)], capture_output=True, check=True).stdout)
-        for h in (0.0, hidden)
+        for h in (0.0, 1e-6, 0.5)
     ]
-    assert peak[1] < peak[0] + 2.0, peak
+    assert max(peak[1:]) < peak[0] + 2.0, peak

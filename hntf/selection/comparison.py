@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.metrics import normalized_mutual_info_score
 
 from hntf.arrays import to_numpy
@@ -18,6 +16,7 @@ from hntf.data.masks import as_masks
 from hntf.metrics.inputs import factors_of
 from hntf.metrics.matching import factor_match_score
 from hntf.metrics.trees import as_clusters, is_known
+from hntf.selection.problem import fitted
 from hntf.tables import Table
 from hntf.validation import check_number
 
@@ -123,17 +122,17 @@ def _run(
 ) -> tuple[list[dict[str, Any]], list[list[np.ndarray]]]:
     """Return what is known of every level of one fit, and its factors by level."""
     start = time.perf_counter()
-    fitted = _fitted(model, X, seed, mask)
+    model = fitted(model, X, seed, **({} if mask is None else {"mask": mask}))
     seconds = time.perf_counter() - start
     levels = []
     held_out = None
     if fraction is not None:
         hidden = HoldOut(fraction, seed)
-        held_out = _fitted(model, X, seed, (*as_masks(mask), hidden))
-    for level, codes in enumerate(fitted.codes_):
+        held_out = fitted(model, X, seed, mask=(*as_masks(mask), hidden))
+    for level, codes in enumerate(model.codes_):
         of_level = {
             "components": int(codes.shape[1]),
-            "error": float(fitted.reconstruction_err_[level]),
+            "error": float(model.reconstruction_err_[level]),
             "zeros in codes": float((to_numpy(codes) == 0).mean()),
             "seconds": seconds,
         }
@@ -145,14 +144,4 @@ def _run(
             of_known = np.asarray(y)[known], as_clusters(codes)[known]
             of_level["nmi with y"] = float(normalized_mutual_info_score(*of_known))
         levels.append(of_level)
-    return levels, [factors_of(fitted, level) for level in range(len(levels))]
-
-
-def _fitted(model: Any, X: Any, seed: int, mask: Any) -> Any:
-    again = clone(model)
-    if "random_state" in again.get_params():
-        again.set_params(random_state=seed)
-    with warnings.catch_warnings():
-        # A comparison shows the errors; how each fit ended is for those who fit it alone.
-        warnings.simplefilter("ignore")
-        return again.fit(X, **({} if mask is None else {"mask": mask}))
+    return levels, [factors_of(model, level) for level in range(len(levels))]

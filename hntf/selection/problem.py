@@ -62,14 +62,20 @@ class Problem(NamedTuple):
     def fitted(self, rank: Any, X: Any = None, *, seed: int | None = None, **options: Any) -> Any:
         """Return the model with this number of components, fitted."""
         model = clone(self.model).set_params(n_components=rank)
-        if seed is not None:
-            model.set_params(random_state=seed)
-        with warnings.catch_warnings():
-            # A fit that stops early predicts nearly as well, and what is not observed in a fold is not the user's.
-            warnings.simplefilter("ignore")
-            return model.fit(self.X if X is None else X, **options)
+        return fitted(model, self.X if X is None else X, seed, **options)
 
     @property
     def largest_rank(self) -> int:
         """The number of components from which any more are redundant."""
         return max(1, math.prod(self.shape) // max(self.shape))
+
+
+def fitted(model: Any, X: Any, seed: int | None = None, **options: Any) -> Any:
+    """Return a copy of a model, fitted quietly, with a seed for its random starts."""
+    model = clone(model)
+    if seed is not None and "random_state" in model.get_params():
+        model.set_params(random_state=seed)
+    with warnings.catch_warnings():
+        # How a fit of a part of the data ends, and what is hidden from it, is not about the data of the user.
+        warnings.simplefilter("ignore")
+        return model.fit(X, **options)

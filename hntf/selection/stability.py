@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs
-from sklearn.base import clone
 
 from hntf.arrays import to_numpy
 from hntf.data import HoldOut
 from hntf.data.masks import as_masks
 from hntf.metrics.matching import matched, unit
+from hntf.selection.problem import fitted
 from hntf.tables import Table
 from hntf.threads import limit_cores
 from hntf.validation import as_random_state, check_choice, check_number
@@ -139,7 +138,7 @@ def stability(
     rng = as_random_state(random_state)
     options = {} if y is None else {"y": y}
     if not hasattr(model, "model_"):
-        model = _fitted(model, X, {**options, **_masked(mask)}, int(rng.randint(2**31 - 1)))
+        model = fitted(model, X, int(rng.randint(2**31 - 1)), **options, **_masked(mask))
     if intervals and isinstance(model.components_[0], list):
         raise ValueError("intervals must be False for tensors")
     reference, parents = _profiles(model, resample), _parents(model)
@@ -175,16 +174,6 @@ def _masked(mask: Any) -> dict[str, Any]:
     return {} if mask is None else {"mask": mask}
 
 
-def _fitted(model: Any, X: Any, options: dict[str, Any], seed: int) -> Any:
-    model = clone(model)
-    if "random_state" in model.get_params():
-        model.set_params(random_state=seed)
-    with warnings.catch_warnings():
-        # What a fit of a part of the data has to say is not about the data of the user.
-        warnings.simplefilter("ignore")
-        return model.fit(X, **options)
-
-
 def _refitted(model: Any, X: Any, y: Any, mask: Any, resample: str, seed: int) -> tuple[Profiles, list[np.ndarray]]:
     """Return the profiles of a fit, and the parents of its components."""
     options = {**({} if y is None else {"y": y}), **_masked(mask)}
@@ -197,7 +186,7 @@ def _refitted(model: Any, X: Any, y: Any, mask: Any, resample: str, seed: int) -
         options = {
             name: value if isinstance(value, str) else _rows_of(value, rows, n) for name, value in options.items()
         }
-    again = _fitted(model, X, options, seed)
+    again = fitted(model, X, seed, **options)
     return _profiles(again, resample), _parents(again)
 
 

@@ -116,10 +116,6 @@ class GramBlocks(StructuredGram):
     def formed(self, rows: np.ndarray) -> Array:
         """Return the Gram matrices of some rows, `(b, k, k)`."""
 
-    def all_formed(self) -> Array:
-        """Return all Gram matrices, `(n, k, k)`, which add up with those of other data."""
-        return self.formed(np.arange(self.n_rows))
-
     @property
     def proportional_rows(self) -> tuple[EqualRows, np.ndarray]:
         """Which rows have the same Gram matrix but for a positive factor, and this factor for every row, `(n,)`."""
@@ -278,7 +274,7 @@ def sum_of_grams(terms: Sequence[tuple[float, Gram]]) -> Gram:
 
 def all_formed(G: Gram) -> Gram:
     """Return a Gram matrix as an array, which adds up with that of other data."""
-    return G.all_formed() if isinstance(G, GramBlocks) else G
+    return G.formed(np.arange(G.n_rows)) if isinstance(G, GramBlocks) else G
 
 
 def restricted(G: Gram, R: Array) -> Gram:

@@ -10,7 +10,6 @@ import numpy as np
 
 from hntf.selection import from_fits
 from hntf.selection.held_out import recommended
-from hntf.selection.problem import Problem
 from hntf.selection.runner import Runner
 from hntf.tables import Table
 
@@ -34,13 +33,13 @@ class Decision:
         fits: dict[Any, float] = {}
         if set(names) & {"bic", "bai-ng", "elbow"} and not any(isinstance(rank, tuple) for rank in self.ranks):
             jobs = [("fit", rank, 0) for rank in self.ranks]
-            fits = dict(zip(self.ranks, runner.run(_fit_error, jobs), strict=True))
+            fits = dict(zip(self.ranks, runner.run(from_fits.fit_error, jobs), strict=True))
             self.values["error"] = fits
         for name in names:
             if name in errors:
                 self.recommended[name] = self._by_prediction(name)
             elif name in ("core-consistency", "stability"):
-                work = _consistency if name == "core-consistency" else _restarts
+                work = from_fits.consistency if name == "core-consistency" else from_fits.restarts
                 found = runner.run(work, [(name, rank, 0) for rank in self.ranks])
                 self.values[name] = dict(zip(self.ranks, found, strict=True))
                 bound = from_fits.CONSISTENT if name == "core-consistency" else from_fits.STABLE
@@ -106,15 +105,3 @@ def _standard_error(values: Sequence[float]) -> Any:
 
 def _components(rank: Any) -> str:
     return f"{rank} component{'' if rank == 1 else 's'}"
-
-
-def _fit_error(problem: Problem, rank: Any, _: int) -> float:
-    return from_fits.fit_error(problem, rank)
-
-
-def _consistency(problem: Problem, rank: Any, _: int) -> float:
-    return from_fits.consistency(problem, rank)
-
-
-def _restarts(problem: Problem, rank: Any, _: int) -> float:
-    return from_fits.restarts(problem, rank)

@@ -25,10 +25,8 @@ STABLE = 0.9
 N_STARTS = 5
 
 
-def fit_error(problem: Problem, rank: int) -> float:
-    """Return the relative error of a fit of all data; 1 for rank 0."""
-    if rank == 0:
-        return 1.0
+def fit_error(problem: Problem, rank: int, _: int) -> float:
+    """Return the relative error of a fit of all data."""
     return float(problem.fitted(rank, **problem.unmasked).reconstruction_err_[0])
 
 
@@ -68,12 +66,12 @@ def elbow(errors: Mapping[int, float]) -> int | None:
     return ranks[int(np.argmax(below))]
 
 
-def consistency(problem: Problem, rank: int) -> float:
+def consistency(problem: Problem, rank: int, _: int) -> float:
     """Return the core consistency of a CP decomposition of all data."""
     return core_consistency(problem.fitted(rank, **problem.unmasked), problem.X, **problem.unmasked)
 
 
-def restarts(problem: Problem, rank: int) -> float:
+def restarts(problem: Problem, rank: int, _: int) -> float:
     """Return the mean factor match score of successive fits from different starts."""
     fits = [
         factors_of(problem.fitted(rank, seed=problem.seed + start, **problem.unmasked)) for start in range(N_STARTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,15 @@ class Runner:
 
     def __init__(self, problem: Problem, n_jobs: int | None, checkpoint: Any, verbose: bool | int) -> None:
         self.problem, self.verbose = problem, verbose
-        self.n_jobs = effective_n_jobs(n_jobs)
+        self.n_jobs = n_jobs
         self._path = None if checkpoint is None else Path(checkpoint)
         self._results: dict[str, Any] = {}
-        self._signature = None if self._path is None else _signature(problem)
-        if self._path is not None and (self._path.is_dir() or not self._path.parent.is_dir()):
+        if self._path is None:
+            return
+        if self._path.is_dir() or not self._path.parent.is_dir():
             raise ValueError(f"checkpoint must be the path of a file in a folder that exists, got {self._path}")
-        if self._path is not None and self._path.exists():
+        self._signature = _signature(problem)
+        if self._path.exists():
             self._results = self._read(self._path)
 
     def run(self, work: Callable[[Problem, Any, int], Any], jobs: Sequence[Job]) -> list[Any]:
@@ -57,12 +59,7 @@ class Runner:
 
     def _computed(self, work: Callable[[Problem, Any, int], Any], jobs: Sequence[Job]) -> Any:
         name = jobs[0][0] if jobs else ""
-        if self.n_jobs == 1:
-            results = (work(self.problem, rank, fold) for _, rank, fold in jobs)
-        else:
-            cores = max(1, cpu_count() // self.n_jobs)
-            parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
-            results = parallel(delayed(_in_process)(cores, work, self.problem, rank, fold) for _, rank, fold in jobs)
+        results = in_processes(self.n_jobs, work, [(self.problem, rank, fold) for _, rank, fold in jobs])
         return tqdm(results, name, total=len(jobs)) if self.verbose else results
 
     def _write(self) -> None:
@@ -95,7 +92,7 @@ def _signature(problem: Problem) -> list[Any]:
     options = {"mask": problem.mask, "weights": problem.weights, "nonnegative": False, "together": False}
     parts = as_input(problem.X, **options).parts
     sums = to_numpy(parts.total(fingerprint))
-    parameters = described({name: value for name, value in problem.model.get_params().items()})
+    parameters = described(problem.model.get_params())
     return [
         type(problem.model).__name__,
         json.loads(json.dumps(parameters)),
@@ -104,6 +101,15 @@ def _signature(problem: Problem) -> list[Any]:
     ]
 
 
-def _in_process(cores: int, work: Callable[[Problem, Any, int], Any], problem: Problem, rank: Any, fold: int) -> Any:
+def in_processes(n_jobs: int | None, work: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+    """Yield `work(*arguments)` for all calls, computed in this process or in several that share the cores."""
+    jobs = effective_n_jobs(n_jobs)
+    if jobs == 1:
+        return (work(*arguments) for arguments in calls)
+    cores = max(1, cpu_count() // jobs)
+    return Parallel(n_jobs=jobs, return_as="generator")(delayed(_in_process)(cores, work, each) for each in calls)
+
+
+def _in_process(cores: int, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     limit_cores(cores)
-    return work(problem, rank, fold)
+    return work(*arguments)

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed, effective_n_jobs
 
 from hntf.arrays import to_numpy
 from hntf.data import HoldOut
 from hntf.data.masks import as_masks
 from hntf.metrics.matching import matched, unit
 from hntf.selection.problem import fitted
+from hntf.selection.runner import in_processes
 from hntf.tables import Table
-from hntf.threads import limit_cores
 from hntf.validation import as_random_state, check_choice, check_number
 
 RESAMPLES = ("bootstrap", "starts", "halves", "entries")
@@ -143,12 +142,7 @@ def stability(
         raise ValueError("intervals must be False for tensors")
     reference, parents = _profiles(model, resample), _parents(model)
     seeds = rng.randint(2**31 - 1, size=n_fits).tolist()
-    jobs = effective_n_jobs(n_jobs)
-    if jobs == 1:
-        fits = [_refitted(model, X, y, mask, resample, seed) for seed in seeds]
-    else:
-        cores = max(1, cpu_count() // jobs)
-        fits = Parallel(n_jobs=jobs)(delayed(_in_process)(cores, model, X, y, mask, resample, seed) for seed in seeds)
+    fits = list(in_processes(n_jobs, _refitted, [(model, X, y, mask, resample, seed) for seed in seeds]))
     orders, scores = zip(*[_matched_levels(reference, profiles) for profiles, _ in fits], strict=True)
     components = [np.mean([of_fit[level] for of_fit in scores], axis=0) for level in range(len(reference))]
     edges = [
@@ -235,8 +229,3 @@ def _matched_levels(reference: Profiles, profiles: Profiles) -> tuple[list[np.nd
 def _edges(order: np.ndarray, order_above: np.ndarray, parents: np.ndarray) -> np.ndarray:
     """Return which edges between components of the reference the partners in a fit have, `(k, k')`."""
     return (parents[order][:, None] == order_above[None, :]) * (order >= 0)[:, None] * 1.0
-
-
-def _in_process(cores: int, *arguments: Any) -> tuple[Profiles, list[np.ndarray]]:
-    limit_cores(cores)
-    return _refitted(*arguments)

@@ -49,6 +49,7 @@ _HOMES = {
     "TopicTree": "hntf.topics",
     "as_data": "hntf.data",
     "gradcheck": "hntf.gradient_check",
+    "load": "hntf.loading",
     "nnls": "hntf.least_squares",
     "nnls_gram": "hntf.least_squares",
     "select_ranks": "hntf.selection",

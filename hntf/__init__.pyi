@@ -36,6 +36,7 @@ from hntf.hierarchies import Hierarchy as Hierarchy
 from hntf.least_squares import NNLSInfo as NNLSInfo
 from hntf.least_squares import nnls as nnls
 from hntf.least_squares import nnls_gram as nnls_gram
+from hntf.loading import load as load
 from hntf.selection import RankSelection as RankSelection
 from hntf.selection import Stability as Stability
 from hntf.selection import compare as compare

@@ -35,13 +35,18 @@ from hntf.estimators.of_part import (
     squared_residuals_of_encoded,
 )
 from hntf.estimators.results import arrays_in, cast_nested, in_container
+from hntf.estimators.stored import state_of
 from hntf.fitting.checkpoint import Checkpoint, described
 from hntf.fitting.interruption import interruptible
 from hntf.fitting.loop import Settings, Solution
 from hntf.fitting.report import Callback
 from hntf.models import Model
+from hntf.storage import packed, replace_file
 from hntf.topics import TopicTree, named_features, topic_tree
 from hntf.validation import check_choice, check_number, check_real_array, warn_user
+
+STORED_FORMAT = 1
+"""The format of the files that `save` writes."""
 
 OF_THE_COURSE = ("max_iter", "tol", "verbose", "callback", "output_level")
 """Parameters that may differ when a fit goes on from a checkpoint."""
@@ -178,6 +183,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             for level, k in enumerate(model.code_sizes)
         ]
         given.parts.forget(fitted.key)
+        self.__dict__.pop("_code_sums", None)  # those of a loaded model
         self.model_ = model.in_units(1.0 / given.scale)
         # As in scikit-learn, a fit whose start cannot be improved counts one iteration.
         self.n_iter_ = max(1, solution.n_iter)
@@ -237,6 +243,38 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         check_is_fitted(self, "model_")
         level = level_index(level, self.n_levels_)
         return level, self._code(level)
+
+    def _code_sum(self, level: int) -> Array:
+        """Return the sums of the training codes of a level over the samples, `(1, k_l)`."""
+        if hasattr(self, "_code_sums"):
+            return in_backend_of([self._code_sums[level][None]], arrays_in(list(self.model_.parameters))[0])[0]
+        return self._code(level).sum(0)[None]
+
+    def save(self, path: str | Path, *, codes: bool = False) -> None:
+        """Store the fitted model in a file, for `hntf.load`.
+
+        The file is a safetensors file with JSON in its metadata, which other programs can read; nothing in it can be executed.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced as a whole.
+        codes : bool
+            Whether the codes of the training samples are stored. Without them a loaded model has `codes_` of no samples; CP and
+            Tucker decompositions have a factor of the training samples, which is always stored.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If `path` is not a file in a folder that exists.
+        """
+        check_is_fitted(self, "model_")
+        path = Path(path).expanduser()
+        if path.is_dir():
+            raise ValueError(f"path must be the path of a file, got the folder {path}")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"path must be in a folder that exists, got {path}")
+        replace_file(path, packed({"class": type(self).__name__, **state_of(self, codes=codes)}, STORED_FORMAT))
 
     # Codes of samples, and reconstruction from codes.
 

@@ -8,33 +8,17 @@ is a complete one.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from hntf.arrays import from_numpy, is_torch, to_numpy
+from hntf.storage import REFUSED, is_array, packed, replace_file, unpacked
 
 FORMAT = 1
-METADATA = "hntf"
-
-REFUSED = (
-    safetensors.SafetensorError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-)
-"""What a file that is no checkpoint raises."""
-
 GENERATORS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (np.random.MT19937, np.random.PCG64, np.random.PCG64DXSM, np.random.Philox, np.random.SFC64)
@@ -80,7 +64,7 @@ class Checkpoint:
 
     def _read(self, content: bytes, signature: dict[str, Any]) -> dict[str, Any]:
         try:
-            state = _decoded(content)
+            state = unpacked(content, FORMAT)
             known, stages = state["signature"], state["stages"]
             well_formed = isinstance(stages, list) and all(isinstance(stage["runs"], list) for stage in stages)
             well_formed = well_formed and all("final" in stage for stage in stages) and "generator" in state
@@ -121,13 +105,7 @@ class Checkpoint:
         """Replace the file."""
         if not self.writes:
             return
-        content = _encoded(self._state)
-        temporary = self.path.with_name(f"{self.path.name}.partial")
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        replace_file(self.path, packed(self._state, FORMAT))
 
 
 class Stage:
@@ -191,7 +169,7 @@ def _like(saved: Any, current: Any) -> Any:
     if isinstance(current, list):
         if not isinstance(saved, list):
             raise ValueError(f"it is {saved!r}, not a list")
-        if current and _is_array(current[0]):
+        if current and is_array(current[0]):
             return [_like(a, b) for a, b in zip(saved, current, strict=True)]
         if not all(isinstance(x, int | float) and math.isfinite(x) for x in saved):
             raise ValueError("its entries are no finite numbers")
@@ -209,7 +187,7 @@ def described(x: Any) -> Any:
     """Return what tells parameters apart, as nested lists and texts: arrays, and the factors of fitted estimators, by a digest."""
     if hasattr(x, "factors_"):
         x = [type(x).__name__, x.factors_]
-    if _is_array(x):
+    if is_array(x):
         array = np.ascontiguousarray(to_numpy(x))
         return [str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
     if hasattr(x, "factors") and not isinstance(x, type):
@@ -219,10 +197,6 @@ def described(x: Any) -> Any:
     return [described(item) for item in x] if isinstance(x, list | tuple) else repr(x)
 
 
-def _is_array(x: Any) -> bool:
-    return is_torch(x) or isinstance(x, np.ndarray)
-
-
 def _agree(a: Any, b: Any) -> bool:
     """Return whether two values of a signature are the same, numbers up to rounding."""
     if isinstance(a, float) and isinstance(b, float):
@@ -230,36 +204,3 @@ def _agree(a: Any, b: Any) -> bool:
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(_agree, a, b))
     return a == b
-
-
-def _encoded(state: dict[str, Any]) -> bytes:
-    arrays: dict[str, np.ndarray] = {}
-
-    def plain(x: Any) -> Any:
-        if _is_array(x):
-            name = f"array{len(arrays)}"
-            arrays[name] = np.ascontiguousarray(to_numpy(x))
-            return {"array": name}
-        if isinstance(x, dict):
-            return {"items": {key: plain(value) for key, value in x.items()}}
-        if isinstance(x, list | tuple):
-            return [plain(item) for item in x]
-        return x.item() if isinstance(x, np.generic) else x
-
-    text = json.dumps({"format": FORMAT, "state": plain(state)})
-    return safetensors.numpy.save(arrays, metadata={METADATA: text})
-
-
-def _decoded(content: bytes) -> dict[str, Any]:
-    arrays = safetensors.numpy.load(content)
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    tree = json.loads(header["__metadata__"][METADATA])
-    if tree["format"] != FORMAT:
-        raise ValueError(f"its format is {tree['format']!r}, not {FORMAT}")
-
-    def full(x: Any) -> Any:
-        if isinstance(x, dict):
-            return arrays[x["array"]] if "array" in x else {key: full(value) for key, value in x["items"].items()}
-        return [full(item) for item in x] if isinstance(x, list) else x
-
-    return full(tree["state"])

@@ -15,6 +15,7 @@ from hntf.estimators.inputs import as_input
 from hntf.estimators.of_part import fingerprint
 from hntf.fitting.checkpoint import described
 from hntf.selection.problem import Problem
+from hntf.storage import replace_file
 from hntf.threads import limit_cores
 
 Job = tuple[str, Any, int]
@@ -65,9 +66,8 @@ class Runner:
     def _write(self) -> None:
         if self._path is None:
             return
-        draft = self._path.with_name(self._path.name + ".part")
-        draft.write_text(json.dumps({"signature": self._signature, "results": self._results}))
-        draft.replace(self._path)
+        content = json.dumps({"signature": self._signature, "results": self._results})
+        replace_file(self._path, content.encode())
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:

@@ -1,0 +1,97 @@
+"""Nested state in one safetensors file: arrays, and everything else as JSON in the metadata; nothing in it can be executed.
+
+A file is replaced as a whole, so that at any moment there is a complete one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from hntf.arrays import is_torch, to_numpy
+
+METADATA = "hntf"
+"""The entry of the metadata that holds the JSON."""
+
+REFUSED = (
+    safetensors.SafetensorError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+)
+"""What a file that does not hold what it should raises."""
+
+
+def is_array(x: Any) -> bool:
+    """Return whether `x` is an array of NumPy or a tensor of torch."""
+    return is_torch(x) or isinstance(x, np.ndarray)
+
+
+def packed(state: Any, format: int) -> bytes:
+    """Return the content of a file with a state: nested lists, tuples and dictionaries of arrays, texts, numbers and None."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def plain(x: Any) -> Any:
+        if is_array(x):
+            array = to_numpy(x)
+            if array.dtype.kind in "OUS":
+                return {"texts": array.tolist(), "dtype": "object" if array.dtype.kind == "O" else "str"}
+            name = f"array{len(arrays)}"
+            arrays[name] = np.ascontiguousarray(array)
+            return {"array": name}
+        if isinstance(x, dict):
+            return {"items": {key: plain(value) for key, value in x.items()}}
+        if isinstance(x, tuple):
+            return {"tuple": [plain(item) for item in x]}
+        if isinstance(x, list):
+            return [plain(item) for item in x]
+        return x.item() if isinstance(x, np.generic) else x
+
+    text = json.dumps({"format": format, "state": plain(state)})
+    return safetensors.numpy.save(arrays, metadata={METADATA: text})
+
+
+def unpacked(content: bytes, format: int) -> Any:
+    """Return the state in the content of a file; one of `REFUSED` is raised where it holds none of this format."""
+    arrays = safetensors.numpy.load(content)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    tree = json.loads(header["__metadata__"][METADATA])
+    if tree["format"] != format:
+        raise ValueError(f"its format is {tree['format']!r}, not {format}")
+
+    def full(x: Any) -> Any:
+        if isinstance(x, dict):
+            if "texts" in x:
+                return _texts(x["texts"], x["dtype"])
+            if "tuple" in x:
+                return tuple(map(full, x["tuple"]))
+            return arrays[x["array"]] if "array" in x else {key: full(value) for key, value in x["items"].items()}
+        return [full(item) for item in x] if isinstance(x, list) else x
+
+    return full(tree["state"])
+
+
+def _texts(texts: Any, dtype: str) -> np.ndarray:
+    if not isinstance(texts, list) or not all(isinstance(text, str | int | float) for text in texts):
+        raise ValueError("its texts are no list of texts and numbers")
+    return np.array(texts, dtype=object if dtype == "object" else str)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file as a whole: the old one stays until the new one is complete on the disk."""
+    temporary = path.with_name(f"{path.name}.partial")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -42,8 +42,9 @@ from hntf.selection import Stability as Stability
 from hntf.selection import compare as compare
 from hntf.selection import select_ranks as select_ranks
 from hntf.selection import stability as stability
-from hntf.topics import Topic as Topic
-from hntf.topics import TopicTree as TopicTree
+from hntf.trees import Topic as Topic
+from hntf.trees import TopicForest as TopicForest
+from hntf.trees import TopicTree as TopicTree
 
 __version__: str
 __all__: list[str]

@@ -89,7 +89,7 @@ def test_nothing_above_data_and_parts_asks_what_kind_of_data_there_is():
     root = Path(hntf.__file__).parent
     above = [
         path
-        for folder in ("maps", "layers.py", "costs", "models", "fitting", "estimators", "topics.py")
+        for folder in ("maps", "layers.py", "costs", "models", "fitting", "estimators", "trees")
         for path in ([root / folder] if folder.endswith(".py") else (root / folder).rglob("*.py"))
     ]
     asking = [

@@ -24,12 +24,14 @@ from hntf.arrays import (
 from hntf.costs.levels import FLOOR
 from hntf.costs.targets import Labels
 from hntf.data.masks import ALL_HIDDEN
+from hntf.estimators.axes import Axis, axes_of, check_labels, in_order_of
 from hntf.estimators.inputs import MODERATE, Input, as_input
 from hntf.estimators.of_part import (
     Fitted,
     encoded,
     fingerprint,
     fitted_code,
+    proportions_of,
     squared_residual_of,
     squared_residuals_of,
     squared_residuals_of_encoded,
@@ -41,8 +43,8 @@ from hntf.fitting.interruption import interruptible
 from hntf.fitting.loop import Settings, Solution
 from hntf.fitting.report import Callback
 from hntf.models import Model
-from hntf.storage import packed, replace_file
-from hntf.topics import TopicTree, named_features, topic_tree
+from hntf.storage import is_array, packed, replace_file
+from hntf.trees import TopicForest, TopicTree, checked_names, named_features, topic_tree
 from hntf.validation import check_choice, check_number, check_real_array, warn_user
 
 STORED_FORMAT = 1
@@ -61,10 +63,13 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         The fitted model; the other attributes follow from it and the codes of the samples.
     codes_ : list of arrays, `(n, k_l)`
         The codes of the training samples at each level.
+    axes_ : list of Axis
+        The name of each mode and the names of its entries, where the data brought names along (pandas, polars, xarray).
     """
 
     model_: Model
     codes_: list[Array]
+    axes_: list[Axis]
     max_iter: int
     tol: float
     n_init: int
@@ -248,7 +253,9 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         """Return the sums of the training codes of a level over the samples, `(1, k_l)`."""
         if hasattr(self, "_code_sums"):
             return in_backend_of([self._code_sums[level][None]], arrays_in(list(self.model_.parameters))[0])[0]
-        return self._code(level).sum(0)[None]
+        # Summed where the codes are, which may be in parts.
+        total = as_float64(self.codes_[level]).sum(0)[None]
+        return in_backend_of([total], arrays_in(list(self.model_.parameters))[0])[0]
 
     def save(self, path: str | Path, *, codes: bool = False) -> None:
         """Store the fitted model in a file, for `hntf.load`.
@@ -304,6 +311,30 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         arguments = (self._model_for(given), level, given.scale, given.prototype)
         codes = given.parts.rows(encoded, *arguments, columns=columns)
         return in_container(codes, X, self.get_feature_names_out(level=level), self)
+
+    def proportions(self, X: Any, level: int | None = None, *, mask: Any = None, weights: Any = None) -> Any:
+        """Return the part of each sample's model that every component of a level carries.
+
+        A code says how often a component occurs; a component that is large itself carries more of the sample. These are the
+        codes times the sums of the components, divided by their sum over the components.
+
+        Parameters
+        ----------
+        X, mask, weights
+            As in `transform`.
+        level : int, optional
+            By default that of `output_level`, or the finest for `"all"`.
+
+        Returns
+        -------
+        array, `(n, k_l)`
+            Rows sum to 1, or to 0 where the code is zero. In the backend of `X`.
+        """
+        check_is_fitted(self, "model_")
+        index = self._level_of_reconstruction(level)
+        given = self._validated(X, mask=mask, weights=weights)
+        k, model = self.model_.code_sizes[index], self._model_for(given)
+        return given.parts.rows(proportions_of, model, index, given.prototype, columns=k)
 
     def _model_for(self, given: Input) -> Model:
         return self.model_.to(given.parts.prototype).in_units(given.scale)
@@ -455,26 +486,61 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         norm_squared = given.parts.norm_squared
         return float((squared / norm_squared) ** 0.5) if norm_squared else 0.0
 
-    def tree(self, feature_names: Any = None, *, mode: int | None = None, n_words: int = 8) -> TopicTree:
-        """Return the tree of topics and supertopics with their words and weights.
+    def to_pandas(self, level: int | None = None, *, mode: int = 0) -> Any:
+        """Return the codes, or the components along another mode, as a pandas DataFrame with the names that the data brought along.
 
-        Each topic is placed under the supertopic that receives most of its weight.
+        Parameters
+        ----------
+        level : int, optional
+            By default that of `output_level`, or the finest for `"all"`.
+        mode : int
+            The mode whose entries are the rows: 0 for the codes of the samples, from 1 for the components, `(d_mode, k_l)`.
+        """
+        import pandas
+
+        check_is_fitted(self, "model_")
+        index = self._level_of_reconstruction(level)
+        order = len(self.feature_shape_) + 1
+        check_number(mode, "mode", low=-order, integer=True)
+        if mode >= order:
+            raise ValueError(f"mode must be from {-order} to {order - 1}, got {mode}")
+        mode %= order
+        components = self.components_[index] if order > 2 else [self.codes_[index].T, self.components_[index]]
+        values = components[mode].T
+        axis = self.axes_[mode] if len(values) else Axis()
+        rows = None if axis.labels is None else pandas.Index(axis.labels, name=axis.name)
+        return pandas.DataFrame(to_numpy(values), rows, self.get_feature_names_out(level=index))
+
+    def tree(
+        self,
+        feature_names: Any = None,
+        *,
+        mode: int | str | None = None,
+        n_words: int = 8,
+        sample_names: Sequence[Any] | None = None,
+    ) -> TopicTree | TopicForest:
+        """Return the tree of topics and supertopics with their words and weights, and the samples in which they are largest.
+
+        Each topic is placed under the supertopic that receives most of its weight; the tree keeps the others, too.
 
         Parameters
         ----------
         feature_names : sequence of str, optional
             For a matrix, the names of its features; by default those seen in `fit`, or `x0`, `x1`, …. For a tensor, the names of
-            the entries of `mode`; without `mode`, a sequence with one list of names, or None, for each mode from 1.
-        mode : int, optional
+            the entries of `mode`; without `mode`, or for all, a sequence with one list of names, or None, for each mode from 1.
+        mode : int or "all", optional
             For a tensor, the mode whose tree is shown and whose entries are the words. Required where every mode has its own
-            gathering matrices. By default, the words are the entries of all modes but that of the samples.
+            gathering matrices; with `"all"`, the trees of all modes from 1. By default, the words are the entries of all modes
+            but that of the samples.
         n_words : int
             Maximum number of words per topic and mode.
+        sample_names : sequence, optional
+            The names of the samples of the fit; by default those seen in `fit`, or `sample0`, `sample1`, ….
 
         Returns
         -------
-        TopicTree
-            Printing it draws the tree.
+        TopicTree or, with `mode="all"`, TopicForest
+            Printing it draws the tree; `to_html(path)` makes an interactive page of it.
 
         Raises
         ------
@@ -483,11 +549,30 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         """
         check_is_fitted(self, "model_")
         check_number(n_words, "n_words", low=1, integer=True)
-        names = named_features(
-            feature_names, mode, (len(self.codes_[0]), *self.feature_shape_), getattr(self, "feature_names_in_", None)
-        )
-        codes = [self._code(level) for level in range(self.n_levels_)]
-        return topic_tree(self.model_, codes, names, mode, n_words)
+        shape = (len(self.codes_[0]), *self.feature_shape_)
+        if isinstance(mode, str):
+            check_choice(mode, "mode", ("all",))
+            given = checked_names(feature_names, len(shape) - 1)
+            return TopicForest({i: self._tree(given[i - 1], i, n_words, sample_names) for i in range(1, len(shape))})
+        return self._tree(feature_names, mode, n_words, sample_names)
+
+    def _tree(self, feature_names: Any, mode: int | None, n_words: int, sample_names: Any) -> TopicTree:
+        shape = (len(self.codes_[0]), *self.feature_shape_)
+        names = named_features(feature_names, mode, shape, [axis.labels for axis in self.axes_])
+        if sample_names is None:
+            sample_names = self.axes_[0].labels
+        elif len(sample_names) != shape[0]:
+            raise ValueError(
+                f"sample_names must hold {shape[0]} names, one a sample of the fit, got {len(sample_names)}"
+            )
+        levels = range(self.n_levels_)
+        here = shape[0] > 0 and is_array(self.codes_[0])
+        codes = [self._code(level) for level in levels] if here else None
+        sums = [self._code_sum(level) for level in levels]
+        tree = topic_tree(self.model_, sums, names, mode, n_words, codes=codes, sample_names=sample_names)
+        tree.modes = {i: self.axes_[i].name or f"mode {i}" for i in names}
+        tree.errors = to_numpy(self.reconstruction_err_).tolist()
+        return tree
 
     # Checks.
 
@@ -520,6 +605,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
 
         With `together` the samples of all processes of a group belong together; `encodes` says that codes are computed from them.
         """
+        X, mask, weights = self._in_order_of_fit(X, mask, weights, reset=reset)
         given = as_input(X, mask, weights, nonnegative=not self._takes_signs, together=together)
         n_unobserved = given.parts.facts.n_unobserved
         if n_unobserved == given.shape[0]:
@@ -527,7 +613,19 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         if n_unobserved and encodes:
             warn_user(f"X has no observed entry in {n_unobserved} of its samples: their codes are 0")
         self._check_shape(given.described(X), given.shape, reset=reset)
+        axes = axes_of(X, given.shape)
+        if reset:
+            self.axes_ = axes
+        else:
+            check_labels(axes, self.axes_)
         return given.in_moderate_units()
+
+    def _in_order_of_fit(self, X: Any, mask: Any, weights: Any, *, reset: bool) -> tuple[Any, Any, Any]:
+        """Return named data with their dimensions in the order of the fit, and a named mask and weights in that of the data."""
+        if not reset:
+            X = in_order_of(X, [axis.name for axis in self.axes_])
+        names = [axis.name for axis in axes_of(X, getattr(X, "shape", ()))]
+        return X, in_order_of(mask, names, "mask"), in_order_of(weights, names, "weights")
 
     def _check_moderate(self, given: Input, why: str) -> None:
         """Raise `ValueError` if the data are so extreme that they were rescaled."""

@@ -65,6 +65,13 @@ def encoded(part: Part, model: Model, level: int | str, scale: float, prototype:
     return cast_like(S / scale, prototype)
 
 
+def proportions_of(part: Part, model: Model, level: int, prototype: Any) -> Array:
+    """Return the part of each sample's model that every component carries."""
+    amounts = abs(model.encode(part.data, level) * model.unit_sums(level))
+    totals = amounts.sum(1)[:, None]
+    return cast_like(amounts / (totals + (totals == 0)), prototype)
+
+
 def squared_residual_of(part: Part, S: Array, model: Model, level: int, scale: float) -> float:
     """Return the squared error of a level for codes as users have them."""
     (S,) = in_backend_of([as_float64(S) * scale], part.data.prototype)

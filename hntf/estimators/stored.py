@@ -14,6 +14,7 @@ import numpy as np
 
 from hntf.arrays import to_numpy
 from hntf.costs.penalties import Penalties
+from hntf.estimators.axes import Axis
 from hntf.estimators.results import arrays_in
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, ModeProduct
@@ -74,6 +75,9 @@ def state_of(estimator: Any, *, codes: bool) -> dict[str, Any]:
     all_codes = [to_numpy(estimator._code(level)) for level in range(estimator.n_levels_)]
     results["_code_sums"] = [to_numpy(estimator._code_sum(level))[0] for level in range(estimator.n_levels_)]
     results["codes_"] = [S if codes else S[:0] for S in all_codes]
+    results["axes_"] = [
+        axis if codes or mode else axis._replace(labels=None) for mode, axis in enumerate(estimator.axes_)
+    ]
     return {
         "parameters": _parameters(estimator),
         "model": described_model(estimator.model_),
@@ -119,6 +123,7 @@ def put_state(estimator: Any, state: dict[str, Any]) -> None:
         RESULTS[name](value)
         setattr(estimator, name, value)
     estimator.model_ = model
+    estimator.axes_ = [Axis(*axis) for axis in estimator.axes_]
     _check_fit(estimator, model)
 
 
@@ -130,9 +135,11 @@ def _check_fit(estimator: Any, model: Model) -> None:
     estimator._check_order(len(shape) + 1)
     if estimator.n_features_in_ != shape[0]:
         raise ValueError("its features are not those of its shape")
-    prototype = arrays_in(list(model.parameters))[0]
+    for axis, d in zip(estimator.axes_, (len(estimator.codes_[0]), *shape), strict=True):
+        if axis.labels is not None and len(axis.labels) != d:
+            raise ValueError("the names of its entries are not those of its shape")
     for level, k in enumerate(sizes):
-        if tuple(model.decode(0 * prototype[:1, :1] + np.zeros((0, k)), level).shape[1:]) != shape:
+        if tuple(model.decode(np.zeros((1, k)), level).shape[1:]) != shape:
             raise ValueError(f"level {level} does not have the shape of its data")
     for name in ("codes_", "_code_sums"):
         if [S.shape[-1] for S in getattr(estimator, name)] != sizes:
@@ -155,9 +162,12 @@ def _check_index(value: Any) -> None:
         raise ValueError(f"{value!r} is no integer")
 
 
-def _check_shape(value: Any) -> None:
-    if not isinstance(value, tuple) or not all(isinstance(d, int) and d > 0 for d in value):
-        raise ValueError(f"{value!r} is no shape")
+def _check_integers(low: int) -> Callable[[Any], None]:
+    def check(value: Any) -> None:
+        if not isinstance(value, tuple) or not all(isinstance(d, int) and d >= low for d in value):
+            raise ValueError(f"{value!r} holds no integers from {low}")
+
+    return check
 
 
 def _check_array(order: int) -> Callable[[Any], None]:
@@ -185,6 +195,13 @@ def _check_names(value: Any) -> None:
         raise ValueError("it holds no names where there should be some")
 
 
+def _check_axis(value: Any) -> None:
+    if not isinstance(value, tuple) or len(value) != 2 or not isinstance(value[0], str | None):
+        raise ValueError("it holds no axis where there should be one")
+    if value[1] is not None:
+        _check_names(value[1])
+
+
 def _check_course(value: Any) -> None:
     if not isinstance(value, dict):
         raise ValueError("it holds no course of the fit")
@@ -195,9 +212,10 @@ def _check_course(value: Any) -> None:
 RESULTS: dict[str, Callable[[Any], None]] = {
     "n_features_in_": _check_index,
     "feature_names_in_": _check_names,
-    "feature_shape_": _check_shape,
+    "feature_shape_": _check_integers(1),
+    "axes_": _check_each(_check_axis),
     "lead_mode_": _check_index,
-    "modes_": _check_shape,
+    "modes_": _check_integers(0),
     "reconstruction_err_": _check_array(1),
     "level_ratios_": _check_array(1),
     "codes_": _check_each(_check_array(2)),

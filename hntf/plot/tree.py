@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hntf.plot.axes import new_axes
-from hntf.topics import Topic, TopicTree
+from hntf.trees import Topic, TopicTree
 
 ROW_HEIGHT, COLUMN_WIDTH = 0.42, 4.2
 """Height of a topic of the finest level and width of a level, in inches."""

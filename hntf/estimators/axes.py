@@ -1,0 +1,79 @@
+"""The names of the modes of data and of their entries: the index and columns of a data frame, the dimensions of xarray."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Axis(NamedTuple):
+    """A mode of the data.
+
+    Attributes
+    ----------
+    name : str or None
+        The name of the mode.
+    labels : array of str, `(d,)`, or None
+        The names of its entries.
+    """
+
+    name: str | None = None
+    labels: np.ndarray | None = None
+
+
+def axes_of(X: Any, shape: Sequence[int]) -> list[Axis]:
+    """Return the names that data bring along, one axis a mode."""
+    if _has_dimensions(X):
+        return [Axis(str(name), _labels(X.coords[name].values) if name in X.coords else None) for name in X.dims]
+    axes = [Axis() for _ in shape]
+    if len(shape) == 2 and hasattr(X, "columns") and hasattr(X, "__array__"):
+        index, columns = getattr(X, "index", None), X.columns
+        numbered = index is None or type(index).__name__ == "RangeIndex"
+        axes[0] = Axis(None if index is None else _name(index), None if numbered else _labels(index))
+        axes[1] = Axis(_name(columns), _labels(columns))
+    return axes
+
+
+def in_order_of(X: Any, names: Sequence[str | None], argument: str = "X") -> Any:
+    """Return an array of xarray with its dimensions in the order of those of the fit, and anything else as it is.
+
+    Raises
+    ------
+    ValueError
+        If its dimensions have other names.
+    """
+    if not _has_dimensions(X) or None in names or list(X.dims) == list(names):
+        return X
+    if sorted(map(str, X.dims)) != sorted(map(str, names)):
+        raise ValueError(f"{argument} must have the dimensions {tuple(names)}, as in fit, got {tuple(X.dims)}")
+    return X.transpose(*names)
+
+
+def check_labels(axes: Sequence[Axis], fitted: Sequence[Axis]) -> None:
+    """Raise `ValueError` if features have other names, or are in another order, than in the fit."""
+    for mode, (axis, known) in enumerate(zip(axes[1:], fitted[1:], strict=True), start=1):
+        if axis.labels is not None and known.labels is not None and not np.array_equal(axis.labels, known.labels):
+            raise ValueError(
+                f"X must have the entries of mode {mode} ({known.name or 'the features'}) named and ordered as in fit, "
+                f"{_first(known.labels)}, got {_first(axis.labels)}"
+            )
+
+
+def _first(labels: np.ndarray) -> str:
+    return ", ".join(map(str, labels[:3])) + (", …" if len(labels) > 3 else "")
+
+
+def _has_dimensions(X: Any) -> bool:
+    """Return whether data are an array of xarray, without importing it."""
+    return hasattr(X, "dims") and hasattr(X, "coords") and hasattr(X, "transpose") and isinstance(X.dims, tuple)
+
+
+def _labels(values: Any) -> np.ndarray:
+    return np.array([str(value) for value in values])
+
+
+def _name(index: Any) -> str | None:
+    name = getattr(index, "name", None)
+    return None if name is None else str(name)

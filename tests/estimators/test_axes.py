@@ -1,0 +1,86 @@
+"""Names of samples, features and modes go through fits, and data whose names differ are put in order or refused."""
+
+import numpy as np
+import pandas
+import polars
+import pytest
+import xarray
+
+import hntf
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def cube():
+    X = np.random.default_rng(0).random((6, 5, 4))
+    coordinates = {"patient": [f"p{i}" for i in range(6)], "time": range(5), "gene": list("abcd")}
+    return xarray.DataArray(X, dims=("patient", "time", "gene"), coords=coordinates)
+
+
+@pytest.mark.parametrize(
+    "estimator", [hntf.NCPD(2), hntf.NeuralNTF((3, 2)), hntf.NTD((2, 2, 2)), hntf.MultiHNTF((3, 2))]
+)
+def test_dimensions_in_another_order_are_put_in_order(estimator):
+    X = cube()
+    model = estimator.set_params(random_state=0, max_iter=20).fit(X)
+    assert [axis.name for axis in model.axes_] == ["patient", "time", "gene"]
+    expected = model.transform(X.values)
+    for order in (("gene", "time", "patient"), ("time", "patient", "gene")):
+        np.testing.assert_array_equal(model.transform(X.transpose(*order)), expected)
+    assert model.score(X.transpose("gene", "time", "patient")) == model.score(X)
+    tree = model.tree(mode=2, n_words=1) if model.n_levels_ > 1 else model.tree(n_words=1)
+    assert set(tree.levels[0][0].words) <= set("abcd") | set("01234")
+    assert tree.levels[0][0].samples[0][0].startswith("p")
+    assert "gene" in tree.modes.values()
+
+
+def test_other_dimensions_and_other_entries_are_refused():
+    X = cube()
+    model = hntf.NCPD(2, random_state=0, max_iter=20).fit(X)
+    with pytest.raises(ValueError, match=r"dimensions \('patient', 'time', 'gene'\).*got \('patient', 'day', 'gene'\)"):
+        model.transform(X.rename(time="day"))
+    with pytest.raises(ValueError, match=r"mode 2 \(gene\).*a, b, c.*got d, c, b"):
+        model.transform(X.isel(gene=[3, 2, 1, 0]))
+    assert model.transform(X.isel(patient=[1])).shape == (1, 2)  # other samples are what it is for
+
+
+def test_a_mask_in_another_order_is_put_in_order():
+    X = cube()
+    observed = X > 0.3
+    expected = hntf.NCPD(2, random_state=0, max_iter=20).fit(X.values, mask=observed.values)
+    found = hntf.NCPD(2, random_state=0, max_iter=20).fit(X, mask=observed.transpose("gene", "patient", "time"))
+    np.testing.assert_array_equal(found.codes_[0], expected.codes_[0])
+    with pytest.raises(ValueError, match="mask must have the dimensions"):
+        hntf.NCPD(2).fit(X, mask=observed.rename(gene="protein"))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_frames_keep_names_through_to_tables(kind):
+    X = np.random.default_rng(0).random((6, 3))
+    columns, index = ["red", "green", "blue"], [f"s{i}" for i in range(6)]
+    frame = (
+        pandas.DataFrame(X, index, columns)
+        if kind == "pandas"
+        else polars.DataFrame(dict(zip(columns, X.T, strict=True)))
+    )
+    model = hntf.NMF(2, random_state=0).fit(frame)
+    assert list(model.axes_[1].labels) == columns
+    table = model.to_pandas(mode=1)
+    assert list(table.index) == columns
+    assert list(table.columns) == ["nmf0", "nmf1"]
+    np.testing.assert_array_equal(table.to_numpy(), model.components_[0].T)
+    codes = model.to_pandas()
+    assert list(codes.index) == (index if kind == "pandas" else list(range(6)))
+    np.testing.assert_array_equal(codes.to_numpy(), model.codes_[0])
+
+
+def test_tables_of_a_tensor():
+    X = cube()
+    model = hntf.MultiHNTF((3, 2), random_state=0, max_iter=20).fit(X)
+    table = model.to_pandas(0, mode=2)
+    assert (list(table.index), table.index.name) == (list("abcd"), "gene")
+    assert list(table.columns) == [f"multihntf_level0_{i}" for i in range(3)]
+    np.testing.assert_array_equal(table.to_numpy(), model.components_[0][2].T)
+    np.testing.assert_array_equal(model.to_pandas(0).to_numpy(), model.codes_[0])
+    with pytest.raises(ValueError, match="mode must be from -3 to 2"):
+        model.to_pandas(mode=3)

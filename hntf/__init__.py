@@ -21,6 +21,7 @@ _MODULES = (
     "metrics",
     "models",
     "plot",
+    "topics",
     "torch",
 )
 _HOMES = {

@@ -11,6 +11,7 @@ from hntf import maps as maps
 from hntf import metrics as metrics
 from hntf import models as models
 from hntf import plot as plot
+from hntf import topics as topics
 from hntf import torch as torch
 from hntf.data import HoldOut as HoldOut
 from hntf.data import as_data as as_data

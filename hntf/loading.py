@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hntf.estimators.base import STORED_FORMAT
-from hntf.estimators.stored import put_state
+from hntf.estimators.stored import estimator_of
 from hntf.storage import REFUSED, unpacked
+from hntf.topics.stored import topic_model_of
 
 
 def load(path: str | Path) -> Any:
@@ -23,9 +23,9 @@ def load(path: str | Path) -> Any:
 
     Returns
     -------
-    Estimator
-        A fitted estimator of the class that was saved, with NumPy arrays. Saved without its training codes, it has `codes_` of
-        shape `(0, k_l)`; everything else works as before.
+    Estimator or TopicModel
+        The fitted model, with NumPy arrays. Saved without its training codes, it has `codes_` of shape `(0, k_l)`; everything else
+        works as before.
 
     Raises
     ------
@@ -47,11 +47,7 @@ def load(path: str | Path) -> Any:
     content = path.read_bytes()
     try:
         state = unpacked(content, STORED_FORMAT)
-        name = state["class"]
-        if name not in import_module("hntf.estimators").__all__:
-            raise ValueError(f"it holds a {name!r}, which is no model")
-        model = getattr(import_module("hntf.estimators"), name)()
-        put_state(model, state)
+        model = topic_model_of(state) if state["class"] == "TopicModel" else estimator_of(state)
     except REFUSED as error:
         raise ValueError(f"path must be a file that model.save wrote, got {path}: {error}") from error
     return model

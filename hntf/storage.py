@@ -87,6 +87,16 @@ def _texts(texts: Any, dtype: str) -> np.ndarray:
     return np.array(texts, dtype=object if dtype == "object" else str)
 
 
+def write(path: str | Path, state: Any, format: int) -> None:
+    """Write a file with a state, in place of one that is there; raise if the path is not that of a file in a folder that exists."""
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise ValueError(f"path must be the path of a file, got the folder {path}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path must be in a folder that exists, got {path}")
+    replace_file(path, packed(state, format))
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file as a whole: the old one stays until the new one is complete on the disk."""
     temporary = path.with_name(f"{path.name}.partial")

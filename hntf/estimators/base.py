@@ -43,7 +43,7 @@ from hntf.fitting.interruption import interruptible
 from hntf.fitting.loop import Settings, Solution
 from hntf.fitting.report import Callback
 from hntf.models import Model
-from hntf.storage import is_array, packed, replace_file
+from hntf.storage import is_array, write
 from hntf.trees import TopicForest, TopicTree, checked_names, named_features, topic_tree
 from hntf.validation import check_choice, check_number, check_real_array, warn_user
 
@@ -276,12 +276,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             If `path` is not a file in a folder that exists.
         """
         check_is_fitted(self, "model_")
-        path = Path(path).expanduser()
-        if path.is_dir():
-            raise ValueError(f"path must be the path of a file, got the folder {path}")
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"path must be in a folder that exists, got {path}")
-        replace_file(path, packed({"class": type(self).__name__, **state_of(self, codes=codes)}, STORED_FORMAT))
+        write(path, state_of(self, codes=codes), STORED_FORMAT)
 
     # Codes of samples, and reconstruction from codes.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -79,14 +80,16 @@ def state_of(estimator: Any, *, codes: bool) -> dict[str, Any]:
         axis if codes or mode else axis._replace(labels=None) for mode, axis in enumerate(estimator.axes_)
     ]
     return {
-        "parameters": _parameters(estimator),
+        "class": type(estimator).__name__,
+        "parameters": plain_parameters(estimator),
         "model": described_model(estimator.model_),
         "results": results,
     }
 
 
-def _parameters(estimator: Any) -> dict[str, Any]:
-    parameters = estimator.get_params(deep=False)
+def plain_parameters(estimator: Any, but: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the parameters that can be stored, except some, with a warning that names the others."""
+    parameters = {name: value for name, value in estimator.get_params(deep=False).items() if name not in but}
     plain = {name: value for name, value in parameters.items() if _is_plain(value)}
     defaults = type(estimator)().get_params(deep=False) if len(plain) < len(parameters) else {}
     lost = [name for name in parameters if name not in plain]
@@ -105,17 +108,20 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str | np.integer | np.floating)
 
 
-def put_state(estimator: Any, state: dict[str, Any]) -> None:
-    """Give an estimator of default parameters the state of a fitted one.
+def estimator_of(state: dict[str, Any]) -> Any:
+    """Return the fitted estimator of a state.
 
     Raises
     ------
     TypeError, ValueError, LookupError, AttributeError
-        If the state does not fit together.
+        If the state is not that of an estimator.
     """
-    estimator.set_params(**state["parameters"])
+    estimators = import_module("hntf.estimators")
+    if state["class"] not in estimators.__all__:
+        raise ValueError(f"it holds a {state['class']!r}, which is no model")
     if not all(map(_is_plain, state["parameters"].values())):
         raise ValueError("its parameters are not plain")
+    estimator = getattr(estimators, state["class"])(**state["parameters"])
     model, results = model_of(state["model"]), state["results"]
     if not isinstance(model, Model):
         raise ValueError("it has no model")
@@ -125,6 +131,7 @@ def put_state(estimator: Any, state: dict[str, Any]) -> None:
     estimator.model_ = model
     estimator.axes_ = [Axis(*axis) for axis in estimator.axes_]
     _check_fit(estimator, model)
+    return estimator
 
 
 def _check_fit(estimator: Any, model: Model) -> None:

@@ -156,10 +156,15 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
         """
         given = documents_of(documents, names)
         classes = self._checked_classes(y, len(given.texts))
-        self.vectorizer_ = vectorizer_for(len(given.texts), self._of_words())
-        X = words_of(self.vectorizer_, given.texts, fit=True)
+        X = self.fit_words(given)
         self._fit(X, given.names, classes, self._estimator(X, classes))
         return self
+
+    def fit_words(self, documents: Any) -> Any:
+        """Learn the words of documents alone and return their weights, a sparse matrix `(n, m)`, for example for `select_ranks`."""
+        given = documents_of(documents)
+        self.vectorizer_ = vectorizer_for(len(given.texts), self._of_words())
+        return words_of(self.vectorizer_, given.texts, fit=True)
 
     def _fit(self, X: Any, names: list[str], classes: np.ndarray | None, estimator: Any) -> None:
         """Fit the hierarchy and the classifier to the words of documents."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hntf.plot.axes import new_axes
+from hntf.plot.axes import color, new_axes
 
 if TYPE_CHECKING:
     from hntf.selection.comparison import Comparison
@@ -23,11 +23,6 @@ def comparison(table: Comparison, *, ax: Any = None) -> Any:
     Returns
     -------
     matplotlib Axes
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed: `pip install hntf[plots]`.
     """
     ax = new_axes(6.4, 4.0) if ax is None else ax
     rows = list(table)
@@ -35,13 +30,13 @@ def comparison(table: Comparison, *, ax: Any = None) -> Any:
         of_model = [row for row in rows if row["model"] == name]
         levels, errors = [row["level"] for row in of_model], [row["error"] for row in of_model]
         spread = [row.get("error ±", 0.0) for row in of_model]
-        ax.errorbar(levels, errors, spread, fmt="o-", ms=4, capsize=3, color=f"C{i % 10}", label=name)
+        ax.errorbar(levels, errors, spread, fmt="o-", ms=4, capsize=3, color=color(i), label=name)
         if "held-out error" in table.columns:
             ax.plot(
                 levels,
                 [row["held-out error"] for row in of_model],
                 "x--",
-                color=f"C{i % 10}",
+                color=color(i),
                 label=f"{name}, held out",
             )
     ax.set_xticks(sorted(set(table["level"])))

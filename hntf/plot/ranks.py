@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hntf.plot.axes import new_axes
+from hntf.plot.axes import color, new_axes
 
 if TYPE_CHECKING:
     from hntf.selection import RankSelection
@@ -27,11 +27,6 @@ def ranks(selection: RankSelection, *, ax: Any = None) -> Any:
     Returns
     -------
     matplotlib Axes
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed: `pip install hntf[plots]`.
     """
     ax = new_axes(6.4, 4.0) if ax is None else ax
     table = selection.table
@@ -50,7 +45,7 @@ def ranks(selection: RankSelection, *, ax: Any = None) -> Any:
     best = selection.best[0] if isinstance(selection.best, tuple) and numeric else selection.best
     if best is not None:
         ax.axvline(
-            best if numeric else labels.index(str(best)), color="C3", lw=1, label=f"recommended: {selection.best}"
+            best if numeric else labels.index(str(best)), color=color(5), lw=1, label=f"recommended: {selection.best}"
         )
     if not numeric:
         ax.set_xticks(x, labels, rotation=45)

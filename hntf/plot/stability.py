@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hntf.plot.axes import new_axes
+from hntf.plot.axes import color, new_axes
 
 if TYPE_CHECKING:
     from hntf.selection import Stability
@@ -23,11 +23,6 @@ def stability(found: Stability, *, ax: Any = None) -> Any:
     Returns
     -------
     matplotlib Axes
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed: `pip install hntf[plots]`.
     """
     total = sum(map(len, found.components))
     ax = new_axes(max(4.8, 0.3 * total + 1.2), 3.6) if ax is None else ax
@@ -36,7 +31,7 @@ def stability(found: Stability, *, ax: Any = None) -> Any:
     labels: list[int] = []
     for level, scores in enumerate(found.components):
         x = [start + i for i in range(len(scores))]
-        ax.bar(x, scores, color=f"C{level}", label=f"level {level}")
+        ax.bar(x, scores, color=color(level), label=f"level {level}")
         ticks.extend(x)
         labels.extend(range(len(scores)))
         start += len(scores) + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hntf.plot.axes import new_axes
+from hntf.plot.axes import color, new_axes
 from hntf.trees import Topic, TopicTree
 
 ROW_HEIGHT, COLUMN_WIDTH = 0.42, 4.2
@@ -29,11 +29,6 @@ def tree(topics: TopicTree, *, n_words: int = 5, ax: Any = None) -> Any:
     -------
     matplotlib Axes
         The axes with the plot. Save the figure with `ax.figure.savefig(path)`.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed: `pip install hntf[plots]`.
     """
     levels = max(root.level for root in topics.roots)
     rows = sum(_rows(root) for root in topics.roots)
@@ -43,7 +38,7 @@ def tree(topics: TopicTree, *, n_words: int = 5, ax: Any = None) -> Any:
     ax.set_axis_off()
     top = 0
     for i, root in enumerate(topics.roots):
-        _draw(ax, root, levels, top, f"C{i % 10}", n_words)
+        _draw(ax, root, levels, top, color(i), n_words)
         top += _rows(root)
     return ax
 

@@ -1,0 +1,102 @@
+"""Where a model does not fit: the errors of every sample or other entry of a mode, and its weight in the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from hntf.arrays import to_numpy
+from hntf.metrics.inputs import factors_of
+from hntf.validation import check_number, check_real_array
+
+
+def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = None) -> np.ndarray:
+    r"""Return the relative error of every entry of a mode, `(d_mode,)`: `‖X_i − X̂_i‖ / ‖X_i‖`, 0 where `X_i` is zero.
+
+    Parameters
+    ----------
+    model : Estimator
+        A fitted estimator; codes are those that the samples have from their features.
+    X : array, tensor or sparse matrix, `(n, …)`
+        Samples with the features of the fit.
+    mode : int
+        The mode: 0 for the samples.
+    level : int
+        The level.
+    mask : bool array or "nan", optional
+        The entries that are observed, for dense data.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> X = np.outer([1.0, 2.0, 3.0], [1.0, 1.0, 0.0, 1.0])
+    >>> X[2] = [0.0, 0.0, 5.0, 0.0]
+    >>> hntf.metrics.residuals(hntf.NMF(1, random_state=0).fit(X), X).round(2)
+    array([1., 1., 0.])
+    """
+    S = to_numpy(np.asarray(model.transform(X, level, **({} if mask is None else {"mask": mask}))))
+    if scipy.sparse.issparse(X):
+        if mask is not None:
+            raise TypeError("mask must be None for sparse X")
+        return _of_sparse(X.tocsr().astype(float), S, to_numpy(model.components_[level]), mode)
+    fitted = to_numpy(model.inverse_transform(S, level))
+    array = to_numpy(check_real_array(X, "X", entries=False)).astype(float)
+    check_number(mode, "mode", low=-array.ndim, integer=True)
+    if mode >= array.ndim:
+        raise ValueError(f"mode must be from {-array.ndim} to {array.ndim - 1}, got {mode}")
+    if isinstance(mask, str):
+        mask = ~np.isnan(array)
+    observed = (
+        np.ones(array.shape, bool) if mask is None else np.broadcast_to(np.asarray(to_numpy(mask), bool), array.shape)
+    )
+    array = np.where(observed, array, 0.0)
+    others = tuple(i for i in range(array.ndim) if i != mode % array.ndim)
+    return _ratios(np.sum((array - np.where(observed, fitted, 0.0)) ** 2, axis=others), np.sum(array**2, axis=others))
+
+
+def _of_sparse(X: Any, S: np.ndarray, P: np.ndarray, mode: int) -> np.ndarray:
+    """Return the errors of the rows or columns of a sparse matrix, from products of the size of the codes."""
+    U, V = (S, P.T) if mode % 2 == 0 else (P.T, S)
+    sizes = np.asarray(X.multiply(X).sum(axis=1 - mode % 2)).ravel()
+    products = (U * ((X if mode % 2 == 0 else X.T) @ V)).sum(axis=1)
+    squares = np.einsum("ij,jk,ik->i", U, V.T @ V, U)
+    return _ratios(np.maximum(sizes - 2 * products + squares, 0.0), sizes)
+
+
+def _ratios(errors: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    return np.sqrt(errors / np.where(sizes > 0, sizes, 1.0)) * (sizes > 0)
+
+
+def leverage(model: Any, *, mode: int = 0, level: int = 0) -> np.ndarray:
+    r"""Return the leverage of every entry of a mode, `(d_mode,)`: the diagonal of `U (UᵀU)⁺ Uᵀ` for the components `U` of the mode.
+
+    It is from 0 to 1 and sums to the rank of `U`. An entry of large leverage shapes the components; with a large residual beside
+    it, it is an outlier that was not fitted.
+
+    Parameters
+    ----------
+    model : Estimator
+        A fitted estimator with its codes.
+    mode : int
+        The mode: 0 for the samples of the fit.
+    level : int
+        The level.
+
+    References
+    ----------
+    Bro, Smilde (2003), *Centering and scaling in component analysis*, J. Chemometrics 17; what is called outlyingness there and in
+    tlviz is this beside the residual.
+
+    Examples
+    --------
+    >>> import numpy as np, hntf
+    >>> X = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> hntf.metrics.leverage(hntf.NMF(2, random_state=0).fit(X)).round(2)
+    array([0.5, 0.5, 1. ])
+    """
+    U = factors_of(model, level)[mode]
+    Q, sizes, _ = np.linalg.svd(U, full_matrices=False)
+    kept = sizes > sizes.max(initial=0.0) * max(U.shape) * np.finfo(float).eps
+    return np.square(Q[:, kept]).sum(axis=1)

@@ -1,15 +1,15 @@
-"""IL-2 response: which cells answer to which ligands, at which doses; missing entries are left out.
+"""IL-2 response: which cells answer to which ligands, at which doses and times; missing entries are left out.
 
 The tensor, shipped with TensorLy, holds the answer (phosphorylated STAT5, 0 to 1) of 8 kinds of cells to 13 forms of the
 cytokine at 12 doses and 4 times; 4 % of it is missing. Five patterns of answer gather in two; a pattern of either level is one
-component of a CP decomposition, over all modes.
+component of a CP decomposition, over all four modes. The picture shows the two patterns along every mode, and how the five
+gather in them.
 
 Reference: Farhat, Lu-Culligan, Melo et al. (2021), *Modeling cell-specific dynamics and regulation of the common gamma chain
 cytokines*, Cell Reports; see `tensorly.datasets.load_IL2data`.
 """
 
 import argparse
-import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -33,38 +33,43 @@ def main() -> None:
 
     data = load_IL2data()
     X = np.asarray(data.tensor)
-    ligands, _, doses, cells = data.ticks
-    print(
-        f"{' × '.join(f'{d} {name}' for d, name in zip(X.shape, data.dims, strict=True))}, {np.isnan(X).mean():.1%} missing"
-    )
-    start = time.perf_counter()
+    ligands, hours, doses, cells = data.ticks
+    shape = " × ".join(f"{d} {name}" for d, name in zip(X.shape, data.dims, strict=True))
+    print(f"{shape}, {np.isnan(X).mean():.1%} missing")
     model = hntf.MultiHNTF(RANKS, random_state=0).fit(X, mask="nan")
-    print(f"relative error {' / '.join(f'{e:.3f}' for e in model.reconstruction_err_)} of {RANKS} patterns, "
-          f"{time.perf_counter() - start:.1f} s")  # fmt: skip
+    print(f"relative errors {' / '.join(f'{e:.3f}' for e in model.reconstruction_err_)} with {RANKS} patterns")
 
-    by_ligand, _, by_dose, by_cell = (
-        [level / level.max(axis=1, keepdims=True) for level in mode] for mode in zip(*model.components_, strict=True)
-    )
-    for pattern in range(RANKS[1]):
-        strongest = [cells[i] for i in np.argsort(-by_cell[1][pattern])[:3]]
-        ligand = ligands[int(np.argmax(by_ligand[1][pattern]))]
+    upper = [profile / profile.max(axis=1, keepdims=True) for profile in model.components_[1]]
+    by_ligand, by_hour, by_dose, by_cell = upper
+    for i in range(RANKS[1]):
+        strongest = ", ".join(cells[j] for j in np.argsort(-by_cell[i])[:3])
         print(
-            f"pattern {pattern + 1}: strongest in {', '.join(strongest)}; half of the answer at "
-            f"{half_dose(by_dose[1][pattern], doses):.2g} nM; most by {ligand}"
+            f"pattern {i}: strongest in {strongest}; half of the answer at {half_dose(by_dose[i], doses):.2g} nM; "
+            f"most by {ligands[int(np.argmax(by_ligand[i]))]}, after {hours[int(np.argmax(by_hour[i]))]} h"
         )
+    tree = model.tree(
+        [[f"{h} h" for h in hours], [f"{d:.2g} nM" for d in doses], cells], n_words=2, sample_names=ligands
+    )
+    print(f"\nhow patterns gather (hour | dose | cell):\n{tree}")
 
-    figure, axes = plt.subplots(2, 3, figsize=(13, 6), layout="constrained")
-    for row, level in zip(axes, (0, 1), strict=True):
-        for axis, (components, ticks) in zip(row, ((by_ligand, ligands), (by_cell, cells)), strict=False):
-            axis.imshow(components[level], aspect="auto", cmap="magma_r", vmin=0, vmax=1)
-            axis.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", fontsize=7)
-            axis.set_yticks(range(RANKS[level]), range(1, RANKS[level] + 1))
-            axis.set_ylabel(f"{RANKS[level]} patterns")
-        row[2].semilogx(doses, by_dose[level].T)
-        row[2].set(xlabel="dose (nM)", ylabel="answer, relative")
-        row[2].legend(range(1, RANKS[level] + 1), title="pattern", fontsize=7)
+    figure, axes = plt.subplots(1, 5, figsize=(17, 4.2), layout="constrained", width_ratios=[1.5, 0.8, 1.2, 1.1, 1.3])
+    colors = hntf.plot.axes.COLORS
+    for axis, profile, ticks, name in ((axes[0], by_ligand, ligands, "ligand"), (axes[3], by_cell, cells, "cell")):
+        for i in range(RANKS[1]):
+            axis.barh(np.arange(len(ticks)) + 0.4 * i, profile[i], height=0.38, color=colors[i], label=f"pattern {i}")
+        axis.set_yticks(np.arange(len(ticks)) + 0.2, ticks, fontsize=8)
+        axis.set(title=name, xlabel="answer, relative")
+        axis.invert_yaxis()
+    axes[0].legend(frameon=False, fontsize=8)
+    for axis, profile, ticks, name in ((axes[1], by_hour, hours, "time (h)"), (axes[2], by_dose, doses, "dose (nM)")):
+        for i in range(RANKS[1]):
+            axis.plot(ticks, profile[i], "o-", color=colors[i])
+        axis.set(title=name, ylim=(0, 1.05))
+    axes[2].set_xscale("log")
+    hntf.plot.memberships(model, 1, ax=axes[4])
+    axes[4].set(title="how five patterns gather in two", xlabel="pattern", ylabel="finer pattern")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(arguments.output, dpi=120)
+    figure.savefig(arguments.output, dpi=90)
     print(f"the picture is in {arguments.output}")
 
 

@@ -1,17 +1,16 @@
 """The main job: topics and supertopics of real text, in one call.
 
 Takes the docstrings of NumPy, SciPy and scikit-learn, which are installed with hntf, fits three levels of topics together,
-prints the tree and each level's error, and draws the picture of it.
+prints the tree and each level's error, and writes a picture, an interactive page and the model.
 """
 
 import argparse
 import time
 from pathlib import Path
 
-from sklearn.feature_extraction.text import TfidfVectorizer
-
 import hntf
 from hntf.datasets import load_docstrings
+from hntf.topics import TopicModel
 
 
 def main() -> None:
@@ -22,26 +21,25 @@ def main() -> None:
     arguments = parser.parse_args()
 
     documents = load_docstrings()
-    vectorizer = TfidfVectorizer(stop_words="english", min_df=5, max_df=0.3, token_pattern=r"(?u)\b[a-zA-Z]{3,}\b")
-    X = vectorizer.fit_transform(documents.texts)
-    print(
-        f"{X.shape[0]} docstrings of {', '.join(sorted(set(documents.packages)))}, {X.shape[1]} words, {X.nnz} nonzeros"
-    )
-
-    model = hntf.NeuralNMF(tuple(arguments.ranks), random_state=arguments.random_state)
     start = time.perf_counter()
-    model.fit(X)
+    model = TopicModel(tuple(arguments.ranks), random_state=arguments.random_state)
+    model.fit(documents.texts, names=documents.names)
     seconds = time.perf_counter() - start
+    packages = ", ".join(sorted(set(documents.packages)))
+    print(f"{len(documents.texts)} docstrings of {packages}, {len(model.words_)} words, fitted in {seconds:.1f} s "
+          "(the first fit on a machine compiles)")  # fmt: skip
 
-    tree = model.tree(vectorizer.get_feature_names_out())
+    tree = model.tree()
     print(f"\n{tree}\n")
-    for rank, error in zip(model.n_components, model.reconstruction_err_, strict=True):
+    for rank, error in zip(arguments.ranks, model.hierarchy_.reconstruction_err_, strict=True):
         print(f"{rank:4d} topics: relative error {error:.3f}")
-    print(f"fitted in {seconds:.1f} s, {model.n_iter_} iterations (the first fit on a machine compiles)")
 
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    hntf.plot.tree(tree).figure.savefig(arguments.output, dpi=120)
-    print(f"the picture of the tree is in {arguments.output}")
+    hntf.plot.flow(tree).figure.savefig(arguments.output, dpi=90)
+    page, stored = arguments.output.with_suffix(".html"), arguments.output.with_suffix(".safetensors")
+    tree.to_html(page, title="Docstrings of NumPy, SciPy and scikit-learn")
+    model.save(stored)
+    print(f"the picture of the tree is in {arguments.output}, a page to explore in {page}, the model in {stored}")
 
 
 if __name__ == "__main__":

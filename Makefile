@@ -4,10 +4,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Every worker of pytest has one core, so BLAS takes one thread in it.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+# Every worker of pytest has one core, so BLAS takes one thread in it; processes that tests start find compiled modules.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal
 
-.PHONY: demo test test-quick lint bench bench-peers bench-layer clean
+.PHONY: demo test test-quick docs pictures lint bench bench-peers bench-layer clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,22 @@ test: $(VENV)/installed
 
 test-quick: $(VENV)/installed
 	$(PYTEST) -m "not slow"
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "the documents are in output/site/index.html"
+
+# Draws the pictures of the gallery again; they are kept beside the documents.
+PICTURES := topic_tree few_labels il2_response covid_serology indian_pines indian_pines_unmixing missing_data coupled_data counts \
+	nnls_block
+
+pictures: $(VENV)/installed
+	for name in $(PICTURES); do $(BIN)/python examples/$$name.py --output output/pictures/$$name.png || exit 1; done
+	cp output/pictures/*.png docs/pictures/
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

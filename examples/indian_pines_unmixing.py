@@ -24,7 +24,7 @@ import hntf
 
 RANKS = (4, 2)
 SEEDS = range(5)
-EVERY = 7
+EVERY = 11
 """Of so many pixels one takes part in the fits; the maps show all."""
 
 WEIGHTS = (0.0, 1e-4, 1e-3)

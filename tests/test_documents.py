@@ -25,15 +25,49 @@ def run(*command, timeout=300):
     return done.stdout
 
 
+DOCUMENTS = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
+
+
+def blocks_of(document):
+    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("document", ["README.md", "docs/data.md", "docs/parts.md", "docs/ranks.md"])
+@pytest.mark.parametrize("document", [document for document in DOCUMENTS if blocks_of(document)])
 def test_every_block_of_python_runs(document, tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
-    assert blocks
+    blocks = blocks_of(document)
     for i, block in enumerate(blocks):
         (tmp_path / f"{i}.py").write_text(block, encoding="utf-8")
     everything = "\n".join(f"import runpy; runpy.run_path({str(tmp_path / f'{i}.py')!r})" for i in range(len(blocks)))
     run(sys.executable, "-W", "ignore", "-c", everything)
+
+
+def test_every_page_is_in_the_documents():
+    listed = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    missing = [path.name for path in (ROOT / "docs").glob("*.md") if f": {path.name}" not in listed]
+    assert not missing
+
+
+EXAMPLES = {
+    "topic_tree": "20 topics: relative error 0.8",
+    "few_labels": "10% known: topics and words 0.7",
+    "il2_response": "relative errors 0.20",
+    "covid_serology": "the mean of all logarithms               0.955",
+    "indian_pines": "relative errors 0.042 / 0.061",
+    "indian_pines_unmixing": "angle between starts",
+    "missing_data": "with penalties: 0.4",
+    "coupled_data": "both, coupled        [0.9",
+    "counts": "Kullback–Leibler   deviance",
+    "nnls_block": "The NNLS block is more accurate in",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_runs_and_draws(name, tmp_path):
+    picture = tmp_path / "picture.png"
+    assert EXAMPLES[name] in run(sys.executable, f"examples/{name}.py", "--output", str(picture))
+    assert picture.exists()
 
 
 @pytest.mark.slow

@@ -35,6 +35,8 @@ FIRST = """
 import pkgutil, sys
 from importlib import import_module
 
+sys.dont_write_bytecode = False  # modules are imported again and again
+
 import hntf
 
 for module in [module.name for module in pkgutil.walk_packages(hntf.__path__, "hntf.")]:

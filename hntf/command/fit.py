@@ -99,6 +99,8 @@ def fit(
             raise click.BadParameter(f"{path} is not in a folder that exists")
     given, y = _read(data, variable, text, labels)
     is_text = isinstance(given.X, Documents)
+    if is_text and missing:
+        raise click.UsageError("--missing is for numbers; an empty text is a document without words")
     estimator: Any = _text_model(ranks, model) if is_text else _model(given, ranks, model, seed)
     _set(estimator, {"random_state": seed, "verbose": sys.stderr.isatty() and not quiet, **_settings(settings)})
     estimator.fit(given.X, *(() if y is None else (y,)), **({"mask": "nan"} if missing else {}))

@@ -58,6 +58,8 @@ def transform(
     if is_text != isinstance(given.X, Documents):
         wanted = "texts: a directory, or --text COLUMN" if is_text else "numbers, not texts"
         raise ValueError(f"{model} takes {wanted}")
+    if is_text and missing:
+        raise click.UsageError("--missing is for numbers; an empty text is a document without words")
     hierarchy = fitted.hierarchy_ if is_text else fitted
     options: dict[str, Any] = {"mask": "nan"} if missing else {}
     at: Any = "all" if level == "all" else int(level) if level.lstrip("-").isdigit() else level

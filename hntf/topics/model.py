@@ -11,6 +11,7 @@ import scipy.sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.utils import ClassifierTags, InputTags
 from sklearn.utils.validation import check_is_fitted
 
 from hntf.costs.targets import is_unknown
@@ -131,6 +132,13 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
         self.model = model
         self.random_state = random_state
         self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier"
+        tags.classifier_tags = ClassifierTags(poor_score=True)
+        tags.input_tags = InputTags(string=True, two_d_array=False, one_d_array=True)
+        return tags
 
     hierarchy_: Any
     vectorizer_: TfidfVectorizer

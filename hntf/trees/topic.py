@@ -43,6 +43,8 @@ class Topic:
         The samples in which it is largest, with the fraction of each sample's model that it carries.
     name : str
         A name given by the user, or empty.
+    stability : float or None
+        How well the topic comes back in fits to other samples, from 0 to 1, if `TopicTree.add_stability` was told.
     """
 
     level: int
@@ -55,6 +57,7 @@ class Topic:
     parents: list[tuple[int, float]] = field(default_factory=list)
     samples: Weighted = field(default_factory=list)
     name: str = ""
+    stability: float | None = None
 
     @property
     def label(self) -> str:
@@ -150,6 +153,24 @@ class TopicTree:
             if key not in topics:
                 raise ValueError(f"names must have keys (level, index) of topics of the tree, got {key!r}")
             topics[key].name = str(name)
+
+    def add_stability(self, found: Any) -> TopicTree:
+        """Show beside every topic how well it comes back, as `hntf.stability(model, X)` found, and return the tree.
+
+        Raises
+        ------
+        ValueError
+            If the levels of `found` are not those of the tree.
+        """
+        sizes = [len(level) for level in self.levels]
+        if [len(scores) for scores in found.components] != sizes:
+            raise ValueError(
+                f"found must be the stability of {sizes} components, got {[len(s) for s in found.components]}"
+            )
+        for level, scores in zip(self.levels, found.components, strict=True):
+            for topic, score in zip(level, scores, strict=True):
+                topic.stability = float(score)
+        return self
 
     @property
     def notes(self) -> list[str]:
@@ -262,7 +283,7 @@ def _written(text: str, path: str | Path | None) -> str | None:
 
 
 def _lines(topic: Topic, levels: list[list[Topic]], prefix: str, branch: str, continuation: str) -> Iterator[str]:
-    yield f"{prefix}{branch}{topic.share:6.1%}  {words_of(topic)}{_other_parents(topic, levels)}"
+    yield f"{prefix}{branch}{topic.share:6.1%}  {words_of(topic)}{_other_parents(topic, levels)}{_stability(topic)}"
     for i, child in enumerate(topic.children, start=1):
         last = i == len(topic.children)
         yield from _lines(child, levels, prefix + continuation, "└─ " if last else "├─ ", "   " if last else "│  ")
@@ -273,6 +294,10 @@ def words_of(topic: Topic) -> str:
     if topic.name or len(topic.weights) < 2:
         return topic.label
     return " | ".join(" ".join(word for word, _ in words) for words in topic.weights.values())
+
+
+def _stability(topic: Topic) -> str:
+    return "" if topic.stability is None else f"  [stability {topic.stability:.2f}]"
 
 
 def _other_parents(topic: Topic, levels: list[list[Topic]]) -> str:

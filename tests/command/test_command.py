@@ -187,6 +187,7 @@ FAULTS = {
     "fit two.npz -r 2": (1, "has 2 arrays (a, b): name one with --variable"),
     "fit two.npz -r 2 --variable c": (1, "no array 'c'"),
     "fit empty -r 2": (1, "found none in"),
+    "fit words.csv --text a --missing": (2, "--missing is for numbers"),
     "show x.csv": (1, "must be a file that model.save wrote"),
     "show none": (1, "none"),
     "transform model small.csv": (1, "features"),

@@ -8,6 +8,7 @@ import pytest
 import sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 import hntf
 from hntf.data import coordinates
@@ -176,7 +177,7 @@ def test_nothing_of_the_dense_size(rng, name):
     shape = (5000, 5000, 5000)  # 1 TB
     index = np.array([rng.integers(0, d, 20_000) for d in shape])
     X = (index, rng.exponential(size=20_000), shape)
-    model = METHODS[name]
+    model = clone(METHODS[name]).set_params(max_iter=3)
     tracemalloc.start()
     try:
         with warnings.catch_warnings():

@@ -1,5 +1,6 @@
 """From documents to topics: every kind of input, what a fitted model tells, classes, updates, files, and what is refused."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -8,6 +9,9 @@ import polars
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
 
 import hntf
 from hntf.topics import TopicModel, read_directory
@@ -206,6 +210,20 @@ def test_another_model_and_auto():
     assert model.hierarchy_.max_iter == 50
     assert TopicModel("auto", random_state=0).fit(texts).codes_[0].shape[1] >= 3
     assert TopicModel(3, random_state=0).fit(texts).n_levels_ == 1
+
+
+def test_in_the_tools_of_scikit_learn():
+    texts, classes = corpus(80)
+    scores = cross_val_score(TopicModel((4, 2), random_state=0), texts, classes, cv=3)
+    assert scores.min() > 0.9
+    search = GridSearchCV(TopicModel(random_state=0), {"n_topics": [(2,), (4, 2)], "max_df": [0.9]}, cv=2).fit(
+        texts, classes
+    )
+    assert search.best_score_ > 0.9
+    pipeline = make_pipeline(TopicModel((4,), random_state=0), LogisticRegression()).fit(texts, classes)
+    assert pipeline.score(texts, classes) > 0.9
+    copy = pickle.loads(pickle.dumps(search.best_estimator_))
+    assert list(copy.predict(texts)) == list(search.predict(texts))
 
 
 def test_what_is_refused(fitted, tmp_path):

@@ -98,6 +98,17 @@ def test_names_of_users_are_shown(fitted):
         tree.rename({(4, 0): "none"})
 
 
+def test_stability_is_shown(fitted):
+    model, X = fitted
+    found = hntf.stability(model, X, n_fits=3, random_state=0)
+    tree = model.tree().add_stability(found)
+    assert [topic.stability for topic in tree.levels[1]] == pytest.approx(list(found.components[1]))
+    assert f"[stability {found.components[0][4]:.2f}]" in str(tree)
+    assert tree.to_dict()["topics"][4]["stability"] == pytest.approx(found.components[0][4])
+    with pytest.raises(ValueError, match="stability of"):
+        hntf.NeuralNMF((3,), random_state=0).fit(X).tree().add_stability(found)
+
+
 def test_every_form_holds_the_same(fitted, tmp_path):
     model, _ = fitted
     tree = model.tree([f"word{i}" for i in range(87)], n_words=3)

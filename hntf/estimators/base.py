@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import (
     Array,
@@ -24,12 +22,12 @@ from hntf.arrays import (
 from hntf.costs.levels import FLOOR
 from hntf.costs.targets import Labels
 from hntf.data.masks import ALL_HIDDEN
-from hntf.estimators.axes import Axis, axes_of, check_labels, in_order_of
-from hntf.estimators.inputs import MODERATE, Input, as_input
+from hntf.estimators.axes import Axis, axes_of, check_labels
+from hntf.estimators.checks import check_shape, in_order_of_fit, level_index, with_checkpoint
+from hntf.estimators.inputs import Input, as_input
 from hntf.estimators.of_part import (
     Fitted,
     encoded,
-    fingerprint,
     fitted_code,
     proportions_of,
     squared_residual_of,
@@ -38,9 +36,8 @@ from hntf.estimators.of_part import (
 )
 from hntf.estimators.results import arrays_in, cast_nested, in_container
 from hntf.estimators.stored import state_of
-from hntf.fitting.checkpoint import Checkpoint, described
 from hntf.fitting.interruption import interruptible
-from hntf.fitting.loop import Settings, Solution
+from hntf.fitting.loop import Solution
 from hntf.fitting.report import Callback
 from hntf.models import Model
 from hntf.storage import is_array, write
@@ -49,9 +46,6 @@ from hntf.validation import check_choice, check_number, check_real_array, warn_u
 
 STORED_FORMAT = 1
 """The format of the files that `save` writes."""
-
-OF_THE_COURSE = ("max_iter", "tol", "verbose", "callback", "output_level")
-"""Parameters that may differ when a fit goes on from a checkpoint."""
 
 
 class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -132,34 +126,8 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         """
         given = self._validated(X, mask=mask, weights=weights, reset=True, together=True)
         with interruptible():
-            self._fit(self._with_checkpoint(given, None, checkpoint, every), None)
+            self._fit(with_checkpoint(self, given, None, checkpoint, every), None)
         return self
-
-    def _with_checkpoint(self, given: Input, labels: Labels | None, path: Any, every: int) -> Input:
-        """Return the input with the checkpoint that the user asks for."""
-        check_number(every, "every", low=1, integer=True)
-        if path is None:
-            return given
-        if not self._takes_checkpoints:
-            raise TypeError(f"checkpoint must be None: {type(self).__name__} keeps no state that could be saved")
-        if not isinstance(path, str | Path) or not str(path) or Path(path).is_dir():
-            raise ValueError(f"checkpoint must be the path of a file, got {path!r}")
-        path = Path(path).expanduser().absolute()
-        if given.parts.is_first and not path.parent.is_dir():
-            raise FileNotFoundError(f"checkpoint must be in a folder that exists, got {path}")
-        parameters = {name: value for name, value in self.get_params().items() if name not in OF_THE_COURSE}
-        if not isinstance(parameters.get("random_state"), int):
-            parameters.pop("random_state", None)  # its state is in the checkpoint
-        signature = {
-            "estimator": type(self).__name__,
-            "parameters": described(parameters),
-            "shape": list(given.shape),
-            "norm_squared": given.parts.norm_squared,
-            "sums": to_numpy(given.with_labels(labels).parts.total(fingerprint)).tolist(),
-            "classes": None if labels is None else repr(labels.classes.tolist()),
-        }
-        content = given.parts.from_first(lambda: path.read_bytes() if path.exists() else None)
-        return given._replace(checkpoint=Checkpoint(path, every, signature, content, writes=given.parts.is_first))
 
     @abstractmethod
     def _fit(self, given: Input, labels: Labels | None) -> None:
@@ -577,15 +545,6 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             instead = f"; {self._for_tensors} takes tensors" if self._for_tensors else ""
             raise ValueError(f"X must have order 2, got order {order}{instead}")
 
-    def _warn_of_rank(self, rank: int, shape: Sequence[int]) -> None:
-        """Warn if there are more components than the largest rank of data of this shape: the others are redundant and cost time."""
-        largest = math.prod(shape) // max(shape)
-        if rank > largest:
-            warn_user(
-                f"n_components names {rank} components, and data of shape {tuple(shape)} have rank {largest} at most: "
-                "the others are redundant and the fit takes longer for them"
-            )
-
     def _validated(
         self,
         X: Any,
@@ -600,14 +559,14 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
 
         With `together` the samples of all processes of a group belong together; `encodes` says that codes are computed from them.
         """
-        X, mask, weights = self._in_order_of_fit(X, mask, weights, reset=reset)
+        X, mask, weights = in_order_of_fit(self, X, mask, weights, reset=reset)
         given = as_input(X, mask, weights, nonnegative=not self._takes_signs, together=together)
         n_unobserved = given.parts.facts.n_unobserved
         if n_unobserved == given.shape[0]:
             raise ValueError(ALL_HIDDEN)
         if n_unobserved and encodes:
             warn_user(f"X has no observed entry in {n_unobserved} of its samples: their codes are 0")
-        self._check_shape(given.described(X), given.shape, reset=reset)
+        check_shape(self, given.described(X), given.shape, reset=reset)
         axes = axes_of(X, given.shape)
         if reset:
             self.axes_ = axes
@@ -615,66 +574,13 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             check_labels(axes, self.axes_)
         return given.in_moderate_units()
 
-    def _in_order_of_fit(self, X: Any, mask: Any, weights: Any, *, reset: bool) -> tuple[Any, Any, Any]:
-        """Return named data with their dimensions in the order of the fit, and a named mask and weights in that of the data."""
-        if not reset:
-            X = in_order_of(X, [axis.name for axis in self.axes_])
-        names = [axis.name for axis in axes_of(X, getattr(X, "shape", ()))]
-        return X, in_order_of(mask, names, "mask"), in_order_of(weights, names, "weights")
-
-    def _check_moderate(self, given: Input, why: str) -> None:
-        """Raise `ValueError` if the data are so extreme that they were rescaled."""
-        if given.scale != 1.0:
-            raise ValueError(
-                f"X must have its largest entry between {MODERATE[0]:g} and {MODERATE[1]:g} {why}; scale it"
-            )
-
-    def _check_shape(self, X: Any, shape: tuple[int, ...], *, reset: bool) -> None:
-        """Store the features in `fit` (`reset`), otherwise compare with those of the fit."""
-        self._check_order(len(shape))
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        if reset:
-            self.feature_shape_ = tuple(shape[1:])
-        elif tuple(shape[1:]) != self.feature_shape_:
-            raise ValueError(
-                f"X must have shape (n, {', '.join(map(str, self.feature_shape_))}) as in fit, got {tuple(shape)}"
-            )
-
     def _check_levels(self, n_levels: int) -> None:
         """Check the parameters that refer to levels against the number of levels."""
         if self.output_level != "all":
             level_index(self.output_level, n_levels, name="output_level")
-
-    def _settings(self, solvers: Sequence[str], given: Input | None = None) -> Settings:
-        """Return the checked parameters of a fit, with the checkpoint of the data for methods that take one."""
-        check_choice(self.solver, "solver", tuple(solvers))
-        check_number(self.max_iter, "max_iter", low=1, integer=True)
-        check_number(self.tol, "tol")
-        check_number(self.n_init, "n_init", low=1, integer=True)
-        if self.learning_rate is not None:
-            check_number(self.learning_rate, "learning_rate", strict=True)
-        if self.callback is not None and not callable(self.callback):
-            raise TypeError(f"callback must be callable, got {type(self.callback).__name__}")
-        return Settings(
-            self.solver,
-            self.max_iter,
-            self.tol,
-            self.n_init,
-            self.learning_rate,
-            bool(self.verbose),
-            self.callback,
-            checkpoint=None if given is None else given.checkpoint,
-        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = not self._takes_signs
         tags.input_tags.sparse = True
         return tags
-
-
-def level_index(level: Any, levels: int, *, name: str = "level") -> int:
-    """Return `level` as an index from 0 to the number of levels minus one."""
-    if not isinstance(level, numbers.Integral) or isinstance(level, bool) or not -levels <= int(level) < levels:
-        raise ValueError(f"{name} must be an integer from {-levels} to {levels - 1}, got {level!r}")
-    return int(level) % levels

@@ -12,6 +12,7 @@ from hntf.costs.label_terms import first_classifier, label_term
 from hntf.costs.squared import Frobenius
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
+from hntf.estimators.checks import settings_of, warn_of_rank
 from hntf.estimators.inputs import Input
 from hntf.estimators.starts import check_init
 from hntf.estimators.supervised import Classifier
@@ -147,9 +148,9 @@ class DeepNMF(Classifier):
         given = given.with_labels(labels)
         ranks = check_ranks(self.n_components)
         pooling = self._checked_pooling(ranks)
-        settings = self._settings(("anls",))
+        settings = settings_of(self, ("anls",))
         self._check_levels(len(ranks))
-        self._warn_of_rank(ranks[0], given.data.shape)
+        warn_of_rank(ranks[0], given.data.shape)
         self._supervised_level(len(ranks))
         random_state = as_random_state(self.random_state)
         inits = check_init(self.init, MATRIX_STARTS, pooled_shapes(given.data.shape[1], ranks, pooling), given)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Estimator
+from hntf.estimators.checks import settings_of, warn_of_rank
 from hntf.estimators.inputs import Input
 from hntf.estimators.starts import check_init, level_shapes
 from hntf.fitting.loop import run
@@ -114,9 +115,9 @@ class DeepSemiNMF(Estimator):
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        settings = self._settings(("anls",))
+        settings = settings_of(self, ("anls",))
         self._check_levels(len(ranks))
-        self._warn_of_rank(ranks[0], given.data.shape)
+        warn_of_rank(ranks[0], given.data.shape)
         data = given.data
         random_state = as_random_state(self.random_state)
         shapes = level_shapes(data.shape[1], ranks)

@@ -9,6 +9,7 @@ import numpy as np
 
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Estimator
+from hntf.estimators.checks import settings_of, warn_of_rank
 from hntf.estimators.inputs import Input
 from hntf.estimators.results import cp_tensor
 from hntf.estimators.starts import check_init, split_base
@@ -96,9 +97,9 @@ class HierarchicalNCPD(Estimator):
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        settings = self._settings(("anls",))
+        settings = settings_of(self, ("anls",))
         self._check_levels(len(ranks))
-        self._warn_of_rank(ranks[0], given.data.shape)
+        warn_of_rank(ranks[0], given.data.shape)
         random_state = as_random_state(self.random_state)
         solution = fit_base(split_base(self.init)[0], ranks[0], settings, given, random_state)
         base = ordered_base(solution.found.factors)

@@ -9,6 +9,7 @@ import numpy as np
 
 from hntf.costs.penalties import NO_PENALTIES
 from hntf.costs.targets import Labels
+from hntf.estimators.checks import settings_of, warn_of_rank
 from hntf.estimators.inputs import Input
 from hntf.estimators.starts import check_init, joint_of, joint_updates, level_shapes
 from hntf.estimators.supervised import Classifier, check_label_terms
@@ -130,9 +131,9 @@ class HierarchicalNMF(Classifier):
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        settings = self._settings(SOLVERS, given)
+        settings = settings_of(self, SOLVERS, given)
         self._check_levels(len(ranks))
-        self._warn_of_rank(ranks[0], given.shape)
+        warn_of_rank(ranks[0], given.shape)
         check_label_terms(self.supervision_loss, self.solver)
         labelled = self._supervised_level(len(ranks))
         random_state = given.generator(self.random_state)

@@ -8,6 +8,7 @@ from typing import Any
 
 from hntf.arrays import Array
 from hntf.costs.targets import Labels
+from hntf.estimators.checks import settings_of, warn_of_rank
 from hntf.estimators.hierarchical_ncpd import fit_base
 from hntf.estimators.inputs import Input
 from hntf.estimators.results import cp_tensor
@@ -145,9 +146,9 @@ class MultiHNTF(Classifier):
         shared, train_base = check_flag(self.shared, "shared"), check_flag(self.train_base, "train_base")
         weights = LevelWeights(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
         data = given.data
-        settings = self._settings(tuple(OPTIMIZERS))
+        settings = settings_of(self, tuple(OPTIMIZERS))
         self._check_levels(len(ranks))
-        self._warn_of_rank(ranks[0], given.data.shape)
+        warn_of_rank(ranks[0], given.data.shape)
         random_state = as_random_state(self.random_state)
         of_base = settings._replace(solver="anls", max_iter=BASE_SWEEPS, tol=BASE_TOL)
         init, above = split_base(self.init)

@@ -12,6 +12,7 @@ from hntf.data import Data
 from hntf.data.low_rank import CPData
 from hntf.estimators.architecture import check_mode
 from hntf.estimators.base import Estimator
+from hntf.estimators.checks import settings_of, warn_of_rank
 from hntf.estimators.hierarchical_ncpd import fit_base
 from hntf.estimators.inputs import Input
 from hntf.estimators.results import cp_tensor
@@ -119,9 +120,9 @@ class MultilayerNTF(Estimator):
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
         ranks = check_ranks(self.n_components)
-        settings = self._settings(("anls",))
+        settings = settings_of(self, ("anls",))
         self._check_levels(len(ranks))
-        self._warn_of_rank(ranks[0], given.data.shape)
+        warn_of_rank(ranks[0], given.data.shape)
         order = len(given.data.shape)
         lead = check_mode(self.lead_mode, order, "lead_mode")
         random_state = as_random_state(self.random_state)

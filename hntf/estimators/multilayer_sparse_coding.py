@@ -9,6 +9,7 @@ import numpy as np
 
 from hntf.arrays import from_numpy, to_numpy
 from hntf.costs.targets import Labels
+from hntf.estimators.checks import settings_of
 from hntf.estimators.inputs import Input
 from hntf.estimators.starts import check_init, level_shapes
 from hntf.estimators.supervised import Classifier
@@ -147,7 +148,7 @@ class MultilayerSparseCoding(Classifier):
         check_number(self.code_l1, "code_l1")
         check_number(self.code_l2, "code_l2")
         data = given.data
-        settings = self._settings(tuple(OPTIMIZERS))
+        settings = settings_of(self, tuple(OPTIMIZERS))
         self._check_levels(len(ranks))
         loss = self._with_labels(weights.data_loss(None), given, len(ranks))
         random_state = as_random_state(self.random_state)

@@ -7,6 +7,7 @@ from typing import Any
 from hntf.arrays import Array
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Estimator
+from hntf.estimators.checks import settings_of, warn_of_rank
 from hntf.estimators.inputs import Input
 from hntf.estimators.results import cast_nested, cp_tensor
 from hntf.estimators.starts import check_init
@@ -117,9 +118,9 @@ class NCPD(Estimator):
         return [*cast_nested([codes], codes), *features]
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
-        settings = self._settings(tuple(UPDATES), given)
+        settings = settings_of(self, tuple(UPDATES), given)
         parts, rank = given.parts, check_rank(self.n_components)
-        self._warn_of_rank(rank, given.shape)
+        warn_of_rank(rank, given.shape)
         random_state = given.generator(self.random_state)
         factors = check_init(self.init, ("screened", "random"), [(d, rank) for d in given.shape], given)
 

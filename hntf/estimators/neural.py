@@ -14,6 +14,7 @@ from hntf.costs import Loss, Penalised, RunningLabels, Supervised
 from hntf.costs.penalties import Penalties, warn_of_one_sided
 from hntf.costs.targets import Labels
 from hntf.data import Data
+from hntf.estimators.checks import check_moderate, settings_of, warn_of_rank
 from hntf.estimators.inputs import Input
 from hntf.estimators.supervised import Classifier, checked_classes, checked_labels
 from hntf.estimators.training import train
@@ -141,7 +142,7 @@ class NeuralEstimator(Classifier):
         first = sample()
         plan = self._plan(given, first, random_state)
         self._check_levels(plan.n_levels)
-        self._warn_of_rank(plan.rank, given.shape)
+        warn_of_rank(plan.rank, given.shape)
         if not plan.codes_samples:
             given = given.in_memory()
         trained = given.with_labels(labels) if plan.codes_samples else given
@@ -183,7 +184,7 @@ class NeuralEstimator(Classifier):
 
     def _neural_settings(self, given: Input) -> Settings:
         """Return the checked parameters of the optimizer, with the solver chosen."""
-        settings = self._settings(("auto", *OPTIMIZERS), given)
+        settings = settings_of(self, ("auto", *OPTIMIZERS), given)
         settings = settings._replace(simplex=check_flag(self.simplex, "simplex"))
         if self.batch_size is None:
             return settings._replace(solver="lbfgs" if self.solver == "auto" else self.solver)
@@ -213,7 +214,7 @@ class NeuralEstimator(Classifier):
             delta=self.volume_delta,
         )
         if any(sizes):
-            self._check_moderate(given, "with penalties")
+            check_moderate(given, "with penalties")
         warn_of_one_sided(Penalties(*sizes), bounded_factors=self.simplex)
         return penalised if any(sizes) or self.volume_weight else loss
 
@@ -268,7 +269,7 @@ class NeuralEstimator(Classifier):
         first = self._stream is None
         fresh = first and not hasattr(self, "model_")
         given = self._validated(X, mask=mask, weights=weights, reset=fresh)
-        self._check_moderate(given, "for training on batches one by one")
+        check_moderate(given, "for training on batches one by one")
         if first:
             self._stream, labels = self._first_batch(given, y, classes, label_mask)
         else:

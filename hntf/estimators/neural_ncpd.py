@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hntf.costs.targets import Labels
+from hntf.estimators.checks import settings_of, warn_of_rank
 from hntf.estimators.inputs import Input
 from hntf.estimators.results import cp_tensor
 from hntf.estimators.starts import check_init, split_base
@@ -152,9 +153,9 @@ class NeuralNCPD(Classifier):
         train_base = check_flag(self.train_base, "train_base")
         weights = LevelWeights(self.loss, self.level_weights, len(ranks), DATA_LOSSES)
         data = given.data
-        settings = self._settings(tuple(OPTIMIZERS))
+        settings = settings_of(self, tuple(OPTIMIZERS))
         self._check_levels(len(ranks))
-        self._warn_of_rank(ranks[0], given.data.shape)
+        warn_of_rank(ranks[0], given.data.shape)
         random_state = as_random_state(self.random_state)
         starts = self._starts(given, ranks, random_state)
         first = next(starts)

@@ -8,6 +8,7 @@ from hntf.costs.kullback_leibler import DIVERGENCES
 from hntf.costs.penalties import Penalties, warn_of_one_sided
 from hntf.costs.targets import Labels
 from hntf.estimators.base import Estimator
+from hntf.estimators.checks import check_moderate, settings_of, warn_of_rank
 from hntf.estimators.inputs import Input
 from hntf.estimators.starts import joint_of, joint_starts
 from hntf.fitting.loop import Settings, run
@@ -155,10 +156,10 @@ def checked_nmf(estimator: Any, given: Input) -> CheckedNMF:
     """Return the checked parameters that `NMF` and `SSNMF` have in common."""
     rank = check_rank(estimator.n_components)
     check_choice(estimator.loss, "loss", tuple(DIVERGENCES))
-    settings = estimator._settings(SOLVERS, given)
+    settings = settings_of(estimator, SOLVERS, given)
     check_divergence(estimator.loss, estimator.solver)
     penalties = checked_penalties(estimator, given)
-    estimator._warn_of_rank(rank, given.shape)
+    warn_of_rank(rank, given.shape)
     return CheckedNMF(rank, settings, penalties)
 
 
@@ -189,6 +190,6 @@ def checked_penalties(estimator: Any, given: Input) -> Penalties:
     n = given.shape[0]
     penalties = Penalties(estimator.code_l1, estimator.code_l2, n * estimator.factor_l1, n * estimator.factor_l2)
     if any(penalties):
-        estimator._check_moderate(given, "with penalties")
+        check_moderate(given, "with penalties")
     warn_of_one_sided(penalties)
     return penalties

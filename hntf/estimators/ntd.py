@@ -14,6 +14,7 @@ from hntf.arrays import Array, cast_like, to_numpy
 from hntf.costs.targets import Labels
 from hntf.estimators.architecture import check_ranks_of_modes
 from hntf.estimators.base import Estimator
+from hntf.estimators.checks import settings_of, warn_of_rank
 from hntf.estimators.inputs import Input
 from hntf.estimators.results import tucker_tensor
 from hntf.estimators.starts import check_init
@@ -120,11 +121,11 @@ class NTD(Estimator):
         return cast_like(self.model_.core, self.codes_[0])  # type: ignore[attr-defined]
 
     def _fit(self, given: Input, labels: Labels | None) -> None:
-        settings = self._settings(tuple(UPDATES))
+        settings = settings_of(self, tuple(UPDATES))
         data = given.data
         ranks = self._checked_ranks(len(data.shape))
         for d, rank in zip(data.shape, ranks, strict=True):
-            self._warn_of_rank(rank, (d, math.prod(data.shape) // d))
+            warn_of_rank(rank, (d, math.prod(data.shape) // d))
         random_state = as_random_state(self.random_state)
         shapes = list(zip(data.shape, ranks, strict=True))
         factors = check_init(self.init, tuple(TUCKER_INITIALIZERS), shapes, given)

@@ -20,7 +20,8 @@ from hntf.costs import CrossEntropy, LabelL2, LabelLoss, Loss, RunningLabels, Su
 from hntf.costs.label_terms import LABEL_DIVERGENCES
 from hntf.costs.labels import newest
 from hntf.costs.targets import Labels, as_labels, concatenated, is_unknown
-from hntf.estimators.base import Estimator, level_index
+from hntf.estimators.base import Estimator
+from hntf.estimators.checks import level_index, with_checkpoint
 from hntf.estimators.inputs import Input
 from hntf.estimators.of_part import (
     BINARY,
@@ -117,7 +118,7 @@ class Classifier(Estimator):
         with interruptible():
             given.parts.check_labels_are_given(y is not None)
             labels = checked_labels(y, label_mask, given)
-            self._fit(self._with_checkpoint(given, labels, checkpoint, every), labels)
+            self._fit(with_checkpoint(self, given, labels, checkpoint, every), labels)
         return self
 
     def _supervised_level(self, n_levels: int) -> int:

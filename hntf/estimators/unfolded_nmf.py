@@ -8,6 +8,7 @@ import numpy as np
 
 from hntf.costs import Reconstruction
 from hntf.costs.targets import Labels
+from hntf.estimators.checks import settings_of, warn_of_rank
 from hntf.estimators.inputs import Input
 from hntf.estimators.starts import check_init
 from hntf.estimators.supervised import Classifier
@@ -131,8 +132,8 @@ class UnfoldedNMF(Classifier):
         given = given.with_labels(labels)
         self._check_updates()
         data, rank = given.data, check_rank(self.n_components)
-        self._warn_of_rank(rank, given.data.shape)
-        settings = self._settings(tuple(OPTIMIZERS))._replace(simplex=self.sparsity > 0)
+        warn_of_rank(rank, given.data.shape)
+        settings = settings_of(self, tuple(OPTIMIZERS))._replace(simplex=self.sparsity > 0)
         loss = self._with_labels(Reconstruction(), given, 1)
         random_state = as_random_state(self.random_state)
         size = (data.norm_squared() / np.prod(data.shape)) ** 0.5

@@ -2,6 +2,7 @@
 
 import pickle
 import signal
+import sys
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import hntf
+from hntf.estimators.checks import settings_of
 from tests.estimators.catalogue import CASES, EXACT_CASES, ONE_OF_EACH, SIGNED, parameters
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -343,14 +345,15 @@ def test_control_c_leaves_the_best_so_far(case):
 
 @pytest.mark.parametrize("case", ONE_OF_EACH, ids=lambda case: case.name)
 def test_control_c_while_the_start_is_drawn_ends_the_fit_with_a_model(case, monkeypatch):
-    model, settings = case.copy(), type(case.copy())._settings
-    seen = []
+    model, seen = case.copy(), []
 
-    def pressed(self, *args):
+    def pressed(*args):
         signal.raise_signal(signal.SIGINT)
-        return settings(self, *args)._replace(callback=seen.append)
+        return settings_of(*args)._replace(callback=seen.append)
 
-    monkeypatch.setattr(type(model), "_settings", pressed)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("hntf.estimators.") and hasattr(module, "settings_of"):
+            monkeypatch.setattr(module, "settings_of", pressed)
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         model.fit(case.X)
     assert len(seen) <= 2 * model.n_levels_

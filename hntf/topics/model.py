@@ -333,12 +333,17 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
         return self.classifier_.predicted(X, self._proportions(X))
 
     def score(self, documents: Any, y: Any = None) -> float:
-        """Return the accuracy of the predictions or, without classes, the negative relative error of the finest level."""
+        """Return the accuracy on the documents whose class is known or, without `y`, the negative relative error of the finest level."""
         if y is None:
             check_is_fitted(self, "hierarchy_")
             X = self._words(documents)
             return -self.hierarchy_.reconstruction_error(X, self.hierarchy_.transform(X, 0), level=0)
-        return float(np.mean(self.predict(documents) == np.asarray(y)))
+        self._check_classes("score with y")
+        known = [(i, label) for i, label in enumerate(np.asarray(y, dtype=object).tolist()) if not is_unknown(label)]
+        if not known:
+            raise ValueError("y must hold at least one known class, got none (-1 stands for unknown)")
+        predicted = self.predict(documents).tolist()
+        return float(np.mean([predicted[i] == label for i, label in known]))
 
     # What comes after the fit.
 

@@ -117,6 +117,7 @@ def test_few_labels_and_unknown_ones():
     for label_topics in (False, True):
         model = TopicModel((4, 2), label_topics=label_topics, random_state=0).fit(texts, known)
         assert model.score(texts, classes) > 0.9
+        assert model.score(texts, known) == 1.0  # of the documents that are known
         assert set(model.classes_) == set(WORDS)
     scores = model.decision_function(texts[:3])
     assert scores.shape == (3, 4)

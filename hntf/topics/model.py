@@ -333,7 +333,7 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
         return self.classifier_.predicted(X, self._proportions(X))
 
     def score(self, documents: Any, y: Any = None) -> float:
-        """Return the accuracy on the documents whose class is known or, without `y`, the negative relative error of the finest level."""
+        """Return the accuracy on the documents whose class is known or, without `y`, the negative error of the finest level."""
         if y is None:
             check_is_fitted(self, "hierarchy_")
             X = self._words(documents)

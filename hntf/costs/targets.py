@@ -130,6 +130,11 @@ def _soft(y: np.ndarray, mask: np.ndarray | None, classes: Any) -> tuple[np.ndar
     if mask is not None:
         known = known & (mask[:, None] if mask.ndim == 1 else mask)
     Y = np.where(known, y, 0.0)
+    if np.isnan(Y).any():
+        raise ValueError(
+            "y must be NaN in a whole row, for an unknown sample; for single labels that are unknown pass "
+            "label_mask=~np.isnan(y)"
+        )
     check_real_array(Y, "y", nonnegative=True)
     classes = np.arange(y.shape[1]) if classes is None else classes
     if len(classes) != y.shape[1]:

@@ -20,6 +20,7 @@ from hntf.fitting.initializers.components import (
     StackStart,
     by_size,
     component_unit,
+    even_scales,
     factorized_components,
 )
 from hntf.fitting.initializers.single_level import best_levels
@@ -182,7 +183,10 @@ class NeuralNCPD(Classifier):
             shapes.extend((d if level == 1 else ranks[level - 1], rank) for d in shape)
         base, above = (None, None) if isinstance(self.init, str) else split_base(self.init)
         if levels and above is None and isinstance(base, Sequence) and len(base) == len(shape):
-            checked: Any = check_init(base, (), shapes[: len(shape)], given)
+            given_base: Any = check_init(base, (), shapes[: len(shape)], given)
+            checked = even_scales(
+                given_base
+            )  # the gradients of modes of very different scale hardly move the small ones
             return repeat(StackStart(checked, factorized_components(checked, ranks[1:], random_state)))
         factors = check_init(self.init, tuple(STACK_INITIALIZERS), shapes, given)
         if factors is None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
 from hntf.arrays import to_numpy
+from hntf.data import as_data
+from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.metrics.inputs import factors_of
 from hntf.validation import check_number, check_real_array
 
@@ -19,8 +22,8 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
     ----------
     model : Estimator
         A fitted estimator; codes are those that the samples have from their features.
-    X : array, tensor or sparse matrix, `(n, …)`
-        Samples with the features of the fit.
+    X : array, tensor, sparse matrix or sparse tensor, `(n, …)`
+        Samples with the features of the fit; sparse data need components of rank one.
     mode : int
         The mode: 0 for the samples.
     level : int
@@ -37,15 +40,16 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
     array([1., 1., 0.])
     """
     S = to_numpy(np.asarray(model.transform(X, level, **({} if mask is None else {"mask": mask}))))
-    if scipy.sparse.issparse(X):
+    order = len(model.feature_shape_) + 1
+    check_number(mode, "mode", low=-order, integer=True)
+    if mode >= order:
+        raise ValueError(f"mode must be from {-order} to {order - 1}, got {mode}")
+    if scipy.sparse.issparse(X) or is_sparse_tensor(X):
         if mask is not None:
             raise TypeError("mask must be None for sparse X")
-        return _of_sparse(X.tocsr().astype(float), S, to_numpy(model.components_[level]), mode)
+        return _of_sparse(X, [S, *factors_of(model, level)[1:]], mode % order)
     fitted = to_numpy(model.inverse_transform(S, level))
     array = to_numpy(check_real_array(X, "X", entries=False)).astype(float)
-    check_number(mode, "mode", low=-array.ndim, integer=True)
-    if mode >= array.ndim:
-        raise ValueError(f"mode must be from {-array.ndim} to {array.ndim - 1}, got {mode}")
     if isinstance(mask, str):
         mask = ~np.isnan(array)
     observed = (
@@ -56,13 +60,23 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
     return _ratios(np.sum((array - np.where(observed, fitted, 0.0)) ** 2, axis=others), np.sum(array**2, axis=others))
 
 
-def _of_sparse(X: Any, S: np.ndarray, P: np.ndarray, mode: int) -> np.ndarray:
-    """Return the errors of the rows or columns of a sparse matrix, from products of the size of the codes."""
-    U, V = (S, P.T) if mode % 2 == 0 else (P.T, S)
-    sizes = np.asarray(X.multiply(X).sum(axis=1 - mode % 2)).ravel()
-    products = (U * ((X if mode % 2 == 0 else X.T) @ V)).sum(axis=1)
-    squares = np.einsum("ij,jk,ik->i", U, V.T @ V, U)
+def _of_sparse(X: Any, factors: list[np.ndarray], mode: int) -> np.ndarray:
+    """Return the errors of the entries of a mode for a CP decomposition, from products with the stored entries alone."""
+    others = [None if i == mode else U for i, U in enumerate(factors)]
+    ones = [None if i == mode else np.ones((len(U), 1)) for i, U in enumerate(factors)]
+    sizes = to_numpy(as_data(_squared(X)).mttkrp(ones, mode))[:, 0]
+    products = (factors[mode] * to_numpy(as_data(X).mttkrp(others, mode))).sum(axis=1)
+    gram = reduce(np.multiply, [U.T @ U for i, U in enumerate(factors) if i != mode])
+    squares = np.einsum("ij,jk,ik->i", factors[mode], gram, factors[mode])
     return _ratios(np.maximum(sizes - 2 * products + squares, 0.0), sizes)
+
+
+def _squared(X: Any) -> Any:
+    """Return the squares of the entries of sparse data."""
+    if isinstance(X, tuple):
+        coordinates, values, shape = X
+        return coordinates, np.asarray(values, dtype=float) ** 2, shape
+    return X.multiply(X) if scipy.sparse.issparse(X) else X * X
 
 
 def _ratios(errors: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ def test_class_names_of_any_kind():
         ([0, 1], "y must have shape"),
         ([-1] * 5, "at least one known label"),
         (np.full((5, 2), -1.0), "Negative values"),
-        (np.array([[0.0, np.nan]] * 5), "y contains NaN"),
+        (np.array([[0.0, np.nan]] * 5), "label_mask=~np.isnan"),
         (None, "y must be given"),
     ],
 )

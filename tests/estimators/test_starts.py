@@ -285,3 +285,11 @@ def test_parameters_changed_during_a_stream_are_used():
     assert [layer.l1 for layer in clone_fitted(model).set_params(code_l1=1.0).partial_fit(X).model_.layers] == [1, 1]
     with pytest.raises(ValueError, match="n_components must be that"):
         model.set_params(n_components=(8, 4)).partial_fit(X)
+
+
+def test_a_base_of_uneven_scales_is_as_good_a_start_as_an_even_one():
+    X = make_hierarchical_tensor(noise=0.1, random_state=0).X
+    base = hntf.NCPD(7, random_state=0).fit(X).cp_tensor()
+    base.factors = [0.01 * base.factors[0], 10 * base.factors[1], 10 * base.factors[2]]
+    found = hntf.NeuralNCPD((7, 4, 2), init=base, random_state=0).fit(X)
+    assert found.reconstruction_err_ == pytest.approx([0.095, 0.2186, 0.5313], abs=2e-3)

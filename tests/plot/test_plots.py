@@ -4,6 +4,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+import sparse
 
 import hntf
 from hntf import plot
@@ -139,6 +140,17 @@ def test_residuals_and_leverage(kind, mode, fitted, of_tensor):
         assert weights.sum() == pytest.approx(np.linalg.matrix_rank(hntf.metrics.inputs.factors_of(model, level)[mode]))
     png(plot.residuals(model, given, mode=mode))
     png(plot.outliers(model, given, mode=mode))
+
+
+def test_residuals_of_sparse_tensors():
+    rng = np.random.default_rng(0)
+    X = rng.random((8, 7, 6)) * (rng.random((8, 7, 6)) < 0.3)
+    model = hntf.NCPD(3, random_state=0, max_iter=30).fit(X)
+    index = np.nonzero(X)
+    for mode in range(3):
+        expected = hntf.metrics.residuals(model, X, mode=mode)
+        for given in (sparse.COO(X), (np.array(index), X[index], X.shape)):
+            np.testing.assert_allclose(hntf.metrics.residuals(model, given, mode=mode), expected, rtol=1e-6)
 
 
 def test_residuals_look_at_what_is_observed():

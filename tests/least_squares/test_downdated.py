@@ -9,6 +9,7 @@ from hntf.data.conversion import as_data
 from hntf.least_squares.gram_blocks import GramBlocks, GramSum
 from hntf.least_squares.on_support import pullback
 from hntf.least_squares.solver import solve
+from tests.problems import few
 
 
 def problem(seed, n=90, m=80, k=12, hidden=0.01, tilt=0.0):
@@ -28,6 +29,7 @@ def without_downdates(monkeypatch, work):
         return work()
 
 
+@few
 @given(seed=st.integers(0, 2**32 - 1), hidden=st.sampled_from([0.0, 0.01, 0.02]), tilt=st.sampled_from([0.0, 0.9, 1.0]))
 def test_solutions_and_gradients_are_those_of_the_formed_matrices(seed, hidden, tilt):
     X, A = problem(seed, hidden=hidden, tilt=tilt)

@@ -45,7 +45,7 @@ def packed(state: Any, format: int) -> bytes:
         if is_array(x):
             array = to_numpy(x)
             if array.dtype.kind in "OUS":
-                return {"texts": array.tolist(), "dtype": "object" if array.dtype.kind == "O" else "str"}
+                return {"texts": _plain_labels(array), "dtype": "object" if array.dtype.kind == "O" else "str"}
             name = f"array{len(arrays)}"
             arrays[name] = np.ascontiguousarray(array)
             return {"array": name}
@@ -81,8 +81,17 @@ def unpacked(content: bytes, format: int) -> Any:
     return full(tree["state"])
 
 
+def _plain_labels(array: np.ndarray) -> list[Any]:
+    """Return names or labels as JSON keeps them; raise `TypeError` for those of a type that it does not know."""
+    labels = [label.item() if isinstance(label, np.generic) else label for label in array.tolist()]
+    for label in labels:
+        if label is not None and not isinstance(label, str | bool | int | float):
+            raise TypeError(f"labels and names of type {type(label).__name__} cannot be stored; use texts or numbers")
+    return labels
+
+
 def _texts(texts: Any, dtype: str) -> np.ndarray:
-    if not isinstance(texts, list) or not all(isinstance(text, str | int | float) for text in texts):
+    if not isinstance(texts, list) or not all(text is None or isinstance(text, str | int | float) for text in texts):
         raise ValueError("its texts are no list of texts and numbers")
     return np.array(texts, dtype=object if dtype == "object" else str)
 

@@ -60,7 +60,8 @@ def run(arguments: Sequence[str]) -> int:
         return ended.exit_code
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
         err.print("[red]Error:[/red]", end=" ")
-        err.print(f"{error}" or type(error).__name__, markup=False)
+        message = f"{error}" or type(error).__name__
+        err.print(message.replace("mask='nan'", "--missing").replace('mask="nan"', "--missing"), markup=False)
         return 1
     return 0
 

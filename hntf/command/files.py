@@ -12,6 +12,7 @@ import pandas
 import scipy.io
 import scipy.sparse
 
+from hntf.axes import is_default_index
 from hntf.topics.documents import ENDINGS, Documents, read_directory
 
 IN_MEMORY = 2**31
@@ -43,7 +44,14 @@ class Table(NamedTuple):
     features: list[str] | None = None
 
 
-def read(path: Path, *, variable: str | None = None, text: str | None = None, labels: str | None = None) -> Table:
+def read(
+    path: Path,
+    *,
+    variable: str | None = None,
+    text: str | None = None,
+    labels: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> Table:
     """Read the data of a file or a directory.
 
     Parameters
@@ -56,25 +64,32 @@ def read(path: Path, *, variable: str | None = None, text: str | None = None, la
         The column of a table that holds texts.
     labels : str, optional
         The column of a table that holds the labels.
+    columns : sequence of str, optional
+        The columns of a table that are taken where it has them all; others are left out.
 
     Raises
     ------
     ValueError
         If the file is of a kind that is not known, or not whole.
     """
+    kind = "" if path.is_dir() else path.suffix.lower()
+    if kind not in TABLES:
+        for option, column in (("--text", text), ("--labels", labels)):
+            if column is not None:
+                raise ValueError(
+                    f"{option} {column} names a column of a table ({', '.join(TABLES)}), and {path} is none"
+                )
+    if variable is not None and (not kind or kind in TABLES):
+        raise ValueError(f"--variable names an array of a file with several, and {path} is none")
     if path.is_dir():
         return Table(read_directory(path))
-    kind = path.suffix.lower()
     if kind not in READERS:
-        known = ", ".join(sorted(READERS))
+        known, texts = ", ".join(sorted(READERS)), ", ".join(ENDINGS)
         raise ValueError(
-            f"{path} is of a kind that is not known; known are {known}, and directories of texts ({', '.join(ENDINGS)})"
+            f"{path} is of a kind that is not known; known are {known}, and directories of texts ({texts})"
         )
     if kind in TABLES:
-        return _of_frame(_whole(TABLES[kind], path), path, text, labels)
-    for option, column in (("--text", text), ("--labels", labels)):
-        if column is not None:
-            raise ValueError(f"{option} names a column of a table ({', '.join(TABLES)}), and {path} is none")
+        return _of_frame(_whole(TABLES[kind], path), path, text, labels, columns)
     return _whole(READERS[kind], path, variable)
 
 
@@ -88,30 +103,71 @@ def _whole(reader: Callable[..., Any], path: Path, *arguments: Any) -> Any:
         raise ValueError(f"{path} cannot be read as a {path.suffix} file: {error}") from error
 
 
-def _of_frame(frame: pandas.DataFrame, path: Path, text: str | None, labels: str | None) -> Table:
+def _of_frame(
+    frame: pandas.DataFrame, path: Path, text: str | None, labels: str | None, columns: Sequence[str] | None
+) -> Table:
     y = None
-    if labels is not None and labels in frame.columns:
+    frame.columns = [str(name) for name in frame.columns]
+    for column in (text, labels):
+        if column is not None and column not in frame.columns:
+            raise ValueError(f"{path} has no column {column!r}; its columns are {_listed(frame.columns)}")
+    if labels is not None:
         y = frame.pop(labels).to_numpy()
-    elif labels is not None:
-        raise ValueError(f"{path} has no column {labels!r}; its columns are {_listed(frame.columns)}")
     if text is not None:
-        if text not in frame.columns:
-            raise ValueError(f"{path} has no column {text!r}; its columns are {_listed(frame.columns)}")
         texts = frame[text].fillna("").astype(str).tolist()
         return Table(Documents(texts, [str(i) for i in frame.index]), y)
-    others = [name for name in frame.columns if not pandas.api.types.is_numeric_dtype(frame[name])]
-    if others and others[0] == frame.columns[0]:
-        frame = frame.set_index(frame.columns[0])
-        others = others[1:]
-    if others:
+    names = frame.columns[0]
+    wanted = columns is not None and names in columns
+    if str(names).startswith("Unnamed:") or not (wanted or _is_numeric(frame[names])):
+        frame = frame.set_index(names)
+        frame.index.name = None
+    if columns is not None and set(columns) <= set(map(str, frame.columns)):
+        frame = frame[list(columns)]
+    others = [name for name in frame.columns if not _is_numeric(frame[name])]
+    if len(frame) and others:
         raise ValueError(
             f"{path} has columns that are no numbers: {_listed(others)}. The first column may hold names of samples, --labels "
             "COLUMN labels, --text COLUMN texts; remove the others"
         )
-    if not frame.shape[1]:
-        raise ValueError(f"{path} has no column of numbers")
-    frame.columns = [str(name) for name in frame.columns]
+    if not frame.shape[0] or not frame.shape[1]:
+        raise ValueError(f"{path} has {frame.shape[0]} rows and {frame.shape[1]} columns of numbers")
     return Table(frame.astype(float), y)
+
+
+def _is_numeric(column: pandas.Series) -> bool:
+    return bool(pandas.api.types.is_numeric_dtype(column))
+
+
+def _csv(path: Path) -> pandas.DataFrame:
+    """Read a table of texts: separators are found in the first line, which is data where it holds numbers alone."""
+    with path.open(encoding="utf-8-sig") as file:
+        first = file.readline()
+    separator = max(",;\t|", key=first.count)
+    cells = [cell.strip().strip('"') for cell in first.rstrip("\r\n").split(separator)]
+    # Numbers as names of columns are 0, 1, 2, … or no names.
+    named = not all(map(_is_number, cells)) or cells == [str(i) for i in range(len(cells))]
+    options: dict[str, Any] = {"sep": separator, "header": 0 if named else None, "encoding": "utf-8-sig"}
+    frame = pandas.read_csv(path, **options)
+    if separator == ";" and any(not _is_numeric(frame[name]) for name in frame.columns[1:]):
+        frame = pandas.read_csv(path, decimal=",", **options)
+    return frame
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def names_of(given: Table) -> list[str] | None:
+    """Return the names of the samples, None if they have none."""
+    if isinstance(given.X, Documents):
+        return given.X.names
+    if given.names is None and isinstance(given.X, pandas.DataFrame) and not is_default_index(given.X.index):
+        return list(given.X.index)
+    return given.names
 
 
 def _listed(names: Sequence[Any]) -> str:
@@ -193,8 +249,8 @@ def _index(group: Any, n: int) -> list[str] | None:
 
 
 TABLES: dict[str, Callable[[Path], pandas.DataFrame]] = {
-    ".csv": pandas.read_csv,
-    ".tsv": lambda path: pandas.read_csv(path, sep="\t"),
+    ".csv": _csv,
+    ".tsv": _csv,
     ".parquet": pandas.read_parquet,
 }
 """How tables are read, by the ending of the file."""

@@ -12,9 +12,10 @@ import click
 
 import hntf
 from hntf import estimators
-from hntf.command.files import Table, read, read_labels
+from hntf.command.files import TABLES, Table, names_of, read, read_labels
 from hntf.command.printed import DATA, FILE, MISSING, VARIABLE, WORDS, describe, out, tree_of
-from hntf.command.results import write_codes
+from hntf.command.results import check_codes_path, write_codes
+from hntf.estimators.supervised import Classifier
 from hntf.topics import TopicModel
 from hntf.topics.documents import Documents
 
@@ -94,7 +95,8 @@ def fit(
       hntf fit reviews.csv --text review --labels stars         (a column of texts)
       hntf fit spectra.csv -r 4 --missing --set max_iter=200
     """
-    for path in (output, codes, report):
+    check_codes_path(codes)
+    for path in (output, report):
         if path is not None and not path.expanduser().parent.is_dir():
             raise click.BadParameter(f"{path} is not in a folder that exists")
     given, y = _read(data, variable, text, labels)
@@ -103,18 +105,20 @@ def fit(
         raise click.UsageError("--missing is for numbers; an empty text is a document without words")
     estimator: Any = _text_model(ranks, model) if is_text else _model(given, ranks, model, seed)
     _set(estimator, {"random_state": seed, "verbose": sys.stderr.isatty() and not quiet, **_settings(settings)})
+    if y is not None and not is_text and not isinstance(estimator, Classifier):
+        raise click.UsageError(f"{type(estimator).__name__} takes no labels; NeuralNMF, SSNMF, NeuralNTF and others do")
     estimator.fit(given.X, *(() if y is None else (y,)), **({"mask": "nan"} if missing else {}))
     hierarchy = estimator.hierarchy_ if is_text else estimator
+    if output is not None:
+        estimator.save(output)
     tree = tree_of(estimator, given, words)
     if not quiet:
         describe(estimator, hierarchy, tree)
-    if output is not None:
-        estimator.save(output)
     if report is not None:
         tree.to_html(report.expanduser(), title=f"{type(estimator).__name__} of {data.name}")
     if codes is not None:
         columns = hierarchy.get_feature_names_out(level=0).tolist()
-        write_codes(codes, hierarchy.codes_[0], columns, _names(estimator, given))
+        write_codes(codes, hierarchy.codes_[0], columns, names_of(given))
     for what, path in (("model", output), ("codes", codes), ("report", report)):
         if path is not None and not quiet:
             out.print(f"{what}: {path}", markup=False)
@@ -123,6 +127,8 @@ def fit(
 def _read(data: Path, variable: str | None, text: str | None, labels: str | None) -> tuple[Table, Any]:
     """Return the data and the labels, which are in a column of them or in a file of their own."""
     of_file = labels is not None and Path(labels).is_file()
+    if data.suffix.lower() in TABLES and not Path(str(labels)).suffix:
+        of_file = False  # the name of a column, whatever lies in the folder
     given = read(data, variable=variable, text=text, labels=None if of_file else labels)
     return given, read_labels(Path(str(labels))) if of_file else given.labels
 
@@ -167,9 +173,3 @@ def _settings(settings: Sequence[str]) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             found[name.strip()] = value
     return found
-
-
-def _names(estimator: Any, given: Table) -> Any:
-    if isinstance(estimator, TopicModel):
-        return estimator.names_
-    return given.names if given.names is not None else estimator.axes_[0].labels

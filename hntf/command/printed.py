@@ -21,7 +21,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 TEXT = click.option("--text", "-t", help="The column of a table that holds texts.")
 VARIABLE = click.option("--variable", help="The array to take from a file that holds several.")
 MISSING = click.option("--missing", is_flag=True, help="Empty or NaN entries are missing, not errors.")
-WORDS = click.option("--words", default=8, show_default=True, help="Features shown of every component.")
+WORDS = click.option(
+    "--words", type=click.IntRange(1), default=8, show_default=True, help="Features shown of every component."
+)
 
 
 def tree_of(estimator: Any, given: Table | None, words: int) -> TopicTree | TopicForest:

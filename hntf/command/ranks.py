@@ -56,8 +56,10 @@ def ranks(
       hntf ranks counts.csv
       hntf ranks counts.csv --candidates 2,4,8,16 --jobs 2 --plot ranks.png
     """
+    if plot is not None and not plot.expanduser().parent.is_dir():
+        raise click.BadParameter(f"{plot} is not in a folder that exists")
     given = read(data, variable=variable, text=text)
-    X = TopicModel().fit_words(given.X) if isinstance(given.X, Documents) else given.X
+    X = TopicModel().weights_of_words(given.X) if isinstance(given.X, Documents) else given.X
     tried: Any = "auto"
     if candidates is not None:
         try:

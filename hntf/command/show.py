@@ -9,7 +9,6 @@ import click
 
 import hntf
 from hntf.command.printed import FILE, WORDS, describe, tree_of
-from hntf.trees import TopicForest
 
 
 @click.command()
@@ -32,8 +31,7 @@ def show(model: Path, html: Path | None, csv: Path | None, as_json: bool, words:
     if html is not None:
         tree.to_html(html, title=model.stem)
     if csv is not None:
-        trees = list(tree) if isinstance(tree, TopicForest) else [tree]
-        csv.write_text("".join(each.to_csv() or "" for each in trees), encoding="utf-8")
+        tree.to_csv(csv)
     if as_json:
         click.echo(json.dumps(tree.to_dict(), ensure_ascii=False, indent=2))
     elif html is None and csv is None:

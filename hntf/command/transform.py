@@ -9,9 +9,9 @@ import click
 import numpy as np
 
 import hntf
-from hntf.command.files import read
+from hntf.command.files import names_of, read
 from hntf.command.printed import DATA, FILE, MISSING, TEXT, VARIABLE
-from hntf.command.results import write_codes
+from hntf.command.results import check_codes_path, write_codes
 from hntf.topics import TopicModel
 from hntf.topics.documents import Documents
 
@@ -52,43 +52,25 @@ def transform(
       hntf transform topics.safetensors articles/ --proportions --level 1
       hntf transform topics.safetensors new.csv --text review --predict
     """
+    check_codes_path(output)
     fitted = hntf.load(model)
-    given = read(data, variable=variable, text=text)
     is_text = isinstance(fitted, TopicModel)
+    columns = None if is_text else getattr(fitted, "feature_names_in_", None)
+    given = read(data, variable=variable, text=text, columns=columns)
     if is_text != isinstance(given.X, Documents):
         wanted = "texts: a directory, or --text COLUMN" if is_text else "numbers, not texts"
         raise ValueError(f"{model} takes {wanted}")
     if is_text and missing:
         raise click.UsageError("--missing is for numbers; an empty text is a document without words")
+    if predict and not hasattr(fitted, "classes_"):
+        raise ValueError(f"{model} predicts no classes: it is a {type(fitted).__name__} that was fitted without labels")
     hierarchy = fitted.hierarchy_ if is_text else fitted
     options: dict[str, Any] = {"mask": "nan"} if missing else {}
-    at: Any = "all" if level == "all" else int(level) if level.lstrip("-").isdigit() else level
+    at: Any = int(level) if level.lstrip("-").isdecimal() and level.count("-") < 2 else level
     if predict:
-        found, columns = np.asarray(fitted.predict(given.X, **options))[:, None], ["class"]
-    elif proportions:
-        found, columns = fitted.proportions(given.X, at, **options), hierarchy.get_feature_names_out(level=at).tolist()
+        found, headings = np.asarray(fitted.predict(given.X, **options))[:, None], ["class"]
     else:
-        found, columns = fitted.transform(given.X, at, **options), hierarchy.get_feature_names_out(level=at).tolist()
-    index = getattr(given.X, "index", None) if not is_text else given.X.names
-    names = given.names or (None if index is None or callable(index) else list(index))
-    if output is not None:
-        write_codes(output, found, columns, names)
-        return
-    rows = zip(names or range(len(found)), np.asarray(found).tolist(), strict=True)
-    click.echo(",".join(["sample", *columns]))
-    for name, row in rows:
-        click.echo(
-            ",".join(
-                [
-                    str(name),
-                    *(
-                        str(value)
-                        if isinstance(value, str)
-                        else f"{value:.6g}"
-                        if isinstance(value, float)
-                        else str(value)
-                        for value in row
-                    ),
-                ]
-            )
-        )
+        encode = fitted.proportions if proportions else fitted.transform
+        found = encode(given.X, at, **options)
+        headings = hierarchy.get_feature_names_out(level=at).tolist()
+    write_codes(output, found, headings, names_of(given))

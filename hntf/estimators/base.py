@@ -19,10 +19,10 @@ from hntf.arrays import (
     in_backend_of,
     to_numpy,
 )
+from hntf.axes import Axis, axes_of, check_labels, texts_of
 from hntf.costs.levels import FLOOR
 from hntf.costs.targets import Labels
 from hntf.data.masks import ALL_HIDDEN
-from hntf.estimators.axes import Axis, axes_of, check_labels
 from hntf.estimators.checks import check_shape, in_order_of_fit, level_index, with_checkpoint
 from hntf.estimators.inputs import Input, as_input
 from hntf.estimators.of_part import (
@@ -244,6 +244,8 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             If `path` is not a file in a folder that exists.
         """
         check_is_fitted(self, "model_")
+        if type(self).__module__.partition(".")[0] != "hntf":
+            raise TypeError(f"save knows the estimators of hntf, got {type(self).__name__}; use pickle for your own")
         write(path, state_of(self, codes=codes), STORED_FORMAT)
 
     # Codes of samples, and reconstruction from codes.
@@ -275,7 +277,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         codes = given.parts.rows(encoded, *arguments, columns=columns)
         return in_container(codes, X, self.get_feature_names_out(level=level), self)
 
-    def proportions(self, X: Any, level: int | None = None, *, mask: Any = None, weights: Any = None) -> Any:
+    def proportions(self, X: Any, level: int | str | None = None, *, mask: Any = None, weights: Any = None) -> Any:
         """Return the part of each sample's model that every component of a level carries.
 
         A code says how often a component occurs; a component that is large itself carries more of the sample. These are the
@@ -285,19 +287,20 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         ----------
         X, mask, weights
             As in `transform`.
-        level : int, optional
-            By default that of `output_level`, or the finest for `"all"`.
+        level : int or "all", optional
+            By default `output_level`; `"all"` puts the levels side by side.
 
         Returns
         -------
         array, `(n, k_l)`
-            Rows sum to 1, or to 0 where the code is zero. In the backend of `X`.
+            The rows of a level sum to 1, or to 0 where the code is zero. In the backend of `X`.
         """
         check_is_fitted(self, "model_")
-        index = self._level_of_reconstruction(level)
+        chosen = self._checked_level(level)
         given = self._validated(X, mask=mask, weights=weights)
-        k, model = self.model_.code_sizes[index], self._model_for(given)
-        return given.parts.rows(proportions_of, model, index, given.prototype, columns=k)
+        levels = range(self.n_levels_) if chosen == "all" else [chosen]
+        k = sum(self.model_.code_sizes[each] for each in levels)
+        return given.parts.rows(proportions_of, self._model_for(given), levels, given.prototype, columns=k)
 
     def _model_for(self, given: Input) -> Model:
         return self.model_.to(given.parts.prototype).in_units(given.scale)
@@ -471,7 +474,11 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         components = self.components_[index] if order > 2 else [self.codes_[index].T, self.components_[index]]
         values = components[mode].T
         axis = self.axes_[mode] if len(values) else Axis()
-        rows = None if axis.labels is None else pandas.Index(axis.labels, name=axis.name)
+        rows: Any = None
+        if axis.labels is not None and len(axis.labels) and isinstance(axis.labels[0], tuple):
+            rows = pandas.MultiIndex.from_tuples(axis.labels.tolist())
+        elif axis.labels is not None:
+            rows = pandas.Index(axis.labels, name=axis.name)
         return pandas.DataFrame(to_numpy(values), rows, self.get_feature_names_out(level=index))
 
     def tree(
@@ -521,15 +528,18 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
 
     def _tree(self, feature_names: Any, mode: int | None, n_words: int, sample_names: Any) -> TopicTree:
         shape = (len(self.codes_[0]), *self.feature_shape_)
-        names = named_features(feature_names, mode, shape, [axis.labels for axis in self.axes_])
+        seen = [None if axis.labels is None else texts_of(axis.labels) for axis in self.axes_]
+        names = named_features(feature_names, mode, shape, seen)
         if sample_names is None:
-            sample_names = self.axes_[0].labels
+            sample_names = seen[0]
         elif len(sample_names) != shape[0]:
             raise ValueError(
                 f"sample_names must hold {shape[0]} names, one a sample of the fit, got {len(sample_names)}"
             )
         levels = range(self.n_levels_)
         here = shape[0] > 0 and is_array(self.codes_[0])
+        if sample_names is not None and not here and shape[0] > 0 and self.axes_[0].labels is None:
+            raise ValueError("sample_names must be None: the codes are not in memory, so the tree shows no samples")
         codes = [self._code(level) for level in levels] if here else None
         sums = [self._code_sum(level) for level in levels]
         tree = topic_tree(self.model_, sums, names, mode, n_words, codes=codes, sample_names=sample_names)

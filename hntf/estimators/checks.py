@@ -11,8 +11,8 @@ from typing import Any
 from sklearn.utils.validation import validate_data
 
 from hntf.arrays import to_numpy
+from hntf.axes import axes_of, check_same_entries, in_order_of
 from hntf.costs.targets import Labels
-from hntf.estimators.axes import axes_of, in_order_of
 from hntf.estimators.inputs import MODERATE, Input
 from hntf.estimators.of_part import fingerprint
 from hntf.fitting.checkpoint import Checkpoint, described
@@ -76,8 +76,14 @@ def in_order_of_fit(estimator: Any, X: Any, mask: Any, weights: Any, *, reset: b
     """Return named data with their dimensions in the order of the fit, and a named mask and weights in that of the data."""
     if not reset:
         X = in_order_of(X, [axis.name for axis in estimator.axes_])
-    names = [axis.name for axis in axes_of(X, getattr(X, "shape", ()))]
-    return X, in_order_of(mask, names, "mask"), in_order_of(weights, names, "weights")
+    of_data = axes_of(X, getattr(X, "shape", ()))
+    names = [axis.name for axis in of_data]
+    mask, weights = in_order_of(mask, names, "mask"), in_order_of(weights, names, "weights")
+    for argument, given in (("mask", mask), ("weights", weights)):
+        shape = getattr(given, "shape", None)
+        if isinstance(shape, tuple) and len(shape) == len(of_data):
+            check_same_entries(axes_of(given, shape), of_data, argument)
+    return X, mask, weights
 
 
 def check_shape(estimator: Any, X: Any, shape: tuple[int, ...], *, reset: bool) -> None:

@@ -65,11 +65,14 @@ def encoded(part: Part, model: Model, level: int | str, scale: float, prototype:
     return cast_like(S / scale, prototype)
 
 
-def proportions_of(part: Part, model: Model, level: int, prototype: Any) -> Array:
-    """Return the part of each sample's model that every component carries."""
-    amounts = abs(model.encode(part.data, level) * model.unit_sums(level))
-    totals = amounts.sum(1)[:, None]
-    return cast_like(amounts / (totals + (totals == 0)), prototype)
+def proportions_of(part: Part, model: Model, levels: Sequence[int], prototype: Any) -> Array:
+    """Return the part of each sample's model that every component carries, for some levels side by side."""
+    found = []
+    for level in levels:
+        amounts = abs(model.encode(part.data, level) * model.unit_sums(level))
+        totals = amounts.sum(1)[:, None]
+        found.append(amounts / (totals + (totals == 0)))
+    return cast_like(backend_of(found[0]).concatenate(found, axis=1), prototype)
 
 
 def squared_residual_of(part: Part, S: Array, model: Model, level: int, scale: float) -> float:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import to_numpy
+from hntf.axes import Axis
 from hntf.costs.penalties import Penalties
-from hntf.estimators.axes import Axis
 from hntf.estimators.results import arrays_in
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, ModeProduct
@@ -76,8 +76,9 @@ def state_of(estimator: Any, *, codes: bool) -> dict[str, Any]:
     all_codes = [to_numpy(estimator._code(level)) for level in range(estimator.n_levels_)]
     results["_code_sums"] = [to_numpy(estimator._code_sum(level))[0] for level in range(estimator.n_levels_)]
     results["codes_"] = [S if codes else S[:0] for S in all_codes]
+    results["axes_"] = [axis._replace(labels=_storable(axis.labels)) for axis in estimator.axes_]
     results["axes_"] = [
-        axis if codes or mode else axis._replace(labels=None) for mode, axis in enumerate(estimator.axes_)
+        axis if codes or mode else axis._replace(labels=None) for mode, axis in enumerate(results["axes_"])
     ]
     return {
         "class": type(estimator).__name__,
@@ -87,9 +88,17 @@ def state_of(estimator: Any, *, codes: bool) -> dict[str, Any]:
     }
 
 
+def _storable(labels: np.ndarray | None) -> np.ndarray | None:
+    """Return names of entries as numbers or texts; dates and other objects by their texts."""
+    if labels is None or labels.dtype.kind in "iufb":
+        return labels
+    return np.array([str(label) for label in labels])
+
+
 def plain_parameters(estimator: Any, but: Sequence[str] = ()) -> dict[str, Any]:
     """Return the parameters that can be stored, except some, with a warning that names the others."""
     parameters = {name: value for name, value in estimator.get_params(deep=False).items() if name not in but}
+    parameters = {name: _as_tuple(value) for name, value in parameters.items()}
     plain = {name: value for name, value in parameters.items() if _is_plain(value)}
     defaults = type(estimator)().get_params(deep=False) if len(plain) < len(parameters) else {}
     lost = [name for name in parameters if name not in plain]
@@ -101,11 +110,28 @@ def plain_parameters(estimator: Any, but: Sequence[str] = ()) -> dict[str, Any]:
     return plain
 
 
+def _as_tuple(value: Any) -> Any:
+    """Return a range, or an array of one axis, as a tuple of numbers, and anything else as it is."""
+    if isinstance(value, range):
+        return tuple(value)
+    return tuple(value.tolist()) if isinstance(value, np.ndarray) and value.ndim == 1 else value
+
+
 def _is_plain(value: Any) -> bool:
     """Return whether a parameter is None, a number, a text, or nested sequences of these."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, bool | int | float | str | np.integer | np.floating)
+
+
+def new_estimator(name: str, parameters: dict[str, Any]) -> Any:
+    """Return an estimator that is not fitted; raise `ValueError` if it is none of ours or a parameter is not plain."""
+    estimators = import_module("hntf.estimators")
+    if name not in estimators.__all__:
+        raise ValueError(f"it holds a {name!r}, which is no model")
+    if not all(map(_is_plain, parameters.values())):
+        raise ValueError("its parameters are not plain")
+    return getattr(estimators, name)(**parameters)
 
 
 def estimator_of(state: dict[str, Any]) -> Any:
@@ -116,12 +142,7 @@ def estimator_of(state: dict[str, Any]) -> Any:
     TypeError, ValueError, LookupError, AttributeError
         If the state is not that of an estimator.
     """
-    estimators = import_module("hntf.estimators")
-    if state["class"] not in estimators.__all__:
-        raise ValueError(f"it holds a {state['class']!r}, which is no model")
-    if not all(map(_is_plain, state["parameters"].values())):
-        raise ValueError("its parameters are not plain")
-    estimator = getattr(estimators, state["class"])(**state["parameters"])
+    estimator = new_estimator(state["class"], state["parameters"])
     model, results = model_of(state["model"]), state["results"]
     if not isinstance(model, Model):
         raise ValueError("it has no model")

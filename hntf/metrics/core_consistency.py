@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import as_float64, from_numpy, to_numpy
+from hntf.axes import in_order_of
 from hntf.data import as_data
 from hntf.metrics.inputs import factor_matrices
 
@@ -43,6 +44,7 @@ def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = Non
     100
     """
     factors = factor_matrices(model, "model")
+    X = in_order_of(X, [axis.name for axis in getattr(model, "axes_", [])] or [None])
     data = as_data(X, mask=mask, weights=weights)
     if tuple(data.shape) != tuple(len(U) for U in factors):
         raise ValueError(

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.arrays import to_numpy
+from hntf.axes import in_order_of
 from hntf.data import as_data
 from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.metrics.inputs import factors_of
@@ -39,6 +40,7 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
     >>> hntf.metrics.residuals(hntf.NMF(1, random_state=0).fit(X), X).round(2)
     array([1., 1., 0.])
     """
+    X = in_order_of(X, [axis.name for axis in model.axes_])
     S = to_numpy(np.asarray(model.transform(X, level, **({} if mask is None else {"mask": mask}))))
     order = len(model.feature_shape_) + 1
     check_number(mode, "mode", low=-order, integer=True)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from hntf.axes import texts_of
+
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 """The palette of Okabe and Ito (2008)."""
 
@@ -71,7 +73,17 @@ def labels_of(model: Any, mode: int, count: int) -> tuple[str, list[str] | None]
     axis = model.axes_[mode]
     fallback = "sample" if mode == 0 else "feature" if len(model.feature_shape_) == 1 else f"mode {mode}"
     labels = axis.labels if axis.labels is not None and len(axis.labels) == count else None
-    return axis.name or fallback, None if labels is None else [str(label) for label in labels]
+    return axis.name or fallback, None if labels is None else texts_of(labels)
+
+
+def plain(text: str) -> str:
+    """Return a text in which matplotlib sees no formula."""
+    return text.replace("$", r"\$")
+
+
+def hierarchy_of(model: Any) -> Any:
+    """Return the fitted estimator of a topic model, and any other as it is."""
+    return getattr(model, "hierarchy_", model)
 
 
 def name_ticks(axis: Any, names: Sequence[str] | None, *, at_most: int = 40, rotation: float = 0.0) -> None:
@@ -80,4 +92,4 @@ def name_ticks(axis: Any, names: Sequence[str] | None, *, at_most: int = 40, rot
         return
     step = int(np.ceil(len(names) / at_most))
     places = range(0, len(names), step)
-    axis.set_ticks(list(places), [names[i] for i in places], rotation=rotation, fontsize=8)
+    axis.set_ticks(list(places), [plain(names[i]) for i in places], rotation=rotation, fontsize=8)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import to_numpy
-from hntf.plot.axes import HEAT, AxesGrid, color, labels_of, name_ticks, new_grid
+from hntf.estimators.checks import level_index
+from hntf.plot.axes import HEAT, AxesGrid, color, hierarchy_of, labels_of, name_ticks, new_grid, plain
 from hntf.validation import check_choice
 
 KINDS = ("line", "bar", "image")
@@ -58,7 +59,8 @@ def components(
     >>> len(grid), len(grid[0])
     (2, 1)
     """
-    profiles = model.components_[level]
+    model = hierarchy_of(model)
+    profiles = model.components_[level_index(level, model.n_levels_)]
     by_mode = profiles[1:] if isinstance(profiles, list) else [profiles]
     kinds, shapes = dict(kinds or {}), dict(shapes or {})
     k = len(by_mode[0])
@@ -127,7 +129,10 @@ def codes(model: Any, level: int = 0, *, groups: Any = None, names: Any = None, 
     -------
     matplotlib Axes
     """
-    S = np.asarray(to_numpy(model.codes_[level]), dtype=float)
+    model = hierarchy_of(model)
+    S = np.asarray(to_numpy(model.codes_[level_index(level, model.n_levels_)]), dtype=float)
+    if not len(S):
+        raise ValueError("model must have its codes: it was saved without them (codes=True keeps them)")
     largest = S.max(axis=0)
     shown = S / np.where(largest > 0, largest, 1.0)
     title, known = labels_of(model, 0, len(S))
@@ -141,11 +146,14 @@ def codes(model: Any, level: int = 0, *, groups: Any = None, names: Any = None, 
     ax.set(xlabel="component", ylabel=title)
     ax.set_xticks(range(S.shape[1]))
     if groups is None:
+        ax.set_yticks([])  # samples are sorted: their numbers would not be those of the rows
         name_ticks(ax.yaxis, None if labels is None else [labels[i] for i in order])
         return ax
     kinds, starts = np.unique(first[order], return_index=True)
     ends = np.append(starts[1:], len(S))
-    ax.set_yticks((starts + ends - 1) / 2, [str(name) for name in np.unique(np.asarray(groups))[kinds]], fontsize=8)
+    ax.set_yticks(
+        (starts + ends - 1) / 2, [plain(str(name)) for name in np.unique(np.asarray(groups))[kinds]], fontsize=8
+    )
     for start in starts[1:]:
         ax.axhline(start - 0.5, color="white", lw=1)
     return ax
@@ -169,6 +177,10 @@ def memberships(model: Any, level: int = 1, *, mode: int | None = None, ax: Any 
     -------
     matplotlib Axes
     """
+    model = hierarchy_of(model)
+    level = level_index(level, model.n_levels_)
+    if level == 0:
+        raise ValueError("level must be from 1: the finest level gathers nothing")
     gathers = model.memberships_[level]
     of_modes = isinstance(gathers, list)
     tree = model.tree(mode=(1 if mode is None else mode) if of_modes else None, n_words=1)

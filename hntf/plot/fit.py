@@ -11,7 +11,8 @@ import scipy.sparse.linalg
 from hntf.arrays import to_numpy
 from hntf.metrics import leverage
 from hntf.metrics import residuals as residuals_of
-from hntf.plot.axes import color, labels_of, name_ticks, new_axes
+from hntf.plot.axes import color, hierarchy_of, labels_of, name_ticks, new_axes, plain
+from hntf.validation import check_real_array
 
 MOST_NAMES = 40
 """Number of entries up to which they are drawn as bars with names."""
@@ -32,6 +33,7 @@ def convergence(model: Any, *, ax: Any = None) -> Any:
     matplotlib Axes
     """
     ax = new_axes(6.4, 4.0) if ax is None else ax
+    model = hierarchy_of(model)
     history = {name: np.asarray(numbers, dtype=float) for name, numbers in model.history_.items()}
     lines = [ax.plot(history["loss"], color=color(0), label="loss, relative to the data")[0]]
     ax.set(xlabel="iteration", ylabel="loss")
@@ -62,6 +64,7 @@ def errors(model: Any, X: Any = None, *, ax: Any = None) -> Any:
     matplotlib Axes
     """
     ax = new_axes(5.6, 4.0) if ax is None else ax
+    model = hierarchy_of(model)
     found = to_numpy(model.reconstruction_err_)
     levels, ranks = range(len(found)), model.model_.code_sizes
     ax.plot(levels, found, "o-", color=color(0), label="the model")
@@ -84,7 +87,7 @@ def svd_errors(X: Any, ranks: list[int]) -> list[float]:
         ]
         total = float((X.multiply(X)).sum())
     else:
-        array = to_numpy(X)
+        array = to_numpy(check_real_array(X, "X"))
         if array.ndim != 2:
             raise ValueError(f"X must be a matrix for the bound, got order {array.ndim}")
         sizes = np.linalg.svd(array, compute_uv=False)
@@ -155,6 +158,6 @@ def outliers(
     ax = new_axes(5.6, 4.4) if ax is None else ax
     ax.plot(x, y, ".", color=color(0))
     for i in {*np.argsort(-x)[:n_named].tolist(), *np.argsort(-y)[:n_named].tolist()}:
-        ax.annotate(labels[i], (x[i], y[i]), xytext=(3, 3), textcoords="offset points", fontsize=8)
+        ax.annotate(plain(labels[i]), (x[i], y[i]), xytext=(3, 3), textcoords="offset points", fontsize=8)
     ax.set(xlabel=f"leverage of a {title}", ylabel="relative error")
     return ax

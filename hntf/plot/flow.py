@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hntf.plot.axes import color, new_axes
+from hntf.plot.axes import color, new_axes, plain
 from hntf.trees import TopicTree
 
 BOX, GAP = 0.06, 0.012
@@ -56,7 +56,7 @@ def flow(tree: TopicTree, *, n_words: int = 3, ax: Any = None) -> Any:
             shade = color(root_of[topic.level, topic.index])
             ax.add_patch(Rectangle((x, top), BOX, height, facecolor=shade, lw=0))
             text = topic.name or " ".join(topic.words[:n_words])
-            ax.text(x + BOX * 1.25, top + height / 2, f"{topic.share:.0%} {text}", va="center", fontsize=8)
+            ax.text(x + BOX * 1.25, top + height / 2, plain(f"{topic.share:.0%} {text}"), va="center", fontsize=8)
             top += height + GAP
     for x, topics in enumerate(levels[1:], start=1):
         filled: dict[int, float] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hntf.plot.axes import color, new_axes
+from hntf.plot.axes import color, new_axes, plain
 from hntf.trees import Topic, TopicTree
 
 ROW_HEIGHT, COLUMN_WIDTH = 0.42, 4.2
@@ -54,7 +54,7 @@ def _draw(ax: Any, topic: Topic, levels: int, top: int, color: str, n_words: int
     ax.add_patch(
         Rectangle((left + 0.01, top + 0.04), 0.98, height - 0.08, facecolor=color, alpha=0.16 + 0.2 * topic.share)
     )
-    label = f"{topic.share:.1%}  {' '.join(topic.words[:n_words])}"
+    label = plain(f"{topic.share:.1%}  {topic.name or ' '.join(topic.words[:n_words])}")
     ax.text(left + 0.03, top + height / 2, label, va="center", fontsize=8, clip_on=True)
     for child in topic.children:
         _draw(ax, child, levels, top, color, n_words)

@@ -57,7 +57,7 @@ class Classes(NamedTuple):
         return self.classes[(scores > 0).astype(int) if scores.ndim == 1 else np.argmax(scores, axis=1)]
 
 
-def fitted_classes(X: Any, proportions: np.ndarray, y: np.ndarray, random_state: Any) -> Classes:
+def fitted_classes(X: Any, proportions: np.ndarray, y: np.ndarray) -> Classes:
     """Return the classifier of documents with known classes, of which there are at least two."""
     counts = Counter(y.tolist())
     folds = min(N_FOLDS, max(counts.values()))

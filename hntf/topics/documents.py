@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
+from hntf.axes import is_default_index
 
 ENDINGS = (".txt", ".text", ".md", ".rst")
 """The endings of the names of text files."""
@@ -46,10 +47,14 @@ def documents_of(source: Any, names: Any = None) -> Documents:
     elif isinstance(source, str | Path):
         found = read_directory(source)
     else:
+        if isinstance(source, Mapping):
+            raise TypeError(
+                "documents must be a sequence of texts, got a dictionary; pass its values, and its keys as names="
+            )
         if hasattr(source, "columns"):
             raise TypeError("documents must be one column of a data frame, frame[name], got a whole frame")
         texts, index = list(source), getattr(source, "index", None)
-        named = hasattr(index, "values") and type(index).__name__ != "RangeIndex"
+        named = hasattr(index, "values") and not is_default_index(index)
         found = Documents(texts, [str(name) for name in (index.values if named else range(len(texts)))])  # type: ignore[union-attr]
     for i, text in enumerate(found.texts):
         if not isinstance(text, str):
@@ -60,9 +65,10 @@ def documents_of(source: Any, names: Any = None) -> Documents:
     if not found.texts:
         raise ValueError("documents must hold at least one text, got none")
     if names is not None:
+        names = list(names)
         if len(names) != len(found.texts):
             raise ValueError(f"names must hold one name a document, {len(found.texts)}, got {len(names)}")
-        found = Documents(found.texts, [str(name) for name in np.asarray(names, dtype=object)])
+        found = Documents(found.texts, [str(name) for name in names])
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from hntf.costs.targets import is_unknown
 from hntf.estimators.architecture import check_ranks
 from hntf.estimators.base import Estimator
+from hntf.estimators.checks import level_index
 from hntf.estimators.neural_nmf import NeuralNMF
+from hntf.estimators.results import arrays_in
 from hntf.selection.select import select_ranks
 from hntf.tables import Table
 from hntf.topics.classes import Classes, fitted_classes
@@ -25,7 +28,7 @@ from hntf.topics.documents import documents_of
 from hntf.topics.over_time import shares_over_time
 from hntf.topics.words import WORD, vectorizer_for, words_of
 from hntf.trees import TopicTree
-from hntf.validation import check_choice, warn_user
+from hntf.validation import check_choice, check_number, warn_user
 
 LARGE = 1_000_000
 """Number of stored entries above which the hierarchy is trained on batches, where that is left to the model."""
@@ -164,26 +167,26 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
         """
         given = documents_of(documents, names)
         classes = self._checked_classes(y, len(given.texts))
-        X = self.fit_words(given)
+        self.vectorizer_ = vectorizer_for(len(given.texts), self._of_words())
+        X = words_of(self.vectorizer_, given.texts, fit=True)
         self._fit(X, given.names, classes, self._estimator(X, classes))
         return self
 
-    def fit_words(self, documents: Any) -> Any:
-        """Learn the words of documents alone and return their weights, a sparse matrix `(n, m)`, for example for `select_ranks`."""
-        given = documents_of(documents)
-        self.vectorizer_ = vectorizer_for(len(given.texts), self._of_words())
-        return words_of(self.vectorizer_, given.texts, fit=True)
+    def weights_of_words(self, documents: Any) -> Any:
+        """Return the weights of the words of documents that a fit to them would use, `(n, m)`, for example for `select_ranks`."""
+        texts = documents_of(documents).texts
+        return words_of(vectorizer_for(len(texts), self._of_words()), texts, fit=True)
 
     def _fit(self, X: Any, names: list[str], classes: np.ndarray | None, estimator: Any) -> None:
         """Fit the hierarchy and the classifier to the words of documents."""
-        known = None if classes is None else np.array([not is_unknown(label) for label in classes])
+        known = None if classes is None else np.array([label is not None for label in classes])
         self.hierarchy_ = estimator.fit(X, classes) if self.label_topics and classes is not None else estimator.fit(X)
         self.names_, self._X, self._y = names, X, classes
         for name in ("classifier_", "classes_"):
             self.__dict__.pop(name, None)
         if classes is not None and known is not None:
             labels = np.array([label for label, is_known in zip(classes.tolist(), known, strict=True) if is_known])
-            self.classifier_ = fitted_classes(X[known], self._proportions(X[known]), labels, self.random_state)
+            self.classifier_ = fitted_classes(X[known], self._proportions(X[known]), labels)
             self.classes_ = self.classifier_.classes
 
     def _of_words(self) -> dict[str, Any]:
@@ -210,10 +213,15 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
     def _checked_classes(self, y: Any, n: int) -> np.ndarray | None:
         if y is None:
             return None
-        classes = np.asarray(y, dtype=object)
-        if classes.shape != (n,):
-            raise ValueError(f"y must hold one class a document, {n}, got shape {classes.shape}")
-        known = {label for label in classes.tolist() if not is_unknown(label)}
+        given = list(y)
+        if len(given) != n or np.ndim(given[0]):
+            raise ValueError(f"y must hold one class a document, {n}, got {len(given)} of shape {np.shape(given[0])}")
+        plain = [label.item() if isinstance(label, np.generic) else label for label in given]
+        classes = np.empty(n, dtype=object)
+        classes[:] = [None if is_unknown(label) else label for label in plain]
+        known = {label for label in classes.tolist() if label is not None}
+        if len({isinstance(label, str) for label in known}) > 1:
+            raise ValueError("y must hold classes of one kind, texts or numbers, got both")
         if len(known) < 2:
             raise ValueError(f"y must hold documents of at least two classes, got {len(known)} (-1 stands for unknown)")
         return classes
@@ -242,7 +250,7 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
         check_is_fitted(self, "hierarchy_")
         return words_of(self.vectorizer_, documents_of(documents).texts, fit=False)
 
-    def transform(self, documents: Any, level: int | str | None = None) -> Any:
+    def transform(self, documents: Any, level: int | str = 0) -> Any:
         """Return how much of every topic of a level is in documents, `(n, k_l)`; `level="all"` puts all levels side by side."""
         X = self._words(documents)
         return self.hierarchy_.transform(X, level)
@@ -252,11 +260,11 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
         return self.fit(documents, y, **fit_params).transform(documents)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns that `transform` returns."""
+        """Return the names of the columns that `transform` returns at the finest level."""
         check_is_fitted(self, "hierarchy_")
-        return self.hierarchy_.get_feature_names_out()
+        return np.array([f"topic{i}" for i in range(self.hierarchy_.model_.code_sizes[0])], dtype=object)
 
-    def proportions(self, documents: Any, level: int = 0) -> np.ndarray:
+    def proportions(self, documents: Any, level: int | str = 0) -> np.ndarray:
         """Return the part of every document that each topic of a level carries, `(n, k_l)`, rows of sum 1.
 
         Codes say how often a topic occurs; a topic with many words carries more of a document. A document without any known word
@@ -276,6 +284,8 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
 
         They are ordered by the mass of the topic in them.
         """
+        check_number(n_documents, "n_documents", low=1, integer=True)
+        check_number(topic, "topic", low=-math.inf, integer=True)
         amounts = self._amounts(level)
         if not -amounts.shape[1] <= topic < amounts.shape[1]:
             raise ValueError(f"topic must be from 0 to {amounts.shape[1] - 1} at level {level}, got {topic}")
@@ -300,12 +310,12 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
         Table
             One row a period; `to_pandas()` makes a DataFrame of it.
         """
-        topics = self.tree().levels[range(self.n_levels_)[level]]
+        topics = self.tree().levels[level_index(level, self.n_levels_)]
         return shares_over_time(self._amounts(level), times, [topic.short_label for topic in topics], bins)
 
     def _amounts(self, level: int) -> np.ndarray:
         """Return the mass of every topic of a level in the documents of the fit."""
-        check_is_fitted(self, "hierarchy_")
+        level = level_index(level, self.n_levels_)
         if not len(self.codes_[level]):
             raise ValueError("the documents of the fit are not known: the model was saved without its codes")
         return self.codes_[level] * self.hierarchy_.components_[level].sum(axis=1)
@@ -313,7 +323,7 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
     # Classes of documents.
 
     def _proportions(self, X: Any) -> np.ndarray:
-        return np.hstack([self.hierarchy_.proportions(X, level) for level in range(self.n_levels_)])
+        return self.hierarchy_.proportions(X, "all")
 
     def _check_classes(self, method: str) -> None:
         check_is_fitted(self, "hierarchy_")
@@ -365,10 +375,17 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
         X = words_of(self.vectorizer_, given.texts, fit=False)
         classes = self._y
         if y is not None or classes is not None:
-            known = np.full(self._X.shape[0], -1, object) if classes is None else classes
-            new = np.full(len(given.texts), -1, object) if y is None else np.asarray(y, dtype=object)
-            classes = self._checked_classes(np.concatenate([known, new]), self._X.shape[0] + len(given.texts))
+            known = [None] * self._X.shape[0] if classes is None else list(classes)
+            new = [None] * len(given.texts) if y is None else list(y)
+            if len(new) != len(given.texts):
+                raise ValueError(f"y must hold one class a new document, {len(given.texts)}, got {len(new)}")
+            classes = self._checked_classes([*known, *new], self._X.shape[0] + len(given.texts))
         fitted = self.hierarchy_
+        rows = len(arrays_in(fitted.factors_)[0])
+        if rows == self._X.shape[0] != self._X.shape[1]:
+            raise TypeError(
+                f"update needs a method for matrices, whose start holds no samples, got {type(fitted).__name__}"
+            )
         before, init = fitted.components_, fitted.get_params()["init"]
         estimator = clone(fitted.set_params(init="levels")).set_params(init=fitted)
         self._fit(scipy.sparse.vstack([self._X, X]).tocsr(), [*self.names_, *given.names], classes, estimator)

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.estimators.base import STORED_FORMAT
-from hntf.estimators.stored import estimator_of, plain_parameters, state_of
+from hntf.estimators.stored import estimator_of, new_estimator, plain_parameters, state_of
 from hntf.storage import write
 from hntf.topics.classes import Classes
 from hntf.topics.model import TopicModel
@@ -23,6 +23,7 @@ def save(model: TopicModel, path: str | Path, *, codes: bool) -> None:
     state = {
         "class": "TopicModel",
         "parameters": plain_parameters(model, but=("model",)),
+        "method": None if model.model is None else [type(model.model).__name__, plain_parameters(model.model)],
         "hierarchy": state_of(model.hierarchy_, codes=codes),
         "words": model.words_,
         "idf": np.asarray(model.vectorizer_.idf_),
@@ -37,6 +38,9 @@ def save(model: TopicModel, path: str | Path, *, codes: bool) -> None:
 def topic_model_of(state: dict[str, Any]) -> TopicModel:
     """Return the topic model of a state; raise one of `hntf.storage.REFUSED` if it is none."""
     model = TopicModel(**state["parameters"])
+    if state.get("method") is not None:
+        name, parameters = state["method"]
+        model.model = new_estimator(name, parameters)
     hierarchy = estimator_of(state["hierarchy"])
     words, idf = state["words"], state["idf"]
     m = hierarchy.n_features_in_

@@ -132,7 +132,7 @@ def _parents(masses: np.ndarray) -> list[tuple[int, float]]:
     fractions = np.abs(masses) / (np.abs(masses).sum() or 1.0)
     # The parent that is shown comes first: it is chosen by the signed masses.
     order = sorted(range(len(masses)), key=lambda i: (i != int(np.argmax(masses)), -fractions[i]))
-    return [(i, float(fractions[i])) for i in order if fractions[i] > 0]
+    return [(i, float(fractions[i])) for place, i in enumerate(order) if fractions[i] > 0 or place == 0]
 
 
 def _by_share(topics: list[Topic]) -> list[Topic]:

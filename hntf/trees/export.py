@@ -49,17 +49,35 @@ def as_graph(tree: TopicTree) -> Any:
     return graph
 
 
-def as_csv(tree: TopicTree) -> str:
-    """Return a table with one row a topic."""
+COLUMNS = ("level", "index", "name", "share", "parent", "parent_weight", "words", "telling_words", "samples")
+"""The columns of a table of topics."""
+
+
+def as_csv(tree: TopicTree, mode: int | None = None, *, header: bool = True) -> str:
+    """Return a table with one row a topic, with the mode in front where it is given."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["level", "index", "name", "share", "parent", "parent_weight", "words", "telling_words", "samples"])
+    front = [] if mode is None else [mode]
+    columns = [] if mode is None else ["mode"]
+    if header:
+        writer.writerow([*columns, *COLUMNS])
     for level in tree.levels:
         for topic in level:
             parent, weight = topic.parents[0] if topic.parents else ("", "")
             telling = [word for words in topic.telling.values() for word, _ in words]
             samples = " | ".join(name for name, _ in topic.samples)
             words, telling_words = " ".join(topic.words), " ".join(telling)
-            row = [topic.level, topic.index, topic.name, topic.share, parent, weight, words, telling_words, samples]
+            row = [
+                *front,
+                topic.level,
+                topic.index,
+                topic.name,
+                topic.share,
+                parent,
+                weight,
+                words,
+                telling_words,
+                samples,
+            ]
             writer.writerow(row)
     return file.getvalue()

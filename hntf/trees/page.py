@@ -13,10 +13,6 @@ from hntf.trees.topic import TopicTree
 def page(trees: Sequence[TopicTree], title: str) -> str:
     """Return a self-contained page with the trees side by side."""
     template = files("hntf.trees").joinpath("page.html").read_text(encoding="utf-8")
-    # "</" would end the script that holds the data.
-    data = (
-        json.dumps([tree.to_dict() for tree in trees], ensure_ascii=False)
-        .replace("</", "<\\/")
-        .replace("<!--", "<\\!--")
-    )
+    # "<" could end the script that holds the data, or begin a comment in it.
+    data = json.dumps([tree.to_dict() for tree in trees], ensure_ascii=False).replace("<", "\\u003c")
     return template.replace("{{title}}", escape(title)).replace("{{trees}}", data)

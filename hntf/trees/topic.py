@@ -103,8 +103,7 @@ class TopicTree:
     >>> from hntf.datasets import make_hierarchical_blocks
     >>> X = make_hierarchical_blocks(random_state=0).X
     >>> tree = hntf.NeuralNMF((4, 2), random_state=0).fit(X).tree(n_words=2)
-    >>> tree.rename({(2, 0): "left", (2, 1): "right"})
-    >>> print(tree)
+    >>> print(tree.rename({(2, 0): "left", (2, 1): "right"}))
      68.5%  left
     ├─  46.1%  x85 x86
     └─  22.9%  x51 x53
@@ -140,8 +139,8 @@ class TopicTree:
         for root in self.roots:
             yield from root.topics()
 
-    def rename(self, names: Mapping[tuple[int, int], str]) -> None:
-        """Name topics, by their level (from 1) and index; the names are shown in place of the words.
+    def rename(self, names: Mapping[tuple[int, int], str]) -> TopicTree:
+        """Name topics, by their level (from 1) and index, and return the tree; names are shown in place of the words.
 
         Raises
         ------
@@ -153,6 +152,7 @@ class TopicTree:
             if key not in topics:
                 raise ValueError(f"names must have keys (level, index) of topics of the tree, got {key!r}")
             topics[key].name = str(name)
+        return self
 
     def add_stability(self, found: Any) -> TopicTree:
         """Show beside every topic how well it comes back, as `hntf.stability(model, X)` found, and return the tree.
@@ -180,9 +180,9 @@ class TopicTree:
             largest = max(level, key=lambda topic: topic.share)
             if len(level) > 1 and largest.share > max(CATCH_ALL, 1.6 / len(level)):
                 notes.append(
-                    f"level {largest.level}: one topic carries {largest.share:.0%} ({largest.short_label}). It is a catch-all of "
-                    "what all samples have in common. Leave out features that nearly all samples have, ask for more topics at "
-                    "this level, or for one level less."
+                    f"the level of {len(level)} topics: one carries {largest.share:.0%} ({largest.short_label}). It is a catch-all "
+                    "of what all samples have in common. Leave out features that nearly all samples have, ask for more topics "
+                    "at this level, or for one level less."
                 )
         return notes
 
@@ -263,6 +263,17 @@ class TopicForest:
         from hntf.trees.outline import outline
 
         return "".join(outline(tree) for tree in self)
+
+    def __repr__(self) -> str:
+        return f"<TopicForest of the trees of modes {', '.join(map(str, self.trees))}; print it, or save it with to_html(path)>"
+
+    def to_csv(self, path: str | Path | None = None) -> str | None:
+        """Write the tables of all trees as `TopicTree.to_csv` does, with a column `mode` in front, or return them as a text."""
+        from hntf.trees.export import as_csv
+
+        return _written(
+            "".join(as_csv(tree, mode, header=i == 0) for i, (mode, tree) in enumerate(self.trees.items())), path
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the trees as `TopicTree.to_dict` does, in a list `trees`."""

@@ -1,5 +1,6 @@
 """The command line as a person uses it: files of every kind in, codes, models and pages out, and errors without a traceback."""
 
+import io
 import json
 import subprocess
 import sys
@@ -130,6 +131,42 @@ def test_a_model_is_shown(folder, capsys):
     assert "gene" in (folder / "page.html").read_text()
 
 
+CSVS = {
+    "index": (lambda path: pandas.DataFrame(X).to_csv(path), X.shape),
+    "no header": (lambda path: pandas.DataFrame(X).to_csv(path, index=False, header=False), X.shape),
+    "semicolons": (lambda path: FRAME.to_csv(path, sep=";"), X.shape),
+    "decimal commas": (lambda path: FRAME.to_csv(path, sep=";", decimal=","), X.shape),
+    "tabs": (lambda path: FRAME.to_csv(path, sep="\t", index=False), X.shape),
+    "one row": (FRAME[:1].to_csv, (1, 87)),
+    "commas in names": (lambda path: FRAME.rename(index={"s0": 'x, "y"'}).to_csv(path), X.shape),
+}
+
+
+@pytest.mark.parametrize("kind", CSVS)
+def test_tables_as_programs_write_them(kind, folder, capsys):
+    write, shape = CSVS[kind]
+    write("x.csv")
+    done("fit", "x.csv", "-r", "3", "-o", "model", "-q", "--set", "max_iter=5", "--set", "tol=1")
+    loaded = hntf.load("model")
+    assert loaded.feature_shape_ == shape[1:]
+    capsys.readouterr()
+    done("transform", "model", "x.csv", "--level", "all", "--proportions")
+    printed = pandas.read_csv(io.StringIO(capsys.readouterr().out), index_col=0)
+    assert printed.shape == (shape[0], 3)
+    np.testing.assert_allclose(printed.to_numpy(), loaded.proportions(X[: shape[0]]), atol=1e-5)
+    if kind == "commas in names":
+        assert printed.index[0] == 'x, "y"'
+
+
+def test_new_samples_may_have_more_columns(folder, capsys):
+    FRAME.to_csv("x.csv")
+    FRAME[FRAME.columns[::-1]].assign(kind="a").to_csv("more.csv")
+    done("fit", "x.csv", "-r", "3", "-o", "model", "-q", "--set", "max_iter=5", "--set", "tol=1")
+    done("transform", "model", "x.csv", "-o", "one.npy")
+    done("transform", "model", "more.csv", "-o", "other.npy")
+    np.testing.assert_array_equal(np.load("one.npy"), np.load("other.npy"))
+
+
 def test_missing_entries_and_settings(folder, capsys):
     frame = FRAME.copy()
     frame.iloc[3, 4] = np.nan
@@ -189,10 +226,16 @@ FAULTS = {
     "fit empty -r 2": (1, "found none in"),
     "fit words.csv --text a --missing": (2, "--missing is for numbers"),
     "show x.csv": (1, "must be a file that model.save wrote"),
-    "show none": (1, "none"),
+    "show none": (1, "No such file"),
     "transform model small.csv": (1, "features"),
     "transform model x.csv --level 9": (1, "level must be an integer from -1 to 0"),
-    "transform model x.csv --predict": (1, "predict"),
+    "transform model x.csv --predict": (1, "predicts no classes: it is a NeuralNMF"),
+    "fit x.csv -m NMF -r 2 -y kinds.txt": (2, "NMF takes no labels"),
+    "fit empty -y kind": (1, "--labels kind names a column of a table"),
+    "fit x.csv -r 2 --variable q": (1, "--variable names an array"),
+    "fit x.csv -r 2 --words 0": (2, "0 is not in the range"),
+    "fit header.csv -r 2": (1, "0 rows"),
+    "ranks x.csv --plot none/r.png": (2, "not in a folder that exists"),
     "transform model empty": (1, "found none in"),
     "ranks x.csv -r a": (2, "is not a list such as"),
     "ranks x.csv --criterion best": (1, "criterion must be"),
@@ -210,6 +253,8 @@ def test_faults_end_with_a_code_and_a_sentence(line, folder, capsys):
         (folder / name).write_bytes(b"not what it should be")
     np.savez("two.npz", a=X, b=X)
     (folder / "empty").mkdir()
+    (folder / "header.csv").write_text("a,b,c\n")
+    (folder / "kinds.txt").write_text("a\nb\n" * 45)
     hntf.NeuralNMF((3,), max_iter=5, tol=1, random_state=0).fit(X).save("model")
     code, message = FAULTS[line]
     assert run(line.split()) == code

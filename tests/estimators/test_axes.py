@@ -74,6 +74,50 @@ def test_frames_keep_names_through_to_tables(kind):
     np.testing.assert_array_equal(codes.to_numpy(), model.codes_[0])
 
 
+@pytest.mark.parametrize(
+    "index",
+    [
+        pandas.date_range("2020-01-01", periods=6),
+        pandas.Index([5, 3, 9, 1, 7, 2]),
+        pandas.RangeIndex(5, 11),
+        pandas.MultiIndex.from_product([["a", "b"], [1, 2, 3]]),
+        pandas.CategoricalIndex(list("abcdef")),
+    ],
+)
+def test_any_index_joins_its_codes(index, tmp_path):
+    frame = pandas.DataFrame(np.random.default_rng(0).random((6, 3)), index, ["red", "green", "blue"])
+    model = hntf.NMF(2, random_state=0).fit(frame)
+    joined = frame.join(model.to_pandas())
+    np.testing.assert_array_equal(joined[["nmf0", "nmf1"]].to_numpy(), model.codes_[0])
+    assert model.tree().roots[0].samples[0][0] in [str(name).removesuffix(" 00:00:00") for name in index]
+    model.save(tmp_path / "model", codes=True)
+    assert len(hntf.load(tmp_path / "model").axes_[0].labels) == 6
+
+
+def test_a_mask_of_other_entries_is_refused():
+    frame = pandas.DataFrame(np.random.default_rng(0).random((6, 3)), list("uvwxyz"), ["red", "green", "blue"])
+    mask = frame > 0.2
+    hntf.NMF(2, random_state=0).fit(frame, mask=mask)
+    for wrong in (mask[["green", "red", "blue"]], mask.iloc[::-1], mask.rename(columns={"red": "pink"})):
+        with pytest.raises(ValueError, match="mask must have the entries of mode"):
+            hntf.NMF(2).fit(frame, mask=wrong)
+    X = cube()
+    with pytest.raises(ValueError, match="mask must have the entries of mode 0"):
+        hntf.NCPD(2).fit(X, mask=(X > 0.3).isel(patient=slice(None, None, -1)))
+
+
+def test_metrics_put_dimensions_in_order():
+    X = cube()
+    model = hntf.NCPD(2, random_state=0, max_iter=20).fit(X)
+    other = X.transpose("gene", "time", "patient")
+    for mode in range(3):
+        np.testing.assert_allclose(
+            hntf.metrics.residuals(model, other, mode=mode), hntf.metrics.residuals(model, X, mode=mode)
+        )
+    for metric in (hntf.metrics.core_consistency, hntf.metrics.relative_error):
+        assert metric(model, other) == pytest.approx(metric(model, X))
+
+
 def test_tables_of_a_tensor():
     X = cube()
     model = hntf.MultiHNTF((3, 2), random_state=0, max_iter=20).fit(X)

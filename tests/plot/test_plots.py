@@ -68,6 +68,35 @@ def test_names_of_the_data_are_drawn():
     assert [tick.get_text() for tick in plot.residuals(model, frame, mode=1).get_xticklabels()] == list(frame.columns)
 
 
+def test_names_are_no_formulas(tmp_path):
+    frame = pandas.DataFrame(BLOCKS[:, :6], columns=[r"$\frac0$", "a$b$c", *"wxyz"])
+    model = hntf.NeuralNMF((3, 2), max_iter=20, random_state=0).fit(frame)
+    tree = model.tree(n_words=6)
+    for ax in (
+        plot.tree(tree),
+        plot.flow(tree, n_words=6),
+        plot.components(model),
+        plot.residuals(model, frame, mode=1),
+    ):
+        png(ax)
+    tree.rename({(2, 0): "my name"})
+    assert any("my name" in text.get_text() for text in plot.tree(tree).texts)
+
+
+def test_what_cannot_be_drawn_is_said(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    loaded = hntf.load(tmp_path / "model")
+    for call, message in (
+        (lambda: plot.codes(loaded), "model must have its codes"),
+        (lambda: plot.memberships(fitted, 0), "level must be from 1"),
+        (lambda: plot.components(fitted, 9), "level must be an integer from -3 to 2"),
+        (lambda: plot.errors(fitted, np.where(BLOCKS > 4, np.nan, BLOCKS)), "X contains NaN"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert not plot.codes(fitted).get_yticks().size
+
+
 def test_codes_by_groups(fitted):
     ax = plot.codes(fitted, groups=GROUPS)
     shown = ax.images[0].get_array()

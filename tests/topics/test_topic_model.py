@@ -160,6 +160,53 @@ def test_an_update_says_what_turned_into_something_else():
         model.update([f"{text} apple" for text in animals] * 40)
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [None, "a", "b"],
+        [float("nan"), 1, 2],
+        [-1, np.int64(3), np.int64(4)],
+        pandas.Series([pandas.NA, "x", "y"], dtype="string"),
+        [True, False, None],
+    ],
+)
+def test_labels_of_every_kind_come_back(tmp_path, labels):
+    texts, _ = corpus(60)
+    y = list(labels) * 20
+    model = TopicModel((4,), model=hntf.HierarchicalNMF(max_iter=20), random_state=0).fit(texts, y)
+    model.save(tmp_path / "topics", codes=True)
+    loaded = hntf.load(tmp_path / "topics")
+    assert list(loaded.predict(texts)) == list(model.predict(texts))
+    assert loaded.classes_.tolist() == model.classes_.tolist()
+    assert isinstance(loaded.model, hntf.HierarchicalNMF)
+    assert loaded.model.max_iter == 20
+    loaded.update(texts[:3], y[:3])
+    assert loaded.classes_.tolist() == model.classes_.tolist()
+
+
+def test_times_of_every_kind(fitted):
+    model = fitted[0]
+    days = pandas.date_range("2020-01-30", periods=120, tz="Europe/Paris")
+    expected = model.over_time(days.tz_convert("UTC").tz_localize(None), bins=3).columns
+    for times in (days, list(days), [day.to_pydatetime() for day in days]):
+        assert model.over_time(times, bins=3).columns == expected
+    assert model.over_time([day.date() for day in days], bins=3)["documents"] == [40, 40, 40]
+    assert model.over_time(pandas.Series([9, 10, 11] * 40, dtype=object))["period"] == ["9.0", "10.0", "11.0"]
+    for missing in (np.nan, None, pandas.NaT):
+        with pytest.raises(ValueError, match="times must not be missing"):
+            model.over_time([missing, *[2001.0] * 119], bins=2)
+    with pytest.raises(ValueError, match="bins must be"):
+        model.over_time(range(120), bins=0)
+
+
+def test_topics_of_the_same_words_have_a_column_each():
+    texts = ["apples pears plums"] * 10 + ["pears apples plums plums"] * 10
+    model = TopicModel((6,), random_state=0).fit(texts)
+    table = model.over_time([1] * 10 + [2] * 10, level=0)
+    assert len(table.columns) == 8
+    assert sum(list(next(iter(table)).values())[2:]) == pytest.approx(1)
+
+
 @pytest.mark.parametrize("codes", [True, False])
 def test_saved_and_loaded(fitted, tmp_path, codes):
     model, texts, classes = fitted
@@ -243,6 +290,20 @@ def test_what_is_refused(fitted, tmp_path):
     (tmp_path / "latin.txt").write_bytes("é".encode("latin-1"))
     with pytest.raises(ValueError, match=r"must be UTF-8 text, but .*latin\.txt"):
         TopicModel((2,)).fit(tmp_path)
+    for call, message in (
+        (lambda: model.documents_of(0, level=9), "level must be"),
+        (lambda: model.documents_of("apple"), "topic must be"),
+        (lambda: model.documents_of(0, n_documents=-1), "n_documents must be"),
+        (lambda: TopicModel((2,)).fit({"a": "text"}), "dictionary"),
+        (lambda: TopicModel((2,)).fit(texts, [1, "a"] * 60), "one kind"),
+        (
+            lambda: clone(model).fit(texts, classes).update(texts[:3], ["fruit"] * 2),
+            "one class a new document, 3, got 2",
+        ),
+        (lambda: TopicModel(2, model=hntf.NCPD(), random_state=0).fit(texts).update(texts), "method for matrices"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            call()
     for y, message in ((classes[:-1], "one class a document, 120"), (["a"] * 120, "at least two classes, got 1")):
         with pytest.raises(ValueError, match=message):
             TopicModel((2,)).fit(texts, y)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -136,6 +137,8 @@ def test_nothing_of_the_data_ends_the_script_of_a_page():
     word = "</script><script>alert(1)</script><!--"
     tree = topic_tree(dense_hierarchy([np.ones((1, 1))]), [S], {1: [word]}, None, 1)
     page = tree.to_html(title="<b>")
+    data = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL).group(1)
+    assert json.loads(data)[0]["topics"][0]["words"]["1"][0][0] == word
     assert page.count("</script>") == 2
     assert "<!--" not in page
     assert "&lt;b&gt;" in page
@@ -151,6 +154,9 @@ def test_the_modes_of_a_tensor_side_by_side():
     assert "day" in str(forest[2]) and "day" not in str(forest[1])  # noqa: PT018
     assert forest.to_html().count('"mode"') == 2
     assert len(forest.to_dict()["trees"]) == 2
+    rows = list(csv.DictReader(io.StringIO(forest.to_csv())))
+    assert [row["mode"] for row in rows] == ["1"] * 6 + ["2"] * 6
+    assert "modes 1, 2" in repr(forest)
     with pytest.raises(ValueError, match="'all'"):
         model.tree()
     with pytest.raises(ValueError, match="sample_names"):

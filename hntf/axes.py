@@ -30,10 +30,33 @@ def axes_of(X: Any, shape: Sequence[int]) -> list[Axis]:
     axes = [Axis() for _ in shape]
     if len(shape) == 2 and hasattr(X, "columns") and hasattr(X, "__array__"):
         index, columns = getattr(X, "index", None), X.columns
-        numbered = index is None or type(index).__name__ == "RangeIndex"
+        numbered = index is None or is_default_index(index)
         axes[0] = Axis(None if index is None else _name(index), None if numbered else _labels(index))
         axes[1] = Axis(_name(columns), _labels(columns))
     return axes
+
+
+def texts_of(labels: Any) -> list[str]:
+    """Return names of entries as texts: days without a time of day."""
+    array = np.asarray(labels)
+    if array.dtype.kind == "M":
+        return [text.removesuffix("T00:00:00") for text in np.datetime_as_string(array, unit="s")]
+    return [str(label) for label in labels]
+
+
+def is_default_index(index: Any) -> bool:
+    """Return whether an index of pandas only numbers its entries from 0."""
+    return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
+
+
+def check_same_entries(axes: Sequence[Axis], of_data: Sequence[Axis], argument: str) -> None:
+    """Raise `ValueError` if a mask or weights have names of entries that are not those of the data, in their order."""
+    for mode, (axis, known) in enumerate(zip(axes, of_data, strict=False)):
+        both = axis.labels is not None and known.labels is not None and len(axis.labels) == len(known.labels)
+        if both and not np.array_equal(axis.labels, known.labels):  # type: ignore[arg-type]
+            raise ValueError(
+                f"{argument} must have the entries of mode {mode} named and ordered as X, got another order"
+            )
 
 
 def in_order_of(X: Any, names: Sequence[str | None], argument: str = "X") -> Any:
@@ -57,12 +80,15 @@ def check_labels(axes: Sequence[Axis], fitted: Sequence[Axis]) -> None:
         if axis.labels is not None and known.labels is not None and not np.array_equal(axis.labels, known.labels):
             raise ValueError(
                 f"X must have the entries of mode {mode} ({known.name or 'the features'}) named and ordered as in fit, "
-                f"{_first(known.labels)}, got {_first(axis.labels)}"
+                f"{_first(known.labels, axis.labels)}, got {_first(axis.labels, known.labels)}"
             )
 
 
-def _first(labels: np.ndarray) -> str:
-    return ", ".join(map(str, labels[:3])) + (", …" if len(labels) > 3 else "")
+def _first(labels: np.ndarray, others: np.ndarray) -> str:
+    """Return three names, from the first on that is not the same among the others."""
+    n = min(len(labels), len(others))
+    start = next((i for i in range(n) if labels[i] != others[i]), 0)
+    return ", ".join(map(str, labels[start : start + 3])) + (", …" if len(labels) > start + 3 else "")
 
 
 def _has_dimensions(X: Any) -> bool:
@@ -71,7 +97,13 @@ def _has_dimensions(X: Any) -> bool:
 
 
 def _labels(values: Any) -> np.ndarray:
-    return np.array([str(value) for value in values])
+    """Return the names of entries: numbers and dates as they are, all others as texts or, in a MultiIndex, tuples."""
+    array = np.asarray(values)
+    if array.dtype.kind in "iufbM":
+        return array
+    if len(array) and isinstance(array[0], tuple):
+        return array
+    return np.array([str(value) for value in array])
 
 
 def _name(index: Any) -> str | None:

@@ -34,23 +34,20 @@ from hntf.models import (
 from hntf.models.pooling import Pooling
 from hntf.validation import warn_user
 
-KINDS: dict[str, Any] = {
-    kind.__name__: kind
-    for kind in (
-        *(
-            ComponentStacks,
-            GatheredComponents,
-            Hierarchy,
-            Pooled,
-            Product,
-            SeparateLevels,
-            SparseCoding,
-            Tucker,
-            Unrolled,
-        ),
-        *(NNLSLayer, Dense, KhatriRao, ModeProduct, Penalties, Pooling),
-    )
-}
+_MODELS = (
+    ComponentStacks,
+    GatheredComponents,
+    Hierarchy,
+    Pooled,
+    Product,
+    SeparateLevels,
+    SparseCoding,
+    Tucker,
+    Unrolled,
+)
+_PARTS = (NNLSLayer, Dense, KhatriRao, ModeProduct, Penalties, Pooling)
+
+KINDS: dict[str, Any] = {kind.__name__: kind for kind in (*_MODELS, *_PARTS)}
 """What a model is built of. Every kind keeps the arguments of its constructor under their names."""
 
 

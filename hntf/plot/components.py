@@ -81,13 +81,15 @@ def components(
                 ax.set_axis_off()
             elif kind == "bar":
                 ax.bar(range(P.shape[1]), P[j], color=color(j))
-                name_ticks(ax.xaxis, labels, rotation=90) if j == k - 1 else ax.set_xticks([])
+                ax.set_xticks([])
+                if j == k - 1:
+                    name_ticks(ax.xaxis, labels, rotation=90)
             else:
                 x = range(P.shape[1]) if values is None or mode not in values else values[mode]
                 ax.plot(x, P[j], color=color(j))
                 ax.fill_between(x, P[j], color=color(j), alpha=0.2, lw=0)
-                if values is None or mode not in values:
-                    name_ticks(ax.xaxis, labels, at_most=10) if j == k - 1 else None
+                if j == k - 1 and (values is None or mode not in values):
+                    name_ticks(ax.xaxis, labels, at_most=10)
                 ax.margins(x=0)
             if kind != "image":
                 ax.set_ylim(min(0.0, float(P.min())), float(P.max()) * 1.05 or 1.0)

@@ -40,10 +40,10 @@ NOTHING = 0.05
 """The norm of the model of a document, whose own norm is 1, below which the document is about none of the topics."""
 
 BATCH = 1000
-"""Number of documents in a batch then."""
+"""Number of documents in a batch of such a corpus."""
 
 LABELLED_TOPICS = {"supervision_weight": 2.0, "supervision_level": 0}
-"""How labels take part in the topics where they do: measured in docs/text.md."""
+"""How labels take part in the topics where they do: at a level with enough components to tell classes apart."""
 
 
 class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hntf.estimators.base import STORED_FORMAT
-from hntf.estimators.stored import estimator_of
+from hntf.estimators.stored import STORED_FORMAT, estimator_of
 from hntf.storage import REFUSED, unpacked
 from hntf.topics.stored import topic_model_of
 

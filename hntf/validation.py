@@ -176,6 +176,14 @@ def check_flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
+def mode_index(mode: Any, order: int) -> int:
+    """Return a mode of data of this order as an index from 0; raise `TypeError` or `ValueError` if it is out of range."""
+    check_number(mode, "mode", low=-order, integer=True)
+    if mode >= order:
+        raise ValueError(f"mode must be from {-order} to {order - 1}, got {mode}")
+    return int(mode) % order
+
+
 def check_choice(value: Any, name: str, choices: Sequence[str]) -> None:
     """Raise `ValueError` unless `value` is one of the named `choices`."""
     if value not in choices:

@@ -35,17 +35,14 @@ from hntf.estimators.of_part import (
     squared_residuals_of_encoded,
 )
 from hntf.estimators.results import arrays_in, cast_nested, in_container
-from hntf.estimators.stored import state_of
+from hntf.estimators.stored import STORED_FORMAT, state_of
 from hntf.fitting.interruption import interruptible
 from hntf.fitting.loop import Solution
 from hntf.fitting.report import Callback
 from hntf.models import Model
 from hntf.storage import is_array, write
 from hntf.trees import TopicForest, TopicTree, checked_names, named_features, topic_tree
-from hntf.validation import check_choice, check_number, check_real_array, warn_user
-
-STORED_FORMAT = 1
-"""The format of the files that `save` writes."""
+from hntf.validation import check_choice, check_number, check_real_array, mode_index, warn_user
 
 
 class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -219,10 +216,9 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
 
     def _code_sum(self, level: int) -> Array:
         """Return the sums of the training codes of a level over the samples, `(1, k_l)`."""
-        if hasattr(self, "_code_sums"):
-            return in_backend_of([self._code_sums[level][None]], arrays_in(list(self.model_.parameters))[0])[0]
-        # Summed where the codes are, which may be in parts.
-        total = as_float64(self.codes_[level]).sum(0)[None]
+        # Of codes that are there, summed where they are, which may be in parts.
+        stored = getattr(self, "_code_sums", None)
+        total = (as_float64(self.codes_[level]).sum(0) if stored is None else stored[level])[None]
         return in_backend_of([total], arrays_in(list(self.model_.parameters))[0])[0]
 
     def save(self, path: str | Path, *, codes: bool = False) -> None:
@@ -467,10 +463,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         check_is_fitted(self, "model_")
         index = self._level_of_reconstruction(level)
         order = len(self.feature_shape_) + 1
-        check_number(mode, "mode", low=-order, integer=True)
-        if mode >= order:
-            raise ValueError(f"mode must be from {-order} to {order - 1}, got {mode}")
-        mode %= order
+        mode = mode_index(mode, order)
         components = self.components_[index] if order > 2 else [self.codes_[index].T, self.components_[index]]
         values = components[mode].T
         axis = self.axes_[mode] if len(values) else Axis()

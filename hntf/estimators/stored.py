@@ -34,6 +34,9 @@ from hntf.models import (
 from hntf.models.pooling import Pooling
 from hntf.validation import warn_user
 
+STORED_FORMAT = 1
+"""The format of the files of stored models."""
+
 _MODELS = (
     ComponentStacks,
     GatheredComponents,
@@ -70,9 +73,12 @@ def model_of(x: Any) -> Any:
 def state_of(estimator: Any, *, codes: bool) -> dict[str, Any]:
     """Return the state of a fitted estimator, with the codes of the training samples or with their sums alone."""
     results = {name: value for name, value in vars(estimator).items() if name in RESULTS}
-    all_codes = [to_numpy(estimator._code(level)) for level in range(estimator.n_levels_)]
     results["_code_sums"] = [to_numpy(estimator._code_sum(level))[0] for level in range(estimator.n_levels_)]
-    results["codes_"] = [S if codes else S[:0] for S in all_codes]
+    # Codes that are in parts are gathered only where they are asked for.
+    results["codes_"] = [
+        to_numpy(estimator._code(level)) if codes else np.zeros((0, k))
+        for level, k in enumerate(estimator.model_.code_sizes)
+    ]
     results["axes_"] = [axis._replace(labels=_storable(axis.labels)) for axis in estimator.axes_]
     results["axes_"] = [
         axis if codes or mode else axis._replace(labels=None) for mode, axis in enumerate(results["axes_"])

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import as_float64, from_numpy, to_numpy
-from hntf.axes import in_order_of
-from hntf.data import as_data
-from hntf.metrics.inputs import factor_matrices
+from hntf.metrics.inputs import factors_and_data
 
 
 def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = None) -> float:
@@ -43,13 +41,7 @@ def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = Non
     >>> round(hntf.metrics.core_consistency(factors, X))
     100
     """
-    factors = factor_matrices(model, "model")
-    X = in_order_of(X, [axis.name for axis in getattr(model, "axes_", [])] or [None])
-    data = as_data(X, mask=mask, weights=weights)
-    if tuple(data.shape) != tuple(len(U) for U in factors):
-        raise ValueError(
-            f"X must have the shape of the model, {tuple(len(U) for U in factors)}, got {tuple(data.shape)}"
-        )
+    factors, data = factors_and_data(model, X, mask, weights)
     k = factors[0].shape[1]
     sizes = np.prod([np.linalg.norm(U, axis=0) for U in factors], axis=0)
     if not sizes.all():

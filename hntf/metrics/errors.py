@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import from_numpy, to_numpy
-from hntf.axes import in_order_of
 from hntf.costs.squared import cp_squared_residual
-from hntf.data import Data, as_data
-from hntf.metrics.inputs import factor_matrices
+from hntf.data import Data
+from hntf.metrics.inputs import factors_and_data
 from hntf.validation import check_boolean, check_real_array
 
 
@@ -114,11 +113,5 @@ def poisson_deviance(X: Any, expected: Any, *, mask: Any = None) -> float:
 
 
 def _of_same_shape(model: Any, X: Any, mask: Any, weights: Any) -> tuple[list[Any], Data]:
-    factors = factor_matrices(model, "model")
-    X = in_order_of(X, [axis.name for axis in getattr(model, "axes_", [])] or [None])
-    data = as_data(X, mask=mask, weights=weights)
-    if tuple(data.shape) != tuple(len(U) for U in factors):
-        raise ValueError(
-            f"X must have the shape of the model, {tuple(len(U) for U in factors)}, got {tuple(data.shape)}"
-        )
+    factors, data = factors_and_data(model, X, mask, weights)
     return [from_numpy(U, data.prototype) for U in factors], data

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import to_numpy
+from hntf.axes import in_order_of
+from hntf.data import Data, as_data
 from hntf.validation import check_real_array
 
 
@@ -50,3 +52,15 @@ def _is_tucker(model: Any) -> bool:
     except ValueError:
         return False
     return True
+
+
+def factors_and_data(model: Any, X: Any, mask: Any, weights: Any) -> tuple[list[np.ndarray], Data]:
+    """Return checked factors and the data, with their dimensions in the order of the fit where they have names."""
+    factors = factor_matrices(model, "model")
+    X = in_order_of(X, [axis.name for axis in getattr(model, "axes_", [])] or [None])
+    data = as_data(X, mask=mask, weights=weights)
+    if tuple(data.shape) != tuple(len(U) for U in factors):
+        raise ValueError(
+            f"X must have the shape of the model, {tuple(len(U) for U in factors)}, got {tuple(data.shape)}"
+        )
+    return factors, data

@@ -13,7 +13,7 @@ from hntf.axes import in_order_of
 from hntf.data import as_data
 from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.metrics.inputs import factors_of
-from hntf.validation import check_number, check_real_array
+from hntf.validation import check_real_array, mode_index
 
 
 def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = None) -> np.ndarray:
@@ -43,13 +43,11 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
     X = in_order_of(X, [axis.name for axis in model.axes_])
     S = to_numpy(np.asarray(model.transform(X, level, **({} if mask is None else {"mask": mask}))))
     order = len(model.feature_shape_) + 1
-    check_number(mode, "mode", low=-order, integer=True)
-    if mode >= order:
-        raise ValueError(f"mode must be from {-order} to {order - 1}, got {mode}")
+    mode = mode_index(mode, order)
     if scipy.sparse.issparse(X) or is_sparse_tensor(X):
         if mask is not None:
             raise TypeError("mask must be None for sparse X")
-        return _of_sparse(X, [S, *factors_of(model, level)[1:]], mode % order)
+        return _of_sparse(X, [S, *factors_of(model, level)[1:]], mode)
     fitted = to_numpy(model.inverse_transform(S, level))
     array = to_numpy(check_real_array(X, "X", entries=False)).astype(float)
     if isinstance(mask, str):
@@ -58,7 +56,7 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
         np.ones(array.shape, bool) if mask is None else np.broadcast_to(np.asarray(to_numpy(mask), bool), array.shape)
     )
     array = np.where(observed, array, 0.0)
-    others = tuple(i for i in range(array.ndim) if i != mode % array.ndim)
+    others = tuple(i for i in range(array.ndim) if i != mode)
     return _ratios(np.sum((array - np.where(observed, fitted, 0.0)) ** 2, axis=others), np.sum(array**2, axis=others))
 
 

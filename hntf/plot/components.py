@@ -9,7 +9,7 @@ import numpy as np
 
 from hntf.arrays import to_numpy
 from hntf.estimators.checks import level_index
-from hntf.plot.axes import HEAT, AxesGrid, color, hierarchy_of, labels_of, name_ticks, new_grid, plain
+from hntf.plot.axes import HEAT, AxesGrid, color, hierarchy_of, labels_of, name_ticks, new_axes, new_grid, plain
 from hntf.validation import check_choice
 
 KINDS = ("line", "bar", "image")
@@ -110,6 +110,12 @@ def _say_index(ax: Any, index: int) -> None:
     )
 
 
+def _heat_map(ax: Any, values: np.ndarray, label: str) -> None:
+    """Draw numbers from 0 to 1 as colours, with a bar that says what they are."""
+    picture = ax.imshow(values, aspect="auto", cmap=HEAT, interpolation="nearest", vmin=0, vmax=1)
+    ax.figure.colorbar(picture, ax=ax, label=label)
+
+
 def codes(model: Any, level: int = 0, *, groups: Any = None, names: Any = None, ax: Any = None) -> Any:
     """Draw the codes of the training samples as a heat map: which samples hold which components.
 
@@ -142,9 +148,8 @@ def codes(model: Any, level: int = 0, *, groups: Any = None, names: Any = None, 
     first = np.argmax(shown, axis=1) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     order = np.lexsort((-shown.max(axis=1), np.argmax(shown, axis=1), first))
     if ax is None:
-        ax = new_grid(1, 1, 0.5 * S.shape[1] + 3.0, 5.2)[0][0]
-    picture = ax.imshow(shown[order], aspect="auto", cmap=HEAT, interpolation="nearest", vmin=0, vmax=1)
-    ax.figure.colorbar(picture, ax=ax, label="code, relative to its largest")
+        ax = new_axes(0.5 * S.shape[1] + 3.0, 5.2)
+    _heat_map(ax, shown[order], "code, relative to its largest")
     ax.set(xlabel="component", ylabel=title)
     ax.set_xticks(range(S.shape[1]))
     if groups is None:
@@ -192,9 +197,8 @@ def memberships(model: Any, level: int = 1, *, mode: int | None = None, ax: Any 
         for parent, part in topic.parents:
             parts[topic.index, parent] = part
     if ax is None:
-        ax = new_grid(1, 1, 0.6 * k + 2.6, 0.36 * len(parts) + 1.4)[0][0]
-    picture = ax.imshow(parts, cmap=HEAT, vmin=0, vmax=1, aspect="auto")
-    ax.figure.colorbar(picture, ax=ax, label="fraction of its mass")
+        ax = new_axes(0.6 * k + 2.6, 0.36 * len(parts) + 1.4)
+    _heat_map(ax, parts, "fraction of its mass")
     for i, row in enumerate(parts):
         for j, part in enumerate(row):
             if part >= 0.05:

@@ -21,6 +21,7 @@ from hntf.estimators.base import Estimator
 from hntf.estimators.checks import level_index
 from hntf.estimators.neural_nmf import NeuralNMF
 from hntf.estimators.results import arrays_in
+from hntf.metrics.matching import unit
 from hntf.selection.select import select_ranks
 from hntf.tables import Table
 from hntf.topics.classes import Classes, fitted_classes
@@ -387,7 +388,7 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
                 f"update needs a method for matrices, whose start holds no samples, got {type(fitted).__name__}"
             )
         before, init = fitted.components_, fitted.get_params()["init"]
-        estimator = clone(fitted.set_params(init="levels")).set_params(init=fitted)
+        estimator = clone(fitted).set_params(init=fitted)
         self._fit(scipy.sparse.vstack([self._X, X]).tocsr(), [*self.names_, *given.names], classes, estimator)
         self.hierarchy_.set_params(init=init)
         S, components = self.codes_[0][-len(given.texts) :], self.hierarchy_.components_[0]
@@ -398,7 +399,7 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
                 "with more topics"
             )
         for level, (old, new) in enumerate(zip(before, self.hierarchy_.components_, strict=True)):
-            for topic in np.flatnonzero(cosines(old, new) < SAME):
+            for topic in np.flatnonzero((unit(old.T) * unit(new.T)).sum(axis=0) < SAME):
                 warn_user(
                     f"the new documents made topic {topic} of level {level} another one: it was about "
                     f"{', '.join(self.words_[np.argsort(-old[topic])[:4]])}, and is about "
@@ -421,9 +422,3 @@ class TopicModel(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
 
         check_is_fitted(self, "hierarchy_")
         save(self, path, codes=codes)
-
-
-def cosines(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """Return the cosines of the rows of two matrices, pair by pair."""
-    sizes = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1)
-    return (A * B).sum(axis=1) / (sizes + (sizes == 0))

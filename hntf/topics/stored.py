@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from hntf.estimators.base import STORED_FORMAT
-from hntf.estimators.stored import estimator_of, new_estimator, plain_parameters, state_of
+from hntf.estimators.stored import STORED_FORMAT, estimator_of, new_estimator, plain_parameters, state_of
 from hntf.storage import write
 from hntf.topics.classes import Classes
 from hntf.topics.model import TopicModel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hntf.validation import check_number
+from hntf.validation import mode_index
 
 
 def named_features(
@@ -31,10 +31,7 @@ def named_features(
     """
     order = len(shape)
     if mode is not None:
-        check_number(mode, "mode", low=-order, integer=True)
-        if mode >= order:
-            raise ValueError(f"mode must be from {-order} to {order - 1}, got {mode}")
-        shown, given = [mode % order], [feature_names]
+        shown, given = [mode_index(mode, order)], [feature_names]
     elif order == 2:
         shown, given = [1], [feature_names]
     else:

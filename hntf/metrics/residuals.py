@@ -24,7 +24,7 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
     model : Estimator
         A fitted estimator; codes are those that the samples have from their features.
     X : array, tensor, sparse matrix or sparse tensor, `(n, …)`
-        Samples with the features of the fit; sparse data need components of rank one.
+        Samples with the features of the fit; sparse tensors need a model with `cp_tensor`.
     mode : int
         The mode: 0 for the samples.
     level : int
@@ -47,7 +47,10 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
     if scipy.sparse.issparse(X) or is_sparse_tensor(X):
         if mask is not None:
             raise TypeError("mask must be None for sparse X")
-        return _of_sparse(X, [S, *factors_of(model, level)[1:]], mode)
+        if order == 2:
+            return _of_sparse(X, [S, *factors_of(model, level)[1:]], mode)
+        # Components that are sums of outer products have a CP decomposition of more terms.
+        return _of_sparse(X, [to_numpy(U) for U in model.model_.to(S).cp_factors(level, S)], mode)
     fitted = to_numpy(model.inverse_transform(S, level))
     array = to_numpy(check_real_array(X, "X", entries=False)).astype(float)
     if isinstance(mask, str):

@@ -174,12 +174,18 @@ def test_residuals_and_leverage(kind, mode, fitted, of_tensor):
 def test_residuals_of_sparse_tensors():
     rng = np.random.default_rng(0)
     X = rng.random((8, 7, 6)) * (rng.random((8, 7, 6)) < 0.3)
-    model = hntf.NCPD(3, random_state=0, max_iter=30).fit(X)
     index = np.nonzero(X)
-    for mode in range(3):
-        expected = hntf.metrics.residuals(model, X, mode=mode)
-        for given in (sparse.COO(X), (np.array(index), X[index], X.shape)):
-            np.testing.assert_allclose(hntf.metrics.residuals(model, given, mode=mode), expected, rtol=1e-6)
+    for model in (hntf.NCPD(3), hntf.NeuralNTF((3, 2)), hntf.NeuralNCPD((3, 2)), hntf.MultiHNTF((3, 2))):
+        model.set_params(random_state=0, max_iter=30).fit(X)
+        for mode in range(3):
+            for level in range(model.n_levels_):
+                expected = hntf.metrics.residuals(model, X, mode=mode, level=level)
+                for given in (sparse.COO(X), (np.array(index), X[index], X.shape)):
+                    found = hntf.metrics.residuals(model, given, mode=mode, level=level)
+                    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    tucker = hntf.NTD((2, 2, 2), random_state=0, max_iter=30).fit(X)
+    with pytest.raises(ValueError, match="CP decomposition"):
+        hntf.metrics.residuals(tucker, sparse.COO(X))
 
 
 def test_residuals_look_at_what_is_observed():

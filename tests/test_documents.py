@@ -2,10 +2,14 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -32,14 +36,23 @@ def blocks_of(document):
     return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.fixture
+def _as_at_a_prompt(monkeypatch):
+    """The state that a script finds: in the root, with warnings that are no errors, without a window for pictures."""
+    monkeypatch.chdir(ROOT)
+    with matplotlib.rc_context({"backend": "agg"}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    plt.close("all")
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_as_at_a_prompt")
 @pytest.mark.parametrize("document", [document for document in DOCUMENTS if blocks_of(document)])
 def test_every_block_of_python_runs(document, tmp_path):
-    blocks = blocks_of(document)
-    for i, block in enumerate(blocks):
+    for i, block in enumerate(blocks_of(document)):
         (tmp_path / f"{i}.py").write_text(block, encoding="utf-8")
-    everything = "\n".join(f"import runpy; runpy.run_path({str(tmp_path / f'{i}.py')!r})" for i in range(len(blocks)))
-    run(sys.executable, "-W", "ignore", "-c", everything)
+        runpy.run_path(str(tmp_path / f"{i}.py"))
 
 
 def test_every_page_is_in_the_documents():
@@ -63,10 +76,13 @@ EXAMPLES = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_as_at_a_prompt")
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_example_runs_and_draws(name, tmp_path):
-    picture = tmp_path / "picture.png"
-    assert EXAMPLES[name] in run(sys.executable, f"examples/{name}.py", "--output", str(picture))
+def test_every_example_runs_and_draws(name, tmp_path, monkeypatch, capsys):
+    picture, script = tmp_path / "picture.png", f"examples/{name}.py"
+    monkeypatch.setattr("sys.argv", [script, "--output", str(picture)])
+    runpy.run_path(script, run_name="__main__")
+    assert EXAMPLES[name] in capsys.readouterr().out
     assert picture.exists()
 
 

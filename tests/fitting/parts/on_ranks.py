@@ -1,7 +1,9 @@
 """Run by `test_ranks.py` on every rank: fits each rank's samples, and compares with the fit of all of them."""
 
+import multiprocessing
 import os
 import sys
+import tempfile
 import warnings
 
 import numpy as np
@@ -10,6 +12,9 @@ import torch.distributed as dist
 
 import hntf
 from tests.fitting.parts.test_parts import METHODS, TENSOR, assert_same, fitted
+
+FORKED = multiprocessing.get_context("fork")
+MASKED = ("NMF", "SSNMF", "NCPD", "NeuralNMF")
 
 
 def share(X):
@@ -25,19 +30,39 @@ def entries_of(X):
     return np.nonzero(X), X[np.nonzero(X)], X.shape
 
 
-def compare():
+def compare(n_ranks):
+    """Compare, on so many ranks after each other, with the fits of one process; ranks are forks of this process."""
     expected = {name: fitted(*method) for name, method in METHODS.items()}
-    of_entries = fitted(hntf.NCPD(3, random_state=0), entries_of(TENSOR))
-    masked = {
-        name: fitted(model, some_hidden(X), y, mask="nan")
-        for name, (model, X, y) in METHODS.items()
-        if name in ("NMF", "SSNMF", "NCPD", "NeuralNMF")
-    }
-    dist.init_process_group("gloo")
+    expected["entries"] = fitted(hntf.NCPD(3, random_state=0), entries_of(TENSOR))
+    for name in MASKED:
+        model, X, y = METHODS[name]
+        expected[f"{name}, masked"] = fitted(model, some_hidden(X), y, mask="nan")
+    for size in n_ranks:
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = (expected, f"file://{folder}/ranks", size)
+            ranks = [FORKED.Process(target=on_a_rank, args=(*arguments, rank)) for rank in range(size)]
+            for rank in ranks:
+                rank.start()
+            for rank in ranks:
+                rank.join()
+        if any(rank.exitcode for rank in ranks):
+            sys.exit(1)
+        print(f"the same on {size}")
+
+
+def on_a_rank(expected, meeting, size, rank):
+    dist.init_process_group("gloo", init_method=meeting, world_size=size, rank=rank)
+    same_as(expected)
+    some_unlabelled()
+    without_a_seed()
+    features_that_differ()
+    dist.destroy_process_group()
+
+
+def same_as(expected):
     for name, (model, X, y) in METHODS.items():
-        of_all = expected[name]
+        of_all = with_own_codes(expected[name])
         score = of_all.reconstruction_err_[-1]
-        of_all.codes_ = [share(codes) for codes in of_all.codes_]
         for kind in (np.asarray, torch.as_tensor) if name in ("NMF", "NCPD", "NeuralNMF") else (np.asarray,):
             here, labels = kind(share(X)), None if y is None else share(y)
             found = fitted(model, here, labels)
@@ -46,15 +71,17 @@ def compare():
             assert found.transform(here).shape == of_all.codes_[-1].shape
             if y is not None:
                 assert 0 <= found.score(here, labels) <= 1
-    for name, of_all in masked.items():
+    for name in MASKED:
         model, X, y = METHODS[name]
-        of_all.codes_ = [share(codes) for codes in of_all.codes_]
         found = fitted(model, share(some_hidden(X)), None if y is None else share(y), mask="nan")
-        assert_same(found, of_all, rtol=1e-5)
-    of_entries.codes_ = [share(codes) for codes in of_entries.codes_]
-    assert_same(fitted(hntf.NCPD(3, random_state=0), entries_of(share(TENSOR))), of_entries)
-    some_unlabelled()
-    print("same")
+        assert_same(found, with_own_codes(expected[f"{name}, masked"]), rtol=1e-5)
+    found = fitted(hntf.NCPD(3, random_state=0), entries_of(share(TENSOR)))
+    assert_same(found, with_own_codes(expected["entries"]))
+
+
+def with_own_codes(of_all):
+    of_all.codes_ = [share(codes) for codes in of_all.codes_]
+    return of_all
 
 
 def some_unlabelled():
@@ -75,24 +102,39 @@ def some_unlabelled():
             raise AssertionError
 
 
+def without_a_seed():
+    losses = [None] * dist.get_world_size()
+    model = hntf.NeuralNMF((4, 2), random_state=None).fit(share(METHODS["NeuralNMF"][1]))
+    dist.all_gather_object(losses, model.history_["loss"][-1])
+    assert len(set(losses)) == 1
+
+
+def features_that_differ():
+    X = share(METHODS["NeuralNMF"][1])
+    last = dist.get_rank() == dist.get_world_size() - 1
+    try:
+        hntf.NeuralNMF((4, 2)).fit(X[:, :-1] if last else X)
+    except ValueError as error:
+        assert "same features on every rank" in str(error)  # noqa: PT017  a check on every rank, without pytest
+    else:
+        assert dist.get_world_size() == 1
+
+
 def fit(fault):
+    """Fit with a fault of the last rank, which ends the job."""
     dist.init_process_group("gloo")
     last = dist.get_rank() == dist.get_world_size() - 1
-    X = share(METHODS["NeuralNMF"][1])
 
     def callback(progress):
-        if fault == "dies" and last and progress.n_iter == 3:
+        if last and fault == "dies" and progress.n_iter == 3:
             os._exit(1)
 
-    if last and fault == "features":
-        X = X[:, :-1]
-    if last and fault == "nan":
-        X = np.where(X.mean() < X, np.nan, X)
-    model = hntf.NeuralNMF((4, 2), random_state=None, callback=callback).fit(X)
-    print(f"loss {model.history_['loss'][-1]!r};", flush=True)
+    X = share(METHODS["NeuralNMF"][1])
+    X = np.where(X.mean() < X, np.nan, X) if last and fault == "nan" else X
+    hntf.NeuralNMF((4, 2), callback=callback).fit(X)
+    print("the fit ended")
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    compare() if sys.argv[1] == "compare" else fit(sys.argv[1])
-    dist.destroy_process_group()
+    compare([int(size) for size in sys.argv[2:]]) if sys.argv[1] == "compare" else fit(sys.argv[1])

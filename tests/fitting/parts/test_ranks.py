@@ -1,7 +1,6 @@
 """Samples on the ranks of `torch.distributed`: one fit, on any number of ranks."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +10,10 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
-def torchrun(n_ranks, what):
-    """Return the exit status and the output of a job."""
-    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={n_ranks}", "--master-port=0"]
-    command[-1:] = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]
+def run(*command):
+    """Return the exit status and the output of `on_ranks` under a command."""
     done = subprocess.run(
-        [*command, "-m", "tests.fitting.parts.on_ranks", what],
+        [sys.executable, *command],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -28,27 +25,17 @@ def torchrun(n_ranks, what):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_ranks", [1, 2, 3])
-def test_any_number_of_ranks(n_ranks):
-    status, output = torchrun(n_ranks, "compare")
+def test_any_number_of_ranks():
+    status, output = run("-m", "tests.fitting.parts.on_ranks", "compare", "1", "2", "3")
     assert status == 0, output
-    assert output.count("same") == n_ranks
+    assert output.count("the same on") == 3
 
 
-def test_the_ranks_agree_without_a_seed():
-    status, output = torchrun(2, "no fault")
-    assert status == 0, output
-    losses = re.findall(r"loss ([^;]+);", output)
-    assert len(losses) == 2
-    assert len(set(losses)) == 1
-
-
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [("dies", "exitcode"), ("features", "same features on every rank"), ("nan", "NaN")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "words"), [("dies", "exitcode"), ("nan", "NaN")])
 def test_a_fault_of_a_rank_ends_the_job(fault, words):
-    status, output = torchrun(2, fault)
+    torchrun = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d")
+    status, output = run(*torchrun, "--rdzv-endpoint=localhost:0", "-m", "tests.fitting.parts.on_ranks", fault)
     assert status != 0
     assert words in output, output
-    assert not re.search(r"loss [^;]+;", output)
+    assert "the fit ended" not in output

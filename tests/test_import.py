@@ -18,11 +18,13 @@ def test_importing_loads_nothing_heavy():
     assert loaded.split() == []
 
 
+@pytest.mark.slow
 def test_a_fit_on_numpy_loads_no_torch():
     code = "import sys, numpy, hntf; hntf.NeuralNMF((2,)).fit(numpy.ones((3, 3))); print('torch' in sys.modules)"
     assert run(code).strip() == "False"
 
 
+@pytest.mark.slow
 def test_importing_takes_half_a_second_at_most_beyond_scikit_learn_and_tensorly():
     code = (
         "import time, sklearn.decomposition, sklearn.utils.validation, tensorly; t = time.perf_counter();"

@@ -51,6 +51,7 @@ def done(*arguments):
     assert run(list(map(str, arguments))) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_kind_of_file_gives_the_same(name, folder, capsys):
     WRITERS[name](folder / name)
@@ -193,6 +194,7 @@ def test_missing_entries_and_settings(folder, capsys):
     done("transform", "model", "x.csv", "--missing", "-o", "codes.csv")
 
 
+@pytest.mark.slow
 def test_ranks_are_recommended(folder, capsys):
     FRAME.to_csv("x.csv")
     done("ranks", "x.csv", "--plot", "ranks.png")

@@ -87,6 +87,7 @@ def test_it_is_a_random_fraction_and_seeds_differ():
     np.testing.assert_allclose(np.mean(~masks[0] & ~masks[1]), 0.01, atol=0.003)
 
 
+@pytest.mark.slow
 def test_nothing_is_stored(rng, monkeypatch):
     monkeypatch.setattr(hold_out, "BLOCK_HELD_OUT", 2**14)
     assert hold_out.REMEMBERED < 0.2 * 8_000 * 4_000

@@ -170,6 +170,7 @@ def test_every_method_finds_what_it_finds_in_the_dense_tensor(rng, name):
     np.testing.assert_allclose(model.score(entries), model.score(X), rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name in METHODS if name != "NeuralNTF one mode"]
 )  # its codes are (n, 2 · 5000)
@@ -205,6 +206,7 @@ def test_data_in_cp_form_have_the_products_of_the_dense_tensor(rng):
     close(data.take(np.array([2, 0])).expanded().array, dense.take(np.array([2, 0])).array)
 
 
+@pytest.mark.slow
 def test_dimensions_whose_product_overflows(rng):
     shape = (10**5,) * 4
     X = (np.array([rng.integers(0, d, 300) for d in shape]), rng.random(300), shape)

@@ -73,6 +73,7 @@ MODELS = [
 CASES = [(model, name) for model in MODELS for name in NAMES if name != "several" or model is MODELS[0]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "name"), CASES, ids=[f"{type(model).__name__}-{name}" for model, name in CASES])
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_fits_agree_with_dense(model, name):
@@ -83,6 +84,7 @@ def test_fits_agree_with_dense(model, name):
     np.testing.assert_allclose(model.reconstruction_err_, errors, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [

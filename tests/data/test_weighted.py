@@ -235,6 +235,7 @@ def test_sparse_data_with_a_mask_or_weights_agree_with_dense_ones(kind, value):
     np.testing.assert_allclose(gradient, (X != 0) * dense.input_gradient(S, [None, A]))
 
 
+@pytest.mark.slow
 def test_a_sparse_mask_is_never_made_dense():
     X = scipy.sparse.random(200_000, 100_000, 1e-6, "csr", rng=np.random.default_rng(0))
     data = hntf.as_data(X, mask="stored", weights=np.random.default_rng(1).random(200_000))

@@ -190,6 +190,7 @@ def test_a_sparse_matrix_takes_a_mask(case):
     np.testing.assert_allclose(dense.reconstruction_error(scipy.sparse.csr_array(X), mask=held_out), error)
 
 
+@pytest.mark.slow
 def test_hidden_entries_have_no_say(case):
     """Not a digit of any result depends on what stands there."""
     case = case._replace(estimator=case.copy(max_iter=10))

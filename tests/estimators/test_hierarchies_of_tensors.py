@@ -32,7 +32,7 @@ def test_neural_ncpd_on_the_reference_tensor(noise):
 @pytest.mark.parametrize("noise", list(GOALS))
 def test_neural_ncpd_on_the_reference_tensor_from_every_seed(noise):
     means = []
-    for draw in (20, 21, 22):
+    for draw in (20, 21):
         X = make_hierarchical_tensor(noise=noise, random_state=draw).X
         errors = np.array([NeuralNCPD(RANKS, random_state=seed).fit(X).reconstruction_err_ for seed in range(5)])
         assert np.all(errors.max(axis=0) <= 1.03 * errors.mean(axis=0))
@@ -56,7 +56,7 @@ def test_the_other_methods_on_the_reference_tensor(model, goals, noise):
         model.set_params(random_state=seed)
         .fit(make_hierarchical_tensor(noise=noise, random_state=1).X)
         .reconstruction_err_
-        for seed in range(3)
+        for seed in range(2)
     ]
     assert np.all(np.mean(errors, axis=0) <= goals[noise])
 
@@ -116,6 +116,7 @@ def test_held_base_is_held():
     assert held.history_["loss"][-1] < held.history_["loss"][0]
 
 
+@pytest.mark.slow
 def test_multi_hntf_gathers_the_base():
     X = make_hierarchical_tensor(noise=0.1, random_state=0).X
     model = MultiHNTF(RANKS, random_state=0).fit(X)

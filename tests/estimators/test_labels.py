@@ -149,6 +149,7 @@ def test_prediction_with_missing_entries(case):
     assert model.score(X, case.y[:, None], mask="nan") > 0.95
 
 
+@pytest.mark.slow
 def test_levels_of_supervision():
     for model in (hntf.NeuralNMF((9, 4, 2)), hntf.HierarchicalNMF((9, 4, 2)), hntf.NeuralNCPD((7, 4, 2), n_init=1)):
         X, y = (TENSOR.X, TENSOR.supergroups) if isinstance(model, hntf.NeuralNCPD) else (BLOCKS.X, BLOCKS.supergroups)

@@ -21,6 +21,7 @@ def conflict():
     return S @ topics + 0.01 * rng.random((400, 80))
 
 
+@pytest.mark.slow
 def test_no_level_pays_for_the_others(conflict):
     equal, balanced = (
         hntf.NeuralNMF((12, 6, 3), level_weights=weights, random_state=0).fit(conflict)

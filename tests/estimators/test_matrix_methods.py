@@ -101,6 +101,7 @@ def test_penalised_codes_are_exact(rng):
     assert sparse > plain
 
 
+@pytest.mark.slow
 def test_the_simplex_and_small_volumes(blocks):
     models = [
         hntf.NeuralNMF((9, 4), simplex=True, volume_weight=weight, loss=loss, random_state=0).fit(blocks.X)

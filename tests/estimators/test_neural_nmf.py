@@ -39,10 +39,10 @@ def test_reference_matrix_reaches_the_bound_on_all_levels(draw, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("draw", range(10, 14))
+@pytest.mark.parametrize("draw", range(10, 13))
 def test_reference_matrix_reaches_the_bound_from_every_seed(draw):
     X = make_hierarchical_blocks(random_state=draw).X
-    for seed in range(20):
+    for seed in range(15):
         assert np.all(NeuralNMF(RANKS, random_state=seed).fit(X).reconstruction_err_ <= 1.01 * bound(X))
 
 

@@ -55,6 +55,7 @@ def test_containers_have_the_names_of_their_level(case, container):
         assert list(case.fit().transform(case.X, level=0).columns) == list(model.get_feature_names_out(level=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", parameters([case for case in LEVELS if is_classifier(case.estimator)]))
 def test_prediction_at_any_level_in_any_container(case):
     levels = range(-len(np.atleast_1d(case.estimator.n_components)), 0)
@@ -99,6 +100,7 @@ def test_missing_entries_of_nullable_columns():
         assert len(model.classes_) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", parameters(OF_MATRICES))
 def test_classifiers_are_seen_as_such(case):
     X, y = make_hierarchical_blocks(random_state=0).X[::2], make_hierarchical_blocks(random_state=0).supergroups[::2]
@@ -132,6 +134,7 @@ def test_numbers_that_are_no_classes_are_refused(case):
     assert len(case.fit(y=case.y.astype(float)).classes_) == 3
 
 
+@pytest.mark.slow
 def test_a_search_without_labels_has_scores_that_mean_something():
     X = make_hierarchical_blocks(random_state=0).X
     X = X[np.random.default_rng(0).permutation(90)]

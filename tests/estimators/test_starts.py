@@ -58,6 +58,7 @@ def test_a_stream_goes_on_from_a_fit():
     assert np.all(model.reconstruction_err_ < before + 0.02)
 
 
+@pytest.mark.slow
 def test_more_components_than_the_data_carry_are_told_in_bounded_time():
     X = np.random.default_rng(0).poisson(0.3, (40, 300)).astype(float)
     begun = time.perf_counter()
@@ -95,6 +96,7 @@ def test_tensors_of_tensorly_are_starts():
     assert again.reconstruction_err_[0] <= 1.001 * tucker.reconstruction_err_[0]
 
 
+@pytest.mark.slow
 def test_a_model_of_the_first_level_starts_a_hierarchy():
     X, T = make_hierarchical_blocks(random_state=0).X, tensor()
     nmf, cp = hntf.NMF(9, random_state=0).fit(X), hntf.NCPD(6, random_state=0).fit(T)

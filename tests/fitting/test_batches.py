@@ -57,6 +57,7 @@ def test_batches_of_a_tensor():
         hntf.NeuralNTF(((3, 3, 3),), batch_size=10).fit(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("supervision_loss", ["squared", "cross_entropy"])
 def test_partial_fit_learns_from_a_loader(blocks, supervision_loss):
     torch.manual_seed(0)

@@ -54,6 +54,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("n_iter", [0, 3, 8])
 def test_a_fit_goes_on_to_the_same_result(name, n_iter, tmp_path):
@@ -76,6 +77,7 @@ def test_a_fit_goes_on_to_the_same_result(name, n_iter, tmp_path):
     assert again.n_iter_ == found.n_iter_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["NMF", "HierarchicalNMF", "NeuralNMF", "NeuralNTF"])
 def test_it_goes_on_with_another_number_of_parts(name, tmp_path):
     model, X, y = MODELS[name]

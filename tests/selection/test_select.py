@@ -41,6 +41,7 @@ def test_planted_levels_are_found_at_any_noise(noise, seed):
     assert hntf.select_ranks(X, random_state=seed).best == (9, 4, 2)
 
 
+@pytest.mark.slow
 def test_flat_data_have_one_level():
     found = hntf.select_ranks(low_rank(6, (80, 60)), random_state=0)
     assert found.best == (6,)
@@ -66,11 +67,13 @@ def of_kind(kind, X):
     return X
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["array", "frame", "torch"])
 def test_kinds_of_matrices(kind):
     assert hntf.select_ranks(of_kind(kind, low_rank()), range(1, 7), hntf.NMF, random_state=0).best == 3
 
 
+@pytest.mark.slow
 def test_a_sparse_matrix():
     rng = np.random.default_rng(0)
     blocks = [np.outer(rng.random(30), rng.random(20)) * rng.gamma(400, 1 / 400, (30, 20)) for _ in range(4)]
@@ -78,6 +81,7 @@ def test_a_sparse_matrix():
     assert hntf.select_ranks(X.tocsr(), range(1, 8), hntf.NMF, random_state=0).best == 4
 
 
+@pytest.mark.slow
 def test_samples_in_a_file(tmp_path):
     np.save(tmp_path / "x.npy", low_rank())
     assert hntf.select_ranks(str(tmp_path / "x.npy"), range(1, 6), hntf.NMF, random_state=0).best == 3
@@ -91,6 +95,7 @@ def test_hidden_entries():
         hntf.select_ranks(X, range(1, 6))
 
 
+@pytest.mark.slow
 def test_the_rank_of_a_tensor():
     criterion = ("held-out", "core-consistency", "stability", "bic")
     X = low_rank(3, (20, 15, 10))
@@ -114,6 +119,7 @@ def test_the_reference_tensor():
     assert 8 <= found.best[0] <= 11
 
 
+@pytest.mark.slow
 def test_tucker_ranks():
     rng = np.random.default_rng(0)
     X = np.einsum("abc,ia,jb,kc->ijk", rng.random((2, 2, 2)), *(rng.gamma(0.5, size=(d, 2)) for d in (20, 15, 10)))
@@ -135,6 +141,7 @@ def test_other_criteria(criterion):
     assert found.reason.startswith(str(found.best))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_matrix])
 def test_counts_are_thinned(kind):
     X = np.random.default_rng(0).poisson(20 * low_rank(noise=0.0, shape=(80, 60)))
@@ -147,6 +154,7 @@ def test_unstable_ranks_are_told():
     assert found.best == 3
 
 
+@pytest.mark.slow
 def test_candidates_with_levels():
     candidates = [(9, 5, 3), (9, 4, 2), (9, 4), (8, 4, 2), (10, 4, 2)]
     assert hntf.select_ranks(BLOCKS, candidates, random_state=0).best == (9, 4, 2)
@@ -155,6 +163,7 @@ def test_candidates_with_levels():
     assert "nearest" in found.reason
 
 
+@pytest.mark.slow
 def test_a_model_with_its_parameters():
     model = hntf.NMF(solver="hals", random_state=1)
     assert hntf.select_ranks(low_rank(), range(1, 6), model, random_state=0).best == 3
@@ -162,6 +171,7 @@ def test_a_model_with_its_parameters():
     assert hntf.select_ranks(low_rank(), range(1, 5), hntf.UnfoldedNMF, random_state=0).best in (3, 4)
 
 
+@pytest.mark.slow
 def test_processes_find_the_same():
     one = hntf.select_ranks(low_rank(), range(1, 6), hntf.NMF, random_state=0)
     two = hntf.select_ranks(low_rank(), range(1, 6), hntf.NMF, random_state=0, n_jobs=2)
@@ -169,6 +179,7 @@ def test_processes_find_the_same():
     np.testing.assert_allclose(one.table["held-out"], two.table["held-out"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_stopped_selection_goes_on(tmp_path, monkeypatch):
     path = tmp_path / "selection.json"
     arguments = {"candidates": range(1, 6), "model": hntf.NMF, "random_state": 0}
@@ -273,6 +284,7 @@ def test_flat_components_are_called_levels_in_few_draws():
     assert found <= 8
 
 
+@pytest.mark.slow
 def test_the_flat_method_of_scikit_learn_finds_the_same_error():
     X = low_rank(noise=0.0)
     found = hntf.select_ranks(X, [3], hntf.NMF(3, tol=1e-8, max_iter=2000, random_state=0), random_state=0)
@@ -292,6 +304,7 @@ def test_criteria_of_fits_without_candidates():
     assert hntf.select_ranks(X, "auto", hntf.NMF, criterion="bic", random_state=0).best == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-170, 1e-150, 1e160])
 def test_units_do_not_matter(scale):
     found = hntf.select_ranks(scale * low_rank(), range(1, 5), hntf.NMF, random_state=0)
@@ -315,6 +328,7 @@ def test_data_of_any_sign():
     assert hntf.select_ranks(X, [2, 3, 4], hntf.DeepSemiNMF(), criterion="held-out", random_state=0).best in (3, 4)
 
 
+@pytest.mark.slow
 def test_levels_of_tucker_ranks():
     X = low_rank(2, (12, 8, 7))
     for model in (None, hntf.NeuralNTF(max_iter=20)):

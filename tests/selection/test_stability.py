@@ -38,6 +38,7 @@ def test_spurious_components_score_below_true_ones(n_components, area):
     assert roc_auc_score(true, scores) >= area
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resample", ["bootstrap", "starts", "halves", "entries"])
 def test_planted_components_come_back(resample):
     model = hntf.NeuralNMF((9, 4), random_state=0, max_iter=100)

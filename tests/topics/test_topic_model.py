@@ -251,6 +251,7 @@ def test_hostile_files_are_refused_or_whole(fitted, tmp_path):
             assert loaded.n_levels_ == len(loaded.codes_)
 
 
+@pytest.mark.slow
 def test_another_model_and_auto():
     texts, _ = corpus(80)
     model = TopicModel((4, 2), model=hntf.HierarchicalNMF(max_iter=50), random_state=0).fit(texts)

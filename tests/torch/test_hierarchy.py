@@ -258,6 +258,7 @@ class TestLabels:
             torch.testing.assert_close(layer.A.grad, dA, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", [[CP((3, 2), 3), NNLS(3, 2)], [Tucker((3, 2), (2, 2))]])
 def test_a_stack_is_compiled_whole(layers):
     torch.manual_seed(0)

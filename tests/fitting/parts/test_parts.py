@@ -125,6 +125,7 @@ def test_any_number_of_parts(name, n_parts, in_memory):
     assert_same(fitted(model, given, y), in_memory(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     ["path", "memmap", "part of a memmap", "zarr", "zarr path", "npz", "list", "sparse blocks", "dask", "dask sparse"],
@@ -161,6 +162,7 @@ def test_every_place(name, kind, in_memory, tmp_path, monkeypatch):
     np.testing.assert_allclose(np.asarray(again.transform(X)), np.asarray(found.transform(X)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["path", "list", "dask", "zarr"])
 @pytest.mark.parametrize("name", ["NCPD", "NeuralNTF", "NeuralNTF Tucker"])
 def test_tensors(name, kind, in_memory, tmp_path, monkeypatch):
@@ -176,6 +178,7 @@ def test_tensors(name, kind, in_memory, tmp_path, monkeypatch):
             np.testing.assert_allclose(np.asarray(of_level[mode]), expected.components_[level][mode], atol=1e-2 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["path", "dask"])
 def test_hidden_entries_in_parts(rng, kind, tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "BLOCK_BYTES", 8 * MATRIX.shape[1] * 11)
@@ -221,6 +224,7 @@ def test_a_hold_out_is_that_of_all_samples(kind, tmp_path, monkeypatch):
     np.testing.assert_allclose(found.reconstruction_error(given, mask=~mask), held_out, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_starts_use_a_sample():
     rng = np.random.default_rng(0)
     X = rng.random((12_000, 6)) @ rng.random((6, 10))

@@ -299,6 +299,7 @@ def test_information_criteria_count_what_is_observed():
     assert hntf.select_ranks(X, range(1, 8), hntf.NMF, mask=observed, criterion="bic", random_state=0).best == 3
 
 
+@pytest.mark.slow
 def test_criteria_of_fits_without_candidates():
     X = low_rank(9, (80, 60))
     assert hntf.select_ranks(X, "auto", hntf.NMF, criterion="bic", random_state=0).best == 9

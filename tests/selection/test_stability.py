@@ -88,6 +88,7 @@ def test_intervals_hold_the_weights():
     assert ((weights >= low - 0.05) & (weights <= high + 0.05)).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_processes_find_the_same():
     one, two = (
         hntf.stability(hntf.NMF(9, random_state=0), X, n_fits=3, random_state=0, n_jobs=jobs) for jobs in (1, 2)

@@ -40,6 +40,7 @@ def test_a_cluster_finds_the_same(client, name):
         np.testing.assert_array_equal(expected.predict(given).compute(), expected.predict(X))
 
 
+@pytest.mark.slow
 def test_updates_that_remember_are_refused(client):
     given = dask.array.from_array(MATRIX, chunks=(20, -1))
     with pytest.raises(ValueError, match="'anls'"):

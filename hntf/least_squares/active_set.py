@@ -87,7 +87,24 @@ def _project_out(Q, size, v, coefficients):  # type: ignore[no-untyped-def]
 @kernel
 def _solve_triangular(T, right, size, t):  # type: ignore[no-untyped-def]
     """Solve `T t = right` for the upper triangular `T`."""
-    for a in range(size - 1, -1, -1):
+    a = size
+    while a >= 4:
+        # Four rows at a time, whose sums do not wait for each other.
+        a -= 4
+        row0, row1, row2, row3 = T[a], T[a + 1], T[a + 2], T[a + 3]
+        sum0, sum1, sum2, sum3 = 0.0, 0.0, 0.0, 0.0
+        for b in range(a + 4, size):
+            sum0 += row0[b] * t[b]
+            sum1 += row1[b] * t[b]
+            sum2 += row2[b] * t[b]
+            sum3 += row3[b] * t[b]
+        t3 = (right[a + 3] - sum3) / row3[a + 3]
+        t2 = (right[a + 2] - sum2 - row2[a + 3] * t3) / row2[a + 2]
+        t1 = (right[a + 1] - sum1 - row1[a + 2] * t2 - row1[a + 3] * t3) / row1[a + 1]
+        t0 = (right[a] - sum0 - row0[a + 1] * t1 - row0[a + 2] * t2 - row0[a + 3] * t3) / row0[a]
+        t[a], t[a + 1], t[a + 2], t[a + 3] = t0, t1, t2, t3
+    while a > 0:
+        a -= 1
         row = T[a]
         total = right[a]
         for b in range(a + 1, size):
@@ -264,12 +281,16 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
                         size -= 1
                 _solve_triangular(T, h, size, s)
             cost, entering, before = np.inf, -1, iteration
+            highest = 0.5 * z_norm**2
             stuck = False
             largest = 0.0
             candidates[:] = -1
             while searching:
                 current = 0.5 * _dot(residual, residual)
-                if not linear and current < (REORTHOGONALIZED * z_norm) ** 2:
+                highest = max(highest, current)
+                if not linear and current < REORTHOGONALIZED**2 * highest:
+                    # What is left of a larger residual in the span of the support is its rounding.
+                    highest = current
                     c[:size] = 0.0
                     _project_out(Q, size, residual, c)
                     current = 0.5 * _dot(residual, residual)
@@ -339,10 +360,17 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
                 _enter(Q, T, h, order, size, entering, distance, gradient, v, c, residual)
                 blocked[entering] = True
                 s[size] = value
-                size += 1
+                if value == 0.0:
+                    # The minimiser of the support without the column is known.
+                    t[size] = h[size] / distance
+                    for a in range(size):
+                        t[a] = s[a] - t[size] * x[a]
+                    size += 1
+                else:
+                    size += 1
+                    _solve_triangular(T, h, size, t)
                 while True:
                     # Move towards the minimiser up to the first bound, until it is reached.
-                    _solve_triangular(T, h, size, t)
                     step, blocking = 1.0, -1
                     for a in range(size):
                         if t[a] <= 0.0:
@@ -360,6 +388,10 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
                             blocked[order[a]] = False
                             _leave(Q, T, h, order, s, size, a, residual)
                             size -= 1
+                    _solve_triangular(T, h, size, t)
+            _solve_triangular(T, h, size, t)
+            for a in range(size):
+                s[a] = t[a] if t[a] > 0.0 else s[a]
             # What has been updated in an ill-conditioned support is computed once more, in the order of the backward pass.
             settled = worst > WELL_CONDITIONED or (iteration == before and not changed) or rounds > ROUNDS
             wanted[:] = False

@@ -27,6 +27,9 @@ SERIAL_WORK = 200_000
 SERIAL_PRODUCT = 4_000_000
 """The same number for matrix products, which take less time per multiply-add."""
 
+THREADED_BY_BLAS = 100_000
+"""The same number above which BLAS would take threads of its own, which spin afterwards."""
+
 CHUNKS_PER_THREAD = 2
 
 
@@ -115,9 +118,20 @@ def over_rows(work: Callable[[int, int], Any], rows: int, work_per_row: int) -> 
         work(0, rows)
         return
     chunk = max(1, -(-rows // (CHUNKS_PER_THREAD * core_count())))
-    futures = [_pool().submit(work, start, min(start + chunk, rows)) for start in range(0, rows, chunk)]
-    for future in futures:
-        future.result()
+    starts = iter(range(0, rows, chunk))
+
+    def take() -> None:
+        for start in starts:
+            work(start, min(start + chunk, rows))
+
+    # This thread takes its share, so where others keep the cores busy, it does not wait for helpers that have not begun.
+    helpers = [_pool().submit(take) for _ in range(min(core_count(), -(-rows // chunk)) - 1)]
+    try:
+        take()
+    finally:
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
 
 
 def transposed_matmul(X: Array, A: Array) -> Array:
@@ -140,8 +154,11 @@ def matmul(X: Array, A: Array) -> Array:
     left, right = host_view(X), host_view(A)
     if left is None or right is None or X.ndim != 2:
         return X @ A
-    if core_count() == 1 or left.size * A.shape[1] < SERIAL_PRODUCT:
+    if core_count() == 1 or left.size * A.shape[1] < THREADED_BY_BLAS:
         return from_numpy(left @ right, X)
+    if left.size * A.shape[1] < SERIAL_PRODUCT:
+        with single_threaded_blas():
+            return from_numpy(left @ right, X)
     result = np.empty((left.shape[0], right.shape[1]))
 
     def work(start: int, stop: int) -> None:

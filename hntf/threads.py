@@ -155,19 +155,34 @@ def matmul(X: Array, A: Array) -> Array:
     if left is None or right is None or X.ndim != 2:
         return X @ A
     if core_count() == 1 or left.size * A.shape[1] < THREADED_BY_BLAS:
-        return from_numpy(left @ right, X)
+        return from_numpy(_product(left, right), X)
     if left.size * A.shape[1] < SERIAL_PRODUCT:
         with single_threaded_blas():
-            return from_numpy(left @ right, X)
+            return from_numpy(_product(left, right), X)
     result = np.empty((left.shape[0], right.shape[1]))
 
-    def work(start: int, stop: int) -> None:
-        if left.flags.f_contiguous:
-            # The transposed product reads memory in order.
-            result[start:stop] = (right.T @ left[start:stop].T).T
-        else:
-            np.matmul(left[start:stop], right, out=result[start:stop])
-
     with single_threaded_blas():
-        over_rows(work, len(left), left.shape[1] * right.shape[1])
+        over_rows(
+            lambda start, stop: _product(left[start:stop], right, result[start:stop]),
+            len(left),
+            left.shape[1] * right.shape[1],
+        )
     return from_numpy(result, X)
+
+
+def _product(left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the product, for a transposed matrix by the transposed product, which reads memory in order."""
+    # Who asks for the product checks its entries.
+    with np.errstate(invalid="ignore"):
+        if not _is_transposed(left):
+            return np.matmul(left, right, out=out)
+        product = (right.T @ left.T).T
+    if out is None:
+        return product
+    out[...] = product
+    return out
+
+
+def _is_transposed(x: np.ndarray) -> bool:
+    """Tell whether the columns of a matrix, and not its rows, are in order in memory."""
+    return x.strides[0] < x.strides[1]

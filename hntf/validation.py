@@ -32,11 +32,13 @@ def check_real_array(
     orders: Sequence[int] | None = None,
     nonnegative: bool = False,
     entries: bool = True,
+    may_be_empty: bool = False,
     hidden_by: str = "",
 ) -> Array:
-    """Return `x` as a finite, real, non-empty NumPy array or torch tensor; lists become NumPy arrays.
+    """Return `x` as a finite, real NumPy array or torch tensor; lists become NumPy arrays.
 
-    With `entries=False` the entries are not checked here; the caller does so later. `hidden_by` says how NaN may be hidden.
+    With `entries=False` the entries are not checked here; the caller does so later. Axes are empty only if it `may_be_empty`.
+    `hidden_by` says how NaN may be hidden.
 
     Raises
     ------
@@ -58,8 +60,8 @@ def check_real_array(
         raise TypeError(
             f"{name} requires a gradient, which would be lost here; use hntf.torch, or pass {name}.detach()"
         )
-    check_order(x, name, orders)
-    if entries:
+    check_order(x, name, orders, may_be_empty=may_be_empty)
+    if entries and 0 not in x.shape:
         check_entries(x, name, nonnegative=nonnegative, hidden_by=hidden_by)
     return x
 
@@ -107,14 +109,14 @@ def check_sparse(x: Any, name: str, *, nonnegative: bool = False) -> Any:
     return x
 
 
-def check_order(x: Any, name: str, orders: Sequence[int] | None = None) -> None:
-    """Raise `ValueError` if the order of `x` is not in `orders`, or one of its axes is empty."""
+def check_order(x: Any, name: str, orders: Sequence[int] | None = None, *, may_be_empty: bool = False) -> None:
+    """Raise `ValueError` if the order of `x` is not in `orders`, or one of its axes is empty and may not be."""
     if orders is not None and x.ndim not in orders:
         allowed = " or ".join(str(order) for order in orders)
         raise ValueError(f"{name} must have order {allowed}, got order {x.ndim} with shape {tuple(x.shape)}")
     if x.ndim == 0:
         raise ValueError(f"{name} must be an array, got the single number {x}")
-    if 0 in tuple(x.shape):
+    if 0 in tuple(x.shape) and not may_be_empty:
         kind = "sample(s)" if x.shape[0] == 0 else "feature(s)"
         raise ValueError(
             f"{name} must have no empty axis: 0 {kind} (shape={tuple(x.shape)}) while a minimum of 1 is required."

@@ -159,14 +159,14 @@ def _solve(
     # A new array: the certificate keeps the solution in units of the scaled problem.
     with np.errstate(over="ignore"):
         S = solution.S * problem.scale
-    if not float(S.max()) < np.inf:
+    if len(S) and not float(S.max()) < np.inf:
         raise ValueError("A is too small beside B: the solution overflows")
     return S.T.reshape(shape), info
 
 
 def _batch(A: Array, B: Any, weights: Any, support: Any, options: dict[str, Any]) -> Any:
     """Solve a batch of problems, whose leading dimensions `A` and the other arrays share."""
-    A, B = check_real_array(A, "A"), check_real_array(B, "B", entries=False)
+    A, B = (check_real_array(x, name, entries=False, may_be_empty=True) for name, x in (("A", A), ("B", B)))
     lead = tuple(A.shape[:-2])
     if tuple(B.shape[: len(lead)]) != lead or B.ndim - len(lead) not in (1, 2):
         raise ValueError(
@@ -175,6 +175,11 @@ def _batch(A: Array, B: Any, weights: Any, support: Any, options: dict[str, Any]
     for name, x in (("weights", weights), ("support", support)):
         if x is not None and tuple(x.shape[: len(lead)]) != lead:
             raise ValueError(f"{name} must have the leading dimensions of A, {lead}; got shape {tuple(x.shape)}")
+    if A.shape[-2] != B.shape[len(lead)]:
+        raise ValueError(f"A and B must have as many rows, got {A.shape[-2]} and {B.shape[len(lead)]}")
+    if 0 in lead:
+        S = backend_of(A).zeros((*lead, A.shape[-1], *B.shape[len(lead) + 1 :]), dtype=A.dtype)
+        return (S, NNLSInfo(S > 0, 0, [])) if options["return_info"] else S
     solve: Any = nnls
     results = [
         solve(
@@ -201,11 +206,11 @@ def _visible(B: Any, weights: Array) -> Any:
 def _check_right_hand_side(B: Any, *, weighted: bool) -> Any:
     if scipy.sparse.issparse(B):
         return B.toarray() if weighted else check_sparse(B, "B")
-    return check_real_array(B, "B", orders=(1, 2), entries=False)
+    return check_real_array(B, "B", orders=(1, 2), entries=False, may_be_empty=True)
 
 
 def _check_weights(weights: Any, B: Any) -> Array:
-    weights = check_real_array(weights, "weights", nonnegative=True)
+    weights = check_real_array(weights, "weights", nonnegative=True, may_be_empty=True)
     shape = (B.shape[0],) if weights.ndim == 1 else tuple(B.shape)
     check_shape(weights, "weights", shape, "one a row of B, or the shape of B")
     return as_float64(weights)

@@ -6,9 +6,9 @@ import numpy as np
 
 from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like, to_numpy
 from hntf.least_squares.certificate import NNLSInfo, Rows
-from hntf.least_squares.gram import apply_gram, unit_columns
-from hntf.least_squares.solver import solve
-from hntf.validation import check_boolean, check_real_array, check_same_home, check_shape
+from hntf.least_squares.gram import apply_gram, row_grams, unit_columns
+from hntf.least_squares.solver import Solution, solve
+from hntf.validation import check_boolean, check_real_array, check_same_home
 
 
 def nnls_gram(
@@ -22,19 +22,19 @@ def nnls_gram(
 
     Parameters
     ----------
-    G : array, `(k, k)` or `(n, k, k)`
-        Symmetric positive semidefinite Gram matrix: one for all rows, or one per row.
-    C : array, `(n, k)`
+    G : array, `(k, k)`, `(…, k, k)` or `(…, n, k, k)`
+        Symmetric positive semidefinite Gram matrices: one for all rows, one for each problem of a batch, or one for each row.
+    C : array, `(…, n, k)`
         Right-hand sides; each row must be in the range of its Gram matrix. A part along eigenvectors whose eigenvalues are rounding
         (below `32 k ε` with unit columns) is not fitted.
-    support : bool array, `(n, k)`, optional
+    support : bool array, shape of `C`, optional
         The support from which the search starts, for example that of the solution of a nearby problem.
     return_info : bool
         Whether to return information on the solution as well.
 
     Returns
     -------
-    S : array, `(n, k)`
+    S : array, shape of `C`
         The solution, in the backend and floating dtype and on the device of `C`.
     info : NNLSInfo
         Support, KKT residual, margin, uniqueness and number of iterations; only if `return_info`.
@@ -52,21 +52,39 @@ def nnls_gram(
     array([[1.5, 0. ],
            [1. , 1. ]])
     """
-    C = check_real_array(C, "C", orders=(2,))
-    G = check_real_array(G, "G", orders=(2, 3))
+    C = check_real_array(C, "C", may_be_empty=True)
+    G = check_real_array(G, "G", may_be_empty=True)
     check_same_home({"G": G, "C": C, "support": support})
-    n, k = C.shape
-    check_shape(G, "G", (k, k) if G.ndim == 2 else (n, k, k), "one Gram for all rows of C, or one a row")
-    grams, rows = as_float64(G), as_float64(C)
-    _check_gram(grams)
+    _check_shapes(tuple(G.shape), tuple(C.shape))
+    k = C.shape[-1]
+    grams, rows = as_float64(G).reshape(-1, k, k), as_float64(C).reshape(-1, k)
     if support is not None:
-        support = as_bool(check_boolean(support, "support", (n, k), "that of C"))
-    solution = solve(grams, rows, support)
-    S = cast_like(solution.S, C)
+        support = as_bool(check_boolean(support, "support", tuple(C.shape), "that of C")).reshape(-1, k)
+    if len(grams):
+        _check_gram(grams)
+        solution = solve(grams, rows, support)
+    else:
+        solution = Solution(rows, rows > 0, 0)
+    S = cast_like(solution.S, C).reshape(C.shape)
     if not return_info:
         return S
+    grams = row_grams(grams, len(rows))
     Y = apply_gram(grams, solution.S) - rows
-    return S, NNLSInfo(solution.support, solution.n_iter, [Rows(grams, rows, solution.S, solution.support, Y)])
+    problem = Rows(grams, rows, solution.S, solution.support, Y)
+    return S, NNLSInfo(solution.support.reshape(C.shape), solution.n_iter, [problem])
+
+
+def _check_shapes(of_grams: tuple[int, ...], of_rows: tuple[int, ...]) -> None:
+    if len(of_rows) < 2 or of_rows[-1] == 0:
+        raise ValueError(f"C must have shape (…, n, k) with k at least 1, got {of_rows}")
+    k, lead = of_rows[-1], of_rows[:-2]
+    allowed = dict.fromkeys([(k, k), (*lead, k, k), (*of_rows, k)])
+    if of_grams not in allowed:
+        *others, last = [str(shape) for shape in allowed]
+        raise ValueError(
+            f"G must have shape {', '.join(others)} or {last}, one Gram for all rows of C, one a problem or one a row; "
+            f"got {of_grams}"
+        )
 
 
 INDEFINITE = 1e-6

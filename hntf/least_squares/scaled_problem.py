@@ -17,6 +17,9 @@ from hntf.least_squares.solver import Solution, solve
 from hntf.least_squares.square_root import RootedProblems, SquareRoot
 from hntf.threads import matmul
 
+LARGEST_PENALTY = 1e300
+"""Scaled penalty from which a column is left out whatever the data, so that a larger one need not be represented."""
+
 LOWEST_EXPONENT = -1000
 """Exponent below which an entry is scaled by the largest power of two that leaves room for sums of squares."""
 
@@ -31,7 +34,7 @@ class ScaledProblem:
     C: Array
     scale: Array
     weights: Array | None
-    l1: float
+    penalty: Array | None
 
     @classmethod
     def scaled(cls, A: Any, B: Any, weights: Array | None, l1: float, l2: float) -> ScaledProblem:
@@ -51,9 +54,8 @@ class ScaledProblem:
             G, C = _dense(A.T @ A), _dense(B.T @ A)
         else:
             G, C = A.T @ A, matmul(B.T, A)
-        if l1:
-            C = C - l1 * scale
-        return cls(A, B, G, C, scale, weights, l1)
+        penalty = from_numpy(_scaled_penalty(l1, to_numpy(scale)), C) if l1 else None
+        return cls(A, B, G, C if penalty is None else C - penalty, scale, weights, penalty)
 
     @cached_property
     def rooted(self) -> RootedProblems:
@@ -87,11 +89,16 @@ class _OfScaledProblem(RootedProblems):
         return square_root.of_factor(A if roots is None else A * roots[:, gram, None])
 
     def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        B, l1 = self._problem.B[:, rows], self._problem.l1
+        B, penalty = self._problem.B[:, rows], self._problem.penalty
         B = B if scipy.sparse.issparse(B) else to_numpy(B)
-        F = np.tile(l1 * to_numpy(self._problem.scale), (len(rows) if l1 else 0, 1))
+        F = np.empty((0, len(root.columns))) if penalty is None else np.tile(to_numpy(penalty), (len(rows), 1))
         roots = self._roots_of_weights
-        return (B if roots is None else B * roots[:, rows]).T @ root.basis, F.reshape(-1, len(root.columns))
+        return (B if roots is None else B * roots[:, rows]).T @ root.basis, F
+
+
+def _scaled_penalty(l1: float, scale: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.minimum(l1 * scale, LARGEST_PENALTY)
 
 
 def _dense(x: Any) -> Array:

@@ -11,6 +11,7 @@ from torch import Tensor
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram, row_grams
 from hntf.least_squares.nnls_gram import INDEFINITE
+from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
 from hntf.validation import check_number
@@ -143,7 +144,8 @@ def _solve(
     if scale is not None:
         A = A * scale
         # The square of a scale alone may overflow.
-        penalty, ridge = None if penalty is None else penalty * scale, None if ridge is None else ridge * scale * scale
+        penalty = None if penalty is None else (penalty * scale).clamp(max=LARGEST_PENALTY)
+        ridge = None if ridge is None else ridge * scale * scale
     penalty = None if penalty is None else penalty.expand(*X.shape[:-1], A.shape[-1])
     by_row = weights is not None or (ridge is not None and ridge.ndim > 1 and ridge.shape[-2] != 1)
     C = matmul(X if weights is None else weights * X, A)

@@ -204,7 +204,7 @@ def test_gram_form(seed, k, one_a_row):
         ({"B": np.array([[np.nan, 1], [0, 0], [0, 0]])}, ValueError, "B contains NaN"),
         ({"B": np.ones((3, 2), complex)}, ValueError, "B must hold real numbers"),
         ({"B": np.array([["a"], ["b"], ["c"]])}, TypeError, "B must hold real numbers"),
-        ({"B": np.ones((3, 0))}, ValueError, "B must have no empty axis"),
+        ({"A": np.ones((3, 0))}, ValueError, "A must have no empty axis"),
         ({"B": [[1.0], [2.0, 3.0], [4.0]]}, TypeError, "uneven"),
         ({"B": torch.ones(3, 2)}, TypeError, "one backend"),
         ({"weights": -np.ones(3)}, ValueError, "Negative values in data: weights"),

@@ -138,6 +138,35 @@ class TestBatches:
         assert info.unique == all(one.unique for one in single)
         np.testing.assert_array_equal(hntf.nnls(backend(A), backend(B), **given), X)
 
+    @pytest.mark.parametrize(
+        ("A", "B", "expected"),
+        [
+            ((0, 6, 3), (0, 6, 5), (0, 3, 5)),
+            ((2, 0, 6, 3), (2, 0, 6), (2, 0, 3)),
+            ((2, 6, 3), (2, 6, 0), (2, 3, 0)),
+            ((6, 3), (6, 0), (3, 0)),
+        ],
+    )
+    def test_empty_batches_and_no_right_hand_sides(self, backend, A, B, expected):
+        X, info = hntf.nnls(backend(np.ones(A)), backend(np.ones(B)), return_info=True)
+        assert tuple(X.shape) == tuple(info.support.shape) == expected
+        assert info.unique
+        assert (info.kkt_residual, info.margin) == (0.0, np.inf)
+
+    def test_in_gram_form(self, backend, rng):
+        A, X = rng.random((2, 4, 6, 3)), rng.random((2, 4, 5, 6))
+        G, C = A.mT @ A, X @ A
+        S, info = hntf.nnls_gram(backend(G), backend(C), return_info=True)
+        assert tuple(S.shape) == tuple(info.support.shape) == C.shape
+        assert info.kkt_residual < 1e-14
+        np.testing.assert_allclose(hntf.nnls(A, X.mT).mT, S, atol=1e-12)
+        of_rows = np.broadcast_to(G[:, :, None], (2, 4, 5, 3, 3)).copy()
+        np.testing.assert_allclose(hntf.nnls_gram(backend(of_rows), backend(C), support=info.support), S, atol=1e-12)
+        np.testing.assert_array_equal(hntf.nnls_gram(G[0, 0], C[0, 0]), hntf.nnls_gram(G[0, 0], C)[0, 0])
+        assert hntf.nnls_gram(np.empty((0, 3, 3)), np.empty((0, 5, 3))).shape == (0, 5, 3)
+        with pytest.raises(ValueError, match=r"G must have shape \(3, 3\), \(2, 4, 3, 3\) or \(2, 4, 5, 3, 3\)"):
+            hntf.nnls_gram(G[0], C)
+
     def test_one_that_is_not_unique_is_told(self, rng):
         A = rng.random((3, 6, 2))
         A[1, :, 1] = A[1, :, 0]
@@ -157,7 +186,7 @@ class TestBatches:
             ((2, 6, 3), (2, 6, 5), {"weights": np.ones((3, 6))}, "weights must have"),
             ((2, 6, 3), (2, 6, 5), {"support": np.ones((3, 5), bool)}, "support must have"),
             ((2, 6, 3), (2, 6, 5), {"support": np.ones((3, 3, 5), bool)}, "support must have"),
-            ((0, 6, 3), (0, 6, 5), {}, "A must have no empty axis"),
+            ((0, 6, 3), (0, 5, 5), {}, "as many rows"),
         ],
     )
     def test_shapes_that_do_not_fit_are_named(self, A, B, options, words):
@@ -246,3 +275,15 @@ def test_tensors_with_a_negative_bit():
     A = torch.rand(6, 3)
     assert X.is_neg()
     torch.testing.assert_close(hntf.torch.nnls(X, A), hntf.torch.nnls(X.clone(), A))
+
+
+def test_a_penalty_that_is_huge_beside_a_tiny_dictionary(backend, rng):
+    A, B = rng.random((6, 3)), rng.random((6, 4))
+    X, info = hntf.nnls(backend(1e-300 * A), backend(B), l1=1e10, return_info=True)
+    assert float(abs(X).max()) == 0.0
+    assert info.kkt_residual == 0.0
+    dictionary = torch.tensor(1e-300 * A, requires_grad=True)
+    S = hntf.torch.nnls(torch.tensor(B.T), dictionary, l1=1e10)
+    S.sum().backward()
+    assert not S.detach().any()
+    assert not dictionary.grad.any()

@@ -1,0 +1,57 @@
+"""Work over ranges of rows, and matrix products in it."""
+
+import numpy as np
+import pytest
+
+from hntf import threads
+
+
+@pytest.mark.parametrize("n_cores", [1, 2, 5])
+def test_every_row_is_worked_on_once(n_cores, monkeypatch):
+    monkeypatch.setattr(threads, "core_count", lambda: n_cores)
+    for rows in (0, 1, 2, 7, 100):
+        done = np.zeros(rows, int)
+
+        def work(start, stop, done=done):
+            done[start:stop] += 1
+
+        threads.over_rows(work, rows, threads.SERIAL_WORK)
+        np.testing.assert_array_equal(done, 1)
+
+
+def test_an_error_in_any_range_is_raised_when_the_others_have_ended():
+    for bad in range(4):
+        running = []
+
+        def work(start, stop, bad=bad, running=running):
+            running.append(start)
+            if start == bad:
+                raise ArithmeticError
+            running.remove(start)
+
+        with pytest.raises(ArithmeticError):
+            threads.over_rows(work, 4, threads.SERIAL_WORK)
+        assert running == [bad]
+
+
+def test_work_may_divide_its_rows_again():
+    total = np.zeros(4)
+
+    def outer(start, stop):
+        for i in range(start, stop):
+            threads.over_rows(lambda first, last, i=i: total.__setitem__(i, total[i] + last - first), 1, 10**9)
+
+    threads.over_rows(outer, 4, threads.SERIAL_WORK)
+    np.testing.assert_array_equal(total, 1)
+
+
+@pytest.mark.parametrize("n", [10, 3_000, 60_000])
+def test_products_of_any_size_and_arrangement(n, backend, rng):
+    X, A = rng.standard_normal((n, 30)), rng.standard_normal((30, 5))
+    for left in (X, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2]):
+        for right in (A, np.asfortranarray(A)):
+            np.testing.assert_allclose(threads.matmul(backend(left), backend(right)), X @ A, rtol=1e-12, atol=1e-12)
+            transposed = threads.transposed_matmul(backend(left), backend(right))
+            np.testing.assert_allclose(transposed, (X @ A).T, rtol=1e-12, atol=1e-12)
+    X[0, 0] = np.inf
+    assert np.isinf(np.asarray(threads.matmul(backend(X), backend(abs(A))))[0]).all()

@@ -183,14 +183,18 @@ def mixed(state, coordinate):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def held_out_columns(rows, columns, seed, fraction, swapped, indptr, counts, found, fill, start, stop):  # type: ignore[no-untyped-def]
-    """Count the columns that are held out in every row, or fill them in from `indptr` on."""
+def held_out_columns(states, keys, fraction, swapped, indptr, counts, found, fill, start, stop):  # type: ignore[no-untyped-def]
+    """Count the columns that are held out in every row, or fill them in from `indptr` on.
+
+    `states` are those of the hash after all coordinates but the last, which `keys` holds: that of the column, or, if they are
+    `swapped`, of the row.
+    """
+    n_columns = len(states) if swapped else len(keys)
     for i in range(start, stop):
         position = indptr[i]
         number = 0
-        of_row = mixed(np.uint64(seed), rows[i])
-        for j in range(len(columns)):
-            state = mixed(mixed(np.uint64(seed), columns[j]), rows[i]) if swapped else mixed(of_row, columns[j])
+        for j in range(n_columns):
+            state = mixed(states[j], keys[i]) if swapped else mixed(states[i], keys[j])
             if np.float64(state >> np.uint64(11)) * 2.0**-53 < fraction:
                 if fill:
                     found[position + number] = j

@@ -23,6 +23,11 @@ SHARES = 16
 """Number of partial results of this size."""
 
 
+def index_dtype(shape: Sequence[int]) -> type[np.integer[Any]]:
+    """Return the smaller type of integers that holds all coordinates."""
+    return np.int32 if max(shape) < 2**31 else np.int64
+
+
 class Pieces(NamedTuple):
     """Groups of entries cut where chunks of entries begin, so that threads can share a large group.
 
@@ -97,7 +102,7 @@ class Coordinates:
     @classmethod
     def of_entries(cls, index: np.ndarray, values: np.ndarray, shape: Sequence[int]) -> tuple[Coordinates, np.ndarray]:
         """Return the coordinates of entries in any order, and the sums of the values at each."""
-        index = np.asarray(index, dtype=np.int32 if max(shape) < 2**31 else np.int64)
+        index = np.asarray(index, dtype=index_dtype(shape))
         order = _sorted(index, range(len(shape)), shape)
         rows = [row[order] for row in index]
         values = values[order]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import scipy.sparse
 
 from hntf.algebra import Factors
 from hntf.arrays import Array, to_numpy
+from hntf.data.coordinates import index_dtype
 from hntf.data.entry_weights import EntryWeights, StructuredWeights
 from hntf.least_squares.gram_blocks import EqualRows
 from hntf.threads import over_rows
@@ -24,12 +25,19 @@ REMEMBERED = 2**21
 BLOCK_HELD_OUT = 2**20
 """Number of entries that are held out in the blocks in which products are formed."""
 
+MOST_STORED = 2**23
+"""Number of entries held out from a sparse tensor up to which they are stored, in 200 MB for order 3."""
+
+FITTED_TOGETHER = 3
+"""Number of hold-outs of sparse tensors that are remembered, for fits that follow each other with the same ones."""
+
 
 class HoldOut:
     """A mask that hides a random fraction of the entries, the same ones whenever it is used.
 
     An entry is held out if a hash of its coordinates and the seed is below the fraction. For a sparse matrix with more than two
     million entries held out nothing is stored; the hashes of all its entries, stored or not, are computed again for every product.
+    From a sparse tensor of order 3 or more at most eight million entries are held out.
 
     Parameters
     ----------
@@ -88,6 +96,24 @@ class HoldOut:
         rows, columns = map(np.arange, shape)
         return HeldOut(self, (rows if self._rows is None else self._rows, columns))
 
+    def entries(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the coordinates of the entries of a tensor that are held out, `(N, held out)`, in lexicographic order.
+
+        Raises
+        ------
+        ValueError
+            If they are more than can be stored.
+        """
+        number = math.prod(shape)
+        if self.fraction * number > MOST_STORED:
+            raise ValueError(
+                f"fraction must be at most {MOST_STORED / number:.2g} for a sparse tensor of shape {shape}, or the mask go with "
+                f"'stored', as in ('stored', HoldOut({self.fraction})); got {self.fraction}"
+            )
+        if self._rows is None:
+            return _entries(self.seed, self.fraction, shape)
+        return np.hstack(list(_blocks_of_entries(self.seed, self.fraction, self._rows, shape)))
+
     def of_shape(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return the mask of a dense array, computed in blocks of samples."""
         observed = np.empty(shape, bool)
@@ -99,8 +125,31 @@ class HoldOut:
         return observed
 
 
+@lru_cache(FITTED_TOGETHER)
+def _entries(seed: int, fraction: float, shape: tuple[int, ...]) -> np.ndarray:
+    found = np.hstack(list(_blocks_of_entries(seed, fraction, np.arange(shape[0]), shape)))
+    found.flags.writeable = False
+    return found
+
+
+def _blocks_of_entries(seed: int, fraction: float, rows: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """Yield the coordinates of the entries that are held out, `(N, held out)`, of samples that are hashed by the numbers `rows`."""
+    *lead, last = shape
+    every = math.prod(lead)
+    for start in range(0, every, BLOCK_HELD_OUT):
+        first, *others = np.unravel_index(np.arange(start, min(start + BLOCK_HELD_OUT, every)), lead)
+        indptr, columns = held_out(states(seed, (rows[first], *others)), np.arange(last), fraction)
+        positions = np.repeat(np.arange(len(first)), np.diff(indptr))
+        yield np.stack([*(index[positions] for index in (first, *others)), columns]).astype(index_dtype(shape))
+
+
 def hashes(seed: int, index: Any) -> np.ndarray:
-    """Return a number in `[0, 1)` for every tuple of coordinates, by the finalizer of SplitMix64."""
+    """Return a number in `[0, 1)` for every tuple of coordinates."""
+    return (states(seed, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def states(seed: int, index: Any) -> np.ndarray:
+    """Return the state of the hash for every tuple of coordinates, by the finalizer of SplitMix64."""
     state = np.array(seed, np.uint64)
     with np.errstate(over="ignore"):
         for coordinates in index:
@@ -108,7 +157,27 @@ def hashes(seed: int, index: Any) -> np.ndarray:
             state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             state = state ^ (state >> np.uint64(31))
-    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return state
+
+
+def held_out(
+    states: np.ndarray, keys: np.ndarray, fraction: float, *, swapped: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for every row, which columns are held out: pointers to the first of each row, and the columns.
+
+    `states` are those of the hash for the rows, and `keys` the coordinates of the columns, or the other way round if `swapped`.
+    """
+    from hntf.data.compiled import held_out_columns
+
+    n_rows, n_columns = (len(keys), len(states)) if swapped else (len(states), len(keys))
+    counts, columns = np.zeros(n_rows + 1, np.int64), np.empty(0, np.int64)
+    for filling in (False, True):
+        if filling:
+            columns = np.empty(counts.sum(), np.int64)
+        indptr = np.cumsum(counts)
+        arguments = (states, keys.astype(np.int64), fraction, swapped, indptr, counts, columns, filling)
+        over_rows(partial(held_out_columns, *arguments), n_rows, 8 * n_columns)
+    return indptr, columns
 
 
 class HeldOut(EntryWeights):
@@ -146,19 +215,10 @@ class HeldOut(EntryWeights):
 
     def _block(self, slices: np.ndarray, mode: int) -> StructuredWeights:
         """Return the weights of some slices of a mode, which are stored, as a matrix with these slices as rows."""
-        from hntf.data.compiled import held_out_columns
-
         ids, others = self.ids[mode][slices], self.ids[1 - mode]
         swapped = self.transposed != (mode == 1)
-        counts, columns = np.zeros(len(ids) + 1, np.int64), np.empty(0, np.int64)
-        arguments = (ids.astype(np.int64), others.astype(np.int64), self.mask.seed, self.mask.fraction, swapped)
-        for filling in (False, True):
-            if filling:
-                columns = np.empty(counts.sum(), np.int64)
-            indptr = np.cumsum(counts)
-
-            work = partial(held_out_columns, *arguments, indptr, counts, columns, filling)
-            over_rows(work, len(ids), 8 * len(others))
+        first, last = (others, ids) if swapped else (ids, others)
+        indptr, columns = held_out(states(self.mask.seed, (first,)), last, self.mask.fraction, swapped=swapped)
         sign = 1.0 if self.mask.inverted else -1.0
         rest = scipy.sparse.csr_array((np.full(len(columns), sign), columns, indptr), shape=(len(ids), len(others)))
         width = int(not self.mask.inverted)

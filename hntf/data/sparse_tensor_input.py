@@ -99,7 +99,9 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) ->
 def _of_mask(at: Coordinates, values: np.ndarray, mask: Any) -> SparseTensorWeights:
     """Return the weights of a mask of a tensor with entries at these coordinates."""
     if isinstance(mask, HoldOut):
-        raise TypeError("mask must go with 'stored', as in ('stored', HoldOut(...)), for a sparse tensor X")
+        entries = Coordinates(mask.entries(at.shape), at.shape)
+        sign = 1.0 if mask.inverted else -1.0
+        return _constant_but_at(float(not mask.inverted), entries, np.full(len(entries), sign))
     if isinstance(mask, str):
         if mask == "stored":
             return _constant_but_at(0.0, at, np.ones(len(values)))

@@ -156,9 +156,13 @@ def _solve(
             raise ValueError("A and B are too large: their product overflows")
     solution = problem.solve(support)
     info = problem.certificate(solution, shape) if return_info else None
-    # A new array: the certificate keeps the solution in units of the scaled problem.
+    S = solution.S
     with np.errstate(over="ignore"):
-        S = solution.S * problem.scale
+        if info is None:
+            S *= problem.scale
+        else:
+            # The certificate keeps the solution in units of the scaled problem.
+            S = S * problem.scale
     if len(S) and not float(S.max()) < np.inf:
         raise ValueError("A is too small beside B: the solution overflows")
     return S.T.reshape(shape), info

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import to_numpy
-from hntf.data.sparse_tensor_input import is_sparse_tensor
+from hntf.data.sparse_tensor_input import MATRIX, is_sparse_tensor
 from hntf.estimators.inputs import Input, as_input
 from hntf.selection.bi_cross_validation import SPLITS
 from hntf.selection.candidates import as_candidates, check_model, finest_model, has_levels, is_tucker_model
@@ -25,7 +25,7 @@ from hntf.validation import as_random_state, check_choice, check_number
 CRITERIA = (*PREDICTIONS, "bic", "bai-ng", "elbow", "core-consistency", "stability")
 
 LARGEST_FRACTION, SMALLEST_FRACTION = 0.1, 0.01
-FEWEST_HELD_OUT = 10
+FEWEST_HELD_OUT, MOST_HELD_OUT = 10, 2**21
 
 AUTO = ["held-out", "bic", "bai-ng", "elbow"]
 
@@ -181,10 +181,6 @@ def _check_fits(names: Sequence[str], candidates: list[Any] | None, model: Any, 
 
 def _as_array(X: Any, given: Input, names: Sequence[str], mask: Any, weights: Any) -> Any:
     """Return the data as the criteria take them, in moderate units; raise `ValueError` if they cannot."""
-    if "held-out" in names and is_sparse_tensor(X):
-        raise ValueError(
-            "criterion must be another than 'held-out' for a sparse tensor, such as ('bic', 'core-consistency', 'stability')"
-        )
     splits = [name for name in names if name in ("bi-cross-validation", "thinning")]
     if splits and not (mask is None and weights is None):
         raise ValueError(f"criterion must be another than {splits[0]!r} with a mask or weights")
@@ -217,4 +213,6 @@ def _fraction(fraction: float | None, given: Any, shape: tuple[int, ...]) -> flo
     if given.is_dense:
         return LARGEST_FRACTION
     stored = given.parts.sample(5000, np.random.RandomState(0)).n_entries * shape[0] / min(5000, shape[0])
-    return float(np.clip(2 * stored / entries, SMALLEST_FRACTION, LARGEST_FRACTION))
+    wanted = float(np.clip(2 * stored / entries, SMALLEST_FRACTION, LARGEST_FRACTION))
+    # Those of a sparse tensor are stored.
+    return wanted if len(shape) == MATRIX else min(wanted, MOST_HELD_OUT / entries)

@@ -74,8 +74,8 @@ def test_it_goes_with_other_masks(rng):
     T = X[:, :, None] * np.ones(4)
     of_tensor = hntf.as_data(sparse.COO.from_numpy(T), mask=("stored", mask))
     np.testing.assert_array_equal(of_tensor.observed, (T > 0) & mask.of_shape(T.shape))
-    with pytest.raises(TypeError, match="'stored'"):
-        hntf.as_data(sparse.COO.from_numpy(T), mask=mask)
+    for one in (mask, ~mask):
+        np.testing.assert_array_equal(hntf.as_data(sparse.COO.from_numpy(T), mask=one).observed, one.of_shape(T.shape))
 
 
 def test_it_is_a_random_fraction_and_seeds_differ():
@@ -85,6 +85,31 @@ def test_it_is_a_random_fraction_and_seeds_differ():
         np.testing.assert_allclose(np.mean(~observed, axis=0), 0.1, atol=0.09)
         np.testing.assert_allclose(np.mean(~observed, axis=1), 0.1, atol=0.09)
     np.testing.assert_allclose(np.mean(~masks[0] & ~masks[1]), 0.01, atol=0.003)
+
+
+@pytest.mark.parametrize("block", [5, 2**20])
+def test_entries_of_tensors(rng, block, monkeypatch):
+    monkeypatch.setattr(hold_out, "BLOCK_HELD_OUT", block)
+    for shape in ((9, 7, 5), (4, 1, 3, 6)):
+        mask = hntf.HoldOut(0.3, 2)
+        np.testing.assert_array_equal(mask.entries(shape), np.nonzero(~mask.of_shape(shape)))
+        rows = rng.permutation(shape[0])[:3]
+        part = mask.of_rows(rows).entries((3, *shape[1:]))
+        np.testing.assert_array_equal(part, np.nonzero(~mask.of_shape(shape)[rows]))
+
+
+def test_fits_of_sparse_tensors_agree_with_dense_ones(rng):
+    T = np.einsum("ar,br,cr->abc", *(rng.random((d, 2)) * (rng.random((d, 2)) < 0.6) for d in (12, 10, 8)))
+    T *= 1 + 0.1 * rng.random(T.shape)
+    mask = hntf.HoldOut(0.2)
+    dense, given = hntf.NCPD(2, random_state=0).fit(T, mask=mask), sparse.COO.from_numpy(T)
+    model = hntf.NCPD(2, random_state=0).fit(given, mask=mask)
+    np.testing.assert_allclose(model.reconstruction_err_, dense.reconstruction_err_, rtol=1e-6, atol=1e-8)
+    held_out_error = model.reconstruction_error(given, mask=~mask)
+    np.testing.assert_allclose(held_out_error, dense.reconstruction_error(T, mask=~mask), rtol=1e-4)
+    large = (np.zeros((3, 1), int), np.ones(1), (10_000, 10_000, 10_000))
+    with pytest.raises(ValueError, match=r"fraction must be at most 8.4e-06 for a sparse tensor of shape"):
+        hntf.as_data(large, mask=mask)
 
 
 @pytest.mark.slow

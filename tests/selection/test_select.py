@@ -105,11 +105,20 @@ def test_the_rank_of_a_tensor():
     assert found.criteria["bic"] == 3
 
 
-def test_a_sparse_tensor_has_other_criteria():
+@pytest.mark.slow
+def test_a_sparse_tensor():
+    rng = np.random.default_rng(0)
+    factors = [rng.gamma(1.0, size=(d, 3)) * (rng.random((d, 3)) < 0.4) for d in (40, 30, 20)]
+    T = np.einsum("ar,br,cr->abc", *factors)
+    T = T * rng.gamma(50, 1 / 50, T.shape)
+    dense, of_entries = (hntf.select_ranks(X, range(1, 6), hntf.NCPD, random_state=0) for X in (T, sparse.COO(T)))
+    assert of_entries.best == dense.best == 3
+    np.testing.assert_allclose(of_entries.table["held-out"][:4], dense.table["held-out"][:4], rtol=1e-3)
+
+
+def test_other_criteria_of_a_sparse_tensor():
     X = sparse.COO.from_numpy(low_rank(3, (20, 15, 10)))
     assert hntf.select_ranks(X, range(1, 6), hntf.NCPD, criterion=("bic", "core-consistency")).best == 3
-    with pytest.raises(ValueError, match="criterion must be"):
-        hntf.select_ranks(X, range(1, 6), hntf.NCPD)
 
 
 @pytest.mark.slow

@@ -205,7 +205,8 @@ class DenseWeights(EntryWeights):
         return columns(upper, _pairs(k)[2]).reshape(-1, k, k)
 
     def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
-        results: list[Any] = [0.0 * left[mode] for mode in modes]
+        row = next(U for U in right if U is not None)[:1]
+        results: list[Any] = [0.0 * left[mode][:, :1] * row for mode in modes]
         for rows in self.blocks():
             model = cp_dense(left[0][rows], left)
             model *= self.of_samples(rows)

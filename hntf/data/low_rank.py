@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from operator import mul
-from typing import Any
 
 from hntf.algebra import Factors, cp_dense
 from hntf.arrays import Array
 from hntf.data.dense import DenseData
-from hntf.data.entry_weights import EntryWeights
-from hntf.data.protocol import Data
+from hntf.data.implicit import ImplicitData
 
 
-class CPData(Data):
+class CPData(ImplicitData):
     """The tensor `[[V_1, …, V_N]]`. Products with factors only require products of its own; for others it is expanded.
 
     Parameters
@@ -31,10 +29,6 @@ class CPData(Data):
     @property
     def n_entries(self) -> int:
         return sum(self.shape) * self.factors[0].shape[1]
-
-    @property
-    def is_expandable(self) -> bool:
-        return False
 
     def norm_squared(self) -> float:
         return float(reduce(mul, [V.T @ V for V in self.factors]).sum())
@@ -55,38 +49,4 @@ class CPData(Data):
         return cp_dense(self.factors[0][rows], self.factors)
 
     def expanded(self) -> DenseData:
-        """Return the tensor as dense data."""
         return DenseData(cp_dense(self.factors[0], self.factors))
-
-    def residual_norm_squared(self, model: Callable[[slice], Array]) -> float:
-        return self.expanded().residual_norm_squared(model)
-
-    def input_gradient(self, dC: Array, factors: Factors) -> Any:
-        return cp_dense(dC, factors)
-
-    def weigh(self, dX: Array) -> Any:
-        return dX
-
-    def weighted_by(self, weights: EntryWeights) -> Data:
-        return self.expanded().weighted_by(weights)
-
-    def inner(self, other: Any) -> float:
-        return self.expanded().inner(other)
-
-    def minimum_and_maximum(self) -> tuple[float, float]:
-        return self.expanded().minimum_and_maximum()
-
-    def ratio(self, factors: Factors) -> Data:
-        return self.expanded().ratio(factors)
-
-    def divergence(self, ratio: Any) -> float:
-        return self.expanded().divergence(ratio)
-
-    def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> Data:
-        return self.expanded().ratio_gradient(ratio, factors, dC)
-
-    def transposed_unfolding(self, mode: int) -> Data:
-        return self.expanded().transposed_unfolding(mode)
-
-    def as_matrix(self) -> Data:
-        return self.expanded().as_matrix()

@@ -160,10 +160,12 @@ class Data(ABC):
         It is `−[[dC, U_2, …]] ∘ W∘X / X̂²`, at the entries of the data.
         """
 
-    def completed(self, model: Callable[[], Array]) -> Data:
-        """Return unweighted data, completed by the model that `model` returns; `X` itself if there are no weights.
+    def completed(self, model: Callable[[], Sequence[Array]]) -> Data:
+        """Return unweighted data, completed by the model `X̂ = [[U_1, …, U_N]]`; `X` itself if there are no weights.
 
-        With the weights scaled to [0, 1] they are `W∘X + (1 − W)∘X̂`: a better fit to them is a better weighted fit to `X`
+        `model` returns the factors `U_i`.
+
+        With the weights scaled to [0, 1] the data are `W∘X + (1 − W)∘X̂`: a better fit to them is a better weighted fit to `X`
         (Srebro & Jaakkola 2003, *Weighted low-rank approximations*, ICML).
         """
         return self

@@ -7,8 +7,9 @@ from typing import Any
 
 import scipy.sparse
 
-from hntf.algebra import Factors, split_columns
+from hntf.algebra import Factors, cp_dense, split_columns
 from hntf.arrays import Array, backend_of
+from hntf.data.completed import CompletedData
 from hntf.data.dense import DenseData
 from hntf.data.entry_weights import EntryWeights
 from hntf.data.protocol import Data
@@ -52,11 +53,14 @@ class WeightedData(Data):
     def of_samples(self, rows: slice) -> Array:
         return self.values.of_samples(rows)
 
-    def completed(self, model: Callable[[], Array]) -> DenseData:
-        if isinstance(self.values, SparseData | SparseTensorData):
-            raise TypeError("a sparse X with a mask or weights is not taken for factors of any sign; use a dense X")
-        W = self.weights.of_samples(slice(None)) / (self.weights.largest or 1.0)
-        return DenseData(W * self.values.of_samples(slice(None)) + (1.0 - W) * model())
+    def completed(self, model: Callable[[], Sequence[Array]]) -> Data:
+        if isinstance(self.values, SparseTensorData):
+            raise TypeError("a sparse tensor with a mask or weights is not taken here; use a dense one")
+        factors, largest = model(), self.weights.largest or 1.0
+        if isinstance(self.values, SparseData):
+            return CompletedData(self.product, self.weights, factors, largest)
+        W = self.weights.of_samples(slice(None)) / largest
+        return DenseData(W * self.values.of_samples(slice(None)) + (1.0 - W) * cp_dense(factors[0], factors))
 
     def minimum_and_maximum(self) -> tuple[float, float]:
         return self.values.minimum_and_maximum()

@@ -49,11 +49,8 @@ def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = Non
     # The size of a component is spread evenly over the modes: that of the core depends on it.
     units = [U / np.linalg.norm(U, axis=0) * sizes ** (1.0 / len(factors)) for U in factors]
 
-    def expanded() -> Any:
-        letters = "abcdefgh"[: len(units)]
-        return from_numpy(np.einsum(",".join(f"{c}z" for c in letters) + f"->{letters}", *units), data.prototype)
-
     inverses = [from_numpy(np.linalg.pinv(U).T, data.prototype) for U in units]
-    core = to_numpy(as_float64(data.completed(expanded).multi_mode_dot(inverses, skip=-1))).copy()
+    completed = data.completed(lambda: [from_numpy(U, data.prototype) for U in units])
+    core = to_numpy(as_float64(completed.multi_mode_dot(inverses, skip=-1))).copy()
     core[(np.arange(k),) * len(units)] -= 1.0
     return float(100.0 * (1.0 - (core**2).sum() / k))

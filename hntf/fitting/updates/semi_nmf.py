@@ -64,7 +64,7 @@ class SemiUpdates(Sweeps):
 
     def sweep(self) -> float:
         factors = list(self.factors)
-        data = self.data.completed(lambda: self.S @ chain(factors)[-1].T)
+        data = self.data.completed(lambda: [self.S, chain(factors)[-1]])
         for level in range(len(factors)):
             rebuilt = decoded_code(self.S, factors[level + 1 :])
             target = data.mttkrp([rebuilt, None], 1) @ pseudo_inverse(rebuilt.T @ rebuilt)
@@ -106,12 +106,12 @@ def semi_levels(data: Data, ranks: Sequence[int], random_state: np.random.Random
     return factors, updates.S
 
 
-def _means_of_features(data: Data) -> Array:
-    """Return the weighted mean of every feature, as a row."""
+def _means_of_features(data: Data) -> list[Array]:
+    """Return the model of rank one in which every sample has the weighted mean of every feature."""
     ones = from_numpy(np.ones((data.shape[0], 1)), data.prototype)
     unit = from_numpy(np.ones((data.shape[1], 1)), data.prototype)
     weights = data.weights_mttkrp([ones, unit], 1)
-    return (data.mttkrp([ones, None], 1) / (weights + (weights == 0))).T
+    return [ones, data.mttkrp([ones, None], 1) / (weights + (weights == 0))]
 
 
 def semi_code(data: Data, factors: Sequence[Array]) -> Array:

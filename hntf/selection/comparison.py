@@ -39,6 +39,7 @@ def compare(
     n_seeds: int = 1,
     fraction: float | None = None,
     mask: Any = None,
+    weights: Any = None,
 ) -> Comparison:
     """Fit models to the same data, and return what is known of each in one table.
 
@@ -55,7 +56,7 @@ def compare(
         Number of fits of each model, with the seeds 0, 1, …; the table has means, and standard deviations where there are several.
     fraction : float, optional
         A fraction of the entries that is hidden from a second fit, whose error on them is in the table.
-    mask : bool array, "nan", or a tuple of these, optional
+    mask, weights
         As in `fit`.
 
     Returns
@@ -86,11 +87,12 @@ def compare(
     named = models if isinstance(models, Mapping) else _named(models)
     if not named:
         raise ValueError("models must hold at least one estimator, got none")
+    weighted = {} if weights is None else {"weights": weights}
     columns: dict[str, list[Any]] = {}
     for name, model in named.items():
         if isinstance(model, type) or not hasattr(model, "fit"):
             raise TypeError(f"models must hold estimators, got {type(model).__name__} for {name!r}")
-        runs = [_run(model, X, y, seed, fraction, mask) for seed in range(n_seeds)]
+        runs = [_run(model, X, y, seed, fraction, mask, weighted) for seed in range(n_seeds)]
         for level in range(len(runs[0][0])):
             row = {"model": name, "level": level, "components": runs[0][0][level]["components"]}
             for key in runs[0][0][level]:
@@ -118,17 +120,17 @@ def _named(models: Sequence[Any]) -> dict[str, Any]:
 
 
 def _run(
-    model: Any, X: Any, y: Any, seed: int, fraction: float | None, mask: Any
+    model: Any, X: Any, y: Any, seed: int, fraction: float | None, mask: Any, weighted: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[list[np.ndarray]]]:
     """Return what is known of every level of one fit, and its factors by level."""
     start = time.perf_counter()
-    model = fitted(model, X, seed, **({} if mask is None else {"mask": mask}))
+    model = fitted(model, X, seed, **({} if mask is None else {"mask": mask}), **weighted)
     seconds = time.perf_counter() - start
     levels = []
     held_out = None
     if fraction is not None:
         hidden = HoldOut(fraction, seed)
-        held_out = fitted(model, X, seed, mask=(*as_masks(mask), hidden))
+        held_out = fitted(model, X, seed, mask=(*as_masks(mask), hidden), **weighted)
     for level, codes in enumerate(model.codes_):
         of_level = {
             "components": int(codes.shape[1]),
@@ -138,7 +140,7 @@ def _run(
         }
         if held_out is not None:
             outside = (*as_masks(mask), ~HoldOut(fraction, seed))  # type: ignore[arg-type]
-            of_level["held-out error"] = float(held_out.reconstruction_error(X, level=level, mask=outside))
+            of_level["held-out error"] = float(held_out.reconstruction_error(X, level=level, mask=outside, **weighted))
         if y is not None:
             known = is_known(y)
             of_known = np.asarray(y)[known], as_clusters(codes)[known]

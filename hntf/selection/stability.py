@@ -78,6 +78,7 @@ def stability(
     n_fits: int = 20,
     resample: str = "bootstrap",
     mask: Any = None,
+    weights: Any = None,
     intervals: bool = False,
     n_jobs: int | None = None,
     random_state: Any = None,
@@ -100,7 +101,7 @@ def stability(
     resample : {"bootstrap", "starts", "halves", "entries"}
         What differs from fit to fit: samples drawn with replacement; only the random starts; random halves of the samples; or a
         random tenth of the entries, which is hidden.
-    mask : bool array, "nan", or a tuple of these, optional
+    mask, weights
         As in `fit`.
     intervals : bool
         Whether to keep intervals of the weights of the features (matrices only).
@@ -135,14 +136,14 @@ def stability(
     if isinstance(model, type) or not hasattr(model, "fit"):
         raise TypeError(f"model must be an estimator, got {model!r}")
     rng = as_random_state(random_state)
-    options = {} if y is None else {"y": y}
+    options = {name: x for name, x in (("y", y), ("mask", mask), ("weights", weights)) if x is not None}
     if not hasattr(model, "model_"):
-        model = fitted(model, X, int(rng.randint(2**31 - 1)), **options, **_masked(mask))
+        model = fitted(model, X, int(rng.randint(2**31 - 1)), **options)
     if intervals and isinstance(model.components_[0], list):
         raise ValueError("intervals must be False for tensors")
     reference, parents = _profiles(model, resample), _parents(model)
     seeds = rng.randint(2**31 - 1, size=n_fits).tolist()
-    fits = list(in_processes(n_jobs, _refitted, [(model, X, y, mask, resample, seed) for seed in seeds]))
+    fits = list(in_processes(n_jobs, _refitted, [(model, X, options, resample, seed) for seed in seeds]))
     orders, scores = zip(*[_matched_levels(reference, profiles) for profiles, _ in fits], strict=True)
     components = [np.mean([of_fit[level] for of_fit in scores], axis=0) for level in range(len(reference))]
     edges = [
@@ -164,15 +165,12 @@ Profiles = list[list[np.ndarray]]
 """For every level the factors of the modes on which fits are compared."""
 
 
-def _masked(mask: Any) -> dict[str, Any]:
-    return {} if mask is None else {"mask": mask}
-
-
-def _refitted(model: Any, X: Any, y: Any, mask: Any, resample: str, seed: int) -> tuple[Profiles, list[np.ndarray]]:
+def _refitted(
+    model: Any, X: Any, options: dict[str, Any], resample: str, seed: int
+) -> tuple[Profiles, list[np.ndarray]]:
     """Return the profiles of a fit, and the parents of its components."""
-    options = {**({} if y is None else {"y": y}), **_masked(mask)}
     if resample == "entries":
-        options["mask"] = (*as_masks(mask), HoldOut(HELD_OUT, seed))
+        options = {**options, "mask": (*as_masks(options.get("mask")), HoldOut(HELD_OUT, seed))}
     elif resample != "starts":
         rng, n = np.random.RandomState(seed), X.shape[0]
         rows = rng.randint(n, size=n) if resample == "bootstrap" else np.sort(rng.permutation(n)[: n // 2])
@@ -189,7 +187,7 @@ def _of_rows(X: Any, rows: np.ndarray) -> Any:
 
 
 def _rows_of(value: Any, rows: np.ndarray, n: int) -> Any:
-    """Return labels or masks of some samples."""
+    """Return labels, masks or weights of some samples."""
     if isinstance(value, tuple):
         return tuple(each if isinstance(each, str) else _rows_of(each, rows, n) for each in value)
     if isinstance(value, HoldOut):

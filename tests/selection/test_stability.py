@@ -78,6 +78,27 @@ def test_a_mask_goes_with_the_samples():
     assert again.components[0].mean() > 0.8
 
 
+@pytest.mark.parametrize("resample", ["bootstrap", "starts", "halves", "entries"])
+def test_weights_go_with_the_samples(resample):
+    spoilt = np.arange(len(X)) % 9 == 0
+    data, weights = np.where(spoilt[:, None], 1e3 * X[:, ::-1], X), 1.0 * ~spoilt[:, None]
+    given = {"n_fits": 2, "resample": resample, "random_state": 0}
+    with pytest.warns(UserWarning, match="no observed entry in 10 of its samples"):
+        found = hntf.stability(hntf.NMF(9, random_state=0).fit(data, weights=weights), data, weights=weights, **given)
+    assert found.components[0].mean() > 0.7
+
+
+def test_a_comparison_with_weights():
+    weights = np.random.default_rng(0).random(X.shape)
+    found = hntf.compare([hntf.NMF(4)], X, weights=weights, fraction=0.1)
+    model = hntf.NMF(4, random_state=0)
+    np.testing.assert_allclose(found["error"], model.fit(X, weights=weights).reconstruction_err_)
+    held_out = hntf.HoldOut(0.1)
+    model.fit(X, weights=weights, mask=held_out)
+    expected = model.reconstruction_error(X, weights=weights, mask=~held_out)
+    np.testing.assert_allclose(found["held-out error"], expected)
+
+
 def test_intervals_hold_the_weights():
     model = hntf.NMF(9, random_state=0).fit(X)
     found = hntf.stability(model, X, n_fits=5, intervals=True, random_state=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ PREDICTIONS = ("held-out", "bi-cross-validation", "thinning")
 
 def ranks(selection: RankSelection, *, ax: Any = None) -> Any:
     """Draw the prediction errors of all numbers of components with their standard errors, and the errors of the fits.
+
+    A criterion that decides and is no error, such as BIC, has an axis of its own on the right.
 
     Parameters
     ----------
@@ -34,12 +37,11 @@ def ranks(selection: RankSelection, *, ax: Any = None) -> Any:
     numeric = all(isinstance(rank, int) for rank in table["rank"])
     x = np.array(table["rank"] if numeric else range(len(labels)), dtype=float)
     for name in [name for name in table.columns if name in PREDICTIONS or name == "error"]:
-        y = np.array([np.nan if value is None else value for value in table[name]], dtype=float)
+        y = _numbers(table[name])
         if name == "error":
             ax.plot(x, y, ":", color="0.5", label="relative error of a fit of all data")
             continue
-        spread = table[f"{name} standard error"]
-        bars = np.array([np.nan if value is None else value for value in spread], dtype=float)
+        bars = _numbers(table[f"{name} standard error"])
         ax.errorbar(x, np.sqrt(y) if name != "thinning" else y, bars / (2 * np.sqrt(y)) if name != "thinning" else bars,
                     fmt="o-", ms=4, capsize=3, label=f"{name} error")  # fmt: skip
     best = selection.best[0] if isinstance(selection.best, tuple) and numeric else selection.best
@@ -52,5 +54,17 @@ def ranks(selection: RankSelection, *, ax: Any = None) -> Any:
     ax.set(
         xlabel="components", ylabel="relative error", title=selection.reason.split(". ")[0].rstrip(".").split(": ")[0]
     )
-    ax.legend(frameon=False)
+    lines, names = ax.get_legend_handles_labels()
+    decides = next(iter(selection.criteria), None)
+    if decides in table.columns and decides not in PREDICTIONS:
+        right = ax.twinx()
+        lines += right.plot(x, _numbers(table[decides]), "s-", ms=4, color=color(1))
+        names.append(f"{decides} (right axis)")
+        right.set_ylabel(decides)
+    ax.legend(lines, names, frameon=False)
     return ax
+
+
+def _numbers(column: Sequence[Any]) -> np.ndarray:
+    """Return a column of the table, with NaN where a rank was not tried."""
+    return np.array([np.nan if value is None else value for value in column], dtype=float)

@@ -267,6 +267,24 @@ class TopicForest:
     def __repr__(self) -> str:
         return f"<TopicForest of the trees of modes {', '.join(map(str, self.trees))}; print it, or save it with to_html(path)>"
 
+    def rename(self, names: Mapping[int, Mapping[tuple[int, int], str]]) -> TopicForest:
+        """Name topics of some modes, as `TopicTree.rename` does, and return the forest.
+
+        Raises
+        ------
+        ValueError
+            If there is no tree of that mode, or no topic of that level and index.
+        """
+        for mode, of_topics in names.items():
+            if mode not in self.trees:
+                raise ValueError(f"names must have modes of the forest as keys, {list(self.trees)}, got {mode!r}")
+            self.trees[mode].rename(of_topics)
+        return self
+
+    def to_networkx(self) -> dict[int, Any]:
+        """Return the graph of every mode, as `TopicTree.to_networkx` does."""
+        return {mode: tree.to_networkx() for mode, tree in self.trees.items()}
+
     def to_csv(self, path: str | Path | None = None) -> str | None:
         """Write the tables of all trees as `TopicTree.to_csv` does, with a column `mode` in front, or return them as a text."""
         from hntf.trees.export import as_csv

@@ -215,6 +215,14 @@ def test_a_stopped_selection_goes_on(tmp_path, monkeypatch):
         hntf.select_ranks(low_rank(), checkpoint=path, **arguments)
 
 
+def test_a_criterion_that_is_no_error_has_an_axis_of_its_own():
+    found = hntf.select_ranks(low_rank(), range(1, 5), hntf.NMF, criterion=("bic", "elbow"))
+    axes = found.plot()
+    assert "bic (right axis)" in [text.get_text() for text in axes.get_legend().get_texts()]
+    (line,) = axes.figure.axes[1].lines
+    np.testing.assert_array_equal(line.get_ydata(), found.table["bic"])
+
+
 def test_a_selection_shows_itself():
     found = hntf.select_ranks(BLOCKS, [(9, 4, 2), (8, 4, 2)], random_state=0)
     frame = found.table.to_pandas()

@@ -157,6 +157,11 @@ def test_the_modes_of_a_tensor_side_by_side():
     rows = list(csv.DictReader(io.StringIO(forest.to_csv())))
     assert [row["mode"] for row in rows] == ["1"] * 6 + ["2"] * 6
     assert "modes 1, 2" in repr(forest)
+    assert "the days" in str(forest.rename({2: {(1, 0): "the days"}})[2])
+    assert "the days" not in str(forest[1])
+    assert [len(graph) for graph in forest.to_networkx().values()] == [6, 6]
+    with pytest.raises(ValueError, match="modes of the forest"):
+        forest.rename({0: {}})
     with pytest.raises(ValueError, match="'all'"):
         model.tree()
     with pytest.raises(ValueError, match="sample_names"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -118,6 +118,7 @@ def over_rows(work: Callable[[int, int], Any], rows: int, work_per_row: int) -> 
         work(0, rows)
         return
     chunk = max(1, -(-rows // (CHUNKS_PER_THREAD * core_count())))
+    # The threads share the iterator: its next number is taken under the interpreter's lock.
     starts = iter(range(0, rows, chunk))
 
     def take() -> None:
@@ -125,13 +126,22 @@ def over_rows(work: Callable[[int, int], Any], rows: int, work_per_row: int) -> 
             work(start, min(start + chunk, rows))
 
     # This thread takes its share, so where others keep the cores busy, it does not wait for helpers that have not begun.
-    helpers = [_pool().submit(take) for _ in range(min(core_count(), -(-rows // chunk)) - 1)]
+    helpers = _submitted(take, min(core_count(), -(-rows // chunk)) - 1)
     try:
         take()
     finally:
-        for helper in helpers:
-            if not helper.cancel():
-                helper.result()
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)
+    for helper in begun:
+        helper.result()
+
+
+def _submitted(work: Callable[[], None], times: int) -> list[Future[None]]:
+    """Submit work to the pool so many times, or to none where the interpreter ends and its pools take nothing more."""
+    try:
+        return [_pool().submit(work) for _ in range(times)]
+    except RuntimeError:
+        return []
 
 
 def transposed_matmul(X: Array, A: Array) -> Array:

@@ -1,5 +1,10 @@
 """Work over ranges of rows, and matrix products in it."""
 
+import subprocess
+import sys
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -32,6 +37,37 @@ def test_an_error_in_any_range_is_raised_when_the_others_have_ended():
         with pytest.raises(ArithmeticError):
             threads.over_rows(work, 4, threads.SERIAL_WORK)
         assert running == [bad]
+
+
+def test_every_range_has_ended_when_an_error_is_raised(monkeypatch):
+    monkeypatch.setattr(threads, "core_count", lambda: 3)
+    ended, both = [], threading.Barrier(3)
+
+    def work(start, stop):
+        if start < 3:
+            both.wait(10)
+            if start == 2:
+                time.sleep(0.2)
+                ended.append(start)
+            else:
+                raise ArithmeticError
+        time.sleep(0.01)
+
+    with pytest.raises(ArithmeticError):
+        threads.over_rows(work, 6, threads.SERIAL_WORK)
+    assert ended == [2]
+
+
+def test_a_thread_that_outlives_the_main_one_works():
+    code = (
+        "import threading, time, numpy as np, hntf\n"
+        "A, B = np.random.rand(200, 30), np.random.rand(200, 500)\n"
+        "hntf.nnls(A, B)\n"
+        "main = threading.main_thread()\n"
+        "threading.Thread(target=lambda: (main.join(), time.sleep(0.2), print(hntf.nnls(A, B).shape))).start()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "(30, 500)", done.stderr
 
 
 def test_work_may_divide_its_rows_again():

@@ -127,7 +127,7 @@ def _compare(
             measured.append(_Measured(Worst(i, at, expected, numeric.value), numeric, step / eps))
     unit = min(abs(value), max((entry.resolved_change for entry in measured), default=0.0))
     entries = [_judged(entry, rtol, unit) for entry in measured]
-    return _report(entries, rtol, here.margin, left_out), frozenset().union(*(e.samples for e in entries))
+    return _report(entries, len(arrays), rtol, here.margin, left_out), frozenset().union(*(e.samples for e in entries))
 
 
 class _Measured(NamedTuple):
@@ -180,7 +180,9 @@ def _relative_error(analytic: float, numeric: Derivative, rtol: float) -> float:
     return abs(analytic - numeric.value) / size if size > 0 else 0.0
 
 
-def _report(entries: list[_Entry], rtol: float, margin: float, left_out: frozenset[int]) -> GradcheckReport:
+def _report(
+    entries: list[_Entry], n_inputs: int, rtol: float, margin: float, left_out: frozenset[int]
+) -> GradcheckReport:
     """Return the report on the entries of all inputs."""
     judged = [entry for entry in entries if entry.verdict == "judged"]
     verdicts = [entry.verdict for entry in entries]
@@ -188,7 +190,9 @@ def _report(entries: list[_Entry], rtol: float, margin: float, left_out: frozens
     worst = max(
         judged, key=lambda entry: entry.error, default=_Entry(Worst(0, (), 0.0, 0.0), 0.0, "judged", frozenset())
     )
-    not_judged = tuple(sorted({entry.values.input for entry in entries} - answered))
+    # Inputs without entries are left out, but for the case that there are no others.
+    with_entries = {entry.values.input for entry in entries} or set(range(n_inputs))
+    not_judged = tuple(sorted(with_entries - answered))
     return GradcheckReport(
         ok=not not_judged and worst.error <= rtol,
         max_rel_error=worst.error,

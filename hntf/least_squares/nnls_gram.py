@@ -68,9 +68,9 @@ def nnls_gram(
     S = cast_like(solution.S, C).reshape(C.shape)
     if not return_info:
         return S
-    grams = row_grams(grams, len(rows))
-    Y = apply_gram(grams, solution.S) - rows
-    problem = Rows(grams, rows, solution.S, solution.support, Y)
+    # Copies: what the user does with the arrays does not change what is computed later.
+    grams, rows, found = row_grams(grams, len(rows)) * 1.0, rows * 1.0, solution.S * 1.0
+    problem = Rows(grams, rows, found, solution.support, apply_gram(grams, found) - rows)
     return S, NNLSInfo(solution.support.reshape(C.shape), solution.n_iter, [problem])
 
 
@@ -95,10 +95,13 @@ def _check_gram(G: Array) -> None:
     diagonal = backend_of(G).einsum("...jj->...j", G)
     if float(diagonal.min()) < 0:
         raise ValueError(f"G must be positive semidefinite, got a diagonal entry of {float(diagonal.min()):g}")
-    asymmetry, largest = float(abs(G - G.mT).max()), float(abs(G).max())
-    if asymmetry > 1e-6 * largest:
-        raise ValueError(f"G must be symmetric, got entries that differ from their mirror image by {asymmetry:g}")
-    values = np.linalg.eigvalsh(to_numpy(unit_columns(G)[0]))
+    scaled = to_numpy(unit_columns(G)[0])
+    asymmetry = float(np.abs(scaled - scaled.mT).max())
+    if asymmetry > 1e-6:
+        raise ValueError(
+            f"G must be symmetric, got entries that differ from their mirror image by {asymmetry:g} with unit columns"
+        )
+    values = np.linalg.eigvalsh(scaled)
     if values.min() < -INDEFINITE * values.max():
         raise ValueError(
             f"G must be positive semidefinite, got a negative eigenvalue, {values.min():g} with unit columns"

@@ -42,7 +42,11 @@ class ScaledProblem:
         if weights is not None and weights.ndim == 1:
             root = backend_of(weights).sqrt(weights)
             A, B, weights = _times_rows(A, root), _times_rows(B, root), None
-        scale = _powers_of_two(A, l2)
+        seen = None if weights is None else _largest_roots(weights)
+        scale = _powers_of_two(A if seen is None else _times_rows(A, seen), l2)
+        if seen is not None:
+            # What is hidden from all right-hand sides may be huge beside the rest.
+            A = _times_rows(A, 1.0 * (seen > 0))
         A = A @ scipy.sparse.diags_array(scale) if scipy.sparse.issparse(A) else A * scale
         if l2:
             A, B, weights = _with_ridge_rows(A, B, weights, l2**0.5 * scale)
@@ -129,6 +133,15 @@ def _with_ridge_rows(A: Any, B: Any, weights: Array | None, diagonal: Array) -> 
     A = _stacked(A, from_numpy(np.diag(to_numpy(diagonal)), diagonal))
     B = _stacked(B, from_numpy(np.zeros((k, n)), diagonal))
     return A, B, None if weights is None else _stacked(weights, from_numpy(np.ones((k, n)), diagonal))
+
+
+def _largest_roots(weights: Array) -> Array:
+    """Return the root of the largest weight of every row, relative to the largest of all; ones if there are no columns."""
+    tl = backend_of(weights)
+    if not weights.shape[1]:
+        return tl.ones(len(weights), **tl.context(weights))
+    largest = tl.max(weights, axis=1)
+    return tl.sqrt(largest / (tl.max(largest) or 1.0))
 
 
 def _stacked(x: Any, rows: Array) -> Any:

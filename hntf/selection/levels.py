@@ -1,12 +1,11 @@
 """Which numbers of gathered components are levels of a hierarchy, and not what chance makes of components without one.
 
-Two components gather into one at no cost if they have the same code, or the same profile over the features: for unit codes s, s'
-and unit profiles a, a' (for tensors the products of the unit profiles of the modes) the product of the determinants of their Gram
-matrices, `(1 - <s, s'>^2)(1 - <a, a'>^2)`, is 0 then, and 1 for orthogonal ones. Average linkage of these distances gives a tree of
-the components, and the logarithm of the ratio of successive heights, `log(h(r to r-1) / h(r+1 to r))`, tells how much more it costs
-to gather below r components than to gather down to r. A level is where this ratio has a peak that chance does not reach: permuting
-the distances between pairs, which leaves their distribution and takes the hierarchy away, exceeds it in 5 % of the draws at most.
-The distances are means over several fits.
+Two components gather into one at no cost if they are equal in every mode, and gather the more clearly the more modes they share:
+their distance is `1 - (c_1^2 ... c_N^2)^(1/N)` with the congruences `c_i` of their profiles in the N modes, that of the samples
+among them. Average linkage of these distances gives a tree of the components, and the logarithm of the ratio of successive
+heights, `log(h(r to r-1) / h(r+1 to r))`, tells how much more it costs to gather below r components than to gather down to r. A
+level is where this ratio has a peak that chance does not reach: permuting the distances between pairs, which leaves their
+distribution and takes the hierarchy away, exceeds it in 5 % of the draws at most. The distances are means over several fits.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from hntf.metrics.matching import congruences, matched
 
 DRAWS = 500
 CHANCE = 0.05
-SMALLEST_RATIO = 0.1
+SMALLEST_RATIO = 0.05
 """Logarithm of the ratio of heights below which a level is not worth having, whatever chance says."""
 
 MOST_OF_FINER = 0.75
@@ -88,7 +87,7 @@ def _ratios(pairs: np.ndarray) -> np.ndarray:
 
 
 def _distances(factors: Sequence[np.ndarray]) -> np.ndarray:
-    of_codes, *of_modes = [congruences(U, U) for U in factors]
-    distances = (1.0 - of_codes**2) * (1.0 - np.prod(of_modes, axis=0) ** 2)
+    squares = np.prod([congruences(U, U) ** 2 for U in factors], axis=0)
+    distances = 1.0 - np.minimum(squares, 1.0) ** (1.0 / len(factors))
     np.fill_diagonal(distances, 0.0)
-    return np.maximum(distances, 0.0)
+    return distances

@@ -12,7 +12,7 @@ from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram, row_grams
 from hntf.least_squares.nnls_gram import INDEFINITE
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
-from hntf.torch.primitive import Factor, Solved, solve
+from hntf.torch.primitive import Factor, Solved, is_finite, solve
 from hntf.torch.products import matmul
 from hntf.validation import check_number
 
@@ -20,6 +20,13 @@ Penalty = float | Tensor
 
 LARGEST_EXPONENT = 1000
 """Exponent of the largest scale, for subnormal entries."""
+
+HUGE = 1e100
+"""Scaled entry whose square is not formed where nobody sees it."""
+
+TINY = torch.finfo(torch.float64).tiny
+
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 MODERATE_EXPONENT = 20
 """Exponent of a column up to which it needs no scale: its products neither overflow nor underflow."""
@@ -140,12 +147,15 @@ def _solve(
     Returns the solution in these units, the Gram matrix, the right-hand sides and the scale.
     """
     penalty, ridge = penalties
-    scale = _powers_of_two(A, ridge)
+    scale = _powers_of_two(A if weights is None or not weights.shape[-2] else _as_seen(A, weights), ridge)
     if scale is not None:
         A = A * scale
         # The square of a scale alone may overflow.
         penalty = None if penalty is None else (penalty * scale).clamp(max=LARGEST_PENALTY)
-        ridge = None if ridge is None else ridge * scale * scale
+        ridge = None if ridge is None else (ridge * scale * scale).clamp(max=LARGEST_PENALTY)
+    if weights is not None and weights.shape[-2]:
+        # What is hidden from all samples may be huge beside the rest.
+        A = A.where((A.abs() < HUGE) | (weights.amax(-2) > 0)[..., None], 0.0)
     penalty = None if penalty is None else penalty.expand(*X.shape[:-1], A.shape[-1])
     by_row = weights is not None or (ridge is not None and ridge.ndim > 1 and ridge.shape[-2] != 1)
     C = matmul(X if weights is None else weights * X, A)
@@ -266,9 +276,17 @@ def is_concrete(x: Tensor) -> bool:
 def _cast(S: Tensor, dtype: torch.dtype) -> Tensor:
     """Return the code in a dtype, as a copy; in float32 if it does not fit into half precision."""
     cast = S.to(dtype, copy=True)
-    if cast.dtype.itemsize < 8 and is_concrete(S) and not bool(torch.isfinite(cast).all()):
-        cast = S.float() if bool(torch.isfinite(S.float()).all()) else S.clone()
+    if is_concrete(S) and not is_finite(cast):
+        if not is_finite(S):
+            raise ValueError("A is too small beside X: the solution overflows")
+        cast = S.float() if is_finite(S.float()) else S.clone()
     return cast
+
+
+def _as_seen(A: Tensor, weights: Tensor) -> Tensor:
+    """Return the dictionary times the root of the largest weight of every feature, relative to the largest of all."""
+    largest = weights.detach().amax(-2, keepdim=True)
+    return A.detach() * (largest / largest.amax(-1, keepdim=True).clamp(min=TINY)).sqrt().mT
 
 
 def _powers_of_two(A: Tensor, ridge: Tensor | None) -> Tensor | None:
@@ -279,7 +297,8 @@ def _powers_of_two(A: Tensor, ridge: Tensor | None) -> Tensor | None:
     largest = A.detach().abs().amax(-2, keepdim=True)
     if ridge is not None and ridge.numel():
         root = ridge.detach().sqrt()
-        largest = largest.maximum(root.flatten(0, -2).amax(0) if root.ndim > 1 else root)
+        # Of those of single samples the smallest: where a larger one overflows, the code is zero.
+        largest = largest.maximum(root.flatten(0, -2).amin(0) if root.ndim > 1 else root)
     exponent = torch.log2(largest.where(largest > 0, 1.0)).floor()
     if is_concrete(exponent) and bool((exponent.abs() <= MODERATE_EXPONENT).all()):
         return None
@@ -346,6 +365,8 @@ def _penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor
     if not isinstance(value, Tensor):
         check_number(value, name)
         return torch.tensor(float(value), dtype=torch.float64, device=X.device) if value else None
+    if value.dtype in INTEGERS:
+        value = value.double()
     _check_tensor(name, value)
     if is_concrete(value) and not bool(((value >= 0) & value.isfinite()).all()):
         raise ValueError(f"{name} must be at least 0 and finite")

@@ -239,7 +239,7 @@ class CP(Layer):
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""
-        return (S @ _khatri_rao(self.factors).mT).reshape(len(S), *self.feature_shape)
+        return (S @ _khatri_rao(self.factors).mT).reshape(S.shape[0], *self.feature_shape)
 
     def _map(self, factors: list[Tensor]) -> KhatriRao:
         return KhatriRao(factors)
@@ -331,7 +331,7 @@ class Tucker(Layer):
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""
-        X = S.reshape(len(S), *self.code_shape)
+        X = S.reshape(S.shape[0], *self.code_shape)
         for mode, A in zip(self.modes, self.factors, strict=True):
             X = torch.tensordot(X, A, dims=([mode], [1])).movedim(-1, mode)
         return X
@@ -366,4 +366,4 @@ def _as_samples(X: Tensor, shape: tuple[int, ...]) -> Tensor:
         )
     if tuple(X.shape[1:]) not in (shape, (math.prod(shape),)):
         raise ValueError(f"X must have shape (n, {', '.join(map(str, shape))}), got {tuple(X.shape)}")
-    return X.reshape(len(X), *shape)
+    return X.reshape(X.shape[0], *shape)

@@ -75,7 +75,7 @@ def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> S
     used = torch.zeros(batch, dtype=torch.bool, device=G.device)
     if C.numel() == 0:
         return Solved(torch.zeros_like(C), torch.zeros_like(C, dtype=torch.bool), used, torch.tensor(0))
-    if not (_is_finite(G) and _is_finite(C)):
+    if not (is_finite(G) and is_finite(C)):
         names = "G and C" if factor.A is None else "X and A"
         raise ValueError(f"{names} must hold finite entries whose products do not overflow")
     rooted = _rooted(factor, batch) if C.device.type == "cpu" else None
@@ -86,9 +86,9 @@ def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> S
     return Solved(S.reshape(C.shape), found.reshape(C.shape), used, torch.tensor(n_iter))
 
 
-def _is_finite(x: Tensor) -> bool:
+def is_finite(x: Tensor) -> bool:
     """Tell whether all entries are finite: in CPU memory by NumPy, without waking the threads of torch, otherwise on the device."""
-    view = host_view(x)
+    view = None if x.dtype == torch.bfloat16 else host_view(x)
     return bool((torch.isfinite(x) if view is None else np.isfinite(view)).all())
 
 

@@ -153,6 +153,26 @@ class TestBatches:
         assert info.unique
         assert (info.kkt_residual, info.margin) == (0.0, np.inf)
 
+    def test_empty_ones_are_checked_as_others(self, backend):
+        A, B = backend(np.ones((0, 3, 2), np.float32)), backend(np.ones((0, 3), np.float32))
+        for one, other in ((A, B), (A, backend(np.ones((0, 3)))), (A, backend(np.ones((0, 3), int)))):
+            some = hntf.nnls(backend(np.ones((1, 3, 2), np.float32)), backend(np.ones((1, 3), np.asarray(other).dtype)))
+            assert hntf.nnls(one, other).dtype == some.dtype
+        with pytest.raises(ValueError, match="weights must have shape"):
+            hntf.nnls(A, B, weights=backend(np.ones((0, 9))))
+        with pytest.raises(ValueError, match="support must have shape"):
+            hntf.nnls(A, B, support=backend(np.ones((0, 77), bool)))
+        with pytest.raises(TypeError, match="one backend"):
+            hntf.nnls(torch.rand(0, 3, 2), np.ones((0, 3)))
+
+    def test_information_in_gram_form_does_not_change_with_the_arrays(self, backend):
+        G, C = backend(np.diag([1.0, 2.0, 3.0])), backend(np.ones((2, 3)))
+        S, info = hntf.nnls_gram(G, C, return_info=True)
+        for x in (S, G, C):
+            x[...] = 5
+        assert info.margin == pytest.approx(1 / 3)
+        assert info.kkt_residual < 1e-15
+
     def test_in_gram_form(self, backend, rng):
         A, X = rng.random((2, 4, 6, 3)), rng.random((2, 4, 5, 6))
         G, C = A.mT @ A, X @ A
@@ -166,6 +186,12 @@ class TestBatches:
         assert hntf.nnls_gram(np.empty((0, 3, 3)), np.empty((0, 5, 3))).shape == (0, 5, 3)
         with pytest.raises(ValueError, match=r"G must have shape \(3, 3\), \(2, 4, 3, 3\) or \(2, 4, 5, 3, 3\)"):
             hntf.nnls_gram(G[0], C)
+
+    def test_asymmetry_in_gram_form_is_judged_by_the_columns_it_is_in(self):
+        G = np.diag([1e16, 1.0, 1.0])
+        G[1, 2] = 0.9
+        with pytest.raises(ValueError, match="symmetric"):
+            hntf.nnls_gram(G, np.ones((1, 3)))
 
     def test_one_that_is_not_unique_is_told(self, rng):
         A = rng.random((3, 6, 2))

@@ -240,6 +240,45 @@ class TestWeights:
         assert all(not x.any() for x in torch.autograd.grad(S.sum(), (X, A)))
 
 
+class TestScales:
+    def test_a_solution_that_overflows_is_refused(self):
+        A = (1e-3 * torch.eye(2, dtype=torch.float64)).requires_grad_()
+        with pytest.raises(ValueError, match="the solution overflows"):
+            hntf.torch.nnls(torch.tensor([[1e307, 1.0]], dtype=torch.float64), A)
+
+    @pytest.mark.parametrize("scale", [1e-60, 1e-10, 1e-3, 1.0])
+    @pytest.mark.parametrize("ridge", [1e200, 1e220, 1e308])
+    def test_a_huge_ridge_of_one_sample_is_not_that_of_others(self, scale, ridge):
+        A, X = scale * torch.eye(2, dtype=torch.float64), torch.ones(2, 2, dtype=torch.float64)
+        S = scale * hntf.torch.nnls(X, A, l2=torch.tensor([[ridge], [0.0]], dtype=torch.float64))
+        assert float(S[0].max()) < 1e-100
+        torch.testing.assert_close(S[1], torch.ones(2, dtype=torch.float64), rtol=1e-14, atol=0.0)
+
+    @pytest.mark.parametrize("hidden", [1.0, 1e150, 1e250])
+    @pytest.mark.parametrize("seen", [1.0, 1e-170])
+    def test_what_is_hidden_from_all_samples_does_not_count(self, seen, hidden):
+        A = torch.tensor([[hidden, hidden], [seen, 0.0], [0.0, seen]], dtype=torch.float64)
+        X, weights = torch.tensor([[5.0, 1.0, 2.0]], dtype=torch.float64), torch.tensor([[0.0, 1.0, 1.0]])
+        expected = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+        S = hntf.torch.nnls(X, A, weights=weights)
+        torch.testing.assert_close(seen * S, expected)
+        solution = hntf.nnls(A.numpy(), X.numpy().T, weights=weights.numpy().T)
+        torch.testing.assert_close(seen * torch.tensor(solution.T), expected)
+
+    @pytest.mark.parametrize("unit", [1e-300, 1e-250, 1e250, 1e300])
+    def test_units_of_weights_do_not_matter(self, unit):
+        A, B, weights = torch.rand(3, 8, 4, dtype=torch.float64)
+        given = {"A": A, "weights": weights.mT, "X": B.mT}
+        expected = hntf.torch.nnls(**given)
+        torch.testing.assert_close(hntf.torch.nnls(**{**given, "weights": unit * weights.mT}), expected)
+        numpy = hntf.nnls(A.numpy(), B.numpy(), weights=unit * weights.numpy())
+        torch.testing.assert_close(torch.tensor(numpy.T), expected)
+
+    def test_penalties_of_integers(self):
+        X, A = torch.ones(2, 2), torch.eye(2)
+        torch.testing.assert_close(hntf.torch.nnls(X, A, l2=torch.tensor(1)), hntf.torch.nnls(X, A, l2=1.0))
+
+
 class TestWarmStarts:
     @pytest.mark.parametrize("name", OPTIONS)
     @pytest.mark.parametrize(("batch_X", "batch_A"), [((), ()), ((2, 3), ()), ((3,), (2, 1))], ids=str)

@@ -140,6 +140,17 @@ class TestExport:
             Y = torch.rand(n, 6)
             torch.testing.assert_close(program.module()(Y), network(Y))
 
+    @pytest.mark.parametrize("kind", ["CP", "Tucker", "Hierarchy"])
+    def test_of_any_batch_of_tensors(self, kind):
+        torch.manual_seed(0)
+        cp, tucker = hntf.torch.CP((3, 2), 3), hntf.torch.Tucker((3, 2), (2, 2), (1, 2))
+        networks = {"CP": cp, "Tucker": tucker, "Hierarchy": hntf.torch.Hierarchy([cp, hntf.torch.NNLS(3, 2)])}
+        network = networks[kind]
+        program = torch.export.export(network, (torch.rand(5, 6),), dynamic_shapes=({0: torch.export.Dim("n")},))
+        for n in (2, 9):
+            Y = torch.rand(n, 6)
+            torch.testing.assert_close(program.module()(Y), network(Y))
+
     def test_is_saved_and_loaded(self, tmp_path):
         network, X = self.network()
         torch.export.save(torch.export.export(network, (X,)), tmp_path / "network.pt2")

@@ -361,7 +361,7 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
                 blocked[entering] = True
                 s[size] = value
                 if value == 0.0:
-                    # The minimiser of the support without the column is known.
+                    # `s` is the minimiser without the column, and `x` the coefficients of its projection.
                     t[size] = h[size] / distance
                     for a in range(size):
                         t[a] = s[a] - t[size] * x[a]

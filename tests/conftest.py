@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "hntf",
     deadline=None,
-    max_examples=int(os.environ.get("HNTF_EXAMPLES", "25")),
+    max_examples=int(os.environ.get("HNTF_EXAMPLES", "20")),
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

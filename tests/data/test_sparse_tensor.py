@@ -176,8 +176,8 @@ def test_every_method_finds_what_it_finds_in_the_dense_tensor(rng, name):
 )  # its codes are (n, 2 · 5000)
 def test_nothing_of_the_dense_size(rng, name):
     shape = (5000, 5000, 5000)  # 1 TB
-    index = np.array([rng.integers(0, d, 20_000) for d in shape])
-    X = (index, rng.exponential(size=20_000), shape)
+    index = np.array([rng.integers(0, d, 6_000) for d in shape])
+    X = (index, rng.exponential(size=6_000), shape)
     model = clone(METHODS[name]).set_params(max_iter=3)
     tracemalloc.start()
     try:

@@ -34,11 +34,19 @@ NOT_FOR_US = {
 }
 
 
+WITHOUT_RANDOM_STARTS = {
+    "DeepSemiNMF", "MultilayerSparseCoding",
+    "HierarchicalNCPD of a matrix", "MultiHNTF of a matrix", "MultilayerNTF of a matrix",
+}  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", ONE_A_CLASS, ids=lambda case: case.name)
 def test_scikit_learn_conventions(case):
-    for estimator, check in estimator_checks_generator(case.copy(max_iter=10, n_init=1)):
+    # A start that is screened takes longer than all else; other tests have it.
+    random = {} if case.name in WITHOUT_RANDOM_STARTS else {"init": "random"}
+    for estimator, check in estimator_checks_generator(case.copy(max_iter=10, n_init=1, **random)):
         if check.func.__name__ not in NOT_FOR_US:
             check(estimator)
 

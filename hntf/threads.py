@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -147,8 +147,11 @@ def _submitted(work: Callable[[], None], times: int) -> list[Future[None]]:
 def transposed_matmul(X: Array, A: Array) -> Array:
     """Return `(X A)ᵀ` in C order for a tall `X`, computed as in `matmul`."""
     left, right = host_view(X), host_view(A)
-    if left is None or right is None or core_count() == 1 or left.size * A.shape[1] < SERIAL_PRODUCT:
+    if left is None or right is None:
         return A.T @ X.T
+    if core_count() == 1 or left.size * A.shape[1] < SERIAL_PRODUCT:
+        with _no_blas_threads(left.size * A.shape[1]):
+            return A.T @ X.T
     result = np.empty((right.shape[1], left.shape[0]))
     with single_threaded_blas():
         over_rows(
@@ -164,10 +167,8 @@ def matmul(X: Array, A: Array) -> Array:
     left, right = host_view(X), host_view(A)
     if left is None or right is None or X.ndim != 2:
         return X @ A
-    if core_count() == 1 or left.size * A.shape[1] < THREADED_BY_BLAS:
-        return from_numpy(_product(left, right), X)
-    if left.size * A.shape[1] < SERIAL_PRODUCT:
-        with single_threaded_blas():
+    if core_count() == 1 or left.size * A.shape[1] < SERIAL_PRODUCT:
+        with _no_blas_threads(left.size * A.shape[1]):
             return from_numpy(_product(left, right), X)
     result = np.empty((left.shape[0], right.shape[1]))
 
@@ -178,6 +179,11 @@ def matmul(X: Array, A: Array) -> Array:
             left.shape[1] * right.shape[1],
         )
     return from_numpy(result, X)
+
+
+def _no_blas_threads(work: int) -> AbstractContextManager[None]:
+    """Return a context in which a product of so many multiply-adds takes no threads of BLAS."""
+    return nullcontext() if core_count() == 1 or work < THREADED_BY_BLAS else single_threaded_blas()
 
 
 def _product(left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

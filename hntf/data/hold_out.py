@@ -138,17 +138,17 @@ def _blocks_of_entries(seed: int, fraction: float, rows: np.ndarray, shape: tupl
     every = math.prod(lead)
     for start in range(0, every, BLOCK_HELD_OUT):
         first, *others = np.unravel_index(np.arange(start, min(start + BLOCK_HELD_OUT, every)), lead)
-        indptr, columns = held_out(states(seed, (rows[first], *others)), np.arange(last), fraction)
+        indptr, columns = held_out(hash_states(seed, (rows[first], *others)), np.arange(last), fraction)
         positions = np.repeat(np.arange(len(first)), np.diff(indptr))
         yield np.stack([*(index[positions] for index in (first, *others)), columns]).astype(index_dtype(shape))
 
 
 def hashes(seed: int, index: Any) -> np.ndarray:
     """Return a number in `[0, 1)` for every tuple of coordinates."""
-    return (states(seed, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return (hash_states(seed, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def states(seed: int, index: Any) -> np.ndarray:
+def hash_states(seed: int, index: Any) -> np.ndarray:
     """Return the state of the hash for every tuple of coordinates, by the finalizer of SplitMix64."""
     state = np.array(seed, np.uint64)
     with np.errstate(over="ignore"):
@@ -218,7 +218,7 @@ class HeldOut(EntryWeights):
         ids, others = self.ids[mode][slices], self.ids[1 - mode]
         swapped = self.transposed != (mode == 1)
         first, last = (others, ids) if swapped else (ids, others)
-        indptr, columns = held_out(states(self.mask.seed, (first,)), last, self.mask.fraction, swapped=swapped)
+        indptr, columns = held_out(hash_states(self.mask.seed, (first,)), last, self.mask.fraction, swapped=swapped)
         sign = 1.0 if self.mask.inverted else -1.0
         rest = scipy.sparse.csr_array((np.full(len(columns), sign), columns, indptr), shape=(len(ids), len(others)))
         width = int(not self.mask.inverted)

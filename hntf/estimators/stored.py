@@ -79,9 +79,9 @@ def state_of(estimator: Any, *, codes: bool) -> dict[str, Any]:
         to_numpy(estimator._code(level)) if codes else np.zeros((0, k))
         for level, k in enumerate(estimator.model_.code_sizes)
     ]
-    results["axes_"] = [axis._replace(labels=_storable(axis.labels)) for axis in estimator.axes_]
     results["axes_"] = [
-        axis if codes or mode else axis._replace(labels=None) for mode, axis in enumerate(results["axes_"])
+        axis._replace(labels=_storable(axis.labels) if codes or mode else None)
+        for mode, axis in enumerate(estimator.axes_)
     ]
     return {
         "class": type(estimator).__name__,

@@ -7,7 +7,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like, stack
+from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like, ones_like, stack
 from hntf.least_squares.certificate import NNLSInfo
 from hntf.least_squares.scaled_problem import ScaledProblem
 from hntf.threads import single_threaded_blas
@@ -179,16 +179,13 @@ def _batch(A: Array, B: Any, weights: Any, support: Any, options: dict[str, Any]
     for name, x in (("weights", weights), ("support", support)):
         if x is not None and tuple(x.shape[: len(lead)]) != lead:
             raise ValueError(f"{name} must have the leading dimensions of A, {lead}; got shape {tuple(x.shape)}")
-    if A.shape[-2] != B.shape[len(lead)]:
-        raise ValueError(f"A and B must have as many rows, got {A.shape[-2]} and {B.shape[len(lead)]}")
     solve: Any = nnls
     if 0 in lead:
         # One problem of these shapes and types tells what is wrong with them, and the type of the solution.
-        one = [None if x is None else _ones(x, x.shape[len(lead) :]) for x in (A, B, weights, support)]
-        options["return_info"], return_info = False, options["return_info"]
-        S = solve(*one[:2], weights=one[2], support=one[3], **options)
-        S = 0 * _ones(S, (*lead, *S.shape))
-        return (S, NNLSInfo(S > 0, 0, [])) if return_info else S
+        one = [None if x is None else ones_like(x.shape[len(lead) :], x) for x in (A, B, weights, support)]
+        S = solve(*one[:2], weights=one[2], support=one[3], **{**options, "return_info": False})
+        S = ones_like((*lead, *S.shape), S)
+        return (S, NNLSInfo(S > 0, 0, [])) if options["return_info"] else S
     results = [
         solve(
             A[i],
@@ -203,12 +200,6 @@ def _batch(A: Array, B: Any, weights: Any, support: Any, options: dict[str, Any]
         X, infos = zip(*results, strict=True)
         return stack(X, lead), NNLSInfo.joined(infos, stack([info.support for info in infos], lead))
     return stack(results, lead)
-
-
-def _ones(like: Array, shape: tuple[int, ...]) -> Array:
-    """Return ones in the backend and dtype and on the device of an array."""
-    tl = backend_of(like)
-    return tl.ones(shape, **tl.context(like))
 
 
 def _visible(B: Any, weights: Array) -> Any:

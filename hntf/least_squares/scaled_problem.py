@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array, backend_of, from_numpy, to_numpy
+from hntf.arrays import Array, backend_of, from_numpy, ones_like, to_numpy
 from hntf.least_squares import square_root
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram
@@ -139,7 +139,7 @@ def _largest_roots(weights: Array) -> Array:
     """Return the root of the largest weight of every row, relative to the largest of all; ones if there are no columns."""
     tl = backend_of(weights)
     if not weights.shape[1]:
-        return tl.ones(len(weights), **tl.context(weights))
+        return ones_like((len(weights),), weights)
     largest = tl.max(weights, axis=1)
     return tl.sqrt(largest / (tl.max(largest) or 1.0))
 

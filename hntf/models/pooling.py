@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from hntf.arrays import Array, backend_of
+from hntf.arrays import Array, backend_of, ones_like
 
 LARGEST_EXPONENT = 200.0
 """Exponents are capped here: that of a step which is too long would overflow before the step is rejected."""
@@ -64,7 +64,7 @@ class Pooling(NamedTuple):
 
     def ones(self, P: Array) -> Array:
         """Return an array of ones, `(1, 1, size)`, which repeats a pooled value for the components of its group."""
-        return backend_of(P).ones((1, 1, self.size), **backend_of(P).context(P))
+        return ones_like((1, 1, self.size), P)
 
 
 def decoded(factors: Sequence[Array], S: Array, pooling: Pooling, proportions: Sequence[Array | None]) -> list[Array]:

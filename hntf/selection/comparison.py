@@ -12,11 +12,10 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from hntf.arrays import to_numpy
 from hntf.data import HoldOut
-from hntf.data.masks import as_masks
 from hntf.metrics.inputs import factors_of
 from hntf.metrics.matching import factor_match_score
 from hntf.metrics.trees import as_clusters, is_known
-from hntf.selection.problem import fitted
+from hntf.selection.problem import fitted, given, with_mask
 from hntf.tables import Table
 from hntf.validation import check_number
 
@@ -87,12 +86,12 @@ def compare(
     named = models if isinstance(models, Mapping) else _named(models)
     if not named:
         raise ValueError("models must hold at least one estimator, got none")
-    weighted = {} if weights is None else {"weights": weights}
+    options = given(mask=mask, weights=weights)
     columns: dict[str, list[Any]] = {}
     for name, model in named.items():
         if isinstance(model, type) or not hasattr(model, "fit"):
             raise TypeError(f"models must hold estimators, got {type(model).__name__} for {name!r}")
-        runs = [_run(model, X, y, seed, fraction, mask, weighted) for seed in range(n_seeds)]
+        runs = [_run(model, X, y, seed, fraction, options) for seed in range(n_seeds)]
         for level in range(len(runs[0][0])):
             row = {"model": name, "level": level, "components": runs[0][0][level]["components"]}
             for key in runs[0][0][level]:
@@ -120,17 +119,15 @@ def _named(models: Sequence[Any]) -> dict[str, Any]:
 
 
 def _run(
-    model: Any, X: Any, y: Any, seed: int, fraction: float | None, mask: Any, weighted: dict[str, Any]
+    model: Any, X: Any, y: Any, seed: int, fraction: float | None, options: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[list[np.ndarray]]]:
     """Return what is known of every level of one fit, and its factors by level."""
     start = time.perf_counter()
-    model = fitted(model, X, seed, **({} if mask is None else {"mask": mask}), **weighted)
+    model = fitted(model, X, seed, **options)
     seconds = time.perf_counter() - start
     levels = []
-    held_out = None
-    if fraction is not None:
-        hidden = HoldOut(fraction, seed)
-        held_out = fitted(model, X, seed, mask=(*as_masks(mask), hidden), **weighted)
+    hidden = None if fraction is None else HoldOut(fraction, seed)
+    held_out = None if hidden is None else fitted(model, X, seed, **with_mask(options, hidden))
     for level, codes in enumerate(model.codes_):
         of_level = {
             "components": int(codes.shape[1]),
@@ -138,9 +135,9 @@ def _run(
             "zeros in codes": float((to_numpy(codes) == 0).mean()),
             "seconds": seconds,
         }
-        if held_out is not None:
-            outside = (*as_masks(mask), ~HoldOut(fraction, seed))  # type: ignore[arg-type]
-            of_level["held-out error"] = float(held_out.reconstruction_error(X, level=level, mask=outside, **weighted))
+        if hidden is not None and held_out is not None:
+            error = held_out.reconstruction_error(X, level=level, **with_mask(options, ~hidden))
+            of_level["held-out error"] = float(error)
         if y is not None:
             known = is_known(y)
             of_known = np.asarray(y)[known], as_clusters(codes)[known]

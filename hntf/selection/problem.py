@@ -46,18 +46,12 @@ class Problem(NamedTuple):
 
     def masked(self, mask: Any) -> dict[str, Any]:
         """Return the arguments of a fit in which a mask hides entries, too."""
-        masks = (*as_masks(self.mask), mask)
-        return {"mask": masks, **self.weighted}
-
-    @property
-    def weighted(self) -> dict[str, Any]:
-        """Return the argument of a fit with weights, if there are some."""
-        return {} if self.weights is None else {"weights": self.weights}
+        return with_mask(self.unmasked, mask)
 
     @property
     def unmasked(self) -> dict[str, Any]:
         """Return the arguments of a fit of all data."""
-        return {**({} if self.mask is None else {"mask": self.mask}), **self.weighted}
+        return given(mask=self.mask, weights=self.weights)
 
     def fitted(self, rank: Any, X: Any = None, *, seed: int | None = None, **options: Any) -> Any:
         """Return the model with this number of components, fitted."""
@@ -68,6 +62,16 @@ class Problem(NamedTuple):
     def largest_rank(self) -> int:
         """The number of components from which any more are redundant."""
         return max(1, math.prod(self.shape) // max(self.shape))
+
+
+def given(**arguments: Any) -> dict[str, Any]:
+    """Return the arguments of a fit that are not None."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def with_mask(arguments: dict[str, Any], mask: Any) -> dict[str, Any]:
+    """Return the arguments of a fit in which a mask hides entries, too."""
+    return {**arguments, "mask": (*as_masks(arguments.get("mask")), mask)}
 
 
 def fitted(model: Any, X: Any, seed: int | None = None, **options: Any) -> Any:

@@ -9,9 +9,8 @@ import numpy as np
 
 from hntf.arrays import to_numpy
 from hntf.data import HoldOut
-from hntf.data.masks import as_masks
 from hntf.metrics.matching import matched, unit
-from hntf.selection.problem import fitted
+from hntf.selection.problem import fitted, given, with_mask
 from hntf.selection.runner import in_processes
 from hntf.tables import Table
 from hntf.validation import as_random_state, check_choice, check_number
@@ -136,7 +135,7 @@ def stability(
     if isinstance(model, type) or not hasattr(model, "fit"):
         raise TypeError(f"model must be an estimator, got {model!r}")
     rng = as_random_state(random_state)
-    options = {name: x for name, x in (("y", y), ("mask", mask), ("weights", weights)) if x is not None}
+    options = given(y=y, mask=mask, weights=weights)
     if not hasattr(model, "model_"):
         model = fitted(model, X, int(rng.randint(2**31 - 1)), **options)
     if intervals and isinstance(model.components_[0], list):
@@ -170,7 +169,7 @@ def _refitted(
 ) -> tuple[Profiles, list[np.ndarray]]:
     """Return the profiles of a fit, and the parents of its components."""
     if resample == "entries":
-        options = {**options, "mask": (*as_masks(options.get("mask")), HoldOut(HELD_OUT, seed))}
+        options = with_mask(options, HoldOut(HELD_OUT, seed))
     elif resample != "starts":
         rng, n = np.random.RandomState(seed), X.shape[0]
         rows = rng.randint(n, size=n) if resample == "bootstrap" else np.sort(rng.permutation(n)[: n // 2])

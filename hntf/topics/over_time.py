@@ -34,10 +34,10 @@ def shares_over_time(amounts: np.ndarray, times: Any, labels: list[str], bins: i
     else:
         if times.dtype.kind not in "iufM":
             raise ValueError(f"bins needs times that are numbers or datetime64, got {times.dtype}")
-        numbers = times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times
+        values = times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times
         check_number(bins, "bins", low=1, integer=True)
-        edges = np.linspace(numbers.min(), numbers.max(), bins + 1)
-        index = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, bins - 1)
+        edges = np.linspace(values.min(), values.max(), bins + 1)
+        index = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1)
         names = [texts_of([times[index == i].min()])[0] if (index == i).any() else "" for i in range(bins)]
     n_periods = len(names)
     sums = np.zeros((n_periods, amounts.shape[1]))

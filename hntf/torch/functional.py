@@ -147,15 +147,17 @@ def _solve(
     Returns the solution in these units, the Gram matrix, the right-hand sides and the scale.
     """
     penalty, ridge = penalties
-    scale = _powers_of_two(A if weights is None or not weights.shape[-2] else _as_seen(A, weights), ridge)
+    # The largest weight of every feature.
+    seen = None if weights is None or not weights.shape[-2] else weights.detach().amax(-2)[..., None]
+    scale = _powers_of_two(A if seen is None else _as_seen(A, seen), ridge)
     if scale is not None:
         A = A * scale
         # The square of a scale alone may overflow.
         penalty = None if penalty is None else (penalty * scale).clamp(max=LARGEST_PENALTY)
         ridge = None if ridge is None else (ridge * scale * scale).clamp(max=LARGEST_PENALTY)
-    if weights is not None and weights.shape[-2]:
+    if seen is not None:
         # What is hidden from all samples may be huge beside the rest.
-        A = A.where((A.abs() < HUGE) | (weights.amax(-2) > 0)[..., None], 0.0)
+        A = A.where((A.abs() < HUGE) | (seen > 0), 0.0)
     penalty = None if penalty is None else penalty.expand(*X.shape[:-1], A.shape[-1])
     by_row = weights is not None or (ridge is not None and ridge.ndim > 1 and ridge.shape[-2] != 1)
     C = matmul(X if weights is None else weights * X, A)
@@ -283,10 +285,9 @@ def _cast(S: Tensor, dtype: torch.dtype) -> Tensor:
     return cast
 
 
-def _as_seen(A: Tensor, weights: Tensor) -> Tensor:
+def _as_seen(A: Tensor, largest: Tensor) -> Tensor:
     """Return the dictionary times the root of the largest weight of every feature, relative to the largest of all."""
-    largest = weights.detach().amax(-2, keepdim=True)
-    return A.detach() * (largest / largest.amax(-1, keepdim=True).clamp(min=TINY)).sqrt().mT
+    return A.detach() * (largest / largest.amax(-2, keepdim=True).clamp(min=TINY)).sqrt()
 
 
 def _powers_of_two(A: Tensor, ridge: Tensor | None) -> Tensor | None:

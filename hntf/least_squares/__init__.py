@@ -8,7 +8,8 @@ The public functions, which validate their arguments: `nnls`, `nnls_gram`. `scal
 The search for the supports:
 
 - `solver`: the entry point, with the implementation that fits the array;
-- `compiled`: kernels over rows, for arrays in CPU memory; `elimination` and `by_inverse` solve one row on a support;
+- `compiled`: kernels over rows, for arrays in CPU memory; `systems` are those on the supports of eight rows, `elimination`
+  solves them, and `lanes` handles eight numbers as one;
 - `square_root`: problems in square-root form; `active_set` are their kernels, for degenerate, singular and ill-conditioned rows;
 - `portable`: the same batched, on a TensorLy backend, for arrays on any device; `pivoting` is its search;
 - `hals`: a few cheap sweeps instead of the exact solution.

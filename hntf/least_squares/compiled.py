@@ -14,212 +14,148 @@ from __future__ import annotations
 
 import numpy as np
 
-from hntf.least_squares.by_inverse import correct, solve_outside, unconstrained
-from hntf.least_squares.elimination import (
-    EPS,
-    dual_row,
-    eliminate,
-    kernel,
-    norms_of,
-    reciprocal_condition,
-    size_of_terms,
-    substitute,
-)
+from hntf.least_squares import systems
+from hntf.least_squares.elimination import EPS, kernel, norms_of, reduction, size_of_terms, sum_of_columns
+from hntf.least_squares.lanes import LANES
 
 FULL_EXCHANGES = 3
 
 ILL_CONDITIONED = 1e-8
 """Reciprocal condition number of a Gram matrix with unit columns below which its square root is used."""
 
-CLEARLY_INFEASIBLE = 1e-10
-"""Relative size of a negative dual by which a column enters before the dual is known accurately."""
-
 
 @kernel
-def _solve_row(G, c, passive, index, U, inverse, s):  # type: ignore[no-untyped-def]
-    """Solve `G_PP s_P = c_P` by elimination, with zeros elsewhere; return the size of `P`, negative if a pivot is not safe."""
-    size = _eliminate_columns(G, c, passive, index, U, inverse)
-    for j in range(c.shape[0]):
-        s[j] = 0.0
-    if size >= 0:
-        substitute(U, size, inverse, index, s)
-    return size
+def block_pivoting(G, guess, C, S, support, reached, iterations, max_iterations, start, stop):  # type: ignore[no-untyped-def]
+    """Solve every row by block principal pivoting; eight rows are in progress at any time.
 
+    The search starts from the signs of `guess c`, with a symmetric matrix `(1, k, k)` or one for each Gram matrix, or from
+    `support` if `guess` is `(0, k, k)`.
 
-@kernel
-def _eliminate_columns(G, c, passive, index, U, inverse):  # type: ignore[no-untyped-def]
-    """Eliminate the columns of a support; return their number, negative if a pivot is not safe."""
-    size = 0
-    for j in range(c.shape[0]):
-        if passive[j]:
-            index[size] = j
-            size += 1
-    for a in range(size):
-        for b in range(a, size):
-            U[a, b] = G[index[a], index[b]]
-        U[a, size] = c[index[a]]
-    return size if eliminate(U, size, inverse) else -1
+    All infeasible variables are exchanged at once; if that has not reduced their number three times in succession, they are
+    exchanged one at a time (Murty's rule, finite for positive definite `G`). `iterations` is negative for the rows that did not
+    finish within `max_iterations` or met a small pivot, which `active_set` solves. `reached` `(n, k)`, or `(0, k)`
+    if it is not needed, are the columns of the support and those outside of it whose dual is rounding.
+    """
+    n, k = C.shape
+    rows_per_gram = n // len(G)
+    rows, grams = np.full(LANES, -1), np.full(LANES, -1)
+    fewest, exchanges = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    columns, eight, one = systems.columns_of_rows(k), systems.interleaved(k), systems.single(k)
+    everywhere = np.arange(k)
+    y, norms, inverse_norms = np.empty(k), np.empty((LANES, k)), np.empty((LANES, k))
+    waiting, active = start, 0
+    while True:
+        for lane in range(LANES):
+            if rows[lane] < 0 and waiting < stop:
+                rows[lane], iterations[waiting] = waiting, 0
+                fewest[lane], exchanges[lane] = k + 1, FULL_EXCHANGES
+                if waiting // rows_per_gram != grams[lane]:
+                    grams[lane] = waiting // rows_per_gram
+                    norms_of(G[grams[lane]], norms[lane], inverse_norms[lane])
+                if len(guess) > 0:
+                    sum_of_columns(guess, min(grams[lane], len(guess) - 1), C[waiting], everywhere, k, y)
+                    for j in range(k):
+                        support[waiting, j] = y[j] > 0.0
+                waiting, active = waiting + 1, active + 1
+        if active == 0:
+            break
+        systems.solve(G, C, support, rows, columns, eight, one, S)
+        for lane in range(LANES):
+            i = rows[lane]
+            if i < 0:
+                continue
+            iterations[i] += 1
+            finished = not columns.safe[lane]
+            if columns.safe[lane]:
+                sum_of_columns(G, grams[lane], S[i], columns.chosen[lane], columns.sizes[lane], y)
+                for j in range(k):
+                    y[j] -= C[i, j]
+                threshold = -8 * k * EPS * size_of_terms(C[i], S[i], norms[lane], inverse_norms[lane])
+                infeasible = _infeasible(S[i], y, support[i], threshold, norms[lane])
+                if infeasible == 0:
+                    if len(reached) > 0:
+                        _reach(support[i], y, -threshold, norms[lane], reached[i])
+                    rows[lane], active = -1, active - 1
+                    continue
+                finished = iterations[i] == max_iterations
+            if finished:
+                iterations[i] *= -1
+                rows[lane], active = -1, active - 1
+            elif infeasible < fewest[lane] or exchanges[lane] > 0:
+                exchanges[lane] = FULL_EXCHANGES if infeasible < fewest[lane] else exchanges[lane] - 1
+                fewest[lane] = min(fewest[lane], infeasible)
+                _exchange(S[i], y, support[i], threshold, norms[lane])
+            else:
+                _exchange_last(S[i], y, support[i], threshold, norms[lane])
 
 
 @kernel
 def _reach(passive, y, level, norms, reached):  # type: ignore[no-untyped-def]
-    """Write the support and the columns outside of it whose dual is at most `level`, its rounding; return whether there are some.
+    """Write the support and the columns outside of it whose dual is at most `level`, its rounding.
 
     Such a column may lower the cost if it nearly depends on the support.
     """
-    more = False
     for j in range(y.shape[0]):
-        reached[j] = passive[j] or (norms[j] > 0.0 and y[j] < level * norms[j])
-        more = more or reached[j] != passive[j]
-    return more
+        reached[j] = passive[j] | (norms[j] > 0.0) & (y[j] < level * norms[j])
 
 
-@kernel
-def _condition(G, c, reached, more, size, index, U, inverse, norms, w):  # type: ignore[no-untyped-def]
-    """Return the reciprocal condition number of the columns `reached`, of which `size` are eliminated if there are no `more`."""
-    if more:
-        size = _eliminate_columns(G, c, reached, index, U, inverse)
-    return reciprocal_condition(U, size, inverse, index, norms, w) if size >= 0 else 0.0
-
-
-@kernel
-def _is_most(passive):  # type: ignore[no-untyped-def]
-    """Tell whether a support holds at least half of the columns."""
-    size = 0
-    for j in range(passive.shape[0]):
-        size += passive[j]
-    return 2 * size >= passive.shape[0]
-
-
-@kernel
-def block_pivoting(  # type: ignore[no-untyped-def]
-    G, M, guess, C, S, support, iterations, doubtful, warm, max_iterations, least_condition, least_reached, start, stop
-):
-    """Solve every row by block principal pivoting, from `support` if `warm`, otherwise from the signs of `c @ guess`.
-
-    All infeasible variables are exchanged at once; if that has not reduced their number three times in succession, they are
-    exchanged one at a time (Murty's rule, finite for positive definite `G`). `M` `(k, k)` is the inverse of a well-conditioned `G`,
-    by which supports of most columns are solved, or `(0, 0)`. `iterations` is negative for the rows that did not finish within
-    `max_iterations`, met a small pivot or are ill-conditioned, which `active_set` solves. `doubtful` tells the rows in which the
-    dual of a column outside of the support is rounding. For Gram matrices of single rows, `least_condition` and `least_reached` are
-    reciprocal condition numbers, of the support and of the support with such columns, below which a row is ill-conditioned.
-    """
-    n, k = C.shape
-    rows_per_gram = n // G.shape[0]
-    U = np.empty((k, k + 1))
-    inverse = np.empty(k)
-    index = np.empty(k, np.int64)
-    y, u, t, norms = np.empty(k), np.empty(k), np.empty(k), norms_of(G[0])
-    everywhere, reached = np.ones(k, np.bool_), np.empty(k, np.bool_)
-    tolerance = 8 * k * EPS
-    gram = 0
-    for i in range(start, stop):
-        c, s, passive = C[i], S[i], support[i]
-        if i // rows_per_gram != gram:
-            gram = i // rows_per_gram
-            norms = norms_of(G[gram])
-        by_inverse = len(M) > 0
-        if by_inverse or not warm:
-            unconstrained(M if by_inverse else guess, c, everywhere, u)
-        if not warm:
-            for j in range(k):
-                passive[j] = u[j] > 0.0
-        fewest, exchanges, iteration = k + 1, FULL_EXCHANGES, 0
-        solved = False
-        while iteration < max_iterations:
-            iteration += 1
-            outside = -1
-            if by_inverse and _is_most(passive):
-                outside = solve_outside(M, u, passive, index, U, inverse, s, y)
-            if outside >= 0:
-                threshold = -CLEARLY_INFEASIBLE * size_of_terms(c, s, norms)
-            else:
-                size = _solve_row(G[gram], c, passive, index, U, inverse, s)
-                if size < 0:
-                    break
-                threshold = -tolerance * dual_row(G[gram], c, s, passive, norms, y)
-            infeasible, last = _infeasible(s, y, passive, threshold, norms)
-            if infeasible == 0 and outside >= 0:
-                scale = correct(G[gram], M, c, passive, norms, index, outside, U, inverse, s, y, u, t)
-                threshold = -tolerance * scale
-                infeasible, last = _infeasible(s, y, passive, threshold, norms)
-                # What the accurate dual tells is followed by elimination.
-                by_inverse = infeasible == 0
-            if infeasible == 0:
-                solved = True
-                doubtful[i] = _reach(passive, y, -threshold, norms, reached)
-                if len(G) > 1:
-                    # A Gram matrix that all rows share is known to be well-conditioned.
-                    least = least_reached if doubtful[i] else least_condition
-                    solved = _condition(G[gram], c, reached, doubtful[i], size, index, U, inverse, norms, t) >= least
-                break
-            if infeasible < fewest or exchanges > 0:
-                exchanges = FULL_EXCHANGES if infeasible < fewest else exchanges - 1
-                fewest = min(fewest, infeasible)
-                _exchange(s, y, passive, threshold, norms)
-            else:
-                passive[last] = not passive[last]
-        iterations[i] = iteration if solved else -iteration
-
-
-@kernel
+@reduction
 def _infeasible(s, y, passive, threshold, norms):  # type: ignore[no-untyped-def]
-    """Return the number of variables that violate the conditions, and the last of them."""
+    """Return the number of variables that violate the conditions."""
     infeasible = 0
-    last = -1
     for j in range(s.shape[0]):
-        if (passive[j] and s[j] <= 0.0) or (not passive[j] and y[j] < threshold * norms[j]):
-            infeasible += 1
-            last = j
-    return infeasible, last
+        # Bitwise operators, unlike branches, are not mispredicted.
+        infeasible += passive[j] & (s[j] <= 0.0) | ~passive[j] & (y[j] < threshold * norms[j])
+    return infeasible
 
 
 @kernel
 def _exchange(s, y, passive, threshold, norms):  # type: ignore[no-untyped-def]
     """Exchange all variables that violate the conditions."""
     for j in range(s.shape[0]):
-        if passive[j]:
-            passive[j] = s[j] > 0.0
-        else:
-            passive[j] = y[j] < threshold * norms[j]
+        passive[j] = passive[j] & (s[j] > 0.0) | ~passive[j] & (y[j] < threshold * norms[j])
 
 
 @kernel
-def on_support(G, M, C, support, V, safe, start, stop):  # type: ignore[no-untyped-def]
-    """Solve `G_PP v_P = c_P` on the support `P` of every row, zero elsewhere; `safe` tells the rows that are not ill-conditioned.
+def _exchange_last(s, y, passive, threshold, norms):  # type: ignore[no-untyped-def]
+    """Exchange the last variable that violates the conditions."""
+    for j in range(s.shape[0] - 1, -1, -1):
+        if (passive[j] and s[j] <= 0.0) or (not passive[j] and y[j] < threshold * norms[j]):
+            passive[j] = not passive[j]
+            break
 
-    `M` is as in `block_pivoting`.
-    """
-    n, k = C.shape
-    rows_per_gram = n // G.shape[0]
-    U = np.empty((k, k + 1))
-    inverse = np.empty(k)
-    index = np.empty(k, np.int64)
-    passive = np.empty(k, np.bool_)
-    c = np.empty(k)
-    y, u, t = np.empty(k), np.empty(k), np.empty(k)
-    norms = norms_of(G[0])
-    gram = 0
-    for i in range(start, stop):
-        if i // rows_per_gram != gram:
-            gram = i // rows_per_gram
-            norms = norms_of(G[gram])
-        g = G[gram]
-        passive[:] = support[i]
-        outside = -1
-        if len(M) > 0 and _is_most(passive):
-            for j in range(k):
-                c[j] = C[i, j] if passive[j] else 0.0
-            unconstrained(M, c, passive, u)
-            outside = solve_outside(M, u, passive, index, U, inverse, V[i], y)
-        if outside >= 0:
-            correct(g, M, c, passive, norms, index, outside, U, inverse, V[i], y, u, t)
-            safe[i] = True
-        else:
-            size = _solve_row(g, C[i], passive, index, U, inverse, V[i])
-            safe[i] = size >= 0 and (
-                len(G) == 1 or reciprocal_condition(U, size, inverse, index, norms, t) >= ILL_CONDITIONED
-            )
+
+@kernel
+def on_support(G, C, support, V, safe, start, stop):  # type: ignore[no-untyped-def]
+    """Solve `G_PP v_P = c_P` on the support `P` of every row, zero elsewhere; `safe` tells the rows in which all pivots are."""
+    k = C.shape[1]
+    rows = np.empty(LANES, np.int64)
+    columns, eight, one = systems.columns_of_rows(k), systems.interleaved(k), systems.single(k)
+    for first in range(start, stop, LANES):
+        _rows_from(first, stop, rows)
+        systems.solve(G, C, support, rows, columns, eight, one, V)
+        for i in range(first, min(first + LANES, stop)):
+            safe[i] = columns.safe[i - first]
+
+
+@kernel
+def conditions(G, C, reached, result, start, stop):  # type: ignore[no-untyped-def]
+    """Write estimates of the reciprocal condition numbers of some unit columns in every row, 0 where a pivot is not safe."""
+    k = C.shape[1]
+    rows, found = np.empty(LANES, np.int64), np.empty(LANES)
+    columns, eight, one = systems.columns_of_rows(k), systems.interleaved(k), systems.single(k)
+    for first in range(start, stop, LANES):
+        _rows_from(first, stop, rows)
+        systems.conditions(G, C, reached, rows, columns, eight, one, found)
+        for i in range(first, min(first + LANES, stop)):
+            result[i] = found[i - first]
+
+
+@kernel
+def _rows_from(first, stop, rows):  # type: ignore[no-untyped-def]
+    """Write the numbers of the next rows, `−1` behind the last."""
+    for lane in range(LANES):
+        rows[lane] = first + lane if first + lane < stop else -1
 
 
 @kernel

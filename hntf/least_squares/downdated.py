@@ -54,13 +54,12 @@ class Downdates(NamedTuple):
         M, least = self._inverse(len(rows))
         c = _host_rows(C, rows)
         n, k = c.shape
-        S, doubtful = np.empty((n, k)), np.zeros(n, bool)
+        S, iterations = np.empty((n, k)), np.zeros(n, np.int64)
         found = np.empty((n, k), bool) if support is None else _host_rows(support, rows).astype(bool)
-        iterations = np.zeros(n, np.int64)
         if len(M):
-            arguments = (self.G, M, *self._terms(rows), least, c, S, found, iterations, doubtful)
-            options = (support is not None, max_iterations(k))
-            over_rows(lambda a, b: downdated_kernels.block_pivoting(*arguments, *options, a, b), n, k * k * 16)
+            guess = M[None] if support is None else np.empty((0, k, k))
+            arguments = (self.G, M, *self._terms(rows), least, guess, c, S, found, iterations, max_iterations(k))
+            over_rows(lambda a, b: downdated_kernels.block_pivoting(*arguments, a, b), n, k * k * 16)
         solved = iterations > 0
         solution = Solution(S[solved], found[solved], int(iterations[solved].max(initial=0)))
         return rows[solved], solution

@@ -6,6 +6,7 @@ import numpy as np
 
 from hntf.least_squares import compiled
 from hntf.least_squares.elimination import kernel
+from hntf.least_squares.lanes import LANES
 
 pivot, solve = compiled.block_pivoting, compiled.on_support
 
@@ -38,34 +39,34 @@ def downdate(G, M, start, stop, indices, weights, factor, least, g, inverse, t):
 
 
 @kernel
-def block_pivoting(  # type: ignore[no-untyped-def]
-    G,
-    M,
-    indptr,
-    indices,
-    weights,
-    factor,
-    least,
-    C,
-    S,
-    support,
-    iterations,
-    doubtful,
-    warm,
-    max_iterations,
-    first,
-    last,
+def _downdate_rows(  # type: ignore[no-untyped-def]
+    G, M, indptr, indices, weights, factor, least, first, last, grams, inverse, t, known
 ):
-    """Solve every row that is well-conditioned as `compiled.block_pivoting`; `iterations` of others stay 0."""
-    k = C.shape[1]
-    g, inverse, t = np.empty((1, k, k)), np.empty((k, k)), np.empty(k)
+    """Write the Gram matrices of some rows; `known` tells those that are known to be well-conditioned."""
     for i in range(first, last):
-        if downdate(G, M, indptr[i], indptr[i + 1], indices, weights, factor, least, g[0], inverse, t):
-            here = slice(i, i + 1)
-            pivot(
-                g, inverse, inverse, C[here], S[here], support[here], iterations[here], doubtful[here], warm,
-                max_iterations, 0.0, 0.0, 0, 1,
-            )  # fmt: skip
+        here = i - first
+        known[here] = downdate(G, M, indptr[i], indptr[i + 1], indices, weights, factor, least, grams[here], inverse, t)
+
+
+@kernel
+def block_pivoting(  # type: ignore[no-untyped-def]
+    G, M, indptr, indices, weights, factor, least, guess, C, S, support, iterations, max_iterations, first, last
+):
+    """Solve every row that is well-conditioned as `compiled.block_pivoting`; `iterations` of others are not positive."""
+    k = C.shape[1]
+    grams, inverse, t, known = np.empty((LANES, k, k)), np.empty((k, k)), np.empty(k), np.empty(LANES, np.bool_)
+    reached = np.empty((0, k), np.bool_)
+    for start in range(first, last, LANES):
+        stop = min(start + LANES, last)
+        _downdate_rows(G, M, indptr, indices, weights, factor, least, start, stop, grams, inverse, t, known)
+        here = slice(start, stop)
+        pivot(
+            grams[: stop - start], guess, C[here], S[here], support[here], reached, iterations[here],
+            max_iterations, 0, stop - start,
+        )  # fmt: skip
+        for i in range(start, stop):
+            if not known[i - start]:
+                iterations[i] = 0
 
 
 @kernel
@@ -74,8 +75,11 @@ def on_support(  # type: ignore[no-untyped-def]
 ):
     """Solve every row that is well-conditioned as `compiled.on_support`; the others are not `safe`."""
     k = C.shape[1]
-    g, inverse, t = np.empty((1, k, k)), np.empty((k, k)), np.empty(k)
-    for i in range(first, last):
-        if downdate(G, M, indptr[i], indptr[i + 1], indices, weights, factor, least, g[0], inverse, t):
-            here = slice(i, i + 1)
-            solve(g, inverse, C[here], support[here], V[here], safe[here], 0, 1)
+    grams, inverse, t, known = np.empty((LANES, k, k)), np.empty((k, k)), np.empty(k), np.empty(LANES, np.bool_)
+    for start in range(first, last, LANES):
+        stop = min(start + LANES, last)
+        _downdate_rows(G, M, indptr, indices, weights, factor, least, start, stop, grams, inverse, t, known)
+        here = slice(start, stop)
+        solve(grams[: stop - start], C[here], support[here], V[here], safe[here], 0, stop - start)
+        for i in range(start, stop):
+            safe[i] = safe[i] and known[i - start]

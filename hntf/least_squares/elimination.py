@@ -1,7 +1,7 @@
-"""Numba kernels: elimination of small symmetric positive definite systems, and the dual of a row.
+"""Numba kernels: elimination of small symmetric positive definite systems, one or eight that are interleaved.
 
-A system of `size` equations is in the leading part of a work array `U`: its upper triangle, and its right-hand side in column
-`size`.
+A system of `size` equations is in the leading part of a work array `U`, of one number or eight (see `lanes`) for each entry: the
+rows of its upper triangle, each `size + 1` apart, with the right-hand side behind them.
 """
 
 from __future__ import annotations
@@ -9,125 +9,177 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from hntf.least_squares.lanes import (
+    LANES,
+    eight_times,
+    entry,
+    filled,
+    load,
+    load_eight,
+    square_root,
+    store,
+    store_eight,
+    with_sign_of,
+)
+
 EPS = float(np.finfo(np.float64).eps)
 
 SAFE_PIVOT = 1e-8
 """Relative size above which a pivot is known to half its digits; dependent columns had pivots up to 2e-10."""
 
 
-def kernel(function):  # type: ignore[no-untyped-def]
+def kernel(function, fastmath=("contract",)):  # type: ignore[no-untyped-def]
     """Compile a function that releases the global interpreter lock; the compiled code is cached on disk."""
-    return njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})(function)
+    return njit(nogil=True, cache=True, error_model="numpy", fastmath=set(fastmath))(function)
+
+
+def reduction(function):  # type: ignore[no-untyped-def]
+    """Compile a function whose sums and maxima of finite numbers may be taken in any order."""
+    return kernel(function, ("contract", "reassoc", "nnan", "nsz"))
 
 
 @kernel
-def eliminate(U, size, inverse):  # type: ignore[no-untyped-def]
-    """Eliminate a system in place, with the inverses of its pivots in `inverse`; return whether all pivots are safe.
-
-    The rounding error of a pivot grows with the pivots before it, so a small one does not tell whether its column is dependent.
-    """
-    for r in range(size):
-        inverse[r] = U[r, r]
+def eliminate(U, size, pivots, inverse):  # type: ignore[no-untyped-def]
+    """Eliminate a system in place, and write its pivots and their inverses."""
     for first in range(0, size, 4):
         # Four pivots at a time, with a single pass over the rest of the matrix for all of them.
         last = min(first + 4, size)
-        for r in range(first, last):
-            if not U[r, r] > SAFE_PIVOT * inverse[r]:
-                return False
-            inverse[r] = 1.0 / U[r, r]
-            for a in range(r + 1, last):
-                factor = U[r, a] * inverse[r]
-                for b in range(a, size + 1):
-                    U[a, b] -= factor * U[r, b]
-        for a in range(last, size):
-            f0 = U[first, a] * inverse[first]
-            f1 = U[first + 1, a] * inverse[first + 1]
-            f2 = U[first + 2, a] * inverse[first + 2]
-            f3 = U[first + 3, a] * inverse[first + 3]
-            for b in range(a, size + 1):
-                U[a, b] -= f0 * U[first, b] + f1 * U[first + 1, b] + f2 * U[first + 2, b] + f3 * U[first + 3, b]
-    return True
+        _eliminate_within(U, size, first, last, pivots, inverse)
+        for a in range(last, size - 1, 2):
+            _eliminate_two(U, size, first, a, inverse)
+        if (size - last) % 2 == 1:
+            _eliminate_one(U, size, first, size - 1, inverse)
 
 
 @kernel
-def eliminate_right_hand_side(U, size, inverse):  # type: ignore[no-untyped-def]
-    """Apply the elimination of a system to another right-hand side."""
-    for r in range(size):
-        value = U[r, size] * inverse[r]
-        for a in range(r + 1, size):
-            U[a, size] -= U[r, a] * value
+def _eliminate_within(U, size, first, last, pivots, inverse):  # type: ignore[no-untyped-def]
+    """Eliminate rows `first … last − 1` by one another."""
+    width = size + 1
+    for r in range(first, last):
+        pivot = load(U, r * width + r)
+        store(pivots, r, pivot)
+        store(inverse, r, filled(U, 1.0) / pivot)
+        for a in range(r + 1, last):
+            factor = load(U, r * width + a) * load(inverse, r)
+            for b in range(a, width):
+                store(U, a * width + b, load(U, a * width + b) - factor * load(U, r * width + b))
 
 
 @kernel
-def substitute(U, size, inverse, index, s):  # type: ignore[no-untyped-def]
-    """Write the solution of an eliminated system into the entries `index` of `s`."""
+def _eliminate_one(U, size, first, a, inverse):  # type: ignore[no-untyped-def]
+    """Eliminate row `a` by the four rows from `first`."""
+    width = size + 1
+    r0, r1, r2, r3 = first * width, (first + 1) * width, (first + 2) * width, (first + 3) * width
+    f0, f1 = load(U, r0 + a) * load(inverse, first), load(U, r1 + a) * load(inverse, first + 1)
+    f2, f3 = load(U, r2 + a) * load(inverse, first + 2), load(U, r3 + a) * load(inverse, first + 3)
+    row = a * width
+    for b in range(a, width):
+        sum_of_rows = f0 * load(U, r0 + b) + f1 * load(U, r1 + b) + f2 * load(U, r2 + b) + f3 * load(U, r3 + b)
+        store(U, row + b, load(U, row + b) - sum_of_rows)
+
+
+@kernel
+def _eliminate_two(U, size, first, a, inverse):  # type: ignore[no-untyped-def]
+    """Eliminate rows `a` and `a + 1` by the four rows from `first`, which are read once for both."""
+    width = size + 1
+    r0, r1, r2, r3 = first * width, (first + 1) * width, (first + 2) * width, (first + 3) * width
+    i0, i1, i2, i3 = load(inverse, first), load(inverse, first + 1), load(inverse, first + 2), load(inverse, first + 3)
+    f0, f1, f2, f3 = load(U, r0 + a) * i0, load(U, r1 + a) * i1, load(U, r2 + a) * i2, load(U, r3 + a) * i3
+    g0, g1, g2, g3 = (
+        load(U, r0 + a + 1) * i0,
+        load(U, r1 + a + 1) * i1,
+        load(U, r2 + a + 1) * i2,
+        load(U, r3 + a + 1) * i3,
+    )
+    row, other = a * width, (a + 1) * width
+    sum_of_rows = f0 * load(U, r0 + a) + f1 * load(U, r1 + a) + f2 * load(U, r2 + a) + f3 * load(U, r3 + a)
+    store(U, row + a, load(U, row + a) - sum_of_rows)
+    for b in range(a + 1, width):
+        u0, u1, u2, u3 = load(U, r0 + b), load(U, r1 + b), load(U, r2 + b), load(U, r3 + b)
+        store(U, row + b, load(U, row + b) - (f0 * u0 + f1 * u1 + f2 * u2 + f3 * u3))
+        store(U, other + b, load(U, other + b) - (g0 * u0 + g1 * u1 + g2 * u2 + g3 * u3))
+
+
+@kernel
+def substitute(U, size, inverse, s):  # type: ignore[no-untyped-def]
+    """Write the solution of an eliminated system."""
+    width = size + 1
     for a in range(size - 1, -1, -1):
-        value = U[a, size] * inverse[a]
-        s[index[a]] = value
+        value = load(U, a * width + size) * load(inverse, a)
+        store(s, a, value)
         for b in range(a):
-            U[b, size] -= U[b, a] * value
+            store(U, b * width + size, load(U, b * width + size) - load(U, b * width + a) * value)
 
 
 @kernel
-def reciprocal_condition(U, size, inverse, index, norms, w):  # type: ignore[no-untyped-def]
+def reciprocal_condition(U, size, counts, inverse, norms, w):  # type: ignore[no-untyped-def]
     """Estimate the reciprocal condition number of an eliminated matrix with unit columns, which safe pivots do not bound.
 
-    Its eigenvalues are at most `size`. With `R` the triangular factor, `RᵀR v = d` is solved for signs `d` that make the solution
-    large. `w` is a work array.
+    Its eigenvalues are at most the number of columns, in `counts`. With `R` the triangular factor, `RᵀR v = d` is solved for signs
+    `d` that make the solution large. `norms` are those of the columns, 0 for columns that only fill up a system; `w` is a work
+    array.
 
     References
     ----------
     Cline, Moler, Stewart, Wilkinson (1979), *An estimate for the condition number of a matrix*, SIAM J. Numer. Anal. 16(2).
     """
+    width = size + 1
+    square = filled(U, 0.0)
     for a in range(size):
-        w[a] = 0.0
+        store(w, a, square)
     for a in range(size):
-        root = np.sqrt(inverse[a])
-        known = w[a] / norms[index[a]]
-        w[a] = (known + (1.0 if known >= 0.0 else -1.0)) * root * norms[index[a]]
+        root, known = square_root(load(inverse, a)), load(w, a)
+        value = (known + with_sign_of(load(norms, a), known)) * root
+        store(w, a, value)
         for b in range(a + 1, size):
-            w[b] -= U[a, b] * root * w[a]
-    square = 0.0
+            store(w, b, load(w, b) - load(U, a * width + b) * root * value)
     for a in range(size - 1, -1, -1):
-        root = np.sqrt(inverse[a])
-        value = w[a]
+        root, value = square_root(load(inverse, a)), load(w, a)
         for b in range(a + 1, size):
-            value -= U[a, b] * root * w[b]
+            value = value - load(U, a * width + b) * root * load(w, b)
         # What is kept is `v` in units of the columns.
-        w[a] = value * root
-        square += (w[a] * norms[index[a]]) ** 2
-    return 1.0 / np.sqrt(size * square)
+        value = value * root
+        store(w, a, value)
+        square = square + (value * load(norms, a)) * (value * load(norms, a))
+    return filled(U, 1.0) / square_root(load(counts, 0) * square)
 
 
 @kernel
-def dual_row(G, c, s, passive, norms, y):  # type: ignore[no-untyped-def]
-    """Write `y = G s − c` and return the rounding level of `y_j / norms_j`, in units of the machine epsilon."""
-    k = c.shape[0]
-    for j in range(k):
-        y[j] = -c[j]
-    for p in range(k):
-        if passive[p]:
+def sum_of_columns(G, gram, s, columns, size, y):  # type: ignore[no-untyped-def]
+    """Write `y = Σ_p s_p G_p`, with one of several symmetric matrices, over `size` columns `p`."""
+    k = y.shape[0]
+    matrix = gram * k * k
+    if k < LANES:
+        for j in range(k):
+            y[j] = 0.0
+        for a in range(size):
             for j in range(k):
-                y[j] += s[p] * G[p, j]
-    return size_of_terms(c, s, norms)
+                y[j] += s[columns[a]] * G[gram, columns[a], j]
+        return
+    for start in range(0, k, LANES):
+        # The last eight entries overlap those before them.
+        first = min(start, k - LANES)
+        total = eight_times(0.0)
+        for a in range(size):
+            p = entry(columns, a)
+            total = total + eight_times(entry(s, p)) * load_eight(G, matrix + p * k + first)
+        store_eight(y, first, total)
 
 
-@kernel
-def norms_of(G):  # type: ignore[no-untyped-def]
-    """Return the norms of the columns."""
-    norms = np.empty(len(G))
-    for j in range(len(G)):
-        norms[j] = np.sqrt(G[j, j])
-    return norms
-
-
-@kernel
-def size_of_terms(c, s, norms):  # type: ignore[no-untyped-def]
+@reduction
+def size_of_terms(c, s, norms, inverse_norms):  # type: ignore[no-untyped-def]
     """Return the size of the terms of `G s − c` for columns of unit norm."""
     scale = 0.0
     largest = 0.0
     for j in range(c.shape[0]):
         scale += abs(s[j]) * norms[j]
-        if norms[j] > 0.0:
-            largest = max(largest, abs(c[j]) / norms[j])
+        largest = max(largest, abs(c[j]) * inverse_norms[j])
     return max(scale, largest)
+
+
+@kernel
+def norms_of(G, norms, inverse_norms):  # type: ignore[no-untyped-def]
+    """Write the norms of the columns and their inverses, 0 for a zero column."""
+    for j in range(len(G)):
+        norms[j] = np.sqrt(G[j, j])
+        inverse_norms[j] = 1.0 / norms[j] if norms[j] > 0.0 else 0.0

@@ -30,7 +30,7 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
     support : bool array, `(n, k)`
         The support of every row.
     rooted : RootedProblems, optional
-        The square-root form of the problems from which the supports come.
+        The square-root form of the problems from which the supports come, as `solver.solve` left it.
 
     Returns
     -------
@@ -48,10 +48,15 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
     V, safe = np.empty((n, k)), np.zeros(n, bool)
     grams, rows, supports = kernel_arrays(G, C, support)
     condition = square_root.reciprocal_condition(grams)
+    # The search for the supports has judged the columns of each, and tells which Gram matrices are not used.
+    judged = rooted is not None or len(grams) == 1
     rooted = rooted or square_root.from_grams(grams, rows)
     if condition >= compiled.ILL_CONDITIONED:
-        arguments = (grams, square_root.inverse_of(grams, n, condition), rows, supports, V, safe)
-        over_rows(lambda start, stop: compiled.on_support(*arguments, start, stop), n, k**3 // 6)
+        over_rows(lambda a, b: compiled.on_support(grams, rows, supports, V, safe, a, b), n, k**3 // 6)
+    if not judged:
+        found = np.empty(n)
+        over_rows(lambda a, b: compiled.conditions(grams, rows, supports, found, a, b), n, k**3 // 6)
+        safe &= found >= compiled.ILL_CONDITIONED
     if rooted.used:
         safe &= ~np.isin(np.arange(n) // (n // len(grams)), list(rooted.used))
     for gram, here in by_gram(np.flatnonzero(~safe), n // len(grams)):

@@ -90,18 +90,19 @@ def _solve_compiled(
     if condition < compiled.ILL_CONDITIONED:
         S, support, iterations = (rooted or square_root.from_grams(G, C)).solve(0, np.arange(n), start)
         return Solution(S, support, int(iterations.max(initial=0)))
-    S = np.empty((n, k))
-    support = np.empty((n, k), bool) if start is None else np.array(start, bool, order="C")
-    iterations = np.empty(n, np.int64)
-    warm = start is not None
-    M = square_root.inverse_of(G, n, condition)
-    guess = np.empty((k, k)) if warm or len(M) else _guess(G)
-    doubtful = np.zeros(n, bool)
-    limits = (compiled.ILL_CONDITIONED,) * 2 if rooted is None else (REFINED, LEAST_REACHED)
-    arguments = (G, M, guess, C, S, support, iterations, doubtful, warm, max_iterations(k), *limits)
+    S, iterations = np.empty((n, k)), np.empty(n, np.int64)
+    # Well-conditioned columns do not nearly depend on a support.
+    reached = np.zeros((n if len(G) > 1 or condition < LEAST_REACHED else 0, k), bool)
+    support = C > 0 if start is None else np.array(start, bool, order="C")
+    guess = _guess(G, n) if start is None else np.empty((0, k, k))
+    arguments = (G, guess, C, S, support, reached, iterations, max_iterations(k))
     over_rows(lambda first, last: compiled.block_pivoting(*arguments, first, last), n, k**3 // 3)
-    if rooted is not None and len(G) == 1 and condition < LEAST_REACHED:
-        _improve(G[0], condition, rooted, S, support, iterations, doubtful)
+    if len(G) > 1:
+        # Of a single Gram matrix, the condition bounds that of its columns.
+        limits = (compiled.ILL_CONDITIONED,) * 2 if rooted is None else (REFINED, LEAST_REACHED)
+        _leave_ill_conditioned(G, C, support, reached, iterations, limits)
+    elif rooted is not None and condition < LEAST_REACHED:
+        _improve(G[0], condition, rooted, S, support, reached, iterations)
     hard = np.flatnonzero(iterations < 0)
     if len(hard):
         iterations[hard] = np.abs(iterations[hard])
@@ -113,16 +114,38 @@ def _solve_compiled(
     return Solution(S, support, int(iterations.max(initial=0)))
 
 
+def _leave_ill_conditioned(
+    G: np.ndarray,
+    C: np.ndarray,
+    support: np.ndarray,
+    reached: np.ndarray,
+    iterations: np.ndarray,
+    limits: tuple[float, float],
+) -> None:
+    """Negate the iterations of rows whose reciprocal condition number, of the columns `reached`, is too low.
+
+    The limits are for rows that reach the columns of the support, and for those that reach more.
+    """
+    from hntf.least_squares import compiled
+
+    n, k = C.shape
+    found = np.empty(n)
+    over_rows(lambda first, last: compiled.conditions(G, C, reached, found, first, last), n, k**3 // 6)
+    least = np.where((reached == support).all(axis=1), *limits)
+    iterations[(iterations > 0) & ~(found >= least)] *= -1
+
+
 def _improve(
     G: np.ndarray,
     condition: float,
     rooted: RootedProblems,
     S: np.ndarray,
     support: np.ndarray,
+    reached: np.ndarray,
     iterations: np.ndarray,
-    doubtful: np.ndarray,
 ) -> None:
     """Improve solutions in place where the Gram matrix is not accurate enough; negate the iterations of rows that remain hard."""
+    doubtful = (reached != support).any(axis=1)
     if condition < REFINED and len(rows := np.flatnonzero((iterations > 0) & ~doubtful)):
         S[rows] -= solve_on_support(G, rooted.residual_gradient(0, rows, S[rows]), support[rows])
         iterations[rows[np.any(support[rows] & (S[rows] <= 0), axis=1)]] *= -1
@@ -131,15 +154,19 @@ def _improve(
         iterations[rows] += more
 
 
-def _guess(G: np.ndarray) -> np.ndarray:
-    """Return a matrix `M` such that the signs of `c M` guess the support: those of the unconstrained solution."""
+def _guess(G: np.ndarray, n: int) -> np.ndarray:
+    """Return the inverses of Gram matrices, `(0, k, k)` if they have so few rows that these cost more than a search from `c > 0`.
+
+    The signs of `G⁻¹ c` are those of the solution without constraints.
+    """
     k = G.shape[-1]
-    if len(G) > 1:
-        return np.eye(k)
-    scaled, norms = unit_columns(G[0])
+    if len(G) > 1 and n < k * len(G):
+        return np.empty((0, k, k))
+    scaled, norms = unit_columns(G)
     # A zero column does not affect the solution; any positive diagonal entry keeps the matrix invertible.
-    scaled[np.diag_indices(k)] = 1.0 + GUESS_RIDGE
-    return np.linalg.inv(scaled) / norms[:, None]
+    scaled[:, range(k), range(k)] = 1.0 + GUESS_RIDGE
+    inverse = np.linalg.inv(scaled) / (norms[:, :, None] * norms[:, None, :])
+    return np.ascontiguousarray(inverse)
 
 
 def _solve_portable(G: Array, C: Array, support: Array | None) -> Solution:

@@ -26,13 +26,19 @@ def matmul(X: Tensor, A: Tensor) -> Tensor:
 
 def _is_worthwhile(X: Tensor, A: Tensor) -> bool:
     on_host = X.device.type == A.device.type == "cpu" and X.dtype == A.dtype == torch.float64
-    return on_host and X.ndim == A.ndim == 2 and X.numel() * A.shape[-1] > SMALL
+    is_one_product = X.shape[:-2].numel() == A.shape[:-2].numel() == 1
+    return on_host and is_one_product and X.numel() * A.shape[-1] > SMALL
+
+
+def _one_product(X: Tensor, A: Tensor) -> Tensor:
+    lead = torch.broadcast_shapes(X.shape[:-2], A.shape[:-2])
+    return threads.matmul(X.reshape(X.shape[-2:]), A.reshape(A.shape[-2:])).reshape(*lead, X.shape[-2], A.shape[-1])
 
 
 class _Matmul(Function):
     @staticmethod
     def forward(X: Tensor, A: Tensor) -> Tensor:
-        return threads.matmul(X, A) if _is_worthwhile(X, A) else X @ A
+        return _one_product(X, A) if _is_worthwhile(X, A) else X @ A
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hntf.arrays import from_numpy
-from hntf.least_squares import compiled, portable, solver, square_root
+from hntf.least_squares import portable, solver
 from hntf.least_squares.on_support import pullback, solve_on_support
 from tests.problems import KINDS, least_squares, seeds
 
@@ -54,62 +54,6 @@ def test_on_support_agrees_with_direct_solves(backend, seed, k, grams, warm):
     implementation = portable.solve_on_support if warm else solve_on_support
     V = implementation(backend(G), backend(C), backend(support))
     np.testing.assert_allclose(np.asarray(V), expected, rtol=1e-6, atol=1e-9 * (1 + np.abs(expected).max()))
-
-
-@given(seed=seeds, k=st.integers(1, 12), warm=st.booleans(), at_kinks=st.booleans())
-def test_the_inverse_of_a_gram_matrix_agrees_with_elimination(seed, k, warm, at_kinks):
-    rng = np.random.default_rng(seed)
-    A = rng.standard_normal((3 * k, k)) + rng.random()
-    G, n = A.T @ A * np.outer(scale := 10.0 ** rng.uniform(-3, 3, k), scale), 3 * k
-    S = rng.random((n, k)) * (rng.random((n, k)) < 0.8)
-    C = S @ G - (0.0 if at_kinks else 1.0) * rng.random((n, k)) * (S == 0) * scale
-    start = rng.random((n, k)) < 0.8
-    M = square_root.inverse_of(G[None], n, square_root.reciprocal_condition(G[None]))
-    assume(len(M))
-    results = []
-    for inverse in (M, np.empty((0, 0))):
-        S, V, iterations, safe = np.empty((n, k)), np.empty((n, k)), np.empty(n, np.int64), np.empty(n, bool)
-        support = start.copy()
-        guess = np.linalg.inv(G)
-        compiled.block_pivoting(
-            G[None], inverse, guess, C, S, support, iterations, iterations > 0, warm, 100, 1e-8, 1e-8, 0, n
-        )
-        compiled.on_support(G[None], inverse, C, start, V, safe, 0, n)
-        assert safe.all()
-        assert (iterations > 0).all()
-        results.append((S * scale, V * scale))
-    (S, V), (expected, expected_V) = results
-    condition = np.linalg.cond(A)
-    unit = condition**2 * np.finfo(float).eps
-    assert np.max(np.abs(S - expected)) <= 10 * unit * np.max(np.abs(expected))
-    assert np.max(np.abs(V - expected_V)) <= 10 * unit * condition**2 * np.max(np.abs(C / scale))
-
-
-def test_a_wrong_inverse_changes_no_result(rng):
-    """The solution is corrected by its residual, and what remains is solved by elimination."""
-    A = rng.random((30, 8))
-    G, C = A.T @ A, rng.random((50, 30)) @ A
-    M = np.linalg.inv(G)
-    support = np.ones(C.shape, bool)
-    for error, bound in ((0.0, 1e-14), (1e-6, 1e-10)):
-        S, iterations = np.empty(C.shape), np.empty(len(C), np.int64)
-        compiled.block_pivoting(
-            G[None],
-            M * (1 + error),
-            M,
-            C,
-            S,
-            support.copy(),
-            iterations,
-            iterations > 0,
-            False,
-            100,
-            1e-8,
-            1e-8,
-            0,
-            len(C),
-        )
-        np.testing.assert_allclose(S, solver.solve(G, C).S, rtol=0, atol=bound)
 
 
 def test_the_pullback_is_self_adjoint(rng):

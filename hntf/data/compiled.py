@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hntf.least_squares.elimination import kernel
+from hntf.least_squares.kernels import kernel
 
 
 @kernel

@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from hntf.least_squares import systems
-from hntf.least_squares.elimination import EPS, kernel, norms_of, reduction, size_of_terms, sum_of_columns
+from hntf.least_squares.elimination import EPS, norms_of, size_of_terms, sum_of_columns
+from hntf.least_squares.kernels import kernel, reduction, step
 from hntf.least_squares.lanes import LANES
 
 FULL_EXCHANGES = 3
@@ -89,7 +90,7 @@ def block_pivoting(G, guess, C, S, support, reached, iterations, max_iterations,
                 _exchange_last(S[i], y, support[i], threshold, norms[lane])
 
 
-@kernel
+@step
 def _reach(passive, y, level, norms, reached):  # type: ignore[no-untyped-def]
     """Write the support and the columns outside of it whose dual is at most `level`, its rounding.
 
@@ -109,14 +110,14 @@ def _infeasible(s, y, passive, threshold, norms):  # type: ignore[no-untyped-def
     return infeasible
 
 
-@kernel
+@step
 def _exchange(s, y, passive, threshold, norms):  # type: ignore[no-untyped-def]
     """Exchange all variables that violate the conditions."""
     for j in range(s.shape[0]):
         passive[j] = passive[j] & (s[j] > 0.0) | ~passive[j] & (y[j] < threshold * norms[j])
 
 
-@kernel
+@step
 def _exchange_last(s, y, passive, threshold, norms):  # type: ignore[no-untyped-def]
     """Exchange the last variable that violates the conditions."""
     for j in range(s.shape[0] - 1, -1, -1):
@@ -151,7 +152,7 @@ def conditions(G, C, reached, result, start, stop):  # type: ignore[no-untyped-d
             result[i] = found[i - first]
 
 
-@kernel
+@step
 def _rows_from(first, stop, rows):  # type: ignore[no-untyped-def]
     """Write the numbers of the next rows, `−1` behind the last."""
     for lane in range(LANES):

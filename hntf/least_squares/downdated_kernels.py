@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hntf.least_squares import compiled
-from hntf.least_squares.elimination import kernel
+from hntf.least_squares.kernels import kernel
 from hntf.least_squares.lanes import LANES
 
 pivot, solve = compiled.block_pivoting, compiled.on_support

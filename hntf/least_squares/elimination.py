@@ -7,8 +7,8 @@ rows of its upper triangle, each `size + 1` apart, with the right-hand side behi
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hntf.least_squares.kernels import reduction, step
 from hntf.least_squares.lanes import (
     LANES,
     eight_times,
@@ -28,17 +28,7 @@ SAFE_PIVOT = 1e-8
 """Relative size above which a pivot is known to half its digits; dependent columns had pivots up to 2e-10."""
 
 
-def kernel(function, fastmath=("contract",)):  # type: ignore[no-untyped-def]
-    """Compile a function that releases the global interpreter lock; the compiled code is cached on disk."""
-    return njit(nogil=True, cache=True, error_model="numpy", fastmath=set(fastmath))(function)
-
-
-def reduction(function):  # type: ignore[no-untyped-def]
-    """Compile a function whose sums and maxima of finite numbers may be taken in any order."""
-    return kernel(function, ("contract", "reassoc", "nnan", "nsz"))
-
-
-@kernel
+@step
 def eliminate(U, size, pivots, inverse):  # type: ignore[no-untyped-def]
     """Eliminate a system in place, and write its pivots and their inverses."""
     for first in range(0, size, 4):
@@ -51,7 +41,7 @@ def eliminate(U, size, pivots, inverse):  # type: ignore[no-untyped-def]
             _eliminate_one(U, size, first, size - 1, inverse)
 
 
-@kernel
+@step
 def _eliminate_within(U, size, first, last, pivots, inverse):  # type: ignore[no-untyped-def]
     """Eliminate rows `first … last − 1` by one another."""
     width = size + 1
@@ -65,7 +55,7 @@ def _eliminate_within(U, size, first, last, pivots, inverse):  # type: ignore[no
                 store(U, a * width + b, load(U, a * width + b) - factor * load(U, r * width + b))
 
 
-@kernel
+@step
 def _eliminate_one(U, size, first, a, inverse):  # type: ignore[no-untyped-def]
     """Eliminate row `a` by the four rows from `first`."""
     width = size + 1
@@ -78,7 +68,7 @@ def _eliminate_one(U, size, first, a, inverse):  # type: ignore[no-untyped-def]
         store(U, row + b, load(U, row + b) - sum_of_rows)
 
 
-@kernel
+@step
 def _eliminate_two(U, size, first, a, inverse):  # type: ignore[no-untyped-def]
     """Eliminate rows `a` and `a + 1` by the four rows from `first`, which are read once for both."""
     width = size + 1
@@ -100,7 +90,7 @@ def _eliminate_two(U, size, first, a, inverse):  # type: ignore[no-untyped-def]
         store(U, other + b, load(U, other + b) - (g0 * u0 + g1 * u1 + g2 * u2 + g3 * u3))
 
 
-@kernel
+@step
 def substitute(U, size, inverse, s):  # type: ignore[no-untyped-def]
     """Write the solution of an eliminated system."""
     width = size + 1
@@ -111,7 +101,7 @@ def substitute(U, size, inverse, s):  # type: ignore[no-untyped-def]
             store(U, b * width + size, load(U, b * width + size) - load(U, b * width + a) * value)
 
 
-@kernel
+@step
 def reciprocal_condition(U, size, counts, inverse, norms, w):  # type: ignore[no-untyped-def]
     """Estimate the reciprocal condition number of an eliminated matrix with unit columns, which safe pivots do not bound.
 
@@ -144,7 +134,7 @@ def reciprocal_condition(U, size, counts, inverse, norms, w):  # type: ignore[no
     return filled(U, 1.0) / square_root(load(counts, 0) * square)
 
 
-@kernel
+@step
 def sum_of_columns(G, gram, s, columns, size, y):  # type: ignore[no-untyped-def]
     """Write `y = Σ_p s_p G_p`, with one of several symmetric matrices, over `size` columns `p`."""
     k = y.shape[0]
@@ -177,7 +167,7 @@ def size_of_terms(c, s, norms, inverse_norms):  # type: ignore[no-untyped-def]
     return max(scale, largest)
 
 
-@kernel
+@step
 def norms_of(G, norms, inverse_norms):  # type: ignore[no-untyped-def]
     """Write the norms of the columns and their inverses, 0 for a zero column."""
     for j in range(len(G)):

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hntf.least_squares.elimination import SAFE_PIVOT, eliminate, kernel, reciprocal_condition, substitute
+from hntf.least_squares.elimination import SAFE_PIVOT, eliminate, reciprocal_condition, substitute
+from hntf.least_squares.kernels import kernel, step
 from hntf.least_squares.lanes import LANES, entry, load, set_entry, store
 
 MOST_INTERLEAVED = 128
@@ -100,7 +101,7 @@ def single(k):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel
+@step
 def gather(support, rows, columns):  # type: ignore[no-untyped-def]
     """Find the columns of the supports of some rows, `−1` for none; return the largest number."""
     k = support.shape[1]
@@ -116,7 +117,7 @@ def gather(support, rows, columns):  # type: ignore[no-untyped-def]
     return largest
 
 
-@kernel
+@step
 def solve(G, C, support, rows, columns, eight, one, S):  # type: ignore[no-untyped-def]
     """Write the solutions of some rows on their supports; `columns.safe` tells whether all pivots are."""
     largest = gather(support, rows, columns)
@@ -131,7 +132,7 @@ def solve(G, C, support, rows, columns, eight, one, S):  # type: ignore[no-untyp
             _finish(rows[here], chosen[here], sizes[here], sizes[lane], one, safe[here], S)
 
 
-@kernel
+@step
 def conditions(G, C, support, rows, columns, eight, one, found):  # type: ignore[no-untyped-def]
     """Write estimates of the reciprocal condition numbers of some columns of every row, 0 where a pivot is not safe."""
     largest = gather(support, rows, columns)
@@ -146,7 +147,7 @@ def conditions(G, C, support, rows, columns, eight, one, found):  # type: ignore
             _condition(sizes[here], sizes[lane], one, safe[here], found[here])
 
 
-@kernel
+@step
 def _fill(G, C, rows, chosen, sizes, size, U):  # type: ignore[no-untyped-def]
     """Write the systems for the columns of each row, with the identity for the rest up to the same `size`."""
     rows_per_gram, k = len(C) // len(G), C.shape[1]
@@ -167,7 +168,7 @@ def _fill(G, C, rows, chosen, sizes, size, U):  # type: ignore[no-untyped-def]
                 set_entry(U, (a * width + b) * lanes + lane, 0.0)
 
 
-@kernel
+@step
 def _eliminate(sizes, size, systems, safe):  # type: ignore[no-untyped-def]
     """Eliminate the systems."""
     lanes, width = len(sizes), size + 1
@@ -183,7 +184,7 @@ def _eliminate(sizes, size, systems, safe):  # type: ignore[no-untyped-def]
         safe[lane] = all_safe
 
 
-@kernel
+@step
 def _finish(rows, chosen, sizes, size, systems, safe, S):  # type: ignore[no-untyped-def]
     """Solve the systems, and write the solutions."""
     _eliminate(sizes, size, systems, safe)
@@ -198,7 +199,7 @@ def _finish(rows, chosen, sizes, size, systems, safe, S):  # type: ignore[no-unt
                 set_entry(S, first + entry(columns, a), entry(systems.solution, a * lanes + lane))
 
 
-@kernel
+@step
 def _condition(sizes, size, systems, safe, found):  # type: ignore[no-untyped-def]
     """Eliminate the systems, and write estimates of their reciprocal condition numbers."""
     _eliminate(sizes, size, systems, safe)

@@ -1,0 +1,373 @@
+"""Numba kernels: the active-set method of Lawson and Hanson on one row, `min_{s ≥ 0} ½‖R s − z‖² + fᵀs`.
+
+A column that does not lower the cost is rejected until another one does, so the search also terminates on degenerate and singular
+problems. If rounding led away from the support with the lowest cost, the search ends there.
+
+References
+----------
+Lawson, Hanson (1974), *Solving Least Squares Problems*, chapters 23 and 24.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hntf.least_squares.factorization import (
+    REORTHOGONALIZED,
+    copy,
+    distance_from_span,
+    dot,
+    enter,
+    fill,
+    leave,
+    project_out,
+    solve_triangular,
+)
+from hntf.least_squares.kernels import reordered_kernel, reordered_step
+
+EPS = float(np.finfo(np.float64).eps)
+
+PRICED = 10
+"""Number of columns that are remembered as candidates after all correlations have been computed."""
+
+PROMISING = 0.5
+"""Fraction of the largest correlation that a candidate must keep to enter before all correlations are computed again."""
+
+MOST_EXCHANGES = 30
+"""Maximum number of iterations of a row, in units of the number of columns."""
+
+ROUNDS = 3
+"""Maximum number of times that the factorization of an ill-conditioned support is computed afresh."""
+
+WELL_CONDITIONED = 1e-3
+"""Relative distance of every column from the span of those before it above which no fresh factorization is needed."""
+
+
+class Row(NamedTuple):
+    """The problem of a row, in units of its size, and the state of the search.
+
+    Attributes
+    ----------
+    z, f : arrays, `(q,)`, `(k,)`
+        The sample and the linear cost.
+    s, t : arrays, `(p,)`
+        The coefficients of the support, and those that minimise the cost without constraints.
+    wanted, best : bool arrays, `(k,)`
+        The columns from which a search starts, and the support with the lowest cost.
+    blocked, rejected, barred : bool arrays, `(k,)`
+        The columns that may not enter: those of the support among them; until the cost falls; for good.
+    candidates : array, `(10,)`, int64
+        Columns that may enter next, or −1.
+    values : array, `(k,)`
+        Space for the decrease of the cost along each column.
+    """
+
+    z: np.ndarray
+    f: np.ndarray
+    s: np.ndarray
+    t: np.ndarray
+    wanted: np.ndarray
+    best: np.ndarray
+    blocked: np.ndarray
+    rejected: np.ndarray
+    barred: np.ndarray
+    candidates: np.ndarray
+    values: np.ndarray
+
+
+@reordered_kernel
+def empty_row(k, q):  # type: ignore[no-untyped-def]
+    """Return space for the problem of a row; its linear cost is zero."""
+    most = min(q, k) + 1
+    return Row(
+        np.empty(q),
+        np.zeros(k),
+        np.empty(most),
+        np.empty(most),
+        np.empty(k, np.bool_),
+        np.empty(k, np.bool_),
+        np.empty(k, np.bool_),
+        np.empty(k, np.bool_),
+        np.empty(k, np.bool_),
+        np.empty(PRICED, np.int64),
+        np.empty(k),
+    )
+
+
+@reordered_step
+def solve_row(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
+    """Solve for a row from the columns `wanted`; write the support there, and return its size and the number of iterations."""
+    k = len(row.f)
+    fill(row.rejected, k, False)
+    fill(row.barred, k, False)
+    z_norm = np.sqrt(dot(row.z, row.z))
+    iteration, rounds, lowest = 0, 0, np.inf
+    searching = True
+    while True:
+        rounds += 1
+        before, stuck, current = iteration, False, lowest
+        size, worst, changed = _start(dictionary, factors, row, linear)
+        if searching:
+            size, worst, iteration, current, lowest, stuck = _search(
+                dictionary, factors, row, linear, z_norm, size, worst, iteration, lowest
+            )
+        solve_triangular(factors.T, factors.h, size, row.t)
+        for a in range(size):
+            row.s[a] = row.t[a] if row.t[a] > 0.0 else row.s[a]
+        _write_support(factors, size, row.wanted)
+        if stuck:
+            copy(row.best, row.wanted, k)
+            continue
+        if not searching:
+            break
+        # What has been updated in an ill-conditioned support is computed once more, in the order of the backward pass.
+        if worst > WELL_CONDITIONED or (iteration == before and not changed) or rounds > ROUNDS:
+            if current <= lowest + EPS * (z_norm**2 + abs(lowest)):
+                break
+            searching = False
+            copy(row.best, row.wanted, k)
+    return size, iteration
+
+
+@reordered_step
+def _start(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
+    """Factorize the columns `wanted` in order, without those whose coefficients are not positive.
+
+    Return their number, the smallest relative distance of a column from the span of those before it, and whether some left.
+    """
+    norms = dictionary.norms
+    copy(row.z, factors.residual, len(row.z))
+    size, worst = 0, 1.0
+    for j in range(len(norms)):
+        row.blocked[j] = norms[j] == 0.0 or row.barred[j]
+        if row.wanted[j] and norms[j] > 0.0:
+            distance = distance_from_span(dictionary, factors, size, j)
+            if distance > 0.0:
+                worst = min(worst, distance / norms[j])
+                gradient = _gradient(dictionary.columns, row.f, j, factors.residual, factors.v, linear)
+                size = enter(factors, size, j, distance, gradient)
+                row.blocked[j] = True
+    solve_triangular(factors.T, factors.h, size, row.s)
+    changed = False
+    while True:
+        before = size
+        size = _leave_bounds(factors, row, size)
+        if size == before:
+            return size, worst, changed
+        changed = True
+        solve_triangular(factors.T, factors.h, size, row.s)
+
+
+@reordered_step
+def _leave_bounds(factors, row, size):  # type: ignore[no-untyped-def]
+    """Remove the columns whose coefficients are not positive; return the number of those that are left."""
+    for a in range(size - 1, -1, -1):
+        if row.s[a] <= 0.0:
+            row.blocked[factors.order[a]] = False
+            size = leave(factors, row.s, size, a)
+    return size
+
+
+@reordered_step
+def _search(dictionary, factors, row, linear, z_norm, size, worst, iteration, lowest):  # type: ignore[no-untyped-def]
+    """Let columns enter and leave until none lowers the cost.
+
+    Return the size of the support, the smallest relative distance of a column from the span of those before it, the number of
+    iterations, the cost, the lowest cost of all searches, and whether a column had to be barred.
+    """
+    norms = dictionary.norms
+    cost, highest, largest, entering = np.inf, 0.5 * z_norm**2, 0.0, -1
+    fill(row.candidates, PRICED, -1)
+    while True:
+        quadratic, highest = _half_square(factors, size, linear, highest)
+        r_norm = np.sqrt(2 * quadratic)
+        current = quadratic + _linear_cost(factors, row, size) if linear else quadratic
+        if current < lowest:
+            lowest = current
+            _write_support(factors, size, row.best)
+        if current < cost:
+            cost = current
+            _admit_rejected(row)
+        elif entering >= 0 and not row.blocked[entering]:
+            row.rejected[entering] = row.blocked[entering] = True
+        if not linear and r_norm <= 4 * EPS * z_norm:
+            break
+        noise = 2 * EPS * (z_norm if linear else r_norm)
+        entering = _best_candidate(dictionary.columns, norms, row, factors.residual, largest, noise)
+        if entering < 0:
+            entering, largest = _price_all(dictionary.columns, norms, row, factors.residual, noise)
+        if entering < 0 or iteration == MOST_EXCHANGES * len(norms):
+            break
+        iteration += 1
+        distance = distance_from_span(dictionary, factors, size, entering)
+        if not linear and not _lowers_the_cost(factors, norms[entering], r_norm, z_norm):
+            row.rejected[entering] = row.blocked[entering] = True
+            continue
+        moved = 0.0
+        if distance < 0.0:
+            size, distance, moved = _make_independent(dictionary, factors, row, size, entering)
+            if distance < 0.0 and moved == 0.0:
+                row.rejected[entering] = row.blocked[entering] = True
+                continue
+            if distance < 0.0:
+                # Still dependent after a move, with which the cost falls without bound, but for rounding.
+                row.barred[entering] = True
+                return size, worst, iteration, current, lowest, True
+        worst = min(worst, distance / norms[entering])
+        size = _exchange(dictionary, factors, row, linear, size, entering, distance, moved)
+    return size, worst, iteration, current, lowest, False
+
+
+@reordered_step
+def _half_square(factors, size, linear, highest):  # type: ignore[no-untyped-def]
+    """Return half the squared norm of the residual, and the largest since it was last cleaned of rounding."""
+    residual = factors.residual
+    current = 0.5 * dot(residual, residual)
+    highest = max(highest, current)
+    if not linear and current < REORTHOGONALIZED**2 * highest:
+        # What is left of a larger residual in the span of the support is its rounding.
+        highest = current
+        fill(factors.c, size, 0.0)
+        project_out(factors.Q, size, residual, factors.c)
+        current = 0.5 * dot(residual, residual)
+    return current, highest
+
+
+@reordered_step
+def _linear_cost(factors, row, size):  # type: ignore[no-untyped-def]
+    """Return `fᵀs`."""
+    total = 0.0
+    for a in range(size):
+        total += row.f[factors.order[a]] * row.s[a]
+    return total
+
+
+@reordered_step
+def _write_support(factors, size, support):  # type: ignore[no-untyped-def]
+    """Write which columns are in the support."""
+    fill(support, len(support), False)
+    for a in range(size):
+        support[factors.order[a]] = True
+
+
+@reordered_step
+def _admit_rejected(row):  # type: ignore[no-untyped-def]
+    """Let the rejected columns enter again."""
+    for j in range(len(row.rejected)):
+        if row.rejected[j]:
+            row.rejected[j] = row.blocked[j] = False
+
+
+@reordered_step
+def _lowers_the_cost(factors, norm, r_norm, z_norm):  # type: ignore[no-untyped-def]
+    """Tell whether the cost falls along the last column by more than rounding."""
+    # The projected column has a smaller rounding error than the column itself.
+    rounding = norm * r_norm + z_norm * np.sqrt(dot(factors.v, factors.v))
+    return dot(factors.v, factors.residual) > 4 * EPS * rounding
+
+
+@reordered_step
+def _make_independent(dictionary, factors, row, size, entering):  # type: ignore[no-untyped-def]
+    """Move along a dependent column, where the cost is linear, until enough coefficients of the support have vanished.
+
+    Return the size of the support, the distance of the column from its span, negative if no coefficient falls, and its coefficient.
+    """
+    norms, tolerance, s, x = dictionary.norms, dictionary.tolerance, row.s, factors.x
+    distance, moved = -1.0, 0.0
+    while distance < 0.0:
+        step, leaving = np.inf, -1
+        for a in range(size):
+            relative = x[a] * norms[factors.order[a]] / norms[entering]
+            if relative > tolerance and s[a] / x[a] < step:
+                step, leaving = s[a] / x[a], a
+        if leaving < 0:
+            break
+        for a in range(size):
+            s[a] = max(s[a] - step * x[a], 0.0)
+        s[leaving] = 0.0
+        moved += step
+        row.blocked[factors.order[leaving]] = False
+        size = leave(factors, s, size, leaving)
+        distance = distance_from_span(dictionary, factors, size, entering)
+    return size, distance, moved
+
+
+@reordered_step
+def _exchange(dictionary, factors, row, linear, size, entering, distance, moved):  # type: ignore[no-untyped-def]
+    """Let a column with a coefficient `moved` enter, and go to the minimiser on the support, from which columns may leave."""
+    s, t = row.s, row.t
+    gradient = _gradient(dictionary.columns, row.f, entering, factors.residual, factors.v, linear)
+    enter(factors, size, entering, distance, gradient)
+    row.blocked[entering] = True
+    s[size] = moved
+    if moved == 0.0:
+        # `s` is the minimiser without the column, and `x` the coefficients of its projection.
+        t[size] = factors.h[size] / distance
+        for a in range(size):
+            t[a] = s[a] - t[size] * factors.x[a]
+        size += 1
+    else:
+        size += 1
+        solve_triangular(factors.T, factors.h, size, t)
+    while True:
+        # Move towards the minimiser up to the first bound, until it is reached.
+        step, blocking = 1.0, -1
+        for a in range(size):
+            if t[a] <= 0.0:
+                fraction = s[a] / (s[a] - t[a]) if s[a] > 0.0 else 0.0
+                if blocking < 0 or fraction < step:
+                    step, blocking = fraction, a
+        if blocking < 0:
+            copy(t, s, size)
+            return size
+        for a in range(size):
+            s[a] += step * (t[a] - s[a])
+        s[blocking] = 0.0
+        size = _leave_bounds(factors, row, size)
+        solve_triangular(factors.T, factors.h, size, t)
+
+
+@reordered_step
+def _gradient(columns, f, j, residual, v, linear):  # type: ignore[no-untyped-def]
+    """Return the decrease of the cost per unit of column `j`, whose distance from the span was computed last."""
+    return _correlation(columns, f, j, residual) if linear else dot(v, residual)
+
+
+@reordered_step
+def _correlation(columns, f, j, residual):  # type: ignore[no-untyped-def]
+    """Return the decrease of the cost per unit of any column `j`."""
+    return dot(columns[j], residual) - f[j]
+
+
+@reordered_step
+def _best_candidate(columns, norms, row, residual, largest, noise):  # type: ignore[no-untyped-def]
+    """Return the candidate with the largest decrease per norm, or −1 if none is promising."""
+    best, entering = max(PROMISING * largest, noise), -1
+    for j in row.candidates:
+        if j >= 0 and not row.blocked[j]:
+            value = _correlation(columns, row.f, j, residual) / norms[j]
+            if value > best:
+                best, entering = value, j
+    return entering
+
+
+@reordered_step
+def _price_all(columns, norms, row, residual, noise):  # type: ignore[no-untyped-def]
+    """Return the column with the largest decrease per norm and that decrease, or −1 at the optimum; refill the candidates."""
+    values, candidates = row.values, row.candidates
+    largest, entering = noise, -1
+    for j in range(len(values)):
+        values[j] = 0.0
+        if not row.blocked[j]:
+            values[j] = _correlation(columns, row.f, j, residual) / norms[j]
+            if values[j] > largest:
+                largest, entering = values[j], j
+    fill(candidates, PRICED, -1)
+    found = 0
+    for j in range(len(values)):
+        if values[j] > PROMISING * largest and values[j] > noise and found < PRICED:
+            candidates[found] = j
+            found += 1
+    return entering, largest

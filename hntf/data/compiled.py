@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hntf.least_squares.kernels import kernel
+from hntf.least_squares.kernels import kernel, step
+from hntf.least_squares.lanes import LANES, eight_times, entry, load_eight, store_eight
 
 
 @kernel
@@ -63,22 +64,31 @@ def hadamard_row(value, index, factors, product):  # type: ignore[no-untyped-def
             product[j] *= V[j]
 
 
-@kernel
+@step
+def product_of_rows(value, index, e, factors, first):  # type: ignore[no-untyped-def]
+    """Return `value` times eight entries, from `first` on, of the Hadamard product of the rows `index[e, m]` of the factors."""
+    product = eight_times(value)
+    for m in range(len(factors)):
+        row = np.int64(entry(index, len(factors) * e + m))
+        product = product * load_eight(factors[m], row * factors[m].shape[1] + first)
+    return product
+
+
+@step
 def sum_hadamard(bounds, rows, others, values, factors, sums, first, last):  # type: ignore[no-untyped-def]
-    """Sum `x_e u_e ∘ v_e ∘ …` over the entries of every piece."""
+    """Sum `x_e u_e ∘ v_e ∘ …` over the entries of every piece, which has a row of its own; of at least eight columns."""
     rank = sums.shape[1]
-    product = np.empty(rank)
-    for piece in range(first, last):
-        total = sums[rows[piece]]
-        for e in range(bounds[piece], bounds[piece + 1]):
-            if len(factors) == 2:
-                value, U, V = values[e], factors[0][others[e, 0]], factors[1][others[e, 1]]
-                for j in range(rank):
-                    total[j] += value * U[j] * V[j]
-            else:
-                hadamard_row(values[e], others[e], factors, product)
-                for j in range(rank):
-                    total[j] += product[j]
+    for start in range(0, rank, 2 * LANES):
+        # Sixteen columns at a time stay in registers; the last eight overlap those before them.
+        left, right = min(start, rank - LANES), min(start + LANES, rank - LANES)
+        for piece in range(first, last):
+            row = rows[piece] * rank
+            total_left, total_right = eight_times(0.0), eight_times(0.0)
+            for e in range(bounds[piece], bounds[piece + 1]):
+                total_left = total_left + product_of_rows(entry(values, e), others, e, factors, left)
+                total_right = total_right + product_of_rows(entry(values, e), others, e, factors, right)
+            store_eight(sums, row + left, total_left)
+            store_eight(sums, row + right, total_right)
 
 
 @kernel
@@ -136,26 +146,34 @@ def kronecker_at_entries(cells, index, columns, factors, V, result, start, stop)
         result[e] = total
 
 
-@kernel
-def add_hadamard(keys, rows, values, factors, result, start, stop):  # type: ignore[no-untyped-def]
-    """Add `x_e u_e ∘ v_e ∘ …` to the row `keys[e]` of the result for every entry."""
+@step
+def product_at(value, index, e, factors, first):  # type: ignore[no-untyped-def]
+    """Return what `product_of_rows` does, from rows `index[m][e]`."""
+    product = eight_times(value)
+    for m in range(len(factors)):
+        product = product * load_eight(factors[m], np.int64(index[m][e]) * factors[m].shape[1] + first)
+    return product
+
+
+@step
+def add_hadamard(keys, index, values, factors, result, start, stop):  # type: ignore[no-untyped-def]
+    """Add `x_e u_e ∘ v_e ∘ …` to the row `keys[e]` of the result for every entry; of at least eight columns."""
     rank = result.shape[1]
-    product = np.empty(rank)
     for e in range(start, stop):
-        value, total, U = values[e], result[keys[e]], factors[0][rows[0][e]]
-        if len(factors) == 2:
-            V = factors[1][rows[1][e]]
-            for j in range(rank):
-                total[j] += value * U[j] * V[j]
-        else:
-            for j in range(rank):
-                product[j] = value * U[j]
-            for m in range(1, len(factors)):
-                V = factors[m][rows[m][e]]
-                for j in range(rank):
-                    product[j] *= V[j]
-            for j in range(rank):
-                total[j] += product[j]
+        row, column = np.int64(keys[e]) * rank, 0
+        while column < rank:
+            # Two or three times eight columns, the last of which may overlap the others: all are read before one is written.
+            left = rank - column
+            middle = rank - LANES if left <= 2 * LANES else column + LANES
+            last = rank - LANES if left < 3 * LANES else middle
+            first_sum = load_eight(result, row + column) + product_at(values[e], index, e, factors, column)
+            middle_sum = load_eight(result, row + middle) + product_at(values[e], index, e, factors, middle)
+            if last != middle:
+                last_sum = load_eight(result, row + last) + product_at(values[e], index, e, factors, last)
+                store_eight(result, row + last, last_sum)
+            store_eight(result, row + column, first_sum)
+            store_eight(result, row + middle, middle_sum)
+            column = last + LANES
 
 
 @kernel

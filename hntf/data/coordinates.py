@@ -16,6 +16,9 @@ from hntf.threads import over_rows
 CHUNK = 2**14
 """Number of entries that are processed together; sums over chunks do not depend on the number of threads."""
 
+COLUMNS_AT_ONCE = 8
+"""Number of columns of a factor that the kernels read at once."""
+
 CACHED = 2**17
 """Number of entries of a result that stays in the cache of a core."""
 
@@ -196,9 +199,12 @@ def mttkrp(coordinates: Coordinates, values: np.ndarray, factors: Factors, mode:
 
     others = [i for i in range(len(factors)) if i != mode]
     arrays = _contiguous([factors[i] for i in others])
+    n_components = arrays[0].shape[1]
+    arrays = tuple(_at_least_eight_columns(U) for U in arrays)
     d, rank = coordinates.shape[mode], arrays[0].shape[1]
     if mode == 0 or d * rank > CACHED:
-        return _summed(sum_hadamard, coordinates, values, (mode,), arrays, rank, (d,))
+        sums = _summed(sum_hadamard, coordinates, values, (mode,), arrays, rank, (d,))
+        return sums[:, :n_components]
     # The result fits into the cache: entries are added to it in the order in which they are stored.
     keys, rows = coordinates.index[mode], tuple(coordinates.index[i] for i in others)
     size = max(CHUNK, -(-len(values) // SHARES))
@@ -209,7 +215,7 @@ def mttkrp(coordinates: Coordinates, values: np.ndarray, factors: Factors, mode:
             add_hadamard(keys, rows, values, arrays, shares[share], share * size, min((share + 1) * size, len(values)))
 
     over_rows(work, len(shares), size * rank * len(factors))
-    return shares.sum(axis=0)
+    return shares.sum(axis=0)[:, :n_components]
 
 
 def multi_mode_dot(coordinates: Coordinates, values: np.ndarray, factors: Sequence[Array | None]) -> np.ndarray:
@@ -292,6 +298,15 @@ def _summed(
     result = np.zeros((math.prod(dimensions), rank))
     result[coordinates.cells(modes)[groups.order[groups.pointers[:-1]]]] = sums
     return result
+
+
+def _at_least_eight_columns(factor: np.ndarray) -> np.ndarray:
+    """Return a factor with columns of zeros behind its own, if it has fewer than the kernels read at once."""
+    return (
+        factor
+        if factor.shape[1] >= COLUMNS_AT_ONCE
+        else np.pad(factor, ((0, 0), (0, COLUMNS_AT_ONCE - factor.shape[1])))
+    )
 
 
 def _contiguous(factors: Sequence[Any]) -> tuple[np.ndarray, ...]:

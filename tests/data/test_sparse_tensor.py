@@ -23,6 +23,19 @@ def draw(rng, shape, density=0.3):
     return X, (index, X[tuple(index)], shape)
 
 
+@pytest.mark.parametrize("cached", [0, 2**17])
+@pytest.mark.parametrize("rank", [1, 7, 8, 9, 15, 16, 17, 23, 24, 25, 33, 40])
+def test_mttkrp_agrees_with_dense_for_every_rank(rng, monkeypatch, rank, cached):
+    """Columns are read eight at a time, in groups that may overlap."""
+    monkeypatch.setattr(coordinates, "CACHED", cached)
+    for shape in SHAPES:
+        X, entries = draw(rng, shape)
+        dense, data = hntf.as_data(X), hntf.as_data(entries)
+        factors = [rng.random((d, rank)) for d in shape]
+        for mode in range(len(shape)):
+            close(data.mttkrp(factors, mode), dense.mttkrp(factors, mode))
+
+
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**31 - 1), st.sampled_from(SHAPES), st.sampled_from([0.0, 0.05, 0.5, 1.0]), st.booleans())
 def test_products_agree_with_dense(seed, shape, density, in_chunks):

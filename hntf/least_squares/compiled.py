@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from hntf.least_squares import systems
-from hntf.least_squares.elimination import EPS, norms_of, size_of_terms, sum_of_columns
+from hntf.least_squares.elimination import EPS, norms_of, size_of_terms, sum_of_rows
 from hntf.least_squares.kernels import kernel, reduction, step
 from hntf.least_squares.lanes import LANES
 
@@ -29,8 +29,8 @@ ILL_CONDITIONED = 1e-8
 def block_pivoting(G, guess, C, S, support, reached, iterations, max_iterations, start, stop):  # type: ignore[no-untyped-def]
     """Solve every row by block principal pivoting; eight rows are in progress at any time.
 
-    The search starts from the signs of `guess c`, with a symmetric matrix `(1, k, k)` or one for each Gram matrix, or from
-    `support` if `guess` is `(0, k, k)`.
+    The search starts from the signs of `c M`, where `guess` holds one matrix `M` or one for each Gram matrix, or from `support` if
+    `guess` is `(0, k, k)`.
 
     All infeasible variables are exchanged at once; if that has not reduced their number three times in succession, they are
     exchanged one at a time (Murty's rule, finite for positive definite `G`). `iterations` is negative for the rows that did not
@@ -54,7 +54,7 @@ def block_pivoting(G, guess, C, S, support, reached, iterations, max_iterations,
                     grams[lane] = waiting // rows_per_gram
                     norms_of(G[grams[lane]], norms[lane], inverse_norms[lane])
                 if len(guess) > 0:
-                    sum_of_columns(guess, min(grams[lane], len(guess) - 1), C[waiting], everywhere, k, y)
+                    sum_of_rows(guess, min(grams[lane], len(guess) - 1), C[waiting], everywhere, k, y)
                     for j in range(k):
                         support[waiting, j] = y[j] > 0.0
                 waiting, active = waiting + 1, active + 1
@@ -68,7 +68,7 @@ def block_pivoting(G, guess, C, S, support, reached, iterations, max_iterations,
             iterations[i] += 1
             finished = not columns.safe[lane]
             if columns.safe[lane]:
-                sum_of_columns(G, grams[lane], S[i], columns.chosen[lane], columns.sizes[lane], y)
+                sum_of_rows(G, grams[lane], S[i], columns.chosen[lane], columns.sizes[lane], y)
                 for j in range(k):
                     y[j] -= C[i, j]
                 threshold = -8 * k * EPS * size_of_terms(C[i], S[i], norms[lane], inverse_norms[lane])

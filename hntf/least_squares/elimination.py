@@ -135,8 +135,8 @@ def reciprocal_condition(U, size, counts, inverse, norms, w):  # type: ignore[no
 
 
 @step
-def sum_of_columns(G, gram, s, columns, size, y):  # type: ignore[no-untyped-def]
-    """Write `y = Σ_p s_p G_p`, with one of several symmetric matrices, over `size` columns `p`."""
+def sum_of_rows(G, gram, s, chosen, size, y):  # type: ignore[no-untyped-def]
+    """Write `y = Σ_p s_p G_p` over `size` chosen rows `p` of one of several matrices."""
     k = y.shape[0]
     matrix = gram * k * k
     if k < LANES:
@@ -144,14 +144,14 @@ def sum_of_columns(G, gram, s, columns, size, y):  # type: ignore[no-untyped-def
             y[j] = 0.0
         for a in range(size):
             for j in range(k):
-                y[j] += s[columns[a]] * G[gram, columns[a], j]
+                y[j] += s[chosen[a]] * G[gram, chosen[a], j]
         return
     for start in range(0, k, LANES):
         # The last eight entries overlap those before them.
         first = min(start, k - LANES)
         total = eight_times(0.0)
         for a in range(size):
-            p = entry(columns, a)
+            p = entry(chosen, a)
             total = total + eight_times(entry(s, p)) * load_eight(G, matrix + p * k + first)
         store_eight(y, first, total)
 

@@ -15,6 +15,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core.cgutils import get_or_insert_function
+from numba.core.errors import TypingError
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
@@ -42,9 +43,16 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(manager, numba_type, _VECTOR)
 
 
+def _contiguous(array: types.Array) -> types.Array:
+    """Return the type of an array; refuse one that is not in order in memory, as these functions take for granted."""
+    if array.layout != "C":
+        raise TypingError(f"the array must be C-contiguous, got {array}")
+    return array
+
+
 def _element(array: types.Array) -> types.Type:
     """Return the type of an element: a number of an array `(n,)`, eight numbers of an array `(n, 8)`."""
-    return types.float64 if array.ndim == 1 else lanes
+    return types.float64 if _contiguous(array).ndim == 1 else lanes
 
 
 def _pointer(context: Any, builder: Any, array_type: types.Array, array: Any, i: Any) -> Any:
@@ -92,7 +100,7 @@ def entry(context, array, i):  # type: ignore[no-untyped-def]
         data = context.make_array(signature.args[0])(context, builder, array).data
         return context.unpack_value(builder, signature.return_type, builder.gep(data, [i]))
 
-    return array.dtype(array, types.intp), generate
+    return array.dtype(_contiguous(array), types.intp), generate
 
 
 @intrinsic
@@ -105,7 +113,7 @@ def set_entry(context, array, i, number):  # type: ignore[no-untyped-def]
         context.pack_value(builder, signature.args[2], number, builder.gep(data, [i]))
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, array.dtype), generate
+    return types.void(_contiguous(array), types.intp, array.dtype), generate
 
 
 @intrinsic
@@ -117,7 +125,7 @@ def load_eight(context, array, i):  # type: ignore[no-untyped-def]
         value.align = 8
         return value
 
-    return lanes(array, types.intp), generate
+    return lanes(_contiguous(array), types.intp), generate
 
 
 @intrinsic
@@ -129,7 +137,7 @@ def store_eight(context, array, i, value):  # type: ignore[no-untyped-def]
         builder.store(value, _pointer_to_eight(context, builder, signature.args[0], array, i)).align = 8
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, lanes), generate
+    return types.void(_contiguous(array), types.intp, lanes), generate
 
 
 @intrinsic

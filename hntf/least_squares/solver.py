@@ -155,9 +155,9 @@ def _improve(
 
 
 def _guess(G: np.ndarray, n: int) -> np.ndarray:
-    """Return the inverses of Gram matrices, `(0, k, k)` if they have so few rows that these cost more than a search from `c > 0`.
+    """Return matrices `M` such that the signs of `c M` guess the support: those of the solution without constraints.
 
-    The signs of `G⁻¹ c` are those of the solution without constraints.
+    `(0, k, k)` if there are so few rows to a Gram matrix that its inverse costs more than a search from `c > 0`.
     """
     k = G.shape[-1]
     if len(G) > 1 and n < k * len(G):
@@ -165,8 +165,7 @@ def _guess(G: np.ndarray, n: int) -> np.ndarray:
     scaled, norms = unit_columns(G)
     # A zero column does not affect the solution; any positive diagonal entry keeps the matrix invertible.
     scaled[:, range(k), range(k)] = 1.0 + GUESS_RIDGE
-    inverse = np.linalg.inv(scaled) / (norms[:, :, None] * norms[:, None, :])
-    return np.ascontiguousarray(inverse)
+    return np.linalg.inv(scaled) / norms[:, :, None]
 
 
 def _solve_portable(G: Array, C: Array, support: Array | None) -> Solution:

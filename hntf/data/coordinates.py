@@ -16,9 +16,6 @@ from hntf.threads import over_rows
 CHUNK = 2**14
 """Number of entries that are processed together; sums over chunks do not depend on the number of threads."""
 
-COLUMNS_AT_ONCE = 8
-"""Number of columns of a factor that the kernels read at once."""
-
 CACHED = 2**17
 """Number of entries of a result that stays in the cache of a core."""
 
@@ -195,12 +192,12 @@ def stacked_entries(blocks: Sequence[tuple[Coordinates, np.ndarray]]) -> tuple[C
 
 def mttkrp(coordinates: Coordinates, values: np.ndarray, factors: Factors, mode: int) -> np.ndarray:
     """Return the MTTKRP of the sparse tensor with these entries, `(shape[mode], rank)`."""
-    from hntf.data.compiled import add_hadamard, sum_hadamard
+    from hntf.data.compiled import LANES, add_hadamard, sum_hadamard
 
     others = [i for i in range(len(factors)) if i != mode]
     arrays = _contiguous([factors[i] for i in others])
     n_components = arrays[0].shape[1]
-    arrays = tuple(_at_least_eight_columns(U) for U in arrays)
+    arrays = tuple(_with_columns(U, LANES) for U in arrays)
     d, rank = coordinates.shape[mode], arrays[0].shape[1]
     if mode == 0 or d * rank > CACHED:
         sums = _summed(sum_hadamard, coordinates, values, (mode,), arrays, rank, (d,))
@@ -300,13 +297,10 @@ def _summed(
     return result
 
 
-def _at_least_eight_columns(factor: np.ndarray) -> np.ndarray:
+def _with_columns(factor: np.ndarray, fewest: int) -> np.ndarray:
     """Return a factor with columns of zeros behind its own, if it has fewer than the kernels read at once."""
-    return (
-        factor
-        if factor.shape[1] >= COLUMNS_AT_ONCE
-        else np.pad(factor, ((0, 0), (0, COLUMNS_AT_ONCE - factor.shape[1])))
-    )
+    missing = fewest - factor.shape[1]
+    return factor if missing <= 0 else np.pad(factor, ((0, 0), (0, missing)))
 
 
 def _contiguous(factors: Sequence[Any]) -> tuple[np.ndarray, ...]:

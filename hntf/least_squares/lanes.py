@@ -61,6 +61,13 @@ def _pointer(context: Any, builder: Any, array_type: types.Array, array: Any, i:
     return _pointer_to_eight(context, builder, array_type, array, builder.mul(i, ir.Constant(i.type, LANES)))
 
 
+def _load(builder: Any, pointer: Any) -> Any:
+    value = builder.load(pointer)
+    # Arrays are aligned to a number, not to eight of them.
+    value.align = 8
+    return value
+
+
 def _pointer_to_eight(context: Any, builder: Any, array_type: types.Array, array: Any, i: Any) -> Any:
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [i]), _VECTOR.as_pointer())
@@ -71,10 +78,7 @@ def load(context, array, i):  # type: ignore[no-untyped-def]
     """Return the element `i` of an array `(n,)` or `(n, 8)`."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        value = builder.load(_pointer(context, builder, signature.args[0], *arguments))
-        # Arrays are aligned to a number, not to eight of them.
-        value.align = 8
-        return value
+        return _load(builder, _pointer(context, builder, signature.args[0], *arguments))
 
     return _element(array)(array, types.intp), generate
 
@@ -121,9 +125,7 @@ def load_eight(context, array, i):  # type: ignore[no-untyped-def]
     """Return the entries `i … i + 7` of a contiguous array, in the order of memory."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        value = builder.load(_pointer_to_eight(context, builder, signature.args[0], *arguments))
-        value.align = 8
-        return value
+        return _load(builder, _pointer_to_eight(context, builder, signature.args[0], *arguments))
 
     return lanes(_contiguous(array), types.intp), generate
 

@@ -29,7 +29,7 @@ WELL_CONDITIONED = 1e-4
 """Reciprocal condition number of a Gram matrix with unit columns above which its inverse is used."""
 
 FEWEST_COLUMNS = 5
-"""Number of columns from which the inverse is faster than an elimination."""
+"""Number of columns from which updates of the inverse are worth it."""
 
 LOWEST_EXPONENT = -1000
 """Exponent of the largest entry below which a column counts as zero."""

@@ -17,13 +17,11 @@ from hntf.fitting.checkpoint import Checkpoint
 from hntf.fitting.parts import InMemory, Parts
 from hntf.fitting.parts.opening import parts_of
 from hntf.fitting.parts.ranks import AcrossRanks, distributed
+from hntf.scales import inverse_power
 from hntf.validation import as_random_state, check_real_array, check_same_home
 
 MODERATE = (1e-50, 1e50)
 """Range of the largest entry of `X` in which its fourth power is far from overflow and underflow; other data are rescaled."""
-
-LARGEST_EXPONENT = 1000
-"""Largest exponent of the power of two by which data are scaled: a larger one would overflow for subnormal data."""
 
 
 class Input(NamedTuple):
@@ -95,7 +93,7 @@ class Input(NamedTuple):
         largest = max(abs(self.parts.facts.smallest), abs(self.parts.facts.largest))
         if largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
             return self
-        scale = float(np.ldexp(1.0, min(-int(np.frexp(largest)[1]), LARGEST_EXPONENT)))
+        scale = float(inverse_power(largest))
         if self.arrays is None:
             return self._replace(parts=self.parts.times(scale), scale=scale)
         array, mask, weights = self.arrays

@@ -15,13 +15,11 @@ from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram
 from hntf.least_squares.solver import Solution, solve
 from hntf.least_squares.square_root import RootedProblems, SquareRoot
+from hntf.scales import inverse_power
 from hntf.threads import matmul
 
 LARGEST_PENALTY = 1e300
 """Scaled penalty from which a column is left out whatever the data, so that a larger one need not be represented."""
-
-LOWEST_EXPONENT = -1000
-"""Exponent below which an entry is scaled by the largest power of two that leaves room for sums of squares."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +117,8 @@ def _powers_of_two(A: Any, l2: float) -> Array:
     The root of the ridge penalty is an entry of each column.
     """
     if scipy.sparse.issparse(A):
-        return _inverse_power(np.maximum(abs(A).max(axis=0).toarray().ravel(), l2**0.5))
-    return from_numpy(_inverse_power(np.maximum(to_numpy(abs(A)).max(axis=0), l2**0.5)), A)
-
-
-def _inverse_power(largest: np.ndarray) -> np.ndarray:
-    return np.ldexp(1.0, -np.maximum(np.frexp(largest)[1], LOWEST_EXPONENT))
+        return inverse_power(np.maximum(abs(A).max(axis=0).toarray().ravel(), l2**0.5))
+    return from_numpy(inverse_power(np.maximum(to_numpy(abs(A)).max(axis=0), l2**0.5)), A)
 
 
 def _with_ridge_rows(A: Any, B: Any, weights: Array | None, diagonal: Array) -> tuple[Any, Any, Array | None]:

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.linalg
 
 from hntf.least_squares.gram import unit_columns
+from hntf.scales import inverse_power
 from hntf.threads import over_rows
 
 EPS = float(np.finfo(np.float64).eps)
@@ -30,9 +31,6 @@ WELL_CONDITIONED = 1e-4
 
 FEWEST_COLUMNS = 5
 """Number of columns from which updates of the inverse are worth it."""
-
-LOWEST_EXPONENT = -1000
-"""Exponent of the largest entry below which a column counts as zero."""
 
 GRAM_ROUNDING = 32
 """Rounding error of the eigenvalues of a Gram matrix with unit columns, in units of `k` times the machine epsilon."""
@@ -173,9 +171,9 @@ def _inverse(content: bytes, k: int) -> np.ndarray:
 def of_factor(A: np.ndarray) -> SquareRoot:
     """Return `R` and `Q` with `A = Q R` up to rounding; `R` has as many rows as the numerical rank."""
     # Scaling by powers of two is exact and makes the columns comparable; columns of subnormal size count as zero.
-    exponents = np.frexp(np.max(np.abs(A), axis=0))[1]
-    A = np.where(exponents < LOWEST_EXPONENT, 0.0, A)
-    scale = np.ldexp(1.0, -np.maximum(exponents, LOWEST_EXPONENT))
+    largest = np.max(np.abs(A), axis=0)
+    scale = inverse_power(largest)
+    A = np.where(largest * scale < 0.5, 0.0, A)
     Q, R, order = scipy.linalg.qr(A * scale, mode="economic", pivoting=True)
     diagonal = np.abs(np.diagonal(R))
     rank = int(np.count_nonzero(diagonal > 0.25 * EPS * diagonal[0]))

@@ -12,14 +12,12 @@ from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram, row_grams
 from hntf.least_squares.nnls_gram import INDEFINITE
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
+from hntf.scales import LARGEST_EXPONENT, inverse_power
 from hntf.torch.primitive import Factor, Solved, is_finite, solve
 from hntf.torch.products import matmul
 from hntf.validation import check_number
 
 Penalty = float | Tensor
-
-LARGEST_EXPONENT = 1000
-"""Exponent of the largest scale, for subnormal entries."""
 
 HUGE = 1e100
 """Scaled entry whose square is not formed where nobody sees it."""
@@ -291,7 +289,7 @@ def _as_seen(A: Tensor, largest: Tensor) -> Tensor:
 
 
 def _powers_of_two(A: Tensor, ridge: Tensor | None) -> Tensor | None:
-    """Return, for each column, a power of two that brings its largest entry near 1, `(…, 1, k)`; 1 for a zero column.
+    """Return, for each column, the power of two that `scales.inverse_power` is of its largest entry, `(…, 1, k)`.
 
     The root of the ridge penalty is an entry of each column. Returns None if the entries are known and need no scale.
     """
@@ -300,7 +298,8 @@ def _powers_of_two(A: Tensor, ridge: Tensor | None) -> Tensor | None:
         root = ridge.detach().sqrt()
         # Of those of single samples the smallest: where a larger one overflows, the code is zero.
         largest = largest.maximum(root.flatten(0, -2).amin(0) if root.ndim > 1 else root)
-    exponent = torch.log2(largest.where(largest > 0, 1.0)).floor()
+    # Compilers do not know `frexp`; a rounded logarithm is near enough.
+    exponent = torch.log2(largest.where(largest > 0, 0.5)).floor() + 1
     if is_concrete(exponent) and bool((exponent.abs() <= MODERATE_EXPONENT).all()):
         return None
     return torch.exp2(-exponent.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT))
@@ -309,9 +308,9 @@ def _powers_of_two(A: Tensor, ridge: Tensor | None) -> Tensor | None:
 def moderate(x: Tensor) -> tuple[Tensor, float]:
     """Return a tensor multiplied by a power of two that brings its largest entry near 1, and this power."""
     largest = float(x.detach().abs().amax()) if is_concrete(x) and x.numel() else 0.0
-    if largest == 0.0 or abs(math.log2(largest)) <= MODERATE_EXPONENT:
+    if abs(math.frexp(largest)[1]) <= MODERATE_EXPONENT:
         return x, 1.0
-    scale = 2.0 ** -max(-LARGEST_EXPONENT, min(LARGEST_EXPONENT, math.floor(math.log2(largest))))
+    scale = float(inverse_power(largest))
     return x * scale, scale
 
 

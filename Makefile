@@ -66,9 +66,15 @@ $(VENV)-peers/installed: pyproject.toml constraints.txt
 	$(VENV)-peers/bin/python -m pip install --quiet --constraint constraints.txt NeuralNMF ssnmf --editable .
 	touch $@
 
-bench-peers: $(VENV)-peers/installed
+$(VENV)-metrics/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-metrics
+	$(VENV)-metrics/bin/python -m pip install --quiet --constraint constraints.txt tlviz gensim hiclass --editable .
+	touch $@
+
+bench-peers: $(VENV)-peers/installed $(VENV)-metrics/installed
 	$(VENV)-peers/bin/python benchmarks/epoch.py
 	$(VENV)-peers/bin/python benchmarks/semi_supervised.py
+	$(VENV)-metrics/bin/python benchmarks/metrics_peers.py
 
 # Differentiable layers of others; their pins conflict.
 LAYERS_jax := jaxnnls qpax jaxopt optax
@@ -84,4 +90,4 @@ bench-layer: $(VENV)/installed $(VENV)-peers-jax/installed $(VENV)-peers-torch/i
 	$(BIN)/python benchmarks/layer.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-peers* .mypy_cache .pytest_cache .ruff_cache .hypothesis output
+	rm -rf $(VENV) $(VENV)-peers* $(VENV)-metrics .mypy_cache .pytest_cache .ruff_cache .hypothesis output

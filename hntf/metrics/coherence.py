@@ -22,7 +22,8 @@ def coherence(components: Any, X: Any, *, measure: str = "npmi", n_words: int = 
 
     - `"npmi"`: the mean normalised pointwise mutual information of the pairs of the heaviest words,
       `log(p(i, j) / (p(i) p(j))) / −log p(i, j)` (Bouma 2009).
-    - `"c_v"`: the mean cosine of the vectors of these of each word, and of all words together (Röder, Both, Hinneburg 2015).
+    - `"c_v"`: the mean cosine of the vectors of these of each word, and of all words together (Röder, Both, Hinneburg 2015);
+      0 for a word that never occurs.
     - `"umass"`: the mean of `log((D(i, j) + 1) / D(j))` with `j` the heavier word (Mimno et al. 2011).
 
     Probabilities are fractions of the documents in which words occur: the windows of text that Röder et al. slide over documents
@@ -83,10 +84,12 @@ def _of_topic(occurs: np.ndarray, measure: str) -> float:
     joint = together / n + SMOOTHING
     p = np.maximum(single, SMOOTHING) / n
     npmi = np.log(joint / np.outer(p, p)) / -np.log(np.minimum(joint, 1.0 - SMOOTHING))
-    # A word that never occurs goes with no other: the limit for pairs that are never together.
-    npmi[(single == 0)[:, None] | (single == 0)] = -1.0
+    absent = (single == 0)[:, None] | (single == 0)
     if measure == "npmi":
+        # A word that never occurs goes with no other: the limit for pairs that are never together.
+        npmi[absent] = -1.0
         return float(np.mean([min(npmi[i, j], 1.0) for i, j in pairs]))
+    npmi[absent] = 0.0
     whole = npmi.sum(axis=0)
     norms = np.linalg.norm(npmi, axis=1) * np.linalg.norm(whole)
     return float(np.mean(npmi @ whole / np.where(norms > 0, norms, 1.0)))

@@ -18,7 +18,8 @@ def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = Non
     with the superdiagonal `I` of ones and the Tucker core `G = X ×_i U_i^+` that fits the data best with the factors of the model,
     scaled so that each component is as large in every mode.
     100 says that the components interact as the CP model assumes; values far below, or negative ones, that there are too many.
-    Hidden entries are replaced by those of the model.
+    0 is returned if a component is zero. Hidden entries are replaced by those of the model, and those of a smaller weight than the
+    largest by a mean of both: few large weights say little about the rest.
 
     Parameters
     ----------

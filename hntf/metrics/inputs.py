@@ -21,7 +21,10 @@ def factors_of(model: Any, level: int = 0) -> list[np.ndarray]:
 
 
 def factor_matrices(x: Any, name: str) -> list[np.ndarray]:
-    """Return checked factors of an estimator, of a `CPTensor`, whose weights go to the first mode, or of a sequence of matrices."""
+    """Return checked factors of an estimator, of a sequence of matrices, or of a `CPTensor` or a pair of weights and factors.
+
+    Weights go to the first mode.
+    """
     if hasattr(x, "components_"):
         if _is_tucker(x):
             raise TypeError(
@@ -31,7 +34,7 @@ def factor_matrices(x: Any, name: str) -> list[np.ndarray]:
     weights = None
     if hasattr(x, "factors"):
         weights, x = x.weights, x.factors
-    elif isinstance(x, tuple) and len(x) == 2 and isinstance(x[1], list):
+    elif isinstance(x, tuple) and len(x) == 2 and isinstance(x[1], list | tuple):
         weights, x = x
     if not isinstance(x, Sequence) or not len(x):
         raise TypeError(f"{name} must be an estimator, a CPTensor or a sequence of factors, got {type(x).__name__}")

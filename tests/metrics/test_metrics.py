@@ -39,7 +39,8 @@ def test_a_match_does_not_depend_on_order_scale_and_container(rng):
     factors = [rng.random((d, 3)) for d in (4, 5, 6)]
     others = [U[:, [2, 0, 1]] * [1, 2, 3] for U in factors]
     tensor = tensorly.cp_tensor.CPTensor((np.ones(3), others))
-    np.testing.assert_allclose(hntf.metrics.factor_match_score(factors, tensor), 1.0)
+    for container in (tensor, (np.ones(3), others), (np.ones(3), tuple(others)), (None, others), tuple(others)):
+        np.testing.assert_allclose(hntf.metrics.factor_match_score(factors, container), 1.0)
     fewer = [U[:, :2] for U in factors]
     np.testing.assert_allclose(hntf.metrics.factor_match_score(factors, fewer), 2 / 3)
     np.testing.assert_allclose(hntf.metrics.factor_match_score(fewer, factors), 2 / 3)
@@ -230,6 +231,10 @@ def test_words_that_never_occur_and_empty_topics():
     assert scores[1] == -1.0
     assert np.isnan(scores[2:]).all()
     np.testing.assert_allclose(hntf.metrics.coherence(H, X, n_words=2), scores[:2].mean())
+    # A word that never occurs is like none, not even another one.
+    assert hntf.metrics.coherence(H, X, n_words=2, measure="c_v", per_topic=True)[1] == 0.0
+    half_known = np.array([[1.0, 0.0, 0.9, 0.0]])
+    np.testing.assert_allclose(hntf.metrics.coherence(half_known, X, n_words=2, measure="c_v"), 0.5)
     with pytest.raises(ValueError, match="documents"):
         hntf.metrics.coherence(H, X[:0])
 
@@ -257,3 +262,21 @@ def test_the_deviance_looks_at_what_the_mask_observes():
         hntf.metrics.poisson_deviance(-means, means)
     with pytest.raises(ValueError, match="mask"):
         hntf.metrics.poisson_deviance(means, means, mask=np.ones((3, 3), bool))
+
+
+def test_residuals_and_leverages_of_every_mode(rng):
+    X = rng.random((6, 5, 4))
+    model = hntf.NCPD(2, random_state=0, max_iter=20, tol=1e-3).fit(X)
+    fitted = model.inverse_transform(model.transform(X))
+    _, factors = model.cp_tensor(0)
+    for mode in range(3):
+        others = tuple(i for i in range(3) if i != mode)
+        expected = np.sqrt(((X - fitted) ** 2).sum(axis=others) / (X**2).sum(axis=others))
+        np.testing.assert_allclose(hntf.metrics.residuals(model, X, mode=mode), expected)
+        U = factors[mode]
+        np.testing.assert_allclose(hntf.metrics.leverage(model, mode=mode), np.diag(U @ np.linalg.pinv(U)), atol=1e-12)
+
+
+def test_leverages_of_dependent_components_sum_to_their_rank(rng):
+    model = hntf.NMF(2, random_state=0).fit(rng.random((6, 1)) * np.ones((1, 5)))
+    np.testing.assert_allclose(hntf.metrics.leverage(model).sum(), np.linalg.matrix_rank(model.codes_[0], 1e-8))

@@ -9,6 +9,7 @@ import numpy as np
 
 from hntf.arrays import to_numpy
 from hntf.data import HoldOut
+from hntf.data.sparse_tensor_input import MATRIX
 from hntf.metrics.matching import matched, unit
 from hntf.selection.problem import fitted, given, with_mask
 from hntf.selection.runner import in_processes
@@ -36,7 +37,8 @@ class Stability:
     parents : list of arrays, `(k_{l−1},)`
         The coarser component to which each finer one gives most of its weight in the reference fit.
     intervals : list of arrays, `(2, k_l, m)`, or None
-        For every level the bounds of the weights of the features in each component, scaled to unit norm, in 90 % of the fits.
+        For every level the bounds of the weights of the features in each component, scaled to unit norm, in 90 % of the fits; of a
+        tensor a list by mode, `(2, k_l, d_mode)`, with None for the samples where they are drawn anew.
     n_fits : int
         The number of fits.
     """
@@ -44,7 +46,7 @@ class Stability:
     components: list[np.ndarray]
     edges: list[np.ndarray]
     parents: list[np.ndarray]
-    intervals: list[np.ndarray] | None
+    intervals: list[Any] | None
     n_fits: int
 
     @property
@@ -103,7 +105,7 @@ def stability(
     mask, weights
         As in `fit`.
     intervals : bool
-        Whether to keep intervals of the weights of the features (matrices only).
+        Whether to keep intervals of the weights of the features.
     n_jobs : int, optional
         Number of processes, among which the cores are shared.
     random_state : int, RandomState, Generator or None
@@ -138,8 +140,6 @@ def stability(
     options = given(y=y, mask=mask, weights=weights)
     if not hasattr(model, "model_"):
         model = fitted(model, X, int(rng.randint(2**31 - 1)), **options)
-    if intervals and isinstance(model.components_[0], list):
-        raise ValueError("intervals must be False for tensors")
     reference, parents = _profiles(model, resample), _parents(model)
     seeds = rng.randint(2**31 - 1, size=n_fits).tolist()
     fits = list(in_processes(n_jobs, _refitted, [(model, X, options, resample, seed) for seed in seeds]))
@@ -151,13 +151,20 @@ def stability(
     ]
     bounds = None
     if intervals:
+        order = len(model.feature_shape_) + 1
         bounds = [
-            np.quantile(
-                [unit(fits[i][0][level][-1])[:, orders[i][level]].T for i in range(n_fits)], [0.05, 0.95], axis=0
-            )
+            _bounds([[U[:, orders[i][level]] for U in fits[i][0][level]] for i in range(n_fits)], order)
             for level in range(len(reference))
         ]
     return Stability(components, edges, parents, bounds, n_fits)
+
+
+def _bounds(matched_fits: list[list[np.ndarray]], order: int) -> Any:
+    """Return the bounds of the weights of components by mode, for a matrix those of its features, from the factors of all fits."""
+    bounds = [
+        np.quantile([unit(U).T for U in of_fits], [0.05, 0.95], axis=0) for of_fits in zip(*matched_fits, strict=True)
+    ]
+    return bounds[-1] if order == MATRIX else [*[None] * (order - len(bounds)), *bounds]
 
 
 Profiles = list[list[np.ndarray]]

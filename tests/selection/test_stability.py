@@ -60,8 +60,6 @@ def test_a_tensor_and_edges_that_every_mode_votes_for():
     for model in (hntf.NCPD(4, random_state=0), hntf.HierarchicalNCPD((4, 2), n_init=1, random_state=0)):
         found = hntf.stability(model, tensor, n_fits=2, random_state=0)
         assert found.components[0].min() > 0.5
-    with pytest.raises(ValueError, match="intervals"):
-        hntf.stability(hntf.NCPD(2), tensor, n_fits=2, intervals=True)
 
 
 @pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, pandas.DataFrame])
@@ -107,6 +105,20 @@ def test_intervals_hold_the_weights():
     assert (low <= high).all()
     weights = model.components_[0] / np.linalg.norm(model.components_[0], axis=1, keepdims=True)
     assert ((weights >= low - 0.05) & (weights <= high + 0.05)).mean() > 0.8
+
+
+@pytest.mark.parametrize("resample", ["bootstrap", "starts"])
+def test_intervals_of_a_tensor_are_listed_by_mode(resample):
+    tensor = make_hierarchical_tensor(random_state=0, noise=0.1).X
+    model = hntf.NCPD(4, random_state=0).fit(tensor)
+    (bounds,) = hntf.stability(model, tensor, n_fits=3, resample=resample, intervals=True, random_state=0).intervals
+    assert len(bounds) == 3
+    # The samples are others in every bootstrap.
+    assert (bounds[0] is None) == (resample == "bootstrap")
+    for (low, high), profile in zip(bounds[1:], model.components_[0][1:], strict=True):
+        assert low.shape == profile.shape
+        weights = profile / np.linalg.norm(profile, axis=1, keepdims=True)
+        assert ((weights >= low - 0.05) & (weights <= high + 0.05)).mean() > 0.7
 
 
 @pytest.mark.slow

@@ -26,14 +26,9 @@ from hntf.least_squares.factorization import (
     solve_triangular,
 )
 from hntf.least_squares.kernels import reordered_kernel, reordered_step
+from hntf.least_squares.pricing import PRICED, best_candidate, gradient_of, price_all
 
 EPS = float(np.finfo(np.float64).eps)
-
-PRICED = 10
-"""Number of columns that are remembered as candidates after all correlations have been computed."""
-
-PROMISING = 0.5
-"""Fraction of the largest correlation that a candidate must keep to enter before all correlations are computed again."""
 
 MOST_EXCHANGES = 30
 """Maximum number of iterations of a row, in units of the number of columns."""
@@ -146,7 +141,7 @@ def _start(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
             distance = distance_from_span(dictionary, factors, size, j)
             if distance > 0.0:
                 worst = min(worst, distance / norms[j])
-                gradient = _gradient(dictionary.columns, row.f, j, factors.residual, factors.v, linear)
+                gradient = gradient_of(dictionary.columns, row.f, j, factors.residual, factors.v, linear)
                 size = enter(factors, size, j, distance, gradient)
                 row.blocked[j] = True
     solve_triangular(factors.T, factors.h, size, row.s)
@@ -195,9 +190,9 @@ def _search(dictionary, factors, row, linear, z_norm, size, worst, iteration, lo
         if not linear and r_norm <= 4 * EPS * z_norm:
             break
         noise = 2 * EPS * (z_norm if linear else r_norm)
-        entering = _best_candidate(dictionary.columns, norms, row, factors.residual, largest, noise)
+        entering = best_candidate(dictionary, row, factors.residual, largest, noise)
         if entering < 0:
-            entering, largest = _price_all(dictionary.columns, norms, row, factors.residual, noise)
+            entering, largest = price_all(dictionary, row, factors.residual, noise)
         if entering < 0 or iteration == MOST_EXCHANGES * len(norms):
             break
         iteration += 1
@@ -298,7 +293,7 @@ def _make_independent(dictionary, factors, row, size, entering):  # type: ignore
 def _exchange(dictionary, factors, row, linear, size, entering, distance, moved):  # type: ignore[no-untyped-def]
     """Let a column with a coefficient `moved` enter, and go to the minimiser on the support, from which columns may leave."""
     s, t = row.s, row.t
-    gradient = _gradient(dictionary.columns, row.f, entering, factors.residual, factors.v, linear)
+    gradient = gradient_of(dictionary.columns, row.f, entering, factors.residual, factors.v, linear)
     enter(factors, size, entering, distance, gradient)
     row.blocked[entering] = True
     s[size] = moved
@@ -327,47 +322,3 @@ def _exchange(dictionary, factors, row, linear, size, entering, distance, moved)
         s[blocking] = 0.0
         size = _leave_bounds(factors, row, size)
         solve_triangular(factors.T, factors.h, size, t)
-
-
-@reordered_step
-def _gradient(columns, f, j, residual, v, linear):  # type: ignore[no-untyped-def]
-    """Return the decrease of the cost per unit of column `j`, whose distance from the span was computed last."""
-    return _correlation(columns, f, j, residual) if linear else dot(v, residual)
-
-
-@reordered_step
-def _correlation(columns, f, j, residual):  # type: ignore[no-untyped-def]
-    """Return the decrease of the cost per unit of any column `j`."""
-    return dot(columns[j], residual) - f[j]
-
-
-@reordered_step
-def _best_candidate(columns, norms, row, residual, largest, noise):  # type: ignore[no-untyped-def]
-    """Return the candidate with the largest decrease per norm, or −1 if none is promising."""
-    best, entering = max(PROMISING * largest, noise), -1
-    for j in row.candidates:
-        if j >= 0 and not row.blocked[j]:
-            value = _correlation(columns, row.f, j, residual) / norms[j]
-            if value > best:
-                best, entering = value, j
-    return entering
-
-
-@reordered_step
-def _price_all(columns, norms, row, residual, noise):  # type: ignore[no-untyped-def]
-    """Return the column with the largest decrease per norm and that decrease, or −1 at the optimum; refill the candidates."""
-    values, candidates = row.values, row.candidates
-    largest, entering = noise, -1
-    for j in range(len(values)):
-        values[j] = 0.0
-        if not row.blocked[j]:
-            values[j] = _correlation(columns, row.f, j, residual) / norms[j]
-            if values[j] > largest:
-                largest, entering = values[j], j
-    fill(candidates, PRICED, -1)
-    found = 0
-    for j in range(len(values)):
-        if values[j] > PROMISING * largest and values[j] > noise and found < PRICED:
-            candidates[found] = j
-            found += 1
-    return entering, largest

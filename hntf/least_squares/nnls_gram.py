@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like, to_numpy
+from hntf.arrays import Array, arange_like, as_bool, as_float64, backend_of, cast_like, from_numpy, to_numpy
 from hntf.least_squares.certificate import NNLSInfo, Rows
-from hntf.least_squares.gram import apply_gram, row_grams, unit_columns
+from hntf.least_squares.gram import apply_gram, column_norms, row_grams, unit_columns
 from hntf.least_squares.solver import Solution, solve
+from hntf.scales import inverse_power
 from hntf.validation import check_boolean, check_real_array, check_same_home
 
 
@@ -60,17 +61,22 @@ def nnls_gram(
     grams, rows = as_float64(G).reshape(-1, k, k), as_float64(C).reshape(-1, k)
     if support is not None:
         support = as_bool(check_boolean(support, "support", tuple(C.shape), "that of C")).reshape(-1, k)
+    scale = 1.0
     if len(grams):
         _check_gram(grams)
+        # Small diagonal entries, which are squares, lose their digits and vanish first.
+        scales = from_numpy(inverse_power(to_numpy(column_norms(grams))), grams)
+        grams = grams * scales[:, :, None] * scales[:, None, :]
+        scale = scales[arange_like(len(rows), rows) // (len(rows) // len(scales))] if len(rows) else scales[:0]
+        rows = rows * scale
         solution = solve(grams, rows, support)
     else:
         solution = Solution(rows, rows > 0, 0)
-    S = cast_like(solution.S, C).reshape(C.shape)
+    S = cast_like(solution.S * scale, C).reshape(C.shape)
     if not return_info:
         return S
-    # Copies: what the user does with the arrays does not change what is computed later.
-    grams, rows, found = row_grams(grams, len(rows)) * 1.0, rows * 1.0, solution.S * 1.0
-    problem = Rows(grams, rows, found, solution.support, apply_gram(grams, found) - rows)
+    grams = row_grams(grams, len(rows))
+    problem = Rows(grams, rows, solution.S, solution.support, apply_gram(grams, solution.S) - rows, scale)
     return S, NNLSInfo(solution.support.reshape(C.shape), solution.n_iter, [problem])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -12,9 +11,9 @@ from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram, row_grams
 from hntf.least_squares.nnls_gram import INDEFINITE
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
-from hntf.scales import LARGEST_EXPONENT, inverse_power
-from hntf.torch.primitive import Factor, Solved, is_finite, solve
+from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
+from hntf.torch.scaling import cast_code, exponents_of, is_concrete
 from hntf.validation import check_number
 
 Penalty = float | Tensor
@@ -25,9 +24,6 @@ HUGE = 1e100
 TINY = torch.finfo(torch.float64).tiny
 
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-
-MODERATE_EXPONENT = 20
-"""Exponent of a column up to which it needs no scale: its products neither overflow nor underflow."""
 
 
 def nnls(
@@ -129,7 +125,7 @@ def nnls(
     else:
         dictionary = dictionary.expand(*batch, m, k)
     solved, G, C, scale = _solve(samples, dictionary, (penalties[0], penalties[1]), weights, support)
-    S = _cast((solved.S if scale is None else solved.S * scale).reshape(shape), dtype)
+    S = cast_code((solved.S if scale is None else solved.S * scale).reshape(shape), dtype)
     return (S, _info(solved, G, C, shape, scale)) if return_info else S
 
 
@@ -147,7 +143,8 @@ def _solve(
     penalty, ridge = penalties
     # The largest weight of every feature.
     seen = None if weights is None or not weights.shape[-2] else weights.detach().amax(-2)[..., None]
-    scale = _powers_of_two(A if seen is None else _as_seen(A, seen), ridge)
+    exponents = exponents_of(_largest_entries(A if seen is None else _as_seen(A, seen), ridge))
+    scale = None if exponents is None else torch.exp2(exponents)
     if scale is not None:
         A = A * scale
         # The square of a scale alone may overflow.
@@ -221,7 +218,7 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
             [1.0000, 1.0000]])
     """
     for name, x in (("G", G), ("C", C)):
-        _check_tensor(name, x)
+        check_tensor(name, x)
     k = C.shape[-1]
     if k == 0:
         raise ValueError(f"C must have components along its last axis, got shape {tuple(C.shape)}")
@@ -253,9 +250,13 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
         grams, rows = grams.expand(*batch, k, k), rows.expand(*batch, rows.shape[-2], k)
     grams = 0.5 * (grams + grams.mT)
     _check_semidefinite(grams)
+    exponents = exponents_of(torch.diagonal(grams.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()[..., None, :])
+    scale = None if exponents is None else torch.exp2(exponents)
+    if scale is not None:
+        grams, rows = grams * scale * scale.mT, rows * scale
     solved = solve(grams, rows, Factor(), support)
-    S = _cast(solved.S.reshape(shape), C.dtype)
-    return (S, _info(solved, grams, rows, shape)) if return_info else S
+    S = cast_code((solved.S if scale is None else solved.S * scale).reshape(shape), C.dtype)
+    return (S, _info(solved, grams, rows, shape, scale)) if return_info else S
 
 
 def _info(solved: Solved, G: Tensor, C: Tensor, shape: tuple[int, ...], scale: Tensor | None = None) -> NNLSInfo:
@@ -268,64 +269,39 @@ def _info(solved: Solved, G: Tensor, C: Tensor, shape: tuple[int, ...], scale: T
     return NNLSInfo(solved.support.reshape(shape), int(solved.n_iter), [Rows(grams, rows, S, support, Y, units)])
 
 
-def is_concrete(x: Tensor) -> bool:
-    """Tell whether the entries of a tensor can be read: it is neither traced nor transformed."""
-    return not (torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x))
-
-
-def _cast(S: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the code in a dtype, as a copy; in float32 if it does not fit into half precision."""
-    cast = S.to(dtype, copy=True)
-    if is_concrete(S) and not is_finite(cast):
-        if not is_finite(S):
-            raise ValueError("A is too small beside X: the solution overflows")
-        cast = S.float() if is_finite(S.float()) else S.clone()
-    return cast
-
-
 def _as_seen(A: Tensor, largest: Tensor) -> Tensor:
     """Return the dictionary times the root of the largest weight of every feature, relative to the largest of all."""
     return A.detach() * (largest / largest.amax(-2, keepdim=True).clamp(min=TINY)).sqrt()
 
 
-def _powers_of_two(A: Tensor, ridge: Tensor | None) -> Tensor | None:
-    """Return, for each column, the power of two that `scales.inverse_power` is of its largest entry, `(…, 1, k)`.
-
-    The root of the ridge penalty is an entry of each column. Returns None if the entries are known and need no scale.
-    """
+def _largest_entries(A: Tensor, ridge: Tensor | None) -> Tensor:
+    """Return the largest entry of each column, `(…, 1, k)`; the root of the ridge penalty is an entry of each."""
     largest = A.detach().abs().amax(-2, keepdim=True)
     if ridge is not None and ridge.numel():
         root = ridge.detach().sqrt()
         # Of those of single samples the smallest: where a larger one overflows, the code is zero.
         largest = largest.maximum(root.flatten(0, -2).amin(0) if root.ndim > 1 else root)
-    # Compilers do not know `frexp`; a rounded logarithm is near enough.
-    exponent = torch.log2(largest.where(largest > 0, 0.5)).floor() + 1
-    if is_concrete(exponent) and bool((exponent.abs() <= MODERATE_EXPONENT).all()):
-        return None
-    return torch.exp2(-exponent.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT))
+    return largest
 
 
-def moderate(x: Tensor) -> tuple[Tensor, float]:
-    """Return a tensor multiplied by a power of two that brings its largest entry near 1, and this power."""
-    largest = float(x.detach().abs().amax()) if is_concrete(x) and x.numel() else 0.0
-    if abs(math.frexp(largest)[1]) <= MODERATE_EXPONENT:
-        return x, 1.0
-    scale = float(inverse_power(largest))
-    return x * scale, scale
-
-
-def _check_tensor(name: str, x: Any) -> None:
+def check_dense(name: str, x: Any) -> None:
+    """Raise `TypeError` if an argument is not a dense tensor."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
     if x.layout != torch.strided:
         raise TypeError(f"{name} must be a dense tensor, got layout {x.layout}; call {name}.to_dense()")
+
+
+def check_tensor(name: str, x: Any) -> None:
+    """Raise `TypeError` if an argument is not a dense tensor of real floating-point numbers."""
+    check_dense(name, x)
     if not x.dtype.is_floating_point:
         raise TypeError(f"{name} must hold real floating-point numbers, got {x.dtype}")
 
 
 def _check(X: Any, A: Any, weights: Any) -> None:
     for name, x in (("X", X), ("A", A), *([] if weights is None else [("weights", weights)])):
-        _check_tensor(name, x)
+        check_tensor(name, x)
     if X.ndim == 0 or X.shape[-1] == 0:
         raise ValueError(f"X must have features along its last axis, got shape {tuple(X.shape)}")
     if A.ndim < 2 or 0 in A.shape[-2:]:
@@ -367,7 +343,7 @@ def _penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor
         return torch.tensor(float(value), dtype=torch.float64, device=X.device) if value else None
     if value.dtype in INTEGERS:
         value = value.double()
-    _check_tensor(name, value)
+    check_tensor(name, value)
     if is_concrete(value) and not bool(((value >= 0) & value.isfinite()).all()):
         raise ValueError(f"{name} must be at least 0 and finite")
     return _broadcast(value.double(), name, shape)

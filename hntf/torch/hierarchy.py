@@ -18,8 +18,9 @@ from hntf.fitting.loop import Ended, Solution
 from hntf.layers import NNLSLayer
 from hntf.maps import KhatriRao, ModeProduct
 from hntf.models import Hierarchy as HierarchyModel
-from hntf.torch.functional import moderate, nnls_gram
+from hntf.torch.functional import check_dense, check_tensor, nnls_gram
 from hntf.torch.modules import CP, NNLS, Layer, Tucker
+from hntf.torch.scaling import scaled_columns
 from hntf.validation import as_random_state, check_boolean
 
 
@@ -209,12 +210,14 @@ def label_l2(S: Tensor, Y: Tensor, known: Tensor | None = None) -> Tensor:
     TypeError, ValueError
         If `S` and `Y` do not have as many rows, or `known` is no mask of them.
     """
+    check_tensor("S", S)
+    check_dense("Y", Y)
     if len(S) != len(Y):
         raise ValueError(f"Y must have one row per code, {len(S)}; got {len(Y)}")
     if known is not None:
         known = as_bool(check_boolean(known, "known", (len(S),), "one entry per code"))
         S, Y = S[known], Y[known]
     # The classifier takes up the scale of the codes.
-    S, Y = moderate(S.double())[0], Y.double()
+    S, Y = scaled_columns(S.double())[0], Y.double()
     B = nnls_gram(S.mT @ S, Y.mT @ S)
     return 0.5 * (Y - S @ B.mT).square().sum()

@@ -14,8 +14,9 @@ from torch.nn.utils import parametrize
 
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, LinearMap, ModeProduct
-from hntf.torch.functional import moderate, nnls, nnls_gram
+from hntf.torch.functional import check_tensor, nnls, nnls_gram
 from hntf.torch.parametrization import Nonnegative
+from hntf.torch.scaling import cast_code, scaled_columns, scaled_penalty, times_power
 from hntf.validation import check_flag, check_number
 
 
@@ -100,6 +101,13 @@ class Layer(nn.Module):
     @abstractmethod
     def _map(self, factors: list[Tensor]) -> LinearMap:
         """Return the map with these factors."""
+
+    def _scaled_penalties(self, exponents: Tensor) -> tuple[Any, Any]:
+        """Return the penalties on codes that are divided by powers of two, `(k,)`; 0.0 and 0.0 for none."""
+        return (
+            scaled_penalty(self.l1, exponents) if self.l1 else 0.0,
+            scaled_penalty(self.l2, 2 * exponents) if self.l2 else 0.0,
+        )
 
     def to_layer(self) -> NNLSLayer:
         """Return the layer as a `hntf.layers.NNLSLayer` with copies of the factors in float64."""
@@ -233,9 +241,11 @@ class CP(Layer):
     def forward(self, X: Tensor) -> Tensor:
         """Return the codes `(n, k)` of the samples `(n, d_2, …, d_N)`."""
         X = _as_samples(X, self.feature_shape)
-        factors, scale = _moderate_factors(self.factors)
-        S = nnls(X.flatten(1), _khatri_rao(factors), l1=scale * self.l1, l2=scale * scale * self.l2)
-        return S if scale == 1.0 else S * scale
+        factors, exponents = zip(*[scaled_columns(U.double()) for U in self.factors], strict=True)
+        exponent = sum(exponents[1:], exponents[0])
+        l1, l2 = self._scaled_penalties(exponent)
+        S = nnls(X.flatten(1).double(), _khatri_rao(factors), l1=l1, l2=l2)
+        return cast_code(times_power(S, exponent), X.dtype)
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""
@@ -313,21 +323,20 @@ class Tucker(Layer):
     def forward(self, X: Tensor) -> Tensor:
         """Return the codes of the samples `(n, d_2, …, d_N)` as tensors that are flattened to `(n, k)`, the last mode fastest."""
         compressed = _as_samples(X, self.feature_shape).double()
-        factors, scale = _moderate_factors([A.double() for A in self.factors])
+        factors, exponents = zip(*[scaled_columns(A.double()) for A in self.factors], strict=True)
         for mode, A in zip(self.modes, factors, strict=True):
             compressed = torch.tensordot(compressed, A, dims=([mode], [0])).movedim(-1, mode)
         # Modes that are not compressed only separate problems.
         separate = [mode for mode in range(compressed.ndim) if mode not in self.modes]
         order = [*separate, *self.modes]
         moved = compressed.permute(order)
-        k = math.prod(self.ranks)
+        exponent = reduce(lambda a, b: (a[:, None] + b).flatten(), exponents)
+        l1, l2 = self._scaled_penalties(exponent)
         G = reduce(torch.kron, [A.mT @ A for A in factors])
-        if self.l2:
-            G = G + scale * scale * self.l2 * torch.eye(k, dtype=G.dtype, device=G.device)
-        S = nnls_gram(G, moved.reshape(-1, k) - scale * self.l1).reshape(moved.shape)
+        G = G + torch.diag(l2) if self.l2 else G
+        S = times_power(nnls_gram(G, moved.reshape(-1, len(exponent)) - l1), exponent).reshape(moved.shape)
         inverse = sorted(range(len(order)), key=order.__getitem__)
-        S = S.permute(inverse).flatten(1)
-        return (S if scale == 1.0 else S * scale).to(X.dtype)
+        return cast_code(S.permute(inverse).flatten(1), X.dtype)
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""
@@ -344,12 +353,6 @@ def _khatri_rao(factors: Sequence[Tensor]) -> Tensor:
     return reduce(lambda K, U: (K[:, None] * U).flatten(0, 1), factors)
 
 
-def _moderate_factors(factors: Sequence[Tensor]) -> tuple[list[Tensor], float]:
-    """Return factors multiplied by powers of two, so that products of them do not underflow, and the product of these powers."""
-    scaled, scales = zip(*map(moderate, factors), strict=True)
-    return list(scaled), math.prod(scales)
-
-
 def _checked_shape(shape: Any, name: str = "feature_shape") -> tuple[int, ...]:
     if not isinstance(shape, Sequence) or not shape:
         raise TypeError(f"{name} must be a sequence of integers, got {shape!r}")
@@ -360,10 +363,7 @@ def _checked_shape(shape: Any, name: str = "feature_shape") -> tuple[int, ...]:
 
 def _as_samples(X: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return samples, which may be flattened, in their shape."""
-    if not isinstance(X, Tensor) or not X.dtype.is_floating_point:
-        raise TypeError(
-            f"X must be a tensor of real floating-point numbers, got {getattr(X, 'dtype', type(X).__name__)}"
-        )
+    check_tensor("X", X)
     if tuple(X.shape[1:]) not in (shape, (math.prod(shape),)):
         raise ValueError(f"X must have shape (n, {', '.join(map(str, shape))}), got {tuple(X.shape)}")
     return X.reshape(X.shape[0], *shape)

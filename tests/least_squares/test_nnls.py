@@ -235,6 +235,24 @@ def test_bad_grams_are_named(G, words):
         hntf.nnls_gram(G, np.ones((3, 2)))
 
 
+@pytest.mark.parametrize("size", [1e-160, 1e-154, 1e-100, 1e100, 1e150])
+@pytest.mark.parametrize("per_row", [False, True])
+def test_columns_of_any_size_in_gram_form(rng, backend, size, per_row):
+    A, X = rng.random((6, 3)), rng.random((4, 6))
+    solve = hntf.nnls_gram if backend is np.asarray else hntf.torch.nnls_gram
+    G, C = A.T @ A, X @ A
+    expected = solve(backend(G), backend(C))
+    units = np.array([1.0, size, 1.0])
+    G, C = G * units * units[:, None], C * units
+    G = np.broadcast_to(G, (4, 3, 3)).copy() if per_row else G
+    S, info = solve(backend(G), backend(C), return_info=True)
+    # Where a square is subnormal, it has fewer digits.
+    rtol = 1e-9 if size > 1e-153 else 1e-3
+    np.testing.assert_allclose(S * backend(units), expected, rtol=rtol, atol=rtol)
+    assert info.kkt_residual < 1e-12
+    assert info.unique
+
+
 def test_a_gram_of_zeros_gives_zero():
     assert not hntf.nnls_gram(np.zeros((2, 2)), np.ones((1, 2))).any()
 

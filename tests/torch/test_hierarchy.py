@@ -296,3 +296,8 @@ class TestKnownLabels:
     def test_what_is_no_mask_is_named(self, known):
         with pytest.raises(ValueError, match="known must"):
             hntf.torch.label_l2(torch.rand(5, 3), torch.rand(5, 2), known)
+
+
+def test_sparse_labels_are_refused_by_name():
+    with pytest.raises(TypeError, match=r"Y must be a dense tensor.*to_dense"):
+        hntf.torch.label_l2(torch.rand(3, 2), torch.eye(3).to_sparse())

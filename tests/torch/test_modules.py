@@ -314,3 +314,53 @@ def test_autocast_changes_nothing(module):
         S = module(X)
     assert S.dtype == torch.float32
     torch.testing.assert_close(S, module(X), rtol=0, atol=0)
+
+
+SIZES = [1e-250, 1e-155, 1e-78, 1e-10, 1e100, 1e200]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_factors_of_any_size(name, size):
+    layer = make(name)
+    X, factors = samples(layer), [U.detach().clone() for U in layer.factors]
+    expected = layer(X)
+    layer.set_factors_([U * size ** (1 / len(factors)) for U in factors])
+    torch.testing.assert_close(layer(X) * size, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_columns_of_any_size(name, size):
+    layer = make(name)
+    X = samples(layer)
+    expected = layer.decode(layer(X))
+    first, *others = [U.detach().clone() for U in layer.factors]
+    first[:, 0] *= size
+    layer.set_factors_([first, *others])
+    torch.testing.assert_close(layer.decode(layer(X)), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_codes_that_do_not_fit_are_given_in_a_wider_type(name, dtype):
+    layer = make(name, dtype=dtype)
+    layer.set_factors_([U.detach() * 1e-3 for U in layer.factors])
+    double = make(name).set_factors_([U.detach() for U in layer.factors])
+    X = samples(layer).to(dtype)
+    X = X * (torch.finfo(dtype).max / 2)
+    S = layer(X)
+    assert S.dtype != dtype
+    torch.testing.assert_close(S.double(), double(X.double()), rtol=1e-6, atol=0.0)
+
+
+def test_computations_are_in_double_precision(name):
+    layer = make(name, dtype=torch.float32)
+    double = make(name).set_factors_([U.detach() for U in layer.factors])
+    X = samples(layer).float()
+    assert torch.equal(layer(X), double(X.double()).float())
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+@pytest.mark.parametrize("sparse", [torch.Tensor.to_sparse, torch.Tensor.to_sparse_csr])
+def test_sparse_samples_are_refused_by_name(name, sparse):
+    layer = make(name)
+    with pytest.raises(TypeError, match=r"X must be a dense tensor.*to_dense"):
+        layer(sparse(samples(layer).flatten(1)))

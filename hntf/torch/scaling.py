@@ -1,0 +1,65 @@
+"""Scales of tensors by powers of two, which are exact; and casts of codes that are found in scaled units."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hntf.least_squares.scaled_problem import LARGEST_PENALTY
+from hntf.scales import LARGEST_EXPONENT
+from hntf.torch.primitive import is_finite
+
+MODERATE_EXPONENT = 20
+"""Exponent of a column up to which it needs no scale: its products neither overflow nor underflow."""
+
+
+def is_concrete(x: Tensor) -> bool:
+    """Tell whether the entries of a tensor can be read: it is neither traced nor transformed."""
+    return not (torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x))
+
+
+def exponents_of(largest: Tensor) -> Tensor | None:
+    """Return the exponents of the powers of two that bring numbers, at least 0, near 1; None if they are known and near it already.
+
+    The powers are those of `hntf.scales.inverse_power`.
+    """
+    # Compilers do not know `frexp`; a rounded logarithm is near enough.
+    exponents = -torch.log2(largest.where(largest > 0, 0.5)).floor() - 1
+    if is_concrete(exponents) and bool((exponents.abs() <= MODERATE_EXPONENT).all()):
+        return None
+    return exponents.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)
+
+
+def scaled_columns(A: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a matrix whose columns are multiplied by powers of two that bring their largest entries near 1, and the exponents."""
+    exponents = exponents_of(A.detach().abs().amax(0)) if len(A) else None
+    return (A, A.new_zeros(A.shape[1])) if exponents is None else (A * torch.exp2(exponents), exponents)
+
+
+def times_power(x: Tensor, exponents: Tensor) -> Tensor:
+    """Return `x` times powers of two, which themselves may be too large for a number."""
+    most = 2 * LARGEST_EXPONENT
+    exponents = exponents.clamp(-most, most)
+    half = (exponents / 2).floor()
+    return x * torch.exp2(half) * torch.exp2(exponents - half)
+
+
+def scaled_penalty(value: float, exponents: Tensor) -> Tensor:
+    """Return a penalty times powers of two, for codes that are divided by these powers or their roots."""
+    return times_power(torch.full_like(exponents, value), exponents).clamp(max=LARGEST_PENALTY)
+
+
+def cast_code(S: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a code in a dtype, as a copy; in the next wider one in which it fits.
+
+    Raises
+    ------
+    ValueError
+        If the code is not finite.
+    """
+    cast = S.to(dtype, copy=True)
+    if is_concrete(S) and not is_finite(cast):
+        if not is_finite(S):
+            raise ValueError("A is too small beside X: the solution overflows")
+        cast = S.float() if is_finite(S.float()) else S.clone()
+    return cast

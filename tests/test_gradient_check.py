@@ -132,7 +132,7 @@ class TestWhatCannotBeJudged:
 
     @pytest.mark.parametrize("factor", [-1.0, 0.0, 1.0])
     def test_an_offset_that_hides_the_derivative_leaves_no_verdict(self, factor):
-        report = hntf.gradcheck(lambda x: ((x**2).sum() + 1e10, [factor * 2 * x]), [np.array([1.0, 2.0])])
+        report = hntf.gradcheck(lambda x: ((x**2).sum() + 1e14, [factor * 2 * x]), [np.array([1.0, 2.0])])
         assert not report.ok
         assert report.inputs_not_judged == (0,)
 
@@ -155,11 +155,40 @@ class TestWhatCannotBeJudged:
 
     def test_what_differences_cannot_resolve_beside_large_derivatives_is_told(self):
         """Nothing is passed without a word: that an entry changes the function little does not make its derivative right."""
-        report = hntf.gradcheck(lambda x: (1e9 * x[0] + x[1], [np.array([1e9, 0.0])]), [np.ones(2)])
+        report = hntf.gradcheck(lambda x: (1e13 * x[0] + x[1], [np.array([1e13, 0.0])]), [np.ones(2)])
         assert (report.ok, report.n_judged, report.n_unresolved) == (True, 1, 1)
         x = np.array([[1, 1e-9], [2, 2e-9]])
         report = hntf.gradcheck(lambda x: ((x * x).sum(), [np.where(x < 1e-3, 0, 2 * x)]), [x])
         assert (report.ok, report.n_judged, report.n_unresolved) == (True, 2, 2)
+
+    @pytest.mark.parametrize("factor", [0.0, 1.0, 2.0])
+    @pytest.mark.parametrize("size", [1e5, 1e9, 1e11, 1e12, 1e14, 1e16])
+    def test_an_input_beside_a_large_one_is_judged_or_told(self, size, factor):
+        def function(a, b):
+            return size * (a**2).sum() + (b**2).sum(), [2 * size * a, factor * b]
+
+        report = hntf.gradcheck(function, [np.array([0.3, 0.5]), np.array([0.7, 0.9])])
+        if report.inputs_not_judged:
+            assert size > 1e11
+            assert report.n_unresolved == 2
+        assert report.ok == (factor == 2.0 and not report.inputs_not_judged)
+
+    def test_units_that_are_not_active_are_judged(self):
+        report = hntf.gradcheck(
+            lambda a, b: torch.relu(a).sum() + torch.relu(b).sum(), [torch.tensor([0.3, 0.5]), torch.tensor([-0.7])]
+        )
+        assert (report.ok, report.n_judged, report.n_unresolved) == (True, 3, 0)
+
+    def test_an_input_without_effect_but_for_rounding_is_judged(self):
+        report = hntf.gradcheck(
+            lambda a, b: (a**2).sum() + torch.softmax(a + b, 0)[0], [torch.tensor([0.3, 0.5]), torch.tensor(0.7)]
+        )
+        assert report.ok
+
+    @pytest.mark.parametrize("function", [torch.nn.Identity(), torch.nn.Dropout().eval(), lambda x: x])
+    @pytest.mark.parametrize("order", [1, 2])
+    def test_functions_that_return_their_input(self, function, order):
+        assert hntf.gradcheck(function, torch.rand(3, dtype=torch.float64), order=order).ok
 
     def test_columns_that_no_sample_uses_are_judged(self, rng):
         """A derivative that is zero all around is no question of resolution."""

@@ -13,8 +13,8 @@ from hntf.gradient_check.report import GradcheckReport, Worst
 from hntf.least_squares.kinks import KinkRecorder, recording
 from hntf.validation import check_number, check_real_array
 
-LARGE_STEP = 1e-3
-"""Step, relative to the largest entry of an input, that tells whether a function that small steps leave as it is depends on it."""
+FARTHEST = 1e3
+"""Step, relative to the largest entry of an input, up to which a function that small steps leave as it is is asked again."""
 
 
 def gradcheck(
@@ -113,7 +113,7 @@ def _compare(
         if analytic.shape != tuple(x.shape):
             raise ValueError(f"the gradient of input {i} must have its shape {tuple(x.shape)}, got {analytic.shape}")
         steps = eps * sizes(to_numpy(x))
-        large_step = LARGE_STEP * (float(abs(to_numpy(x)).max(initial=0.0)) or 1.0)
+        farthest = FARTHEST * (float(abs(to_numpy(x)).max(initial=0.0)) or 1.0)
         for at in np.ndindex(analytic.shape):
             expected, step = float(analytic[at]), float(steps[at])
             numeric = _derivative(
@@ -122,7 +122,7 @@ def _compare(
                 i,
                 at,
                 left_out,
-                Comparison(value, step, eps * abs(float(to_numpy(x)[at])), large_step, expected, rtol, noise),
+                Comparison(value, step, eps * abs(float(to_numpy(x)[at])), farthest, expected, rtol, noise),
             )
             measured.append(_Measured(Worst(i, at, expected, numeric.value), numeric, step / eps))
     unit = min(abs(value), max((entry.resolved_change for entry in measured), default=0.0))
@@ -166,7 +166,7 @@ def _judged(entry: _Measured, rtol: float, unit: float) -> _Entry:
     size = max(abs(values.analytic), abs(numeric.value))
     if error > rtol or RESOLUTION * numeric.error <= rtol * size:
         return _Entry(values, error, "judged", frozenset())
-    negligible = RESOLUTION * numeric.error <= rtol * unit / entry.size
+    negligible = not numeric.hidden and RESOLUTION * numeric.error <= rtol * unit / entry.size
     return _Entry(values, error, "negligible" if negligible else "unresolved", frozenset())
 
 

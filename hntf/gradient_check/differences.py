@@ -35,13 +35,33 @@ ON_LINE = 12
 """Number of evaluations at points that differ by rounding in single precision."""
 
 
+LARGER_STEPS = 3
+"""Number of steps, each ten times the one before, that are tried where the differences are rounding."""
+
+HIDDEN = 250.0
+"""Change, in units of the rounding of a function, up to which it may have been hidden at a tenth of the step."""
+
+
 class Derivative(NamedTuple):
-    """A derivative by differences, its error, and the samples whose support changed, all of them None if it crossed a kink."""
+    """A derivative by differences.
+
+    Attributes
+    ----------
+    value, error : float
+        The derivative and its error.
+    crossed : bool
+        Whether all differences crossed a kink.
+    samples : frozenset of int
+        The samples whose support changed.
+    hidden : bool
+        Whether the function depends on the entry by less than its rounding.
+    """
 
     value: float
     error: float
     crossed: bool
     samples: frozenset[int] = frozenset()
+    hidden: bool = False
 
 
 class Noise(NamedTuple):
@@ -70,8 +90,8 @@ class Comparison(NamedTuple):
         The largest step, relative to the size of the entries beside the moved one.
     own_step : float
         The same, relative to the moved entry itself, 0 for one that is zero.
-    large_step : float
-        A step that would change the function if it depended on the entry.
+    farthest : float
+        The largest step that tells whether rounding hides how the function depends on the entry.
     expected : float
         The expected derivative.
     rtol : float
@@ -83,7 +103,7 @@ class Comparison(NamedTuple):
     value: float
     step: float
     own_step: float
-    large_step: float
+    farthest: float
     expected: float
     rtol: float
     noise: Noise
@@ -159,53 +179,132 @@ def derivative(
     crossings : callable
         Whether a kink lies between the two points whose problems were recorded, and the samples that it belongs to.
     """
-    expected, rtol, noise = comparison.expected, comparison.rtol, comparison.noise
-    best = coarse = Derivative(np.nan, np.inf, True)
-    met: frozenset[int] = frozenset()
-    smallest = 0.0
+    rtol = comparison.rtol
+    found = _Found(comparison)
     for step in comparison.steps:
-        slopes, crossed = [], False
-        for h in (step, 0.5 * step):
-            values, recorders = [], []
-            for sign in (1.0, -1.0):
-                with recording() as recorder:
-                    values.append(function(sign * h))
-                recorders.append(recorder)
-            slopes.append((values[0] - values[1]) / (2 * h))
-            here, samples = crossings(*recorders)
-            crossed, met = crossed or here, met | samples
-            if crossed:
+        slopes = _slopes(function, comparison, crossings, step)
+        if slopes.settled is not None:
+            return slopes.settled
+        found.add(slopes, step)
+        if (
+            not slopes.crossed
+            and np.isfinite(found.error)
+            and (RESOLUTION * found.error <= rtol * abs(found.best.value) or found.is_rounding)
+        ):
+            break
+    if found.is_rounding and step == comparison.step and RESOLUTION * found.error > rtol * abs(found.best.value):
+        for i in range(1, LARGER_STEPS + 1):
+            slopes = _slopes(function, comparison, crossings, comparison.step * 10.0**i)
+            if slopes.settled is not None:
+                return slopes.settled
+            if slopes.crossed:
                 break
-            if abs(slopes[-1] - expected) <= rtol * abs(expected):
-                unchanged = values == [comparison.value] * 2
-                return Derivative(slopes[-1], _unseen(function, comparison) / h if unchanged else 0.0, False)
-        if not crossed:
-            smallest = step
-            rounded = noise.double / (0.5 * step)
-            error = abs(slopes[0] - slopes[1]) + rounded
-            extrapolated = (4 * slopes[1] - slopes[0]) / 3
-            if not np.isfinite(error):
-                # Where the function is no number there is no kink; a smaller step may stay where it is one.
-                best = best._replace(crossed=False)
-                continue
-            if error < best.error:
-                best = Derivative(extrapolated, error, False)
-            if error + noise.single / (0.5 * step) < coarse.error:
-                coarse = Derivative(extrapolated, error + noise.single / (0.5 * step), False)
-            if RESOLUTION * error <= rtol * abs(extrapolated) or rounded > 0.5 * error:
-                break
+            found.add(slopes, comparison.step * 10.0**i)
+    best, coarse = found.best, found.coarse
     if not best.crossed and comparison.explains(coarse) and not comparison.explains(best):
         # Rounding in single precision explains what smaller steps cannot.
         return coarse
     if best.crossed:
-        return best._replace(samples=met)
-    return best._replace(crossed=not comparison.explains(best) and _is_kink(function, comparison, smallest))
+        return best._replace(samples=found.samples)
+    if found.is_rounding and comparison.explains(best) and RESOLUTION * best.error > rtol * abs(best.value):
+        return best._replace(hidden=_is_hidden(function, comparison))
+    return best._replace(crossed=not comparison.explains(best) and _is_kink(function, comparison, found.smallest))
 
 
-def _unseen(function: Callable[[float], float], comparison: Comparison) -> float:
-    """Return the change that rounding may hide in a function that small steps leave as it is: none if large ones do, too."""
-    moved = [function(sign * comparison.large_step) for sign in (1.0, -1.0)]
-    return 0.0 if moved == [comparison.value] * 2 else comparison.noise.double
+class _Slopes(NamedTuple):
+    """Differences with a step and half of it, unless a kink is crossed; `settled` is the derivative if one is as expected."""
+
+    slopes: list[float]
+    crossed: bool
+    samples: frozenset[int]
+    settled: Derivative | None = None
+
+
+def _slopes(
+    function: Callable[[float], float],
+    comparison: Comparison,
+    crossings: Callable[[KinkRecorder, KinkRecorder], tuple[bool, frozenset[int]]],
+    step: float,
+) -> _Slopes:
+    expected, slopes, met = comparison.expected, [], frozenset[int]()
+    for h in (step, 0.5 * step):
+        values, recorders = [], []
+        for sign in (1.0, -1.0):
+            with recording() as recorder:
+                values.append(function(sign * h))
+            recorders.append(recorder)
+        slopes.append((values[0] - values[1]) / (2 * h))
+        crossed, samples = crossings(*recorders)
+        met |= samples
+        if crossed:
+            return _Slopes(slopes, True, met)
+        if abs(slopes[-1] - expected) <= comparison.rtol * abs(expected):
+            if values == [comparison.value] * 2 and _is_hidden(function, comparison):
+                settled = Derivative(slopes[-1], max(comparison.noise) / h, False, hidden=True)
+            else:
+                settled = Derivative(slopes[-1], 0.0, False)
+            return _Slopes(slopes, False, met, settled)
+    return _Slopes(slopes, False, met)
+
+
+class _Found:
+    """The best derivatives of several steps.
+
+    Attributes
+    ----------
+    best, coarse : Derivative
+        The one with the smallest error, without and with rounding in single precision.
+    error : float
+        The error of the last one.
+    is_rounding : bool
+        Whether most of it is rounding.
+    smallest : float
+        The smallest step at which no problem crossed a kink that it recorded.
+    samples : frozenset of int
+        The samples at kinks.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        self._noise = comparison.noise
+        self.best = self.coarse = Derivative(np.nan, np.inf, True)
+        self.error, self.is_rounding, self.smallest = np.inf, False, np.inf
+        self.samples: frozenset[int] = frozenset()
+
+    def add(self, slopes: _Slopes, step: float) -> None:
+        """Take the differences with a step into account."""
+        self.samples |= slopes.samples
+        if slopes.crossed:
+            return
+        self.smallest = min(self.smallest, step)
+        coarse, fine = slopes.slopes
+        rounded = self._noise.double / (0.5 * step)
+        self.error = abs(coarse - fine) + rounded
+        if not np.isfinite(self.error):
+            # Where the function is no number there is no kink; a smaller step may stay where it is one.
+            self.best = self.best._replace(crossed=False)
+            return
+        self.is_rounding = rounded > 0.5 * self.error
+        extrapolated = (4 * fine - coarse) / 3
+        if self.error < self.best.error:
+            self.best = Derivative(extrapolated, self.error, False)
+        in_single = self.error + self._noise.single / (0.5 * step)
+        if in_single < self.coarse.error:
+            self.coarse = Derivative(extrapolated, in_single, False)
+
+
+def _is_hidden(function: Callable[[float], float], comparison: Comparison) -> bool:
+    """Tell whether rounding hides how a function depends on an entry.
+
+    A smooth function that was hidden at a tenth of a step changes little beyond rounding there; one that was constant before, such
+    as that of a unit which becomes active, jumps.
+    """
+    noise, step = max(comparison.noise), comparison.step
+    while step < comparison.farthest:
+        step *= 10.0
+        change = max(abs(function(sign * step) - comparison.value) for sign in (1.0, -1.0))
+        if change > noise:
+            return change <= HIDDEN * noise
+    return False
 
 
 def _is_kink(function: Callable[[float], float], comparison: Comparison, smallest: float) -> bool:

@@ -152,7 +152,7 @@ def _user_function(function: Callable[..., Any], order: int) -> Callable[..., An
         if _is_value_and_gradients(result):
             return result
         outputs = list(_tensors(result))
-        if all(output.grad_fn is None for output in outputs):
+        if not any(output.requires_grad for output in outputs):
             raise TypeError("function must return (value, gradients), or torch tensors that autograd can follow")
         if len(outputs) == 1 and outputs[0].ndim == 0:
             value = outputs[0]

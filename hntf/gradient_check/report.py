@@ -22,7 +22,8 @@ class GradcheckReport:
     Attributes
     ----------
     ok : bool
-        Whether entries of every input could be judged, and the error of each of them is at most `rtol`.
+        Whether every input has entries that could be judged, or have no effect but for rounding, and the error of each of them is
+        at most `rtol`.
     max_rel_error : float
         Largest `|analytic − numeric|` of an entry, relative to the larger of both and to what the differences can resolve.
     rtol : float

@@ -81,8 +81,20 @@ class Layer(nn.Module):
         """Set negative entries of the factors to zero, for example after every step of an optimizer.
 
         Under a parametrization the factors are set through its `right_inverse`.
+
+        Raises
+        ------
+        ValueError
+            If a parametrization does not keep the factors nonnegative.
         """
         self.set_factors_([U.clamp(min=0) for U in self.factors])
+        for name, U in zip(self.factor_names, self.factors, strict=True):
+            rounding = torch.finfo(U.dtype).eps ** 0.5 * U.abs().amax()
+            if parametrize.is_parametrized(self, name) and bool((-rounding > U).any()):
+                raise ValueError(
+                    f"{name} must have a parametrization that keeps nonnegative entries to be projected, got "
+                    f"{self.parametrizations[name]}"
+                )
 
     @property
     @abstractmethod

@@ -163,6 +163,13 @@ def test_projection_goes_through_a_parametrization():
     torch.testing.assert_close(layer.A.detach(), before.clamp(min=0))
 
 
+def test_a_parametrization_that_cannot_be_projected_is_named():
+    layer = make("dense")
+    torch.nn.utils.parametrizations.orthogonal(layer, "A")
+    with pytest.raises(ValueError, match="A must have a parametrization that keeps nonnegative entries"):
+        layer.project_()
+
+
 def test_projection_leaves_nonnegative_factors(name):
     layer = make(name, nonnegative=True)
     before = [U.detach().clone() for U in layer.factors]

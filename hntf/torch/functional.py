@@ -86,8 +86,8 @@ def nnls(
     `hessian`) are supported. The older batching behind `is_grads_batched=True` and
     `torch.autograd.functional.jacobian(vectorize=True)` is not, because it does not support custom autograd functions. Forward
     mode within forward mode (`jacfwd` of `jacfwd`) is wrong for all custom autograd functions, pytorch#197867; take `jacfwd` of
-    `jacrev`. `torch.compile` of a function that itself calls `torch.func.grad` fails for custom operators; compile the function, and
-    call `backward`.
+    `jacrev`. `torch.compile` of a function that itself calls `torch.func.grad` fails for every custom operator; call `backward`
+    there.
 
     Examples
     --------

@@ -89,11 +89,10 @@ class Layer(nn.Module):
         """
         self.set_factors_([U.clamp(min=0) for U in self.factors])
         for name, U in zip(self.factor_names, self.factors, strict=True):
-            rounding = torch.finfo(U.dtype).eps ** 0.5 * U.abs().amax()
-            if parametrize.is_parametrized(self, name) and bool((-rounding > U).any()):
+            smallest, rounding = float(U.amin()), torch.finfo(U.dtype).eps ** 0.5 * float(U.abs().amax())
+            if parametrize.is_parametrized(self, name) and smallest < -rounding:
                 raise ValueError(
-                    f"{name} must have a parametrization that keeps nonnegative entries to be projected, got "
-                    f"{self.parametrizations[name]}"
+                    f"{name} must have a parametrization that keeps nonnegative entries to be projected, got {smallest:g}"
                 )
 
     @property

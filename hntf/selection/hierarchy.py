@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hntf.metrics.inputs import factors_of
-from hntf.selection.levels import LevelTest, gathering_distances, tested_levels
+from hntf.selection.levels import FEWEST_COMPONENTS, LevelTest, tested_levels
 from hntf.selection.problem import Problem
 from hntf.selection.runner import Runner
 from hntf.tables import Table
@@ -24,10 +24,10 @@ def _factors(problem: Problem, rank: int, fold: int) -> list[list[list[float]]]:
 
 def level_tests(runner: Runner, rank: int) -> dict[int, LevelTest]:
     """Return the tests of all numbers of components above the finest level."""
-    if rank < 4:
+    if rank < FEWEST_COMPONENTS:
         return {}
     fits = runner.run(_factors, [("factors", rank, fold) for fold in range(FITS_FOR_LEVELS)])
-    return tested_levels(gathering_distances([[np.array(U) for U in fit] for fit in fits]), runner.problem.seed)
+    return tested_levels([[np.array(U) for U in fit] for fit in fits], runner.problem.seed)
 
 
 def best_levels(rank: int, levels: dict[int, LevelTest], candidates: list[Any] | None) -> tuple[int, ...]:
@@ -62,7 +62,8 @@ def level_table(levels: dict[int, LevelTest]) -> Table:
         {
             "components": list(levels),
             "log ratio of heights": [test.ratio for test in levels.values()],
-            "chance": [test.chance for test in levels.values()],
+            "chance of the distances": [test.chance_of_distances for test in levels.values()],
+            "chance of the profiles": [test.chance_of_profiles for test in levels.values()],
             "level": [test.is_level for test in levels.values()],
         }
     )

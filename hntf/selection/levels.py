@@ -1,11 +1,14 @@
 """Which numbers of gathered components are levels of a hierarchy, and not what chance makes of components without one.
 
-Two components gather into one at no cost if they are equal in every mode, and gather the more clearly the more modes they share:
-their distance is `1 - (c_1^2 ... c_N^2)^(1/N)` with the congruences `c_i` of their profiles in the N modes, that of the samples
-among them. Average linkage of these distances gives a tree of the components, and the logarithm of the ratio of successive
-heights, `log(h(r to r-1) / h(r+1 to r))`, tells how much more it costs to gather below r components than to gather down to r. A
-level is where this ratio has a peak that chance does not reach: permuting the distances between pairs, which leaves their
-distribution and takes the hierarchy away, exceeds it in 5 % of the draws at most. The distances are means over several fits.
+Two components gather into one at no cost if they are equal in every mode, and gather the more clearly the more modes they share.
+With the congruences `c_i` of their profiles in the N modes, that of the samples among them, their distance is `1 - (c_1 ... c_N)^p`
+for `p = 1`, which shows groups of much the same profiles, and `p = 1 / (N - 1)`, which shows wide groups, whose members overlap a
+little; for matrices both are the same. Average linkage gives a tree of the components, and the logarithm of the ratio of successive
+heights, `log(h(r to r-1) / h(r+1 to r))`, tells how much more it costs to gather below r components than to gather down to r.
+
+A level is where this ratio has a peak that is rarely as large in trees of chance, of two kinds: those of the same distances between
+other pairs, which lose the hierarchy, and those of profiles whose entries are permuted, which lose all that components share. The
+distances are means over several fits.
 """
 
 from __future__ import annotations
@@ -15,17 +18,27 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import squareform
 
 from hntf.metrics.matching import congruences, matched
 
-DRAWS = 500
-CHANCE = 0.05
+DRAWS_OF_DISTANCES, DRAWS_OF_PROFILES = 500, 200
+
+CHANCE_OF_DISTANCES, CHANCE_OF_PROFILES = 0.1, 0.02
+"""Fractions of the trees of chance of both kinds that may have as large a peak at a level."""
+
+MOST_ENTRIES = 2000
+"""Number of entries of a profile that are permuted; of longer ones a random part is."""
+
 SMALLEST_RATIO = 0.05
 """Logarithm of the ratio of heights below which a level is not worth having, whatever chance says."""
 
 MOST_OF_FINER = 0.75
 """Number of components of a level, divided by that of the finest one, at most."""
+
+FEWEST_COMPONENTS = 4
+
+Fit = Sequence[np.ndarray]
+"""The factors of a fit by mode, `(d_i, k)`."""
 
 
 class LevelTest(NamedTuple):
@@ -34,60 +47,72 @@ class LevelTest(NamedTuple):
     Attributes
     ----------
     ratio : float
-        The logarithm of the ratio of the heights above and below.
-    chance : float
-        The fraction of random permutations of the distances whose ratio is as large.
-    is_peak : bool
-        Whether the ratio exceeds those of the neighbouring numbers.
+        The logarithm of the ratio of the heights above and below, of the distance that shows it best.
+    chance_of_distances, chance_of_profiles : float
+        The fractions of the trees of chance with as large a peak there; 1 where there is no peak.
     """
 
     ratio: float
-    chance: float
-    is_peak: bool
+    chance_of_distances: float
+    chance_of_profiles: float
 
     @property
     def is_level(self) -> bool:
         """Whether such a level is worth having."""
-        return self.is_peak and self.ratio > SMALLEST_RATIO and self.chance <= CHANCE
+        return self.chance_of_distances <= CHANCE_OF_DISTANCES and self.chance_of_profiles <= CHANCE_OF_PROFILES
 
 
-def gathering_distances(fits: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """Return the mean distances of components over several fits, `(k, k)`; a fit is its factors by mode, `(d_i, k)`."""
-    total = _distances(fits[0])
-    for factors in fits[1:]:
-        order = matched(fits[0], factors)[0]
-        total = total + _distances([U[:, order] for U in factors])
-    return total / len(fits)
-
-
-def tested_levels(distances: np.ndarray, seed: int) -> dict[int, LevelTest]:
+def tested_levels(fits: Sequence[Fit], seed: int) -> dict[int, LevelTest]:
     """Return the test of every number of components from 2 to that of the finest level less one."""
-    pairs = squareform(distances, checks=False)
-    k = len(distances)
-    if k < 4:
+    k = fits[0][0].shape[1]
+    if k < FEWEST_COMPONENTS:
         return {}
-    ratios = _ratios(pairs)
     rng = np.random.default_rng(seed)
-    null = np.array([_ratios(rng.permutation(pairs)) for _ in range(DRAWS)])
-    chance = (null >= ratios - 1e-12).mean(axis=0)
-    padded = np.concatenate([[0.0], ratios, [0.0]])
-    largest = MOST_OF_FINER * k
+    distances = _distances_of_pairs(fits)
+    ratios = _ratios(distances)
+    of_distances = [_ratios(distances[:, rng.permutation(distances.shape[1])]) for _ in range(DRAWS_OF_DISTANCES)]
+    profiles = [U[rng.permutation(len(U))[:MOST_ENTRIES]] for U in fits[0]]
+    of_profiles = [
+        _ratios(_distances_of_pairs([[rng.permuted(U, axis=0) for U in profiles]])) for _ in range(DRAWS_OF_PROFILES)
+    ]
+    chances = [_chances(ratios, np.array(draws)) for draws in (of_distances, of_profiles)]
     return {
-        r: LevelTest(
-            float(ratios[i]), float(chance[i]), bool(ratios[i] > max(padded[i], padded[i + 2]) and r <= largest)
-        )
+        r: LevelTest(float(ratios[:, i].max()), *(float(c[i]) if r <= MOST_OF_FINER * k else 1.0 for c in chances))
         for i, r in enumerate(range(2, k))
     }
 
 
-def _ratios(pairs: np.ndarray) -> np.ndarray:
-    """Return the logarithms of the ratios of successive heights, for 2, 3, …, k − 1 components."""
-    heights = np.maximum.accumulate(np.maximum(linkage(pairs, "average")[:, 2], 1e-12))
-    return np.log(heights[1:] / heights[:-1])[::-1]
+def _distances_of_pairs(fits: Sequence[Fit]) -> np.ndarray:
+    """Return the mean distances of all pairs of components over several fits, `(powers, pairs)`."""
+    return np.mean([_distances(fits[0]), *(_distances(_in_order_of(fits[0], fit)) for fit in fits[1:])], axis=0)
 
 
-def _distances(factors: Sequence[np.ndarray]) -> np.ndarray:
-    squares = np.prod([congruences(U, U) ** 2 for U in factors], axis=0)
-    distances = 1.0 - np.minimum(squares, 1.0) ** (1.0 / len(factors))
-    np.fill_diagonal(distances, 0.0)
-    return distances
+def _in_order_of(first: Fit, fit: Fit) -> Fit:
+    order = matched(first, fit)[0]
+    return [U[:, order] for U in fit]
+
+
+def _distances(fit: Fit) -> np.ndarray:
+    similarities = np.prod([np.clip(congruences(U, U), 0.0, 1.0) for U in fit], axis=0)
+    pairs = similarities[np.triu_indices(len(similarities), 1)]
+    return np.array([1.0 - pairs**p for p in dict.fromkeys([1.0, 1.0 / (len(fit) - 1)])])
+
+
+def _ratios(distances: np.ndarray) -> np.ndarray:
+    """Return the logarithms of the ratios of successive heights, for 2, 3, …, k − 1 components, `(powers, k − 2)`."""
+    heights = np.array([linkage(pairs, "average")[:, 2] for pairs in distances])
+    heights = np.maximum.accumulate(np.maximum(heights, 1e-12), axis=1)
+    return np.log(heights[:, 1:] / heights[:, :-1])[:, ::-1]
+
+
+def _chances(ratios: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Return the fraction of the draws with as large a peak as there is, for every number of components; 1 where there is none.
+
+    Of several distances, the one counts that has the rarest peak, in the draws as well.
+    """
+    every = np.concatenate([ratios[None], draws])
+    padded = np.pad(every, ((0, 0), (0, 0), (1, 1)))
+    is_peak = (every > padded[..., :-2]) & (every > padded[..., 2:]) & (every > SMALLEST_RATIO)
+    as_large = np.array([(every >= one - 1e-12).mean(axis=0) for one in every])
+    rarest = np.where(is_peak, as_large, 1.0).min(axis=1)
+    return np.where(rarest[0] < 1.0, (rarest[1:] <= rarest[0] + 1e-12).mean(axis=0), 1.0)

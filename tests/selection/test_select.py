@@ -284,21 +284,32 @@ def test_levels_are_those_of_the_tree(rng):
     S = np.repeat(rng.random((50, 2)), 3, axis=1) + 0.05 * rng.random((50, 6))
     S[:25, :3], S[25:, 3:] = 0.0, 0.0
     A = rng.random((40, 6)) * (rng.random((40, 6)) < 0.5)
-    tests = levels.tested_levels(levels.gathering_distances([[S, A], [S[:, ::-1], A[:, ::-1]]]), 0)
+    tests = levels.tested_levels([[S, A], [S[:, ::-1], A[:, ::-1]]], 0)
     assert [r for r, test in tests.items() if test.is_level] == [2]
-    assert levels.tested_levels(np.zeros((3, 3)), 0) == {}
+    assert levels.tested_levels([[S[:, :3], A[:, :3]]], 0) == {}
 
 
-def test_flat_components_are_called_levels_in_few_draws():
-    """Chance alone reaches the ratio of a level in 5 % of the draws, and of 9 components there are five numbers with a test."""
+def test_wide_groups_of_a_tensor_are_levels(rng):
+    """Their members have little in common but that members of different groups have nothing."""
+    factors = [rng.random((30, 8)) * (rng.random((30, 8)) < 0.5) for _ in range(3)]
+    for U in factors:
+        U[:15, :4], U[15:, 4:] = 0.0, 0.0
+    tests = levels.tested_levels([factors], 0)
+    assert [r for r, test in tests.items() if test.is_level] == [2]
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_flat_components_are_called_levels_in_few_draws(order):
     found = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        factors = [rng.gamma(0.5, size=(d, 9)) for d in (90, 87)]
-        found += any(
-            test.is_level for test in levels.tested_levels(levels.gathering_distances([factors]), seed).values()
-        )
-    assert found <= 8
+        factors = [rng.gamma(0.5, size=(d, 9)) for d in (90, 87, 40)[:order]]
+        found += any(test.is_level for test in levels.tested_levels([factors], seed).values())
+    assert found <= 5
+
+
+def test_components_that_are_alike_are_no_levels():
+    assert not any(test.is_level for test in levels.tested_levels([[np.ones((9, 5)), np.ones((8, 5))]], 0).values())
 
 
 @pytest.mark.slow

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hntf.selection.bi_cross_validation import bi_cross_validated_error
 from hntf.selection.candidates import FIRST, LATER, STEP
-from hntf.selection.held_out import held_out_error
+from hntf.selection.held_out import held_out_errors
 from hntf.selection.problem import Problem
 from hntf.selection.runner import Runner
 from hntf.selection.thinning import thinned_deviance
 
-PREDICTIONS: dict[str, Callable[[Problem, int, int], float]] = {
-    "held-out": held_out_error,
-    "bi-cross-validation": bi_cross_validated_error,
-    "thinning": thinned_deviance,
+
+def each_fold(
+    error: Callable[[Problem, int, int], float], problem: Problem, rank: int, folds: Sequence[int]
+) -> list[float]:
+    """Return the errors in several folds, each by itself."""
+    return [error(problem, rank, fold) for fold in folds]
+
+
+PREDICTIONS: dict[str, Callable[[Problem, Any, Sequence[int]], list[float]]] = {
+    "held-out": held_out_errors,
+    "bi-cross-validation": partial(each_fold, bi_cross_validated_error),
+    "thinning": partial(each_fold, thinned_deviance),
 }
-"""Criteria that score predictions, fold by fold."""
+"""Criteria that score predictions, in several folds."""
 
 WORSE, MUCH_WORSE, CLEARLY = 0.03, 0.1, 3.0
 """A candidate is dropped if its error exceeds the lowest in all of the first folds by the larger fraction, or by the smaller one
@@ -41,10 +50,9 @@ def fold_errors(runner: Runner, name: str, candidates: list[Any] | None, n_folds
     found: dict[Any, list[float]] = {}
 
     def run(ranks: Sequence[Any], folds: range) -> None:
-        jobs = [(name, rank, fold) for rank in ranks for fold in folds]
-        values = runner.run(PREDICTIONS[name], jobs)
-        for (_, rank, _), value in zip(jobs, values, strict=True):
-            found.setdefault(rank, []).append(value)
+        jobs = [(name, rank, tuple(folds)) for rank in ranks if folds]
+        for (_, rank, _), errors in zip(jobs, runner.run(PREDICTIONS[name], jobs), strict=True):
+            found.setdefault(rank, []).extend(errors)
 
     def mean(rank: Any) -> float:
         return float(np.mean(found[rank]))

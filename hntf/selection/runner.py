@@ -18,8 +18,8 @@ from hntf.selection.problem import Problem
 from hntf.storage import replace_file
 from hntf.threads import limit_cores
 
-Job = tuple[str, Any, int]
-"""The name of what is computed, the candidate, and the fold."""
+Job = tuple[str, Any, Any]
+"""The name of what is computed, the candidate, and the fold or the folds."""
 
 
 class Runner:
@@ -50,17 +50,17 @@ class Runner:
         if self._path.exists():
             self._results = self._read(self._path)
 
-    def run(self, work: Callable[[Problem, Any, int], Any], jobs: Sequence[Job]) -> list[Any]:
-        """Return `work(problem, candidate, fold)` for all jobs."""
+    def run(self, work: Callable[[Problem, Any, Any], Any], jobs: Sequence[Job]) -> list[Any]:
+        """Return `work(problem, candidate, folds)` for all jobs."""
         missing = [job for job in jobs if str(job) not in self._results]
         for job, result in zip(missing, self._computed(work, missing), strict=True):
             self._results[str(job)] = result
             self._write()
         return [self._results[str(job)] for job in jobs]
 
-    def _computed(self, work: Callable[[Problem, Any, int], Any], jobs: Sequence[Job]) -> Any:
+    def _computed(self, work: Callable[[Problem, Any, Any], Any], jobs: Sequence[Job]) -> Any:
         name = jobs[0][0] if jobs else ""
-        results = in_processes(self.n_jobs, work, [(self.problem, rank, fold) for _, rank, fold in jobs])
+        results = in_processes(self.n_jobs, work, [(self.problem, rank, folds) for _, rank, folds in jobs])
         return tqdm(results, name, total=len(jobs)) if self.verbose else results
 
     def _write(self) -> None:

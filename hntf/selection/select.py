@@ -127,7 +127,8 @@ def select_ranks(
         raise ValueError("random_state must be given with a checkpoint, so that a later call hides the same entries")
     gathers = _gathers(model, checked)
     seed = int(as_random_state(random_state).randint(2**31 - 1))
-    problem = Problem(X, mask, weights, shape, finest_model(model, len(shape), checked), fraction, seed)
+    finest_level = finest_model(model, len(shape), checked)
+    problem = Problem(X, mask, weights, shape, finest_level, fraction, seed, given.arrays is not None)
     runner = Runner(problem, n_jobs, checkpoint, verbose)
     finest = None if checked is None else sorted({c[0] for c in checked}) if gathers else checked
     errors: dict[str, dict[Any, list[float]]] = {}

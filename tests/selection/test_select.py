@@ -13,6 +13,8 @@ import hntf
 from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
 from hntf.selection import folds as module
 from hntf.selection import levels
+from hntf.selection import problem as problems
+from hntf.selection.held_out import held_out_errors
 
 BLOCKS = make_hierarchical_blocks(random_state=0).X
 
@@ -188,6 +190,28 @@ def test_processes_find_the_same():
     np.testing.assert_allclose(one.table["held-out"], two.table["held-out"], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("model", "X"), [(hntf.NMF(3), low_rank()), (hntf.NCPD(3), low_rank(shape=(12, 11, 10))), (hntf.NTD(3), BLOCKS)]
+)
+def test_a_fold_starts_from_the_one_before(model, X, monkeypatch):
+    """That changes the time, and not what is found."""
+    inits = []
+
+    def watched(estimator, *args, original=problems.fitted, **options):
+        inits.append(estimator.init)
+        return original(estimator, *args, **options)
+
+    monkeypatch.setattr(problems, "fitted", watched)
+    model.set_params(random_state=0)
+    problem = problems.Problem(X, None, None, X.shape, model, 0.1, 0, True)
+    warm = held_out_errors(problem, 3, [0, 1, 2])
+    assert [isinstance(init, str) for init in inits] == [True, False, False]
+    cold = [held_out_errors(problem, 3, [fold])[0] for fold in range(3)]
+    np.testing.assert_allclose(warm, cold, rtol=2e-2)
+    held_out_errors(problem._replace(is_in_memory=False), 3, [0, 1])
+    assert all(isinstance(init, str) for init in inits[3:])
+
+
 @pytest.mark.slow
 def test_a_stopped_selection_goes_on(tmp_path, monkeypatch):
     path = tmp_path / "selection.json"
@@ -195,16 +219,16 @@ def test_a_stopped_selection_goes_on(tmp_path, monkeypatch):
     expected = hntf.select_ranks(low_rank(), **arguments)
     calls = []
 
-    def counted(problem, rank, fold, original=module.held_out_error):
-        calls.append((rank, fold))
-        if len(calls) == 8:
+    def counted(problem, rank, folds, original=module.held_out_errors):
+        calls.append((rank, *folds))
+        if len(calls) == 5:
             raise KeyboardInterrupt
-        return original(problem, rank, fold)
+        return original(problem, rank, folds)
 
     monkeypatch.setitem(module.PREDICTIONS, "held-out", counted)
     with pytest.raises(KeyboardInterrupt):
         hntf.select_ranks(low_rank(), checkpoint=path, **arguments)
-    assert len(json.loads(path.read_text())["results"]) == 7
+    assert len(json.loads(path.read_text())["results"]) == 4
     found = hntf.select_ranks(low_rank(), checkpoint=path, **arguments)
     assert str(found) == str(expected)
     assert len(calls) == len(set(calls)) + 1

@@ -160,7 +160,8 @@ def add_hadamard(keys, index, values, factors, result, start, stop):  # type: ig
     """Add `x_e u_e ∘ v_e ∘ …` to the row `keys[e]` of the result for every entry; of at least eight columns."""
     rank = result.shape[1]
     for e in range(start, stop):
-        row, column = np.int64(keys[e]) * rank, 0
+        # Of a literal number, another kernel would be compiled.
+        row, column = np.int64(keys[e]) * rank, np.int64(0)
         while column < rank:
             # Two or three times eight columns, the last of which may overlap the others: all are read before one is written.
             left = rank - column

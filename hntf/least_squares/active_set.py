@@ -61,7 +61,7 @@ def on_support(columns, tolerance, D, support, V, start, stop):  # type: ignore[
     dictionary, factors = dictionary_of(columns, tolerance), empty_factorization(k, q)
     u, c = factors.h, factors.c
     for i in range(start, stop):
-        size = 0
+        size = np.int64(0)
         V[i] = 0.0
         factors.residual[:] = 0.0
         for j in range(k):

@@ -98,7 +98,8 @@ def solve_row(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
     fill(row.rejected, k, False)
     fill(row.barred, k, False)
     z_norm = np.sqrt(dot(row.z, row.z))
-    iteration, rounds, lowest = 0, 0, np.inf
+    # Of literal numbers, other kernels would be compiled.
+    iteration, rounds, lowest = np.int64(0), 0, np.inf
     searching = True
     while True:
         rounds += 1
@@ -134,7 +135,7 @@ def _start(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
     """
     norms = dictionary.norms
     copy(row.z, factors.residual, len(row.z))
-    size, worst = 0, 1.0
+    size, worst = np.int64(0), 1.0
     for j in range(len(norms)):
         row.blocked[j] = norms[j] == 0.0 or row.barred[j]
         if row.wanted[j] and norms[j] > 0.0:

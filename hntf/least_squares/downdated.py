@@ -51,14 +51,14 @@ class Downdates(NamedTuple):
         """Return which of some rows were solved, and their solutions; see `solver.solve`."""
         from hntf.least_squares import downdated_kernels
 
-        M, least = self._inverse(len(rows))
+        G, M, least = self._inverted(len(rows))
         c = _host_rows(C, rows)
         n, k = c.shape
         S, iterations = np.empty((n, k)), np.zeros(n, np.int64)
         found = np.empty((n, k), bool) if support is None else _host_rows(support, rows).astype(bool)
         if len(M):
             guess = M[None] if support is None else np.empty((0, k, k))
-            arguments = (self.G, M, *self._terms(rows), least, guess, c, S, found, iterations, max_iterations(k))
+            arguments = (G, M, *self._terms(rows), least, guess, c, S, found, iterations, max_iterations(k))
             over_rows(lambda a, b: downdated_kernels.block_pivoting(*arguments, a, b), n, k * k * 16)
         solved = iterations > 0
         solution = Solution(S[solved], found[solved], int(iterations[solved].max(initial=0)))
@@ -68,25 +68,25 @@ class Downdates(NamedTuple):
         """Return which of some rows were solved, and their solutions; see `on_support.solve_on_support`."""
         from hntf.least_squares import downdated_kernels
 
-        M, least = self._inverse(len(rows))
+        G, M, least = self._inverted(len(rows))
         c = _host_rows(C, rows)
         V, safe = np.empty(c.shape), np.zeros(len(rows), bool)
         if len(M):
-            arguments = (self.G, M, *self._terms(rows), least, c, _host_rows(support, rows), V, safe)
+            arguments = (G, M, *self._terms(rows), least, c, _host_rows(support, rows), V, safe)
             work = c.shape[1] ** 2 * 16
             over_rows(lambda a, b: downdated_kernels.on_support(*arguments, a, b), len(rows), work)
         return rows[safe], V[safe]
 
-    def _inverse(self, n: int) -> tuple[np.ndarray, float]:
-        """Return the inverse of the shared matrix, empty if it is not used, and the least product of the factors `d_e`."""
-        G = np.ascontiguousarray(self.G)[None]
-        condition = square_root.reciprocal_condition(G)
-        M = square_root.inverse_of(G, n, condition)
-        return M, square_root.WELL_CONDITIONED / condition if condition else np.inf
+    def _inverted(self, n: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return the shared matrix, its inverse, empty if it is not used, and the least product of the factors `d_e`."""
+        G = np.ascontiguousarray(self.G)
+        condition = square_root.reciprocal_condition(G[None])
+        M = square_root.inverse_of(G[None], n, condition)
+        return G, M, square_root.WELL_CONDITIONED / condition if condition else np.inf
 
     def _terms(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         terms = self.weights[rows]
-        return terms.indptr, terms.indices, terms.data, self.factor
+        return terms.indptr, terms.indices, terms.data, np.ascontiguousarray(self.factor)
 
 
 def _host_rows(x: Array, rows: np.ndarray) -> np.ndarray:

@@ -10,6 +10,9 @@ from hntf.least_squares.lanes import LANES
 
 pivot, solve = compiled.block_pivoting, compiled.on_support
 
+FIRST = np.int64(0)
+"""The first row; of a literal number, another kernel would be compiled."""
+
 
 @kernel
 def downdate(G, M, start, stop, indices, weights, factor, least, g, inverse, t):  # type: ignore[no-untyped-def]
@@ -62,7 +65,7 @@ def block_pivoting(  # type: ignore[no-untyped-def]
         here = slice(start, stop)
         pivot(
             grams[: stop - start], guess, C[here], S[here], support[here], reached, iterations[here],
-            max_iterations, 0, stop - start,
+            max_iterations, FIRST, stop - start,
         )  # fmt: skip
         for i in range(start, stop):
             if not known[i - start]:
@@ -80,6 +83,6 @@ def on_support(  # type: ignore[no-untyped-def]
         stop = min(start + LANES, last)
         _downdate_rows(G, M, indptr, indices, weights, factor, least, start, stop, grams, inverse, t, known)
         here = slice(start, stop)
-        solve(grams[: stop - start], C[here], support[here], V[here], safe[here], 0, stop - start)
+        solve(grams[: stop - start], C[here], support[here], V[here], safe[here], FIRST, stop - start)
         for i in range(start, stop):
             safe[i] = safe[i] and known[i - start]

@@ -179,7 +179,9 @@ def of_factor(A: np.ndarray) -> SquareRoot:
     rank = int(np.count_nonzero(diagonal > 0.25 * EPS * diagonal[0]))
     columns = np.empty((A.shape[1], rank))
     columns[order] = R[:rank].T
-    return SquareRoot(columns / scale[:, None], np.ascontiguousarray(Q[:, :rank]), 8 * len(columns) * EPS)
+    return SquareRoot(
+        np.ascontiguousarray(columns / scale[:, None]), np.ascontiguousarray(Q[:, :rank]), 8 * len(columns) * EPS
+    )
 
 
 def of_gram(G: np.ndarray) -> SquareRoot:
@@ -189,7 +191,7 @@ def of_gram(G: np.ndarray) -> SquareRoot:
     rounding = GRAM_ROUNDING * len(G) * EPS
     kept = values > rounding * max(values[-1], 0.0)
     roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    columns = np.where(np.diagonal(G)[:, None] > 0, vectors * roots * norms[:, None], 0.0)
+    columns = np.ascontiguousarray(np.where(np.diagonal(G)[:, None] > 0, vectors * roots * norms[:, None], 0.0))
     # Half of what is kept: a support that is independent in exact arithmetic is never rejected.
     return SquareRoot(columns, (vectors / roots) / norms[:, None], 0.5 * rounding**0.5)
 

@@ -55,11 +55,11 @@ ON_MATRICES = {
     "NCPD": hntf.NCPD(3),
     "NTD": hntf.NTD((4, 3)),
     "HierarchicalNCPD": hntf.HierarchicalNCPD((4, 2), n_init=2),
-    "NeuralNCPD": hntf.NeuralNCPD((4, 2), n_init=1),
+    "NeuralNCPD": hntf.NeuralNCPD((4, 2), n_init=1, max_iter=100),
     "MultiHNTF": hntf.MultiHNTF((4, 2), n_init=2),
     "MultilayerNTF": hntf.MultilayerNTF((4, 2), n_init=2),
-    "NeuralNTF": hntf.NeuralNTF((4, 2)),
-    "NeuralNTF Tucker": hntf.NeuralNTF(((4,), (2,))),
+    "NeuralNTF": hntf.NeuralNTF((4, 2), max_iter=100),
+    "NeuralNTF Tucker": hntf.NeuralNTF(((4,), (2,)), max_iter=100),
 }
 """The methods for tensors, on a matrix."""
 

@@ -34,7 +34,7 @@ def test_neural_ncpd_on_the_reference_tensor_from_every_seed(noise):
     means = []
     for draw in (20, 21):
         X = make_hierarchical_tensor(noise=noise, random_state=draw).X
-        errors = np.array([NeuralNCPD(RANKS, random_state=seed).fit(X).reconstruction_err_ for seed in range(5)])
+        errors = np.array([NeuralNCPD(RANKS, random_state=seed).fit(X).reconstruction_err_ for seed in range(3)])
         assert np.all(errors.max(axis=0) <= 1.03 * errors.mean(axis=0))
         means.append(errors.mean(axis=0))
     assert np.all(np.mean(means, axis=0) <= GOALS[noise])
@@ -52,13 +52,8 @@ def test_neural_ncpd_on_the_reference_tensor_from_every_seed(noise):
 )
 @pytest.mark.parametrize("noise", [0.4, 0.1])
 def test_the_other_methods_on_the_reference_tensor(model, goals, noise):
-    errors = [
-        model.set_params(random_state=seed)
-        .fit(make_hierarchical_tensor(noise=noise, random_state=1).X)
-        .reconstruction_err_
-        for seed in range(2)
-    ]
-    assert np.all(np.mean(errors, axis=0) <= goals[noise])
+    X = make_hierarchical_tensor(noise=noise, random_state=1).X
+    assert np.all(model.set_params(random_state=0).fit(X).reconstruction_err_ <= goals[noise])
 
 
 @pytest.mark.parametrize("loss", [Energy(), Reconstruction()])

@@ -71,7 +71,7 @@ def as_data(
             raise ValueError("mask and weights belong to as_data: X is a data object already")
         return X
     if is_sparse_tensor(X):
-        return sparse_tensor_data(X, mask, weights, nonnegative=nonnegative)
+        return sparse_tensor_data(X, mask, weights, nonnegative=nonnegative, some_observed=some_observed)
     if scipy.sparse.issparse(X):
         if mask is None and weights is None:
             return SparseData(check_sparse(X, "X", nonnegative=nonnegative))

@@ -28,6 +28,9 @@ BLOCK_ENTRIES = 2**19
 LARGEST_REST = 0.05
 """Fraction of entries with other weights than most up to which products with them alone are faster."""
 
+SMALLEST_DIFFERENCE = 1e-3
+"""Weight, relative to the largest one, from which weights are kept as their differences from it."""
+
 KEY_DIGITS = 11
 """Number of digits to which sums of weights are compared."""
 
@@ -134,7 +137,7 @@ def entry_weights(array: Array) -> EntryWeights:
     if host is not None and host.ndim == 2:
         largest = host.max()
         rows, features = np.nonzero(host != largest)
-        if len(rows) <= LARGEST_REST * host.size:
+        if len(rows) <= LARGEST_REST * host.size and _survives(host[rows, features], largest):
             rest = scipy.sparse.csr_array(
                 (host[rows, features].astype(np.float64) - largest, (rows, features)), shape=host.shape
             )
@@ -144,6 +147,11 @@ def entry_weights(array: Array) -> EntryWeights:
                 constant, ones, rest, prototype=as_float64(array[:0]), is_mask=host.dtype == np.bool_
             )
     return DenseWeights(array)
+
+
+def _survives(weights: Array, largest: float) -> bool:
+    """Tell whether weights keep their digits where they are a difference from the largest one: those of 0 do."""
+    return float(weights[weights > 0].min(initial=largest)) >= SMALLEST_DIFFERENCE * largest
 
 
 class DenseWeights(EntryWeights):

@@ -74,7 +74,9 @@ class HoldOut:
         self.fraction, self.seed, self.inverted = float(fraction), int(seed), bool(inverted)
 
     def __invert__(self) -> HoldOut:
-        return HoldOut(self.fraction, self.seed, inverted=not self.inverted)
+        inverse = copy(self)
+        inverse.inverted = not self.inverted
+        return inverse
 
     def __repr__(self) -> str:
         return f"{'~' if self.inverted else ''}HoldOut({self.fraction}, seed={self.seed})"

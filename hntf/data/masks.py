@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,21 @@ from hntf.arrays import Array, is_torch
 ALL_HIDDEN = "X must have observed entries: the mask or the weights hide all of them"
 
 
+ENTRIES = 3
+"""Length of the tuple `(coordinates, values, shape)` of a sparse tensor."""
+
+
+def is_entries(x: Any) -> bool:
+    """Tell whether a tuple is a sparse tensor, `(coordinates, values, shape)`, and not nested lists of numbers or several masks."""
+    if not (isinstance(x, tuple) and len(x) == ENTRIES and isinstance(x[2], tuple | list) and len(x[2])):
+        return False
+    is_shape = all(isinstance(d, Integral) and not isinstance(d, bool) for d in x[2])
+    return is_shape and not (isinstance(x[0], tuple | list) and len(x[0]) and isinstance(x[0][0], Number))
+
+
 def as_masks(mask: Any) -> tuple[Any, ...]:
     """Return what may be no mask, one, or several, as a tuple."""
-    return mask if isinstance(mask, tuple) else () if mask is None else (mask,)
+    return mask if isinstance(mask, tuple) and not is_entries(mask) else () if mask is None else (mask,)
 
 
 def aligned(x: Array, name: str, X: Any) -> Array:

@@ -49,8 +49,10 @@ def _of_mask(X: Any, mask: Any) -> EntryWeights:
         raise ValueError(f"mask must be an array, a sparse matrix, 'nan' or 'stored', got {mask!r}")
     if scipy.sparse.issparse(mask):
         check_shape(mask, "mask", X.shape, "that of X")
-        mask = scipy.sparse.csr_array(mask)
-        return _structured(X, 0.0, 1.0 * check_boolean(mask.data, "mask"), mask)
+        mask = scipy.sparse.csr_array(mask, copy=True)
+        mask.data = np.asarray(check_boolean(mask.data, "mask"), bool)
+        mask.sum_duplicates()
+        return _structured(X, 0.0, 1.0 * mask.data, mask)
     return _of_array(X, np.asarray(check_boolean(mask, "mask"), bool), "mask")
 
 

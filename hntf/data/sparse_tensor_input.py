@@ -11,7 +11,7 @@ import scipy.sparse
 
 from hntf.data.coordinates import Coordinates
 from hntf.data.hold_out import HoldOut
-from hntf.data.masks import ALL_HIDDEN, aligned, as_masks
+from hntf.data.masks import ALL_HIDDEN, aligned, as_masks, is_entries
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
 from hntf.data.sparse_masks import weighted_sparse_data
@@ -36,7 +36,7 @@ def is_sparse_tensor(X: Any) -> bool:
     package = sys.modules.get("sparse")
     if package is not None and isinstance(X, package.SparseArray):
         return True
-    return isinstance(X, tuple) and len(X) == len(Entries._fields) and isinstance(X[2], tuple | list)
+    return is_entries(X)
 
 
 def entries_of(X: Any, name: str) -> Entries:
@@ -66,22 +66,27 @@ def entries_of(X: Any, name: str) -> Entries:
     return Entries(index, values, tuple(map(int, shape)))
 
 
-def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Data:
+def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool, some_observed: bool = True) -> Data:
     """Return a sparse tensor as data; see `as_data`."""
     index, values, shape = entries_of(X, "X")
     if len(shape) == MATRIX:
+        # Values at the same place add up, which small types of integers cannot hold.
+        values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
         matrix = scipy.sparse.csr_array((values, tuple(index)), shape=shape)
         if mask is None and weights is None:
             check_entries(np.append(matrix.data, 0), "X", nonnegative=nonnegative)
             return SparseData(matrix)
-        return weighted_sparse_data(matrix, mask, weights, nonnegative=nonnegative)
+        return weighted_sparse_data(matrix, mask, weights, nonnegative=nonnegative, some_observed=some_observed)
     coordinates, summed = Coordinates.of_entries(index, values.astype(np.float64), shape)
     masks = as_masks(mask)
-    hold_outs = [each for each in masks if isinstance(each, HoldOut) and "stored" in masks]
-    parts = [_of_mask(coordinates, summed, each) for each in masks if each not in hold_outs]
-    for hold_out in hold_outs:
-        # Only stored entries are observed, so the hold-out is that of these.
-        parts.append(_constant_but_at(0.0, coordinates, 1.0 * hold_out.observed(*coordinates.index)))
+    only_stored = any(isinstance(each, str) and each == "stored" for each in masks)
+    parts = [
+        # Where only stored entries are observed, a hold-out is that of these.
+        _constant_but_at(0.0, coordinates, 1.0 * each.observed(*coordinates.index))
+        if only_stored and isinstance(each, HoldOut)
+        else _of_mask(coordinates, summed, each)
+        for each in masks
+    ]
     if weights is not None:
         parts.append(_weights_of(weights, "weights", coordinates, boolean=False))
     if not parts:
@@ -91,7 +96,7 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool) ->
     # What is hidden may be anything.
     summed[~(total.of_entries(*coordinates.index) > 0)] = 0
     check_entries(np.append(summed, 0), "X", nonnegative=nonnegative, hidden_by="mask='nan'")
-    if total.n_empty_samples == shape[0]:
+    if some_observed and total.n_empty_samples == shape[0]:
         raise ValueError(ALL_HIDDEN)
     return WeightedData(SparseTensorData(coordinates, summed, values[:0]), total)
 
@@ -124,6 +129,8 @@ def _weights_of(x: Any, name: str, at: Coordinates, *, boolean: bool) -> SparseT
         values = 1.0 * check_boolean(values, name) if boolean else values.astype(np.float64)
         check_entries(np.append(values, 0.0), name, nonnegative=True)
         coordinates, values = Coordinates.of_entries(index, values, shape)
+        # What a mask observes twice is observed.
+        values = np.minimum(values, 1.0) if boolean else values
         return SparseTensorWeights([np.ones((d, 0)) for d in shape], coordinates, values, is_mask=boolean)
     x = np.asarray(check_boolean(x, name), bool) if boolean else check_real_array(x, name, nonnegative=True)
     x = aligned(x, name, at)

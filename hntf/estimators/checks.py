@@ -58,7 +58,9 @@ def with_checkpoint(estimator: Any, given: Input, labels: Labels | None, path: A
     if given.parts.is_first and not path.parent.is_dir():
         raise FileNotFoundError(f"checkpoint must be in a folder that exists, got {path}")
     parameters = {name: value for name, value in estimator.get_params().items() if name not in OF_THE_COURSE}
-    if not isinstance(parameters.get("random_state"), int):
+    if isinstance(seed := parameters.get("random_state"), numbers.Integral):
+        parameters["random_state"] = int(seed)
+    else:
         parameters.pop("random_state", None)  # its state is in the checkpoint
     signature = {
         "estimator": type(estimator).__name__,

@@ -16,7 +16,7 @@ from hntf.data.sparse_tensor_input import Entries, entries_of, is_sparse_tensor
 from hntf.fitting.checkpoint import Checkpoint
 from hntf.fitting.parts import InMemory, Parts
 from hntf.fitting.parts.opening import parts_of
-from hntf.fitting.parts.ranks import AcrossRanks, distributed
+from hntf.fitting.parts.ranks import AcrossRanks, distributed, samples_before
 from hntf.scales import inverse_power
 from hntf.validation import as_random_state, check_real_array, check_same_home
 
@@ -109,14 +109,32 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool, together: bo
     TypeError, ValueError
         As `as_data` does, and if `nonnegative` data have negative entries.
     """
-    given = _input_here(X, mask, weights, nonnegative=nonnegative)
     if not together or distributed() is None:
-        return given
+        return _input_here(X, mask, weights, nonnegative=nonnegative, some_observed=True)
+    mask = _numbered_over_ranks(X, mask)
+    given = _input_here(X, mask, weights, nonnegative=nonnegative, some_observed=False)
     # Extreme data cannot be rescaled by ranks that do not know of each other.
     return Input(AcrossRanks(given.parts), given.prototype)
 
 
-def _input_here(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
+def _numbered_over_ranks(X: Any, mask: Any) -> Any:
+    """Return masks in which hold-outs number the samples of all ranks."""
+    masks = as_masks(mask)
+    if not any(isinstance(each, HoldOut) for each in masks):
+        return mask
+    n_here = _n_samples(X)
+    numbers = np.arange(n_here) + samples_before(n_here)
+    return tuple(each.of_rows(numbers) if isinstance(each, HoldOut) else each for each in masks)
+
+
+def _n_samples(X: Any) -> int:
+    if is_sparse_tensor(X):
+        return entries_of(X, "X").shape[0]
+    parts = parts_of(X, None, None, nonnegative=False)
+    return len(X) if parts is None and not hasattr(X, "shape") else (X if parts is None else parts).shape[0]
+
+
+def _input_here(X: Any, mask: Any, weights: Any, *, nonnegative: bool, some_observed: bool) -> Input:
     """Return the checked data of this process.
 
     Raises
@@ -132,7 +150,7 @@ def _input_here(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
         return Input(InMemory.of(data), data.prototype)
     if is_sparse_tensor(X):
         entries = entries_of(X, "X")
-        data = as_data(entries, mask=mask, weights=weights, nonnegative=nonnegative)
+        data = as_data(entries, mask=mask, weights=weights, nonnegative=nonnegative, some_observed=some_observed)
         return Input(InMemory.of(data), data.prototype, 1.0, (entries, mask, weights))
     parts = parts_of(X, mask, weights, nonnegative=nonnegative)
     if parts is not None:
@@ -147,7 +165,7 @@ def _input_here(X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> Input:
             m if isinstance(m, str | HoldOut) else in_backend_of([m if is_torch(m) else np.asarray(m)], array)[0]
             for m in as_masks(mask)
         )
-    data = as_data(array, mask=mask, weights=weights, nonnegative=nonnegative)
+    data = as_data(array, mask=mask, weights=weights, nonnegative=nonnegative, some_observed=some_observed)
     return Input(InMemory.of(data), prototype, 1.0, (array, mask, weights))
 
 

@@ -135,11 +135,15 @@ def summary_of_codes(part: Part, model: Model, level: int, scale: float, kind: t
 
 
 def fingerprint(part: Part) -> Array:
-    """Return sums over samples that tell data sets apart, whose order does not matter: of `X r` for random `r`, and with labels."""
+    """Return sums over samples that tell data sets apart, whose order does not matter.
+
+    They are those of `X r` and `W r` for random `r` and the weights `W` of the entries, and with labels.
+    """
     rng, prototype = np.random.default_rng(0), part.data.prototype
     vectors = [None, *(from_numpy(rng.random((d, 2)), prototype) for d in part.data.shape[1:])]
     products = part.data.mttkrp(vectors, 0)
-    columns = [products.sum(0), (products * products).sum(0)]
+    weights = part.data.weights_mttkrp(vectors, 0) + 0 * products  # one row for all samples without weights
+    columns = [x for product in (products, weights) for x in (product.sum(0), (product * product).sum(0))]
     if part.labels is not None:
         columns += [(part.labels.Y.T @ products).reshape(-1), part.labels.Y.sum(0)]
     return backend_of(products).concatenate(columns)

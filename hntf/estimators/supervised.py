@@ -253,11 +253,11 @@ class Classifier(Estimator):
         if len(labels) != len(predicted) or any(isinstance(label, list) for label in labels):
             raise ValueError(f"y must hold one class a sample, {len(predicted)}; got shape {np.shape(y)}")
         known = np.array([not is_unknown(label) for label in labels], dtype=bool)
-        if not known.any():
-            raise ValueError("y must hold at least one known label, got none (-1 stands for unknown)")
         pairs = zip(predicted[known].tolist(), itertools.compress(labels, known), strict=True)
         right = [bool(guess == label) for guess, label in pairs]
         n_right, n_known = summed_over_ranks([float(sum(right)), float(len(right))])
+        if not n_known:
+            raise ValueError("y must hold at least one known label, got none (-1 stands for unknown)")
         return n_right / n_known
 
 

@@ -25,6 +25,9 @@ GENERATORS: dict[str, Any] = {
 }
 """The generators of random numbers whose state a checkpoint holds."""
 
+LARGEST = 1e150
+"""Number from which squares overflow; data are fitted in moderate units."""
+
 AGREES = 1e-8
 """Relative difference of numbers of two data sets below which they are the same up to the order of sums."""
 
@@ -161,8 +164,10 @@ def _like(saved: Any, current: Any) -> Any:
     if is_torch(current) or isinstance(current, np.ndarray):
         if not isinstance(saved, np.ndarray) or saved.shape != tuple(current.shape):
             raise ValueError(f"it has shape {np.shape(saved)}, not {tuple(current.shape)}")
-        if saved.dtype.kind == "f" and not np.isfinite(saved).all():
-            raise ValueError("it is not finite")
+        if saved.dtype.kind != to_numpy(current).dtype.kind:
+            raise ValueError(f"it is of type {saved.dtype}, not {current.dtype}")
+        if saved.dtype.kind == "f" and not (np.abs(saved) < LARGEST).all():
+            raise ValueError("it is not finite, or too large")
         return from_numpy(np.array(saved), current)
     if isinstance(current, tuple):
         return type(current)(*(_like(a, b) for a, b in zip(saved, current, strict=True)))
@@ -201,6 +206,8 @@ def _agree(a: Any, b: Any) -> bool:
     """Return whether two values of a signature are the same, numbers up to rounding."""
     if isinstance(a, float) and isinstance(b, float):
         return abs(a - b) <= AGREES * max(abs(a), abs(b))
+    if is_array(a) or is_array(b):
+        return False
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(_agree, a, b))
     return a == b

@@ -132,3 +132,31 @@ def test_what_is_not_taken_is_named():
         hntf.NCPD(2).fit(entries, mask=sparse.COO.from_numpy(X > 1e9))
     with pytest.raises(ValueError, match="shape"):
         hntf.NCPD(2).fit(entries, mask=sparse.COO.from_numpy(observed[:-1]))
+
+
+def test_a_hold_out_goes_with_masks_of_every_kind():
+    X, observed, entries = problem()
+    of_samples = np.arange(SHAPE[0]) % 3 > 0
+    hold_out = hntf.HoldOut(0.3)
+    dense = np.where(observed, X, 0.0)
+    for masks, expected in (
+        ((hold_out, of_samples), dense[of_samples]),
+        (("stored", of_samples, hold_out), dense[of_samples]),
+        ((hold_out, sparse.COO.from_numpy(observed)), dense),
+    ):
+        kept = hold_out.of_shape(SHAPE)[of_samples if of_samples is masks[1] else slice(None)]
+        np.testing.assert_allclose(hntf.as_data(entries, mask=masks).norm_squared(), (expected[kept] ** 2).sum())
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 2, 1)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float16, bool])
+def test_values_at_the_same_place_add_up_in_any_type(shape, dtype):
+    index = np.zeros((len(shape), 3), int)
+    values = np.array([100, 100, 100]).astype(dtype)
+    total = float(values.astype(float).sum())
+    assert hntf.as_data((index, values, shape)).norm_squared() == total**2
+
+
+def test_nested_tuples_of_numbers_are_an_array():
+    for nested in (((1.0, 2.0), (3.0, 4.0), (5.0, 6.0)), ((1, 2), (3, 4), (5, 6))):
+        assert hntf.as_data(nested).shape == (3, 2)

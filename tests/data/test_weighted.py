@@ -236,6 +236,29 @@ def test_sparse_data_with_a_mask_or_weights_agree_with_dense_ones(kind, value):
 
 
 @pytest.mark.slow
+def test_small_weights_keep_their_digits(rng):
+    X, weights = rng.random((40, 12)), np.ones((40, 12))
+    model = hntf.NMF(3, random_state=0).fit(X)
+    expected = model.transform(X)
+    for size in (1e-2, 1e-6, 1e-12, 1e-17, 1e-100):
+        weights[0] = size
+        np.testing.assert_allclose(model.transform(X, weights=weights), expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(model.transform(X, weights=weights[:, 0]), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, float])
+def test_what_a_sparse_mask_observes_twice_is_observed(rng, dtype):
+    X = scipy.sparse.csr_array(rng.random((4, 5)))
+    rows, columns = np.array([0, 0, 1, 3, 3, 3]), np.array([2, 2, 1, 0, 0, 0])
+    mask = scipy.sparse.csr_array((np.ones(len(rows), dtype), columns, [0, 2, 3, 3, 6]), shape=X.shape)
+    expected = (X.toarray()[[0, 1, 3], [2, 1, 0]] ** 2).sum()
+    np.testing.assert_allclose(hntf.as_data(X, mask=mask).norm_squared(), expected)
+    tensor = (np.array([rows, columns, 0 * rows]), np.ones(len(rows), dtype), (4, 5, 1))
+    entries = (np.array([*np.nonzero(X.toarray()), np.zeros(20, int)]), X.toarray().ravel(), (4, 5, 1))
+    for each in (tensor, (tensor,)):
+        np.testing.assert_allclose(hntf.as_data(entries, mask=each).norm_squared(), expected)
+
+
 def test_a_sparse_mask_is_never_made_dense():
     X = scipy.sparse.random(200_000, 100_000, 1e-6, "csr", rng=np.random.default_rng(0))
     data = hntf.as_data(X, mask="stored", weights=np.random.default_rng(1).random(200_000))

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import safetensors.numpy
+import scipy.sparse
 import torch
 from sklearn.base import clone
 
@@ -127,6 +128,29 @@ def test_another_fit_is_refused_and_the_file_left(tmp_path):
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array])
+def test_another_mask_or_other_weights_are_refused(kind, tmp_path):
+    """Entries of zero add nothing to sums of the data, whether they are hidden or not."""
+    X = MATRIX * (np.median(MATRIX) < MATRIX)
+    options = [{}, {"mask": kind(X > 0)}, {"weights": kind(np.where(X > 0, 1.0, 5.0))}]
+    model = hntf.NMF(3, max_iter=3, random_state=0)
+    for i, one in enumerate(options):
+        path = tmp_path / str(i)
+        fit(clone(model), kind(X), checkpoint=path, **one)
+        for j, other in enumerate(options):
+            if i != j:
+                with pytest.raises(ValueError, match="belong to this fit"):
+                    fit(clone(model), kind(X), checkpoint=path, **other)
+
+
+def test_seeds_of_numpy_are_told_apart(tmp_path):
+    path = tmp_path / "fit"
+    fit(hntf.NMF(3, max_iter=3, random_state=np.int64(0)), MATRIX, checkpoint=path)
+    fit(hntf.NMF(3, max_iter=3, random_state=0), MATRIX, checkpoint=path)
+    with pytest.raises(ValueError, match="parameters"):
+        fit(hntf.NMF(3, max_iter=3, random_state=np.int64(1)), MATRIX, checkpoint=path)
+
+
 def test_given_factors_are_told_apart(rng, tmp_path):
     X = rng.random((20, 2000))
     first, other = [rng.random((2000, 4)), rng.random((4, 2))], [rng.random((2000, 4)), rng.random((4, 2))]
@@ -182,6 +206,11 @@ def test_a_truncated_or_hostile_file_is_refused_and_left(tmp_path, rng):
         safetensors.numpy.save(arrays, metadata={"hntf": "[" * 100_000}),
         safetensors.numpy.save({**arrays, "array3": np.zeros(3)}, metadata={"hntf": json.dumps(tree)}),
         safetensors.numpy.save({k: v * np.nan for k, v in arrays.items()}, metadata={"hntf": json.dumps(tree)}),
+        safetensors.numpy.save({k: v > 0 for k, v in arrays.items()}, metadata={"hntf": json.dumps(tree)}),
+        safetensors.numpy.save(
+            {k: v * 1e300 if v.dtype.kind == "f" else v for k, v in arrays.items()}, metadata={"hntf": json.dumps(tree)}
+        ),
+        with_tree(lambda t: at(t, "state", "items", "signature", "items").update(parameters={"array": "array0"})),
         with_tree(lambda t: t.update(format=99)),
         with_tree(lambda t: t["state"]["items"].update(stages=3)),
         with_tree(lambda t: t["state"]["items"].update(generator={"items": {}})),

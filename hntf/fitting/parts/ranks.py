@@ -116,6 +116,11 @@ class AcrossRanks(Parts):
         self.local.forget(key)
 
 
+def samples_before(n_here: int) -> int:
+    """Return how many samples the ranks before this one have, from the number of its own."""
+    return sum(_gathered(n_here)[: _rank()])
+
+
 def summed_over_ranks(numbers: Sequence[float]) -> Sequence[float]:
     """Return the sums of numbers over the processes of a group; the numbers themselves without one."""
     return numbers if distributed() is None else _all_reduced(list(numbers), np.empty(0))

@@ -14,6 +14,7 @@ import hntf
 from tests.fitting.parts.test_parts import METHODS, TENSOR, assert_same, fitted
 
 FORKED = multiprocessing.get_context("fork")
+HOLD_OUT = hntf.HoldOut(0.2)
 MASKED = ("NMF", "SSNMF", "NCPD", "NeuralNMF")
 
 
@@ -23,6 +24,13 @@ def share(X):
 
 def some_hidden(X):
     return np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+
+
+def first_half_hidden(X):
+    """Return a mask that hides all samples of the first rank."""
+    observed = np.ones(X.shape, bool)
+    observed[: len(X) // 2] = False
+    return observed
 
 
 def entries_of(X):
@@ -37,6 +45,9 @@ def compare(n_ranks):
     for name in MASKED:
         model, X, y = METHODS[name]
         expected[f"{name}, masked"] = fitted(model, some_hidden(X), y, mask="nan")
+        expected[f"{name}, held out"] = fitted(model, X, y, mask=HOLD_OUT)
+    model, X, y = METHODS["NMF"]
+    expected["NMF, half observed"] = fitted(model, X, y, mask=first_half_hidden(X))
     for size in n_ranks:
         with tempfile.TemporaryDirectory() as folder:
             arguments = (expected, f"file://{folder}/ranks", size)
@@ -75,6 +86,13 @@ def same_as(expected):
         model, X, y = METHODS[name]
         found = fitted(model, share(some_hidden(X)), None if y is None else share(y), mask="nan")
         assert_same(found, with_own_codes(expected[f"{name}, masked"]), rtol=1e-5)
+        found = fitted(model, share(X), None if y is None else share(y), mask=HOLD_OUT)
+        assert_same(found, with_own_codes(expected[f"{name}, held out"]), rtol=1e-5)
+        blocks = np.array_split(share(X), 2) if name == "NMF" else share(X)
+        assert_same(fitted(model, blocks, None if y is None else share(y), mask=HOLD_OUT), found, rtol=1e-5)
+    model, X, _ = METHODS["NMF"]
+    found = fitted(model, share(X), mask=share(first_half_hidden(X)))
+    assert_same(found, with_own_codes(expected["NMF, half observed"]), rtol=1e-5)
     found = fitted(hntf.NCPD(3, random_state=0), entries_of(share(TENSOR)))
     assert_same(found, with_own_codes(expected["entries"]))
 
@@ -93,6 +111,7 @@ def some_unlabelled():
     expected[rows[0]] = y[rows[0]]
     found = fitted(model, X[rows[rank]], expected[rows[rank]])
     assert found.classes_.tolist() == [0, 1, 2]
+    assert 0 <= found.score(X[rows[rank]], expected[rows[rank]]) <= 1
     if size > 1:
         try:
             fitted(model, X[rows[rank]], y[rows[rank]] if rank == 0 else None)

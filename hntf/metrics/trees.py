@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
 from hntf.arrays import to_numpy
+from hntf.costs.targets import is_unknown
 from hntf.tables import Table
 
 
@@ -31,7 +31,10 @@ def purity(labels: Any, clusters: Any) -> float:
     known = is_known(labels)
     if not known.any():
         raise ValueError("labels must hold known ones, got none (-1, None and NaN stand for unknown)")
-    table = contingency_matrix(np.asarray(labels)[known], as_clusters(clusters)[known])
+    found = as_clusters(clusters)
+    if found.shape != known.shape:
+        raise ValueError(f"labels and clusters must be of the same samples, got {len(known)} and {len(found)}")
+    table = contingency_matrix(np.asarray(labels)[known], found[known])
     return float(table.max(axis=0).sum() / table.sum())
 
 
@@ -170,9 +173,8 @@ def _pairs_together(x: np.ndarray, y: np.ndarray | None = None) -> float:
 
 
 def is_known(labels: Any) -> np.ndarray:
-    """Return which labels are known: not -1, None or NaN."""
-    values = np.asarray(labels, object).ravel()
-    return np.array([v is not None and v != -1 and not (isinstance(v, float) and math.isnan(v)) for v in values], bool)
+    """Return which labels are known: not -1, None, NaN or pandas' NA."""
+    return np.array([not is_unknown(label) for label in np.asarray(labels, object).ravel()], bool)
 
 
 def as_clusters(x: Any) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.least_squares import nnls
+from hntf.selection.held_out import EXACT
 from hntf.selection.problem import Problem
 
 SPLITS = 2
@@ -37,7 +38,7 @@ def bi_cross_validated_error(problem: Problem, rank: int, fold: int) -> float:
         profiles = nnls(fitted.codes_[0], X[other_rows][:, held_columns])
         model = S_of_rows @ profiles
     norm_squared = float((A**2).sum())
-    return float(((A - model) ** 2).sum()) / norm_squared if norm_squared else 0.0
+    return max(float(((A - model) ** 2).sum()) / norm_squared, EXACT) if norm_squared else 0.0
 
 
 def _dense(x: Any) -> np.ndarray:

@@ -12,6 +12,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from hntf.arrays import to_numpy
 from hntf.data import HoldOut
+from hntf.estimators.base import Estimator
 from hntf.metrics.inputs import factors_of
 from hntf.metrics.matching import factor_match_score
 from hntf.metrics.trees import as_clusters, is_known
@@ -79,19 +80,19 @@ def compare(
     (['apart', 'apart', 'together', 'together'], [0, 1, 0, 1])
     """
     check_number(n_seeds, "n_seeds", low=1, integer=True)
-    if not isinstance(models, Mapping | Sequence):
-        raise TypeError(f"models must be a mapping or a sequence of estimators, got {models!r}")
+    named = _checked_models(models)
     if fraction is not None:
         HoldOut(fraction)  # checks it
-    named = models if isinstance(models, Mapping) else _named(models)
-    if not named:
-        raise ValueError("models must hold at least one estimator, got none")
+    if y is not None:
+        _check_classes(y, X)
     options = given(mask=mask, weights=weights)
     columns: dict[str, list[Any]] = {}
     for name, model in named.items():
-        if isinstance(model, type) or not hasattr(model, "fit"):
-            raise TypeError(f"models must hold estimators, got {type(model).__name__} for {name!r}")
-        runs = [_run(model, X, y, seed, fraction, options) for seed in range(n_seeds)]
+        try:
+            runs = [_run(model, X, y, seed, fraction, options) for seed in range(n_seeds)]
+        except Exception as error:
+            error.add_note(f"This is the error of the model {name!r}.")
+            raise
         for level in range(len(runs[0][0])):
             row = {"model": name, "level": level, "components": runs[0][0][level]["components"]}
             for key in runs[0][0][level]:
@@ -107,6 +108,28 @@ def compare(
             for key, value in row.items():
                 columns.setdefault(key, []).append(value)
     return Comparison(columns)
+
+
+def _checked_models(models: Any) -> Mapping[str, Any]:
+    """Return estimators by name; raise `TypeError` or `ValueError` if there are none, or something else is among them."""
+    if not isinstance(models, Mapping | Sequence):
+        raise TypeError(f"models must be a mapping or a sequence of estimators, got {models!r}")
+    named = models if isinstance(models, Mapping) else _named(models)
+    if not named:
+        raise ValueError("models must hold at least one estimator, got none")
+    for name, model in named.items():
+        if not isinstance(model, Estimator):
+            raise TypeError(f"models must hold estimators of hntf, got {type(model).__name__} for {name!r}")
+    return named
+
+
+def _check_classes(y: Any, X: Any) -> None:
+    """Raise `ValueError` if labels are not one class for each sample, with some that are known."""
+    shape, n = np.shape(y), getattr(X, "shape", (len(y),))[0]
+    if shape != (n,):
+        raise ValueError(f"y must hold one class for each of the {n} samples, got shape {shape}")
+    if not is_known(y).any():
+        raise ValueError("y must hold known classes, got none (-1, None and NaN stand for unknown)")
 
 
 def _named(models: Sequence[Any]) -> dict[str, Any]:

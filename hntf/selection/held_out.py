@@ -16,6 +16,9 @@ from hntf.estimators.inputs import as_input
 from hntf.fitting.parts import Part
 from hntf.selection.problem import Problem
 
+EXACT = 1e-6
+"""Relative squared error from which entries count as predicted exactly: less depends on when a fit stops."""
+
 
 def held_out_errors(problem: Problem, rank: Any, folds: Sequence[int]) -> list[float]:
     """Return the squared errors of the entries that are held out, relative to their squared norm, in several folds.
@@ -31,7 +34,8 @@ def held_out_errors(problem: Problem, rank: Any, folds: Sequence[int]) -> list[f
             errors.append(_error_of_mean(problem, fold))
             continue
         model = problem.fitted(rank, start=model, **problem.masked(mask))
-        errors.append(float(model.reconstruction_error(problem.X, level=0, **problem.masked(~mask))) ** 2)
+        error = float(model.reconstruction_error(problem.X, level=0, **problem.masked(~mask))) ** 2
+        errors.append(max(error, EXACT))
     return errors
 
 

@@ -1,10 +1,14 @@
 """Which numbers of gathered components are levels of a hierarchy, and not what chance makes of components without one.
 
 Two components gather into one at no cost if they are equal in every mode, and gather the more clearly the more modes they share.
-With the congruences `c_i` of their profiles in the N modes, that of the samples among them, their distance is `1 - (c_1 ... c_N)^p`
-for `p = 1`, which shows groups of much the same profiles, and `p = 1 / (N - 1)`, which shows wide groups, whose members overlap a
-little; for matrices both are the same. Average linkage gives a tree of the components, and the logarithm of the ratio of successive
-heights, `log(h(r to r-1) / h(r+1 to r))`, tells how much more it costs to gather below r components than to gather down to r.
+With the congruences `c_i` of their profiles in the N modes, that of the samples among them, there are three distances:
+
+- `1 - c_1 ... c_N` shows groups whose members are alike in all modes;
+- `1 - (c_1 ... c_N)^(1 / (N - 1))` shows wide groups, whose members overlap a little; for matrices it is the first;
+- `1 - c_2 ... c_N` shows groups of classes: each sample is of one of them, so that they share no samples.
+
+Average linkage gives a tree of the components, and the logarithm of the ratio of successive heights,
+`log(h(r to r-1) / h(r+1 to r))`, tells how much more it costs to gather below r components than to gather down to r.
 
 A level is where this ratio has a peak that is rarely as large in trees of chance, of two kinds: those of the same distances between
 other pairs, which lose the hierarchy, and those of profiles whose entries are permuted, which lose all that components share. The
@@ -19,11 +23,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.cluster.hierarchy import linkage
 
+from hntf.data.sparse_tensor_input import MATRIX
 from hntf.metrics.matching import congruences, matched
 
 DRAWS_OF_DISTANCES, DRAWS_OF_PROFILES = 500, 200
 
-CHANCE_OF_DISTANCES, CHANCE_OF_PROFILES = 0.1, 0.02
+CHANCE_OF_DISTANCES, CHANCE_OF_PROFILES = 0.07, 0.01
 """Fractions of the trees of chance of both kinds that may have as large a peak at a level."""
 
 MOST_ENTRIES = 2000
@@ -83,7 +88,7 @@ def tested_levels(fits: Sequence[Fit], seed: int) -> dict[int, LevelTest]:
 
 
 def _distances_of_pairs(fits: Sequence[Fit]) -> np.ndarray:
-    """Return the mean distances of all pairs of components over several fits, `(powers, pairs)`."""
+    """Return the mean distances of all pairs of components over several fits, `(kinds, pairs)`."""
     return np.mean([_distances(fits[0]), *(_distances(_in_order_of(fits[0], fit)) for fit in fits[1:])], axis=0)
 
 
@@ -93,13 +98,16 @@ def _in_order_of(first: Fit, fit: Fit) -> Fit:
 
 
 def _distances(fit: Fit) -> np.ndarray:
-    similarities = np.prod([np.clip(congruences(U, U), 0.0, 1.0) for U in fit], axis=0)
-    pairs = similarities[np.triu_indices(len(similarities), 1)]
-    return np.array([1.0 - pairs**p for p in dict.fromkeys([1.0, 1.0 / (len(fit) - 1)])])
+    order, pairs = len(fit), np.triu_indices(fit[0].shape[1], 1)
+    of_samples, *others = [np.clip(congruences(U, U), 0.0, 1.0)[pairs] for U in fit]
+    of_features = np.prod(others, axis=0)
+    in_all = of_samples * of_features
+    wide = [in_all ** (1.0 / (order - 1))] if order > MATRIX else []
+    return 1.0 - np.array([in_all, *wide, of_features])
 
 
 def _ratios(distances: np.ndarray) -> np.ndarray:
-    """Return the logarithms of the ratios of successive heights, for 2, 3, …, k − 1 components, `(powers, k − 2)`."""
+    """Return the logarithms of the ratios of successive heights, for 2, 3, …, k − 1 components, `(kinds, k − 2)`."""
     heights = np.array([linkage(pairs, "average")[:, 2] for pairs in distances])
     heights = np.maximum.accumulate(np.maximum(heights, 1e-12), axis=1)
     return np.log(heights[:, 1:] / heights[:, :-1])[:, ::-1]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from hntf.arrays import to_numpy
 from hntf.data.sparse_tensor_input import MATRIX, is_sparse_tensor
@@ -119,16 +120,17 @@ def select_ranks(
     _check_fits(names, checked, model, shape)
     X = _as_array(X, given, names, mask, weights)
     fraction = _fraction(fraction, given, shape)
-    if "held-out" in names and fraction * math.prod(shape) < FEWEST_HELD_OUT:
-        raise ValueError(
-            f"X must have at least {FEWEST_HELD_OUT / fraction:.0f} entries to hide some, got {math.prod(shape)}"
-        )
     if checkpoint is not None and random_state is None:
         raise ValueError("random_state must be given with a checkpoint, so that a later call hides the same entries")
     gathers = _gathers(model, checked)
     seed = int(as_random_state(random_state).randint(2**31 - 1))
     finest_level = finest_model(model, len(shape), checked)
     problem = Problem(X, mask, weights, shape, finest_level, fraction, seed, given.arrays is not None)
+    n_entries = n_observed(problem) if weights is None else math.prod(shape)
+    if "held-out" in names and fraction * n_entries < FEWEST_HELD_OUT:
+        raise ValueError(
+            f"X must have at least {FEWEST_HELD_OUT / fraction:.0f} observed entries to hide some, got {n_entries:.0f}"
+        )
     runner = Runner(problem, n_jobs, checkpoint, verbose)
     finest = None if checked is None else sorted({c[0] for c in checked}) if gathers else checked
     errors: dict[str, dict[Any, list[float]]] = {}
@@ -167,6 +169,8 @@ def _check_fits(names: Sequence[str], candidates: list[Any] | None, model: Any, 
         raise ValueError(f"model must take data of order {len(shape)}, got {model!r}")
     if "bi-cross-validation" in names and len(shape) > 2:
         raise ValueError(f"criterion must be another than 'bi-cross-validation' for a tensor of order {len(shape)}")
+    if "bi-cross-validation" in names and min(shape) < SPLITS:
+        raise ValueError(f"X must have {SPLITS} samples and features for 'bi-cross-validation', got shape {shape}")
     if "core-consistency" in names and len(shape) < 3:
         raise ValueError("criterion must be another than 'core-consistency' for a matrix")
     if names[0] == "elbow" and candidates is not None and len(candidates) < 3:
@@ -188,7 +192,7 @@ def _as_array(X: Any, given: Input, names: Sequence[str], mask: Any, weights: An
     if splits and (given.arrays is None or is_sparse_tensor(X)):
         raise ValueError(f"criterion must be another than {splits[0]!r} for data outside of memory and sparse tensors")
     if not given.is_dense:
-        return X
+        return X.tocsr() if scipy.sparse.issparse(X) else X
     scale = given.in_moderate_units().scale
     if not splits and scale == 1.0:
         return X

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from hntf.arrays import to_numpy
 from hntf.data import HoldOut
@@ -134,6 +135,8 @@ def stability(
     check_choice(resample, "resample", RESAMPLES)
     if resample in ("bootstrap", "halves") and not hasattr(X, "shape"):
         raise TypeError(f"X must be an array or a sparse matrix for resample={resample!r}, got {type(X).__name__}")
+    if resample == "halves" and X.shape[0] < 2:
+        raise ValueError(f"X must have two samples or more for resample='halves', got {X.shape[0]}")
     if isinstance(model, type) or not hasattr(model, "fit"):
         raise TypeError(f"model must be an estimator, got {model!r}")
     rng = as_random_state(random_state)
@@ -189,6 +192,8 @@ def _refitted(
 
 
 def _of_rows(X: Any, rows: np.ndarray) -> Any:
+    if scipy.sparse.issparse(X):
+        return X.tocsr()[rows]
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 

@@ -17,6 +17,9 @@ from hntf.selection.problem import Problem
 
 HELD_OUT = 0.1
 
+LARGEST_COUNT = 2.0**53
+"""Number from which not all whole numbers are numbers in double precision."""
+
 SMALLEST_RATE = 1e-10
 """Smallest expected count, relative to the mean: a count where a model expects none would cost infinitely much."""
 
@@ -33,19 +36,21 @@ def thinned_deviance(problem: Problem, rank: int, fold: int) -> float:
     else:
         train = rng.binomial(np.asarray(X).astype(np.int64), 1 - HELD_OUT).astype(float)
     test = X - train
-    total = float(test.sum())
+    total, n_train = float(test.sum()), float(train.sum())
+    if not n_train:
+        return 0.0  # nothing tells models apart
     if rank == 0:
-        rates: Any = float(train.sum()) / np.prod(problem.shape)
-        sum_of_rates = float(train.sum())
+        rates: Any = n_train / np.prod(problem.shape)
+        sum_of_rates = n_train
     else:
         factors = factors_of(problem.fitted(rank, train))
         sum_of_rates = float(np.prod([U.sum(axis=0) for U in factors], axis=0).sum())
         rates = _at(factors, test)
-    floor = SMALLEST_RATE * float(train.sum()) / np.prod(problem.shape)
+    floor = SMALLEST_RATE * n_train / np.prod(problem.shape)
     counts = test.data if scipy.sparse.issparse(test) else np.asarray(test)
     odds = HELD_OUT / (1 - HELD_OUT)
     # The model is scaled so that its sum is that of the training counts, as a least-squares model need not have.
-    scale = odds * float(train.sum()) / (sum_of_rates or 1.0)
+    scale = odds * n_train / (sum_of_rates or 1.0)
     expected = np.maximum(scale * rates, odds * floor)
     likelihood = float((counts * np.log(expected)).sum()) - scale * sum_of_rates
     return -likelihood / (total or 1.0)
@@ -54,8 +59,8 @@ def thinned_deviance(problem: Problem, rank: int, fold: int) -> float:
 def check_counts(X: Any) -> None:
     """Raise `ValueError` if entries are no counts."""
     entries = X.data if scipy.sparse.issparse(X) else np.asarray(X)
-    if not (np.asarray(entries) % 1 == 0).all():
-        raise ValueError("X must hold counts, whole numbers, for the criterion 'thinning'")
+    if not ((entries % 1 == 0) & (entries < LARGEST_COUNT)).all():
+        raise ValueError("X must hold counts, whole numbers below 2^53, for the criterion 'thinning'")
 
 
 def _at(factors: list[np.ndarray], test: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas
 import pytest
 import scipy.sparse
 import sparse
@@ -280,3 +281,12 @@ def test_residuals_and_leverages_of_every_mode(rng):
 def test_leverages_of_dependent_components_sum_to_their_rank(rng):
     model = hntf.NMF(2, random_state=0).fit(rng.random((6, 1)) * np.ones((1, 5)))
     np.testing.assert_allclose(hntf.metrics.leverage(model).sum(), np.linalg.matrix_rank(model.codes_[0], 1e-8))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pandas.NA, -1])
+def test_labels_are_unknown_in_every_way_they_can_be(missing):
+    labels = pandas.Series([0, 0, 1, missing], dtype=object)
+    assert hntf.metrics.purity(labels, [3, 3, 4, 3]) == 1.0
+    assert hntf.metrics.purity(pandas.array([0, 0, 1, None], dtype="Int64"), [3, 3, 4, 3]) == 1.0
+    with pytest.raises(ValueError, match="same samples"):
+        hntf.metrics.purity([0, 1], [0, 1, 2])

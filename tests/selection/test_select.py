@@ -332,6 +332,45 @@ def test_flat_components_are_called_levels_in_few_draws(order):
     assert found <= 5
 
 
+@pytest.mark.parametrize("order", [2, 3])
+def test_groups_of_classes_that_share_no_samples_are_levels(rng, order):
+    """Each sample is of one class, whose profile is partly that of its group."""
+    codes = np.eye(8)[np.arange(80) % 8] * (0.5 + rng.random((80, 1)))
+    profiles = [np.zeros((100, 8)) for _ in range(order - 1)]
+    for A in profiles:
+        for k, group in enumerate([0, 0, 0, 1, 1, 1, 2, 2]):
+            A[8 * k : 8 * k + 8, k] = 1.0 + rng.random(8)
+            A[64 + 12 * group : 76 + 12 * group, k] = 1.0 + 0.2 * rng.random(12)
+    assert [r for r, test in levels.tested_levels([[codes, *profiles]], 0).items() if test.is_level] == [3]
+
+
+@pytest.mark.parametrize(("shape", "model"), [((60, 50), hntf.NMF), ((12, 10, 8), hntf.NCPD)])
+@pytest.mark.parametrize("seed", range(3))
+def test_exact_data_have_their_rank(shape, model, seed):
+    X = low_rank(4, shape, noise=0.0, seed=seed)
+    assert hntf.select_ranks(X, [2, 3, 4, 5, 6], model, criterion="held-out", random_state=0).best == 4
+
+
+@pytest.mark.parametrize("kind", ["bsr", "coo", "dia", "dok", "lil"])
+def test_every_sparse_format(kind):
+    X = scipy.sparse.csr_array(np.random.default_rng(0).poisson(low_rank())).asformat(kind)
+    for criterion in ("thinning", "bi-cross-validation"):
+        assert hntf.select_ranks(X, [1, 2], hntf.NMF, criterion=criterion, random_state=0).best in (1, 2, None)
+
+
+def test_counts_that_tell_nothing():
+    assert hntf.select_ranks(np.zeros((20, 20)), [1, 2], hntf.NMF, criterion="thinning", random_state=0).best is None
+    with pytest.raises(ValueError, match="below 2"):
+        hntf.select_ranks(1e30 * np.ones((20, 20)), [1, 2], hntf.NMF, criterion="thinning")
+
+
+def test_observed_entries_are_counted():
+    with pytest.raises(ValueError, match="observed entries to hide some"):
+        hntf.select_ranks(np.ones((60, 50)), [1, 2], mask=np.arange(3000).reshape(60, 50) < 25)
+    with pytest.raises(ValueError, match="2 samples and features"):
+        hntf.select_ranks(np.ones((1, 500)), [1, 2], hntf.NMF, criterion="bi-cross-validation")
+
+
 def test_components_that_are_alike_are_no_levels():
     assert not any(test.is_level for test in levels.tested_levels([[np.ones((9, 5)), np.ones((8, 5))]], 0).values())
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
 import hntf
@@ -171,3 +172,33 @@ def test_unknown_classes_do_not_count_in_a_comparison():
 def test_units_do_not_matter_for_stability():
     found = hntf.stability(hntf.NMF(9, random_state=0), 1e-200 * X, n_fits=2, resample="starts", random_state=0)
     assert found.components[0].mean() > 0.8
+
+
+@pytest.mark.parametrize("kind", ["bsr", "coo", "csc", "dia", "dok", "lil"])
+@pytest.mark.parametrize("resample", ["bootstrap", "halves"])
+def test_samples_are_drawn_from_every_sparse_format(kind, resample):
+    found = hntf.stability(
+        hntf.NMF(9, random_state=0, max_iter=5), scipy.sparse.csr_array(X).asformat(kind), n_fits=2, resample=resample
+    )
+    assert found.components[0].shape == (9,)
+
+
+def test_one_sample_has_no_halves():
+    with pytest.raises(ValueError, match="two samples"):
+        hntf.stability(hntf.NMF(1), np.ones((1, 5)), resample="halves")
+
+
+def test_a_comparison_names_the_model_that_fails():
+    with pytest.raises(ValueError, match="n_components") as failed:
+        hntf.compare({"good": hntf.NMF(2), "bad": hntf.NMF(-4)}, X)
+    assert "'bad'" in failed.value.__notes__[0]
+    with pytest.raises(TypeError, match="PCA for 'PCA'"):
+        hntf.compare([PCA(2)], X)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"), [([-1] * len(X), "known classes"), ([0, 1], "samples"), (np.eye(len(X)), "samples")]
+)
+def test_a_comparison_needs_classes_of_the_samples(y, words):
+    with pytest.raises(ValueError, match=f"y must hold.*{words}"):
+        hntf.compare([hntf.NMF(2)], X, y)

@@ -243,11 +243,11 @@ class Data(ABC):
         return unfold(image, mode) @ unfold(core, mode).T
 
     def blocks_of_samples(self) -> list[slice]:
-        """Return slices of mode 0 that cover the samples in dense blocks of a few million entries each."""
+        """Return slices of mode 0 that cover the samples in dense blocks of half a million entries each."""
         entries = 1
         for dimension in self.shape[1:]:
             entries *= dimension
-        rows = max(1, 2**22 // entries)
+        rows = max(1, 2**19 // entries)
         return [slice(start, start + rows) for start in range(0, self.shape[0], rows)]
 
 

@@ -146,7 +146,8 @@ class WeightedData(Data):
 
     @property
     def observed(self) -> Array:
-        return self.weights.of_samples(slice(None)) > 0
+        blocks = [self.weights.of_samples(rows) > 0 for rows in self.weights.blocks()]
+        return backend_of(blocks[0]).concatenate(blocks)
 
     @property
     def n_unobserved(self) -> int:

@@ -370,9 +370,10 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         if observed is None:
             return X
         model = self._model_for(given)
-        rebuilt = model.decode(model.encode(given.data, index), index) / given.scale
-        filled = as_float64(given.arrays[0]) * 1.0
-        filled[~observed] = rebuilt[~observed]
+        S, filled = model.encode(given.data, index), as_float64(given.arrays[0]) * 1.0
+        for rows in given.data.blocks_of_samples():
+            hidden, block = ~observed[rows], filled[rows]
+            block[hidden] = (model.decode(S[rows], index) / given.scale)[hidden]
         return cast_like(filled, given.prototype)
 
     def reconstruction_error(

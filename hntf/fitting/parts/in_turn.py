@@ -39,9 +39,9 @@ class InTurn(Parts):
 
     def __init__(self, source: Source, mask: Any, weights: Any, *, nonnegative: bool, loads: bool = False) -> None:
         check_real_dtype(source.dtype, "X")
-        masks = tuple(np.asarray(each) if isinstance(each, list) else each for each in as_masks(mask)) or None
-        self.source, self.mask = source, masks
-        self.weights = np.asarray(weights) if isinstance(weights, list) else weights
+        self.source = source
+        self.mask = tuple(map(_as_array, as_masks(mask))) or None
+        self.weights = _as_array(weights)
         self.nonnegative, self.loads = nonnegative, loads
         self.shape = source.shape
         self.prototype = np.empty((0, *source.shape[1:]), source.dtype)
@@ -153,3 +153,8 @@ class InTurn(Parts):
     def forget(self, key: Any) -> None:
         for memory in self._memories:
             memory.pop(key, None)
+
+
+def _as_array(x: Any) -> Any:
+    """Return lists and tables as arrays, which are cut into blocks; anything else is returned unchanged."""
+    return np.asarray(x) if isinstance(x, list) or hasattr(x, "iloc") else x

@@ -2,7 +2,7 @@
 
 A task depends on its chunk and on the arguments alone. What a part remembers (supports, codes) is kept in the process that last
 worked on it, and only makes the next pass faster: if a worker dies, Dask computes its chunks again elsewhere, and the result is the
-same.
+same. In threads of this process, the parts remember as long as there is an `OnDask`; a worker remembers those of its last fits.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from functools import reduce
 from itertools import pairwise
+from threading import Lock
 from typing import Any, NamedTuple
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -28,9 +30,29 @@ FAN_IN = 8
 """Number of results that a task adds."""
 
 MOST_REMEMBERED = 4
-"""Number of fits whose parts a process remembers."""
+"""Number of fits whose parts a worker remembers."""
 
-_remembered: OrderedDict[str, dict[int, dict[Any, Any]]] = OrderedDict()
+
+class _Memory(dict[int, dict[Any, Any]]):
+    """What the parts of a fit remember, by their number."""
+
+
+_held: WeakValueDictionary[str, _Memory] = WeakValueDictionary()
+_remembered: OrderedDict[str, _Memory] = OrderedDict()
+_lock = Lock()
+
+
+def _memory_of(token: str) -> _Memory:
+    """Return what the parts remember under a name, in the process of their `OnDask` or on a worker."""
+    with _lock:
+        held = _held.get(token)
+        if held is not None:
+            return held
+        memory = _remembered.setdefault(token, _Memory())
+        _remembered.move_to_end(token)
+        while len(_remembered) > MOST_REMEMBERED:
+            _remembered.popitem(last=False)
+        return memory
 
 
 class ChunkReader(NamedTuple):
@@ -74,10 +96,7 @@ class FunctionCall(NamedTuple):
 
 def on_chunk(call: FunctionCall, how: ChunkReader, index: int, chunk: Any, labels: Labels | None, *rows: Any) -> Any:
     """Call a function on a chunk, in the process where the chunk is, and perhaps on rows of another array for its samples."""
-    memory = _remembered.setdefault(how.token, {}).setdefault(index, {})
-    _remembered.move_to_end(how.token)
-    while len(_remembered) > MOST_REMEMBERED:
-        _remembered.popitem(last=False)
+    memory = _memory_of(how.token).setdefault(index, {})
     return call.function(Part(how.data(chunk), labels, memory=memory, stays=False), *rows, *call.arguments)
 
 
@@ -106,6 +125,7 @@ class OnDask(Parts):
     ) -> None:
         self.chunks, self.sizes = list(chunks), list(sizes)
         self.shape, self.how = tuple(shape), how
+        self._memory = _held.setdefault(how.token, _Memory())
         self.prototype = np.empty((0, *self.shape[1:]), dtype)
         self._labels: Sequence[Any] = [None] * len(self.chunks)
 
@@ -118,6 +138,8 @@ class OnDask(Parts):
             X = X.compute_chunk_sizes()
         X = X.rechunk({axis: -1 for axis in range(1, X.ndim)})
         sizes = [size for size in X.chunks[0] if size]
+        if not sizes:
+            raise ValueError(f"X must have no empty axis, got shape {X.shape}")
         chunks = [chunk for chunk, size in zip(X.to_delayed().ravel(), X.chunks[0], strict=True) if size]
         return cls(chunks, sizes, X.shape, X.dtype, ChunkReader(uuid4().hex, mask, nonnegative))
 
@@ -220,7 +242,7 @@ class OnDask(Parts):
         return dask_scheduler_is_local()
 
     def forget(self, key: Any) -> None:
-        for memory in _remembered.get(self.how.token, {}).values():
+        for memory in self._memory.values():
             memory.pop(key, None)
 
 

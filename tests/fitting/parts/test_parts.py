@@ -2,9 +2,11 @@
 
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import dask.array
 import numpy as np
+import pandas
 import pytest
 import scipy.sparse
 import zarr
@@ -208,6 +210,7 @@ def test_masks_are_cut_with_the_samples(rng, tmp_path, monkeypatch):
     model = hntf.NeuralNMF((4, 2), max_iter=20, random_state=0)
     expected = fitted(model, MATRIX, mask=observed, weights=weights)
     assert_same(fitted(model, given, mask=observed, weights=weights), expected)
+    assert_same(fitted(model, given, mask=pandas.DataFrame(observed), weights=pandas.Series(weights)), expected)
     with pytest.raises(ValueError, match="rows"):
         fitted(model, given, mask=observed[:-1])
 
@@ -222,6 +225,16 @@ def test_a_hold_out_is_that_of_all_samples(kind, tmp_path, monkeypatch):
     assert_same(found, expected)
     held_out = expected.reconstruction_error(MATRIX, mask=~mask)
     np.testing.assert_allclose(found.reconstruction_error(given, mask=~mask), held_out, rtol=1e-4)
+
+
+def test_codes_are_kept_while_other_fits_run():
+    """Updates of `"hals"` depend on the codes before, which other fits in threads of the process must not drive out."""
+    given = dask.array.from_array(MATRIX, chunks=(20, -1))
+    model = hntf.NMF(4, solver="hals", max_iter=15, tol=0.0, random_state=0)
+    expected = fitted(model, given).factors_[0]
+    with ThreadPoolExecutor(7) as threads:
+        for found in threads.map(lambda _: fitted(model, given).factors_[0], range(7)):
+            np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.slow
@@ -344,6 +357,8 @@ def test_unknown_chunks_and_empty_ones():
     expected = fitted(hntf.NMF(3, random_state=0), MATRIX)
     assert_same(fitted(hntf.NMF(3, random_state=0), filtered), expected)
     with_empty = dask.array.concatenate([X, X[:0]])
+    with pytest.raises(ValueError, match="X must have no empty axis"):
+        hntf.NMF(3).fit(X[:0])
     assert_same(fitted(hntf.NMF(3, random_state=0), with_empty), expected)
 
 

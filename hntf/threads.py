@@ -21,7 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 from hntf.arrays import Array, from_numpy, host_view
 
-SERIAL_WORK = 200_000
+SERIAL_WORK = 600_000
 """Number of multiply-adds below which distributing rows over threads costs more than it saves."""
 
 SERIAL_PRODUCT = 4_000_000

@@ -325,11 +325,11 @@ def test_wide_groups_of_a_tensor_are_levels(rng):
 @pytest.mark.parametrize("order", [2, 3])
 def test_flat_components_are_called_levels_in_few_draws(order):
     found = 0
-    for seed in range(40):
+    for seed in range(25):
         rng = np.random.default_rng(seed)
         factors = [rng.gamma(0.5, size=(d, 9)) for d in (90, 87, 40)[:order]]
         found += any(test.is_level for test in levels.tested_levels([factors], seed).values())
-    assert found <= 5
+    assert found <= 4
 
 
 @pytest.mark.parametrize("order", [2, 3])

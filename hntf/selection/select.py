@@ -21,7 +21,7 @@ from hntf.selection.hierarchy import best_levels, level_table, level_tests, reas
 from hntf.selection.problem import Problem
 from hntf.selection.result import RankSelection
 from hntf.selection.runner import Runner
-from hntf.validation import as_random_state, check_choice, check_number
+from hntf.validation import as_random_state, check_choice, check_number, warn_user
 
 CRITERIA = (*PREDICTIONS, "bic", "bai-ng", "elbow", "core-consistency", "stability")
 
@@ -133,6 +133,12 @@ def select_ranks(
         )
     runner = Runner(problem, n_jobs, checkpoint, verbose)
     finest = None if checked is None else sorted({c[0] for c in checked}) if gathers else checked
+    largest = max((rank for rank in finest or [] if isinstance(rank, int)), default=0)
+    if largest > problem.largest_rank:
+        warn_user(
+            f"candidates names {largest} components, and data of shape {shape} have rank {problem.largest_rank} at most: more than "
+            "that are redundant and take long"
+        )
     errors: dict[str, dict[Any, list[float]]] = {}
     for name in names:
         if name in PREDICTIONS:

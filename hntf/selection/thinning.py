@@ -25,7 +25,10 @@ SMALLEST_RATE = 1e-10
 
 
 def thinned_deviance(problem: Problem, rank: int, fold: int) -> float:
-    """Return the Poisson deviance of held-out counts, for each of them, from a model of the others."""
+    """Return half the Poisson deviance of held-out counts, for each of them, from a model of the others, but for a constant.
+
+    That is the negative logarithm of their likelihood, but for the terms that do not depend on the model.
+    """
     rng = np.random.default_rng(problem.seed + fold)
     X = problem.X
     check_counts(X)

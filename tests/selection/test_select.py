@@ -358,6 +358,11 @@ def test_every_sparse_format(kind):
         assert hntf.select_ranks(X, [1, 2], hntf.NMF, criterion=criterion, random_state=0).best in (1, 2, None)
 
 
+def test_more_components_than_data_can_have_warn():
+    with pytest.warns(UserWarning, match="candidates names 31 components, and data of shape .* have rank 30 at most"):
+        hntf.select_ranks(low_rank(), [3, 31], hntf.NMF(3, max_iter=2), random_state=0)
+
+
 def test_counts_that_tell_nothing():
     assert hntf.select_ranks(np.zeros((20, 20)), [1, 2], hntf.NMF, criterion="thinning", random_state=0).best is None
     with pytest.raises(ValueError, match="below 2"):

@@ -6,10 +6,15 @@ import math
 import warnings
 from typing import Any, NamedTuple
 
+import numpy as np
 from sklearn.base import clone
 
+from hntf.arrays import from_numpy
 from hntf.data import HoldOut
 from hntf.data.masks import as_masks
+
+SHAKEN = 0.3
+"""Standard deviation of the logarithms of the random numbers by which factors of another fit are multiplied for a start."""
 
 QUICK = {"tol": 1e-4, "max_iter": 200, "random_state": 0}
 """Parameters of the fits of a model that is not given as an instance."""
@@ -57,16 +62,27 @@ class Problem(NamedTuple):
         return given(mask=self.mask, weights=self.weights)
 
     def fitted(self, rank: Any, X: Any = None, *, seed: int | None = None, start: Any = None, **options: Any) -> Any:
-        """Return the model with this number of components, fitted from its own starts or from that of another fit."""
+        """Return the model with this number of components, fitted from its own starts or near to another fit.
+
+        What was fitted to entries that are hidden now must not be remembered.
+        """
         model = clone(self.model).set_params(n_components=rank)
         if start is not None and self.is_in_memory and "init" in model.get_params():
-            model.set_params(init=start.factors_, n_init=1)
+            rng = np.random.default_rng(self.seed)
+            model.set_params(init=_shaken(start.factors_, rng), n_init=1)
         return fitted(model, self.X if X is None else X, seed, **options)
 
     @property
     def largest_rank(self) -> int:
         """The number of components from which any more are redundant."""
         return max(1, math.prod(self.shape) // max(self.shape))
+
+
+def _shaken(factors: Any, rng: np.random.Generator) -> Any:
+    """Return factors, in lists as they are, whose entries are multiplied by random numbers: they forget the noise that they fit."""
+    if isinstance(factors, list | tuple):
+        return [_shaken(each, rng) for each in factors]
+    return factors * from_numpy(np.exp(SHAKEN * rng.standard_normal(tuple(factors.shape))), factors)
 
 
 def given(**arguments: Any) -> dict[str, Any]:

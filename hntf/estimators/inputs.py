@@ -131,7 +131,8 @@ def _n_samples(X: Any) -> int:
     if is_sparse_tensor(X):
         return entries_of(X, "X").shape[0]
     parts = parts_of(X, None, None, nonnegative=False)
-    return len(X) if parts is None and not hasattr(X, "shape") else (X if parts is None else parts).shape[0]
+    samples: Any = X if parts is None else parts
+    return samples.shape[0] if hasattr(samples, "shape") else len(samples)
 
 
 def _input_here(X: Any, mask: Any, weights: Any, *, nonnegative: bool, some_observed: bool) -> Input:

@@ -119,6 +119,10 @@ class Comparison(NamedTuple):
         """Tell whether the expected derivative is within the error of a derivative by differences."""
         return abs(derivative.value - self.expected) <= self.rtol * abs(self.expected) + RESOLUTION * derivative.error
 
+    def resolves(self, value: float, error: float) -> bool:
+        """Tell whether an error is small enough to judge a derivative."""
+        return RESOLUTION * error <= self.rtol * abs(value)
+
 
 def noise_of(function: Callable[[list[np.ndarray]], float], inputs: list[np.ndarray], value: float) -> Noise:
     """Estimate how much of a function is rounding, from its values at points beside the inputs.
@@ -179,34 +183,30 @@ def derivative(
     crossings : callable
         Whether a kink lies between the two points whose problems were recorded, and the samples that it belongs to.
     """
-    rtol = comparison.rtol
     found = _Found(comparison)
     for step in comparison.steps:
         slopes = _slopes(function, comparison, crossings, step)
         if slopes.settled is not None:
             return slopes.settled
         found.add(slopes, step)
-        if (
-            not slopes.crossed
-            and np.isfinite(found.error)
-            and (RESOLUTION * found.error <= rtol * abs(found.best.value) or found.is_rounding)
-        ):
+        if found.is_resolved or found.is_rounding:
             break
-    if found.is_rounding and step == comparison.step and RESOLUTION * found.error > rtol * abs(found.best.value):
+    if found.is_rounding and step == comparison.step and not found.is_resolved:
         for i in range(1, LARGER_STEPS + 1):
-            slopes = _slopes(function, comparison, crossings, comparison.step * 10.0**i)
+            larger = comparison.step * 10.0**i
+            slopes = _slopes(function, comparison, crossings, larger)
             if slopes.settled is not None:
                 return slopes.settled
             if slopes.crossed:
                 break
-            found.add(slopes, comparison.step * 10.0**i)
+            found.add(slopes, larger)
     best, coarse = found.best, found.coarse
     if not best.crossed and comparison.explains(coarse) and not comparison.explains(best):
         # Rounding in single precision explains what smaller steps cannot.
         return coarse
     if best.crossed:
         return best._replace(samples=found.samples)
-    if found.is_rounding and comparison.explains(best) and RESOLUTION * best.error > rtol * abs(best.value):
+    if found.is_rounding and comparison.explains(best) and not comparison.resolves(best.value, best.error):
         return best._replace(hidden=_is_hidden(function, comparison))
     return best._replace(crossed=not comparison.explains(best) and _is_kink(function, comparison, found.smallest))
 
@@ -265,10 +265,15 @@ class _Found:
     """
 
     def __init__(self, comparison: Comparison) -> None:
-        self._noise = comparison.noise
+        self._comparison = comparison
         self.best = self.coarse = Derivative(np.nan, np.inf, True)
         self.error, self.is_rounding, self.smallest = np.inf, False, np.inf
         self.samples: frozenset[int] = frozenset()
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the last one tells the derivative."""
+        return self._comparison.resolves(self.best.value, self.error)
 
     def add(self, slopes: _Slopes, step: float) -> None:
         """Take the differences with a step into account."""
@@ -277,7 +282,8 @@ class _Found:
             return
         self.smallest = min(self.smallest, step)
         coarse, fine = slopes.slopes
-        rounded = self._noise.double / (0.5 * step)
+        noise = self._comparison.noise
+        rounded = noise.double / (0.5 * step)
         self.error = abs(coarse - fine) + rounded
         if not np.isfinite(self.error):
             # Where the function is no number there is no kink; a smaller step may stay where it is one.
@@ -287,7 +293,7 @@ class _Found:
         extrapolated = (4 * fine - coarse) / 3
         if self.error < self.best.error:
             self.best = Derivative(extrapolated, self.error, False)
-        in_single = self.error + self._noise.single / (0.5 * step)
+        in_single = self.error + noise.single / (0.5 * step)
         if in_single < self.coarse.error:
             self.coarse = Derivative(extrapolated, in_single, False)
 

@@ -13,7 +13,7 @@ from hntf.least_squares.nnls_gram import INDEFINITE
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
-from hntf.torch.scaling import cast_code, exponents_of, is_concrete
+from hntf.torch.scaling import cast_code, is_concrete, scales_of
 from hntf.validation import check_number
 
 Penalty = float | Tensor
@@ -144,8 +144,7 @@ def _solve(
     penalty, ridge = penalties
     # The largest weight of every feature.
     seen = None if weights is None or not weights.shape[-2] else weights.detach().amax(-2)[..., None]
-    exponents = exponents_of(_largest_entries(A if seen is None else _as_seen(A, seen), ridge))
-    scale = None if exponents is None else torch.exp2(exponents)
+    scale = scales_of(_largest_entries(A if seen is None else _as_seen(A, seen), ridge))
     if scale is not None:
         A = A * scale
         # The square of a scale alone may overflow.
@@ -251,8 +250,7 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
         grams, rows = grams.expand(*batch, k, k), rows.expand(*batch, rows.shape[-2], k)
     grams = 0.5 * (grams + grams.mT)
     _check_semidefinite(grams)
-    exponents = exponents_of(torch.diagonal(grams.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()[..., None, :])
-    scale = None if exponents is None else torch.exp2(exponents)
+    scale = scales_of(torch.diagonal(grams.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()[..., None, :])
     if scale is not None:
         grams, rows = grams * scale * scale.mT, rows * scale
     solved = solve(grams, rows, Factor(), support)

@@ -30,6 +30,12 @@ def exponents_of(largest: Tensor) -> Tensor | None:
     return exponents.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)
 
 
+def scales_of(largest: Tensor) -> Tensor | None:
+    """Return the powers of two themselves, or None; see `exponents_of`."""
+    exponents = exponents_of(largest)
+    return None if exponents is None else torch.exp2(exponents)
+
+
 def scaled_columns(A: Tensor) -> tuple[Tensor, Tensor]:
     """Return a matrix whose columns are multiplied by powers of two that bring their largest entries near 1, and the exponents."""
     exponents = exponents_of(A.detach().abs().amax(0)) if len(A) else None

@@ -14,8 +14,8 @@ from hntf.data import Data, as_data
 from hntf.least_squares.gram import Gram, StructuredGram, is_finite, with_ridge
 from hntf.least_squares.gram_blocks import GramBlocks
 from hntf.least_squares.on_support import pullback
+from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems
 from hntf.least_squares.solver import solve
-from hntf.least_squares.square_root import RootedProblems, SquareRoot, of_factor
 from hntf.maps import LinearMap
 from hntf.validation import check_number, check_real_array, check_same_home, check_shape
 
@@ -171,27 +171,30 @@ class NNLSLayer:
         return _OfLayer(self, X)
 
 
-class _OfLayer(RootedProblems):
+class _OfLayer(FactoredProblems):
     """The problems of a layer in square-root form, by orthogonal factorizations of its matrix."""
 
     def __init__(self, layer: NNLSLayer, X: Data) -> None:
         super().__init__()
         self._layer, self._X = layer, X
+        self._A = to_numpy(layer.map.matrix())
 
-    def factorized(self, gram: int) -> SquareRoot:
-        A, weights = to_numpy(self._layer.map.matrix()), self._X.weights_of(gram)
-        if weights is not None:
-            A = A * np.sqrt(to_numpy(weights))[:, None]
-        k, l2 = A.shape[1], self._layer.l2
-        return of_factor(np.concatenate([A, np.sqrt(l2) * np.eye(k if l2 else 0, k)]))
+    def dictionary(self, gram: int) -> np.ndarray:
+        weights = self._X.weights_of(gram)
+        return self._A if weights is None else self._A * np.sqrt(to_numpy(weights))[:, None]
 
-    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        X, l1 = self._X, self._layer.l1
-        basis, weights = root.basis[: math.prod(X.shape[1:])], X.weights_of(gram)
+    def ridge(self, gram: int) -> np.ndarray | None:
+        return np.full(self._A.shape[1], np.sqrt(self._layer.l2)) if self._layer.l2 else None
+
+    def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
+        X, weights = self._X, self._X.weights_of(gram)
         if weights is not None:
             # Products with weighted data hold the weight itself, not its root.
             roots = np.sqrt(to_numpy(weights))[:, None]
-            basis = basis * (roots > 0) / (roots + (roots == 0))
+            M = M * (roots > 0) / (roots + (roots == 0))
         samples = X if len(rows) == X.shape[0] else X.take(from_numpy(rows, X.prototype))
-        Z = to_numpy(samples.as_matrix().mttkrp([None, from_numpy(basis, X.prototype)], 0))
-        return Z, np.full((len(rows) if l1 else 0, len(root.columns)), l1)
+        return to_numpy(samples.as_matrix().mttkrp([None, from_numpy(M, X.prototype)], 0))
+
+    def linear_cost(self, rows: np.ndarray) -> np.ndarray:
+        l1 = self._layer.l1
+        return np.full((len(rows) if l1 else 0, self._A.shape[1]), l1)

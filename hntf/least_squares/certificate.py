@@ -100,7 +100,8 @@ def is_unique(G: Array, S: Array, Y: Array, support: Array) -> bool:
 
     Another solution differs by a `d` with `A d = 0`, `d ≥ 0` off the support and `d = 0` where `Y > 0`. With the support
     projected out, such a `d` is a nonnegative combination of the remaining columns that vanishes, and finding it is again a
-    nonnegative least-squares problem. Rows with the same support and the same zeros of `Y` have the same answer.
+    nonnegative least-squares problem. Rows with the same support and the same zeros of `Y` have the same answer. At a kink an entry
+    is zero up to rounding, and counts as zero whether or not it is in the support, which depends on where the search started.
     """
     G, S, Y, support = (to_numpy(x) for x in (G, S, Y, support))
     k = S.shape[1]
@@ -110,9 +111,11 @@ def is_unique(G: Array, S: Array, Y: Array, support: Array) -> bool:
         return True
     norms = np.repeat(norms, len(S) // len(G), axis=0)
     scale = np.sum(S * norms, axis=1, keepdims=True) + np.max(np.abs(Y), axis=1, keepdims=True)
-    at_zero = ~support & (np.abs(Y) <= 64 * k * EPS * scale * norms)
+    rounding = 64 * k * EPS * scale
+    positive = support & (S * norms > rounding)
+    at_zero = ~positive & (support | (np.abs(Y) <= rounding * norms))
     gram_of_row = np.repeat(np.arange(len(G)), len(S) // len(G))
-    patterns = np.unique(np.column_stack([gram_of_row, support, at_zero]), axis=0)
+    patterns = np.unique(np.column_stack([gram_of_row, positive, at_zero]), axis=0)
     return all(_pattern_is_unique(G[p[0]], p[1 : k + 1].astype(bool), p[k + 1 :].astype(bool)) for p in patterns)
 
 

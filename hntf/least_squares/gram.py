@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hntf.arrays import Array, arange_like, backend_of, identity_like
 
 if TYPE_CHECKING:
-    from hntf.least_squares.square_root import RootedProblems
+    from hntf.least_squares.rooted_problems import RootedProblems
 
 Gram = Any
 """An array `(k, k)` or `(n, k, k)`, or a `StructuredGram`."""

@@ -16,8 +16,9 @@ from hntf.least_squares.downdated import Downdates
 from hntf.least_squares.gram import Gram, StructuredGram, apply_gram, with_ridge
 from hntf.least_squares.hals import hals
 from hntf.least_squares.on_support import solve_on_support
+from hntf.least_squares.rooted_problems import RootedProblems
 from hntf.least_squares.solver import solve_rows
-from hntf.least_squares.square_root import RootedProblems, SquareRoot
+from hntf.least_squares.square_root import SquareRoot
 
 BLOCK_ENTRIES = 2**20
 """Number of entries of the Gram matrices that are formed at a time: 8 MiB."""
@@ -307,3 +308,8 @@ class _OfRows(RootedProblems):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         self._rooted.used.add(int(self._rows[gram]))
         return super().solve(gram, rows, support)
+
+    def refined(self, gram: int, rows: np.ndarray, S: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        factors = self._factors[rows, None]
+        S, support = self._rooted.refined(int(self._rows[gram]), self._rows[rows], S * factors, support)
+        return S / factors, support

@@ -17,8 +17,8 @@ from hntf.least_squares import kinks, matrix_free
 from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import StructuredGram, column_norms, unit_columns, with_ridge
 from hntf.least_squares.on_support import solve_on_support
+from hntf.least_squares.rooted_problems import RootedProblems
 from hntf.least_squares.solver import solve
-from hntf.least_squares.square_root import RootedProblems
 
 LARGEST_FORMED = 512
 """Number of columns up to which the Kronecker product is formed, because elimination is faster than conjugate gradients."""

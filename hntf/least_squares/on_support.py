@@ -14,7 +14,7 @@ import numpy as np
 from hntf.arrays import Array, from_numpy, host_view
 from hntf.least_squares import portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, symmetric_outer
-from hntf.least_squares.square_root import RootedProblems
+from hntf.least_squares.rooted_problems import RootedProblems, from_grams
 from hntf.threads import over_rows
 
 
@@ -50,7 +50,7 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
     condition = square_root.reciprocal_condition(grams)
     # The search for the supports has judged the columns of each, and tells which Gram matrices are not used.
     judged = rooted is not None or len(grams) == 1
-    rooted = rooted or square_root.from_grams(grams, rows)
+    rooted = rooted or from_grams(grams, rows)
     if condition >= compiled.ILL_CONDITIONED:
         over_rows(lambda a, b: compiled.on_support(grams, rows, supports, V, safe, a, b), n, k**3 // 6)
     if not judged:

@@ -8,7 +8,7 @@ from hntf.arrays import Array
 from hntf.least_squares.arrangement import Arrangement
 from hntf.least_squares.gram import StructuredGram
 from hntf.least_squares.gram_blocks import GramBlocks
-from hntf.least_squares.square_root import RootedProblems
+from hntf.least_squares.rooted_problems import RootedProblems
 
 
 class RowGrams(StructuredGram):

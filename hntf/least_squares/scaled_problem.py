@@ -10,11 +10,10 @@ import numpy as np
 import scipy.sparse
 
 from hntf.arrays import Array, backend_of, from_numpy, ones_like, to_numpy
-from hntf.least_squares import square_root
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram
+from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems
 from hntf.least_squares.solver import Solution, solve
-from hntf.least_squares.square_root import RootedProblems, SquareRoot
 from hntf.scales import inverse_power
 from hntf.threads import matmul
 
@@ -33,6 +32,7 @@ class ScaledProblem:
     scale: Array
     weights: Array | None
     penalty: Array | None
+    ridge: Array | None
 
     @classmethod
     def scaled(cls, A: Any, B: Any, weights: Array | None, l1: float, l2: float) -> ScaledProblem:
@@ -46,8 +46,6 @@ class ScaledProblem:
             # What is hidden from all right-hand sides may be huge beside the rest.
             A = _times_rows(A, 1.0 * (seen > 0))
         A = A @ scipy.sparse.diags_array(scale) if scipy.sparse.issparse(A) else A * scale
-        if l2:
-            A, B, weights = _with_ridge_rows(A, B, weights, l2**0.5 * scale)
         if weights is not None:
             A, B = _dense(A), _dense(B)
             outer = backend_of(A).einsum("mi,mj->mij", A, A).reshape(len(A), -1)
@@ -56,8 +54,11 @@ class ScaledProblem:
             G, C = _dense(A.T @ A), _dense(B.T @ A)
         else:
             G, C = A.T @ A, matmul(B.T, A)
+        ridge = l2**0.5 * scale if l2 else None
+        if ridge is not None:
+            G = G + from_numpy(np.diag(to_numpy(ridge) ** 2), G)
         penalty = from_numpy(_scaled_penalty(l1, to_numpy(scale)), C) if l1 else None
-        return cls(A, B, G, C if penalty is None else C - penalty, scale, weights, penalty)
+        return cls(A, B, G, C if penalty is None else C - penalty, scale, weights, penalty, ridge)
 
     @cached_property
     def rooted(self) -> RootedProblems:
@@ -78,7 +79,7 @@ class ScaledProblem:
         return NNLSInfo(solution.support.T.reshape(shape), solution.n_iter, [rows])
 
 
-class _OfScaledProblem(RootedProblems):
+class _OfScaledProblem(FactoredProblems):
     """The square-root form of a scaled problem."""
 
     def __init__(self, problem: ScaledProblem) -> None:
@@ -86,16 +87,23 @@ class _OfScaledProblem(RootedProblems):
         self._problem = problem
         self._roots_of_weights = None if problem.weights is None else np.sqrt(to_numpy(problem.weights))
 
-    def factorized(self, gram: int) -> SquareRoot:
+    def dictionary(self, gram: int) -> np.ndarray:
         A, roots = to_numpy(_dense(self._problem.A)), self._roots_of_weights
-        return square_root.of_factor(A if roots is None else A * roots[:, gram, None])
+        return A if roots is None else A * roots[:, gram, None]
 
-    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        B, penalty = self._problem.B[:, rows], self._problem.penalty
+    def ridge(self, gram: int) -> np.ndarray | None:
+        return None if self._problem.ridge is None else to_numpy(self._problem.ridge)
+
+    def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
+        B, roots = self._problem.B[:, rows], self._roots_of_weights
         B = B if scipy.sparse.issparse(B) else to_numpy(B)
-        F = np.empty((0, len(root.columns))) if penalty is None else np.tile(to_numpy(penalty), (len(rows), 1))
-        roots = self._roots_of_weights
-        return (B if roots is None else B * roots[:, rows]).T @ root.basis, F
+        return (B if roots is None else B * roots[:, rows]).T @ M
+
+    def linear_cost(self, rows: np.ndarray) -> np.ndarray:
+        penalty = self._problem.penalty
+        return (
+            np.empty((0, len(self._problem.scale))) if penalty is None else np.tile(to_numpy(penalty), (len(rows), 1))
+        )
 
 
 def _scaled_penalty(l1: float, scale: np.ndarray) -> np.ndarray:
@@ -121,14 +129,6 @@ def _powers_of_two(A: Any, l2: float) -> Array:
     return from_numpy(inverse_power(np.maximum(to_numpy(abs(A)).max(axis=0), l2**0.5)), A)
 
 
-def _with_ridge_rows(A: Any, B: Any, weights: Array | None, diagonal: Array) -> tuple[Any, Any, Array | None]:
-    """Append the ridge penalty as rows of the least-squares problem."""
-    k, n = len(diagonal), B.shape[1]
-    A = _stacked(A, from_numpy(np.diag(to_numpy(diagonal)), diagonal))
-    B = _stacked(B, from_numpy(np.zeros((k, n)), diagonal))
-    return A, B, None if weights is None else _stacked(weights, from_numpy(np.ones((k, n)), diagonal))
-
-
 def _largest_roots(weights: Array) -> Array:
     """Return the root of the largest weight of every row, relative to the largest of all; ones if there are no columns."""
     tl = backend_of(weights)
@@ -136,9 +136,3 @@ def _largest_roots(weights: Array) -> Array:
         return ones_like((len(weights),), weights)
     largest = tl.max(weights, axis=1)
     return tl.sqrt(largest / (tl.max(largest) or 1.0))
-
-
-def _stacked(x: Any, rows: Array) -> Any:
-    if scipy.sparse.issparse(x):
-        return scipy.sparse.vstack([x, scipy.sparse.csr_array(rows)]).tocsr()
-    return backend_of(x).concatenate([x, rows])

@@ -10,7 +10,7 @@ from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks, portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, row_grams, unit_columns
 from hntf.least_squares.on_support import by_gram, kernel_arrays, solve_on_support
-from hntf.least_squares.square_root import RootedProblems
+from hntf.least_squares.rooted_problems import RootedProblems, from_grams
 from hntf.threads import over_rows
 
 REFINED = 1e-6
@@ -88,7 +88,7 @@ def _solve_compiled(
     n, k = C.shape
     condition = square_root.reciprocal_condition(G)
     if condition < compiled.ILL_CONDITIONED:
-        S, support, iterations = (rooted or square_root.from_grams(G, C)).solve(0, np.arange(n), start)
+        S, support, iterations = (rooted or from_grams(G, C)).solve(0, np.arange(n), start)
         return Solution(S, support, int(iterations.max(initial=0)))
     S, iterations = np.empty((n, k)), np.empty(n, np.int64)
     # Well-conditioned columns do not nearly depend on a support.
@@ -108,7 +108,7 @@ def _solve_compiled(
         iterations[hard] = np.abs(iterations[hard])
         for gram, rows in by_gram(hard, n // len(G)):
             # The last iterate of the pivoting is not feasible, so the search starts from zero.
-            problems = rooted or square_root.from_grams(G, C)
+            problems = rooted or from_grams(G, C)
             S[rows], support[rows], more = problems.solve(gram, rows, None)
             iterations[rows] += more
     return Solution(S, support, int(iterations.max(initial=0)))

@@ -6,8 +6,6 @@ accuracy that the Gram matrix has. Both leave out what lies below rounding.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -52,66 +50,6 @@ class SquareRoot(NamedTuple):
     columns: np.ndarray
     basis: np.ndarray
     tolerance: float
-
-
-class RootedProblems(ABC):
-    """The problems of several Gram matrices in square-root form, each of which is computed when it is needed.
-
-    Attributes
-    ----------
-    used : set of int
-        The Gram matrices whose problems were solved in this form, for a backward pass.
-    """
-
-    def __init__(self, used: Iterable[int] = ()) -> None:
-        self.used = set(used)
-        self._roots: dict[int, SquareRoot] = {}
-
-    @abstractmethod
-    def factorized(self, gram: int) -> SquareRoot:
-        """Compute the square root of the Gram matrix with this index."""
-
-    @abstractmethod
-    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return `(Z, F)` for rows of this Gram matrix: the samples in the basis, and the linear costs, `(0, k)` for zero."""
-
-    def root(self, gram: int) -> SquareRoot:
-        """Return the square root of the Gram matrix with this index, which is computed once."""
-        if gram not in self._roots:
-            self._roots[gram] = self.factorized(gram)
-        return self._roots[gram]
-
-    def solve(
-        self, gram: int, rows: np.ndarray, support: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the solution, support and iterations of rows of a Gram matrix, from a known support or from zero."""
-        self.used.add(gram)
-        root = self.root(gram)
-        return solve(root, *self.right(root, gram, rows), support)
-
-    def residual_gradient(self, gram: int, rows: np.ndarray, S: np.ndarray) -> np.ndarray:
-        """Return the dual `Y = (S Rᵀ − Z) R + F` of these rows, computed from the residual."""
-        root = self.root(gram)
-        Z, F = self.right(root, gram, rows)
-        Y = (S @ root.columns - Z) @ root.columns.T
-        return Y + F if len(F) else Y
-
-
-def from_grams(G: np.ndarray, C: np.ndarray) -> RootedProblems:
-    """Return the problems of Gram matrices `(g, k, k)` and right-hand sides `(n, k)`, with the accuracy of the Gram matrices."""
-    return _OfGrams(G, C)
-
-
-class _OfGrams(RootedProblems):
-    def __init__(self, G: np.ndarray, C: np.ndarray) -> None:
-        super().__init__()
-        self._G, self._C = G, C
-
-    def factorized(self, gram: int) -> SquareRoot:
-        return of_gram(self._G[gram])
-
-    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return in_basis(root, self._C[rows])
 
 
 def reciprocal_condition(G: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from torch.autograd import Function
 from hntf.arrays import host_view, to_numpy
 from hntf.least_squares import on_support as support_solver
 from hntf.least_squares import solver
-from hntf.least_squares.square_root import RootedProblems, SquareRoot, of_factor
+from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems
 from hntf.torch.products import matmul
 
 
@@ -113,7 +113,7 @@ def _rooted(factor: Factor, batch: torch.Size, used: Any = ()) -> RootedProblems
     return _OfFactor(factor, batch.numel(), used)
 
 
-class _OfFactor(RootedProblems):
+class _OfFactor(FactoredProblems):
     """Problems in square-root form, by orthogonal factorizations of their dictionaries."""
 
     def __init__(self, factor: Factor, n_grams: int, used: Any) -> None:
@@ -121,21 +121,22 @@ class _OfFactor(RootedProblems):
         self._n_grams = n_grams
         self._arrays: Any = Factor(*(None if x is None else to_numpy(x) for x in factor))  # type: ignore[arg-type]
 
-    def factorized(self, gram: int) -> SquareRoot:
-        A, l2, roots = self._arrays.A, self._arrays.l2, self._roots_of_weights(gram)
-        m, k = A.shape[-2:]
-        dictionaries = A.reshape(-1, m, k)
-        dictionary = dictionaries[gram * len(dictionaries) // self._n_grams]
-        if roots is not None:
-            dictionary = dictionary * roots[:, None]
-        ridge = np.zeros((0, k)) if l2 is None else np.diag(np.sqrt(l2.reshape(self._n_grams, k)[gram]))
-        return of_factor(np.concatenate([dictionary, ridge]))
+    def dictionary(self, gram: int) -> np.ndarray:
+        dictionaries = self._arrays.A.reshape(-1, *self._arrays.A.shape[-2:])
+        A, roots = dictionaries[gram * len(dictionaries) // self._n_grams], self._roots_of_weights(gram)
+        return A if roots is None else A * roots[:, None]
 
-    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        m, k = self._arrays.A.shape[-2:]
-        X, l1, roots = self._arrays.X.reshape(-1, m)[rows], self._arrays.l1, self._roots_of_weights(gram)
-        Z = (X if roots is None else X * roots) @ root.basis[:m]
-        return Z, np.empty((0, k)) if l1 is None else l1.reshape(-1, k)[rows]
+    def ridge(self, gram: int) -> np.ndarray | None:
+        l2 = self._arrays.l2
+        return None if l2 is None else np.sqrt(l2.reshape(self._n_grams, -1)[gram])
+
+    def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
+        X, roots = self._arrays.X.reshape(-1, len(M))[rows], self._roots_of_weights(gram)
+        return (X if roots is None else X * roots) @ M
+
+    def linear_cost(self, rows: np.ndarray) -> np.ndarray:
+        k, l1 = self._arrays.A.shape[-1], self._arrays.l1
+        return np.empty((0, k)) if l1 is None else l1.reshape(-1, k)[rows]
 
     def _roots_of_weights(self, gram: int) -> Any:
         weights = self._arrays.weights

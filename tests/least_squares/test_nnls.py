@@ -124,6 +124,15 @@ def test_scales_do_not_matter(rng, scale):
     np.testing.assert_allclose(hntf.nnls(A * scale, B * scale), X, rtol=1e-10)
 
 
+def is_only_code(A, image):
+    """Tell by linear programs whether one `x ≥ 0` only has this image `A x`."""
+    spread = 0.0
+    for column in np.eye(A.shape[1]):
+        least, most = (scipy.optimize.linprog(sign * column, A_eq=A, b_eq=image) for sign in (1, -1))
+        spread = max(spread, np.inf if most.status == 3 else -most.fun - least.fun)
+    return spread < 1e-6
+
+
 class TestUniqueness:
     def test_independent_columns(self, rng):
         assert hntf.nnls(rng.random((8, 3)), rng.random(8), return_info=True)[1].unique
@@ -148,6 +157,15 @@ class TestUniqueness:
 
     def test_a_zero_column(self):
         assert not hntf.nnls(np.array([[1.0, 0.0]]), np.array([1.0]), return_info=True)[1].unique
+
+    @given(seed=seeds, m=st.integers(1, 4), k=st.integers(1, 6))
+    def test_at_kinks_of_integer_problems_it_does_not_depend_on_the_start(self, seed, m, k):
+        A, B = least_squares(seed, m, k, 2, kind="integer")
+        starts = [None, np.ones((k, 2), bool), np.random.default_rng(seed).random((k, 2)) < 0.5]
+        solutions = [hntf.nnls(A, B, support=start, return_info=True) for start in starts]
+        image = A @ solutions[0][0]
+        expected = all(is_only_code(A, b) for b in image.T)
+        assert [info.unique for _, info in solutions] == [expected] * 3
 
 
 @given(seeds, st.sampled_from(["rows", "entries"]), st.booleans())

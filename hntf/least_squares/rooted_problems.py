@@ -1,0 +1,149 @@
+"""The problems of several Gram matrices in square-root form, each of which is computed when it is needed.
+
+A home of problems that has their dictionaries states the dictionary, products with the samples and the penalties, and is a
+`FactoredProblems`; one that has Gram matrices alone is made by `from_grams`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+import numpy as np
+
+from hntf.least_squares import square_root
+from hntf.least_squares.square_root import SquareRoot
+
+REFINEMENTS = 2
+"""Number of corrections of a solution with columns far smaller than the root of their ridge penalty."""
+
+
+class RootedProblems(ABC):
+    """The problems of several Gram matrices in square-root form, each of which is computed when it is needed.
+
+    Attributes
+    ----------
+    used : set of int
+        The Gram matrices whose problems were solved in this form, for a backward pass.
+    """
+
+    def __init__(self, used: Iterable[int] = ()) -> None:
+        self.used = set(used)
+        self._roots: dict[int, SquareRoot] = {}
+
+    @abstractmethod
+    def factorized(self, gram: int) -> SquareRoot:
+        """Compute the square root of the Gram matrix with this index."""
+
+    @abstractmethod
+    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return `(Z, F)` for rows of this Gram matrix: the samples in the basis, and the linear costs, `(0, k)` for zero."""
+
+    def root(self, gram: int) -> SquareRoot:
+        """Return the square root of the Gram matrix with this index, which is computed once."""
+        if gram not in self._roots:
+            self._roots[gram] = self.factorized(gram)
+        return self._roots[gram]
+
+    def solve(
+        self, gram: int, rows: np.ndarray, support: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the solution, support and iterations of rows of a Gram matrix, from a known support or from zero."""
+        self.used.add(gram)
+        root = self.root(gram)
+        S, support, iterations = square_root.solve(root, *self.right(root, gram, rows), support)
+        return *self.refined(gram, rows, S, support), iterations
+
+    def refined(self, gram: int, rows: np.ndarray, S: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the solution and support of these rows with what is lost in the square root; here, nothing is."""
+        return S, support
+
+    def residual_gradient(self, gram: int, rows: np.ndarray, S: np.ndarray) -> np.ndarray:
+        """Return the dual `Y = (S Rᵀ − Z) R + F` of these rows, computed from the residual."""
+        root = self.root(gram)
+        Z, F = self.right(root, gram, rows)
+        Y = (S @ root.columns - Z) @ root.columns.T
+        return Y + F if len(F) else Y
+
+
+class FactoredProblems(RootedProblems):
+    """Problems whose square roots are orthogonal factorizations of a dictionary `A`, above `diag(r)` with a ridge penalty `r²`.
+
+    In the basis of the factorization, a column far smaller than `r` is hardly told from its row of the penalty, to which the
+    sample is orthogonal. Its correlation with the sample keeps its digits as `aᵀx`, with which the solution is refined.
+    """
+
+    @abstractmethod
+    def dictionary(self, gram: int) -> np.ndarray:
+        """Return the dictionary `(m, k)` of a Gram matrix, times the roots of the weights if there are any."""
+
+    @abstractmethod
+    def ridge(self, gram: int) -> np.ndarray | None:
+        """Return the roots `(k,)` of the ridge penalty, or None if there is none."""
+
+    @abstractmethod
+    def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
+        """Return `X M` for the samples of these rows, times the roots of the weights, and `M` `(m, p)`."""
+
+    @abstractmethod
+    def linear_cost(self, rows: np.ndarray) -> np.ndarray:
+        """Return the linear costs `(n, k)` of these rows, `(0, k)` for zero."""
+
+    def factorized(self, gram: int) -> SquareRoot:
+        """Factorize the dictionary above the ridge penalty."""
+        A, r = self.dictionary(gram), self.ridge(gram)
+        return square_root.of_factor(A if r is None else np.concatenate([A, np.diag(r)]))
+
+    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the samples in the basis, where the penalty has zeros, and the linear costs."""
+        below = 0 if self.ridge(gram) is None else len(root.columns)
+        return self.product(gram, rows, root.basis[: len(root.basis) - below]), self.linear_cost(rows)
+
+    def residual_gradient(self, gram: int, rows: np.ndarray, S: np.ndarray) -> np.ndarray:
+        """Return the dual, from the residual or, for columns smaller than the root of their penalty, from the dictionary."""
+        Y = super().residual_gradient(gram, rows, S)
+        small, r = self._small_columns(gram)
+        if len(small):
+            A, F = self.dictionary(gram), self.linear_cost(rows)
+            Y[:, small] = S @ (A.T @ A[:, small]) + S[:, small] * r[small] ** 2
+            Y[:, small] -= self.product(gram, rows, A[:, small])
+            if len(F):
+                Y[:, small] += F[:, small]
+        return Y
+
+    def refined(self, gram: int, rows: np.ndarray, S: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the solution and support with the digits that columns smaller than the root of their penalty have lost."""
+        small, _ = self._small_columns(gram)
+        for _ in range(REFINEMENTS if len(small) else 0):
+            Y = self.residual_gradient(gram, rows, S)
+            # Such a column is nearly orthogonal to all others, so the sign of its dual tells whether it enters.
+            support[:, small] |= Y[:, small] < 0
+            S = S - square_root.solve_on_support(self.root(gram), Y, support)
+            support &= S > 0
+            S = np.where(support, S, 0.0)
+        return S, support
+
+    def _small_columns(self, gram: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return which columns are smaller than the root of their ridge penalty and not zero, and the roots."""
+        r = self.ridge(gram)
+        if r is None:
+            return np.empty(0, np.int64), np.empty(0)
+        largest = np.max(np.abs(self.dictionary(gram)), axis=0)
+        return np.flatnonzero((largest > 0) & (largest < r)), r
+
+
+def from_grams(G: np.ndarray, C: np.ndarray) -> RootedProblems:
+    """Return the problems of Gram matrices `(g, k, k)` and right-hand sides `(n, k)`, with the accuracy of the Gram matrices."""
+    return _OfGrams(G, C)
+
+
+class _OfGrams(RootedProblems):
+    def __init__(self, G: np.ndarray, C: np.ndarray) -> None:
+        super().__init__()
+        self._G, self._C = G, C
+
+    def factorized(self, gram: int) -> SquareRoot:
+        return square_root.of_gram(self._G[gram])
+
+    def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return square_root.in_basis(root, self._C[rows])

@@ -278,7 +278,8 @@ class StructuredWeights(EntryWeights):
     def of_entries(self, *index: np.ndarray) -> np.ndarray:
         rows, columns = index
         low_rank = np.einsum("er,er->e", self.U[rows], self.V[columns])
-        return low_rank + np.asarray(self.rest[rows, columns]).ravel()
+        # Of no entries, SciPy returns a sparse array.
+        return low_rank + np.asarray(self.rest[rows, columns]).ravel() if len(rows) else low_rank
 
     @property
     def n_empty_samples(self) -> int:

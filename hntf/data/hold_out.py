@@ -183,7 +183,7 @@ def held_out(
 
 
 class HeldOut(EntryWeights):
-    """The weights of a hold-out of a matrix.
+    """The weights of a hold-out of a matrix, times others.
 
     Parameters
     ----------
@@ -193,24 +193,44 @@ class HeldOut(EntryWeights):
         The coordinates of the rows and of the columns, from which hashes are computed.
     transposed : bool
         Whether the coordinates are those of the transposed matrix.
+    others : StructuredWeights, optional
+        The weights by which those of the hold-out are multiplied.
     """
 
-    def __init__(self, mask: HoldOut, ids: Sequence[np.ndarray], *, transposed: bool = False) -> None:
+    def __init__(
+        self,
+        mask: HoldOut,
+        ids: Sequence[np.ndarray],
+        *,
+        transposed: bool = False,
+        others: StructuredWeights | None = None,
+    ) -> None:
         super().__init__((len(ids[0]), len(ids[1])))
-        self.mask, self.ids, self.transposed = mask, ids, transposed
+        self.mask, self.ids, self.transposed, self.others = mask, ids, transposed, others
 
     @property
     def largest(self) -> float:
-        return 1.0
+        return 1.0 if self.others is None else self.others.largest
 
     @property
     def is_mask(self) -> bool:
-        return True
+        return self.others is None or self.others.is_mask
+
+    def times(self, others: StructuredWeights) -> HeldOut:
+        """Return the product with other weights, entry by entry."""
+        others = others if self.others is None else self.others.times(others)
+        return HeldOut(self.mask, self.ids, transposed=self.transposed, others=others)
+
+    @property
+    def stored(self) -> StructuredWeights | None:
+        """The same weights with the entries that are held out, if these are few."""
+        return None if self._remembered is None else self._remembered[0]
 
     def of_entries(self, *index: np.ndarray) -> np.ndarray:
         coordinates = [ids[i] for ids, i in zip(self.ids, index, strict=True)]
         below = hashes(self.mask.seed, reversed(coordinates) if self.transposed else coordinates) < self.mask.fraction
-        return 1.0 * (below == self.mask.inverted)
+        observed = 1.0 * (below == self.mask.inverted)
+        return observed if self.others is None else observed * self.others.of_entries(*index)
 
     def of_samples(self, rows: Any) -> Array:
         return self._block(np.arange(self.shape[0])[rows], 0).of_samples(slice(None))
@@ -225,7 +245,10 @@ class HeldOut(EntryWeights):
         rest = scipy.sparse.csr_array((np.full(len(columns), sign), columns, indptr), shape=(len(ids), len(others)))
         width = int(not self.mask.inverted)
         U, V = np.ones((len(ids), width)), np.ones((len(others), width))
-        return StructuredWeights(U, V, rest, prototype=np.empty(0), is_mask=True)
+        block = StructuredWeights(U, V, rest, prototype=np.empty(0), is_mask=True)
+        if self.others is None:
+            return block
+        return block.times((self.others if mode == 0 else self.others.transposed_unfolding(0)).take(slices))
 
     @cached_property
     def _remembered(self) -> dict[int, StructuredWeights] | None:
@@ -257,10 +280,15 @@ class HeldOut(EntryWeights):
         return sum(block.n_empty_samples for _, block in self._blocks(every, 0))
 
     def take(self, rows: Array) -> HeldOut:
-        return HeldOut(self.mask, (self.ids[0][to_numpy(rows)], self.ids[1]), transposed=self.transposed)
+        others = None if self.others is None else self.others.take(rows)
+        ids = (self.ids[0][to_numpy(rows)], self.ids[1])
+        return HeldOut(self.mask, ids, transposed=self.transposed, others=others)
 
     def transposed_unfolding(self, mode: int) -> HeldOut:
-        return self if mode == 1 else HeldOut(self.mask, self.ids[::-1], transposed=not self.transposed)
+        if mode == 1:
+            return self
+        others = None if self.others is None else self.others.transposed_unfolding(mode)
+        return HeldOut(self.mask, self.ids[::-1], transposed=not self.transposed, others=others)
 
     def as_matrix(self) -> HeldOut:
         return self

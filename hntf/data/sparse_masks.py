@@ -88,11 +88,14 @@ def _of_array(X: Any, array: np.ndarray, name: str) -> EntryWeights:
 
 def _product(one: EntryWeights, other: EntryWeights) -> EntryWeights:
     """Return the product of two weights: that of sparse ones is sparse, otherwise it is dense if one of them is."""
+    if isinstance(one, HeldOut) and isinstance(other, HeldOut):
+        stored = one.stored or other.stored
+        if stored is None:
+            raise TypeError("mask must hold at most one hold-out of more than two million entries")
+        return (one if stored is other.stored else other).times(stored)
     for a, b in ((one, other), (other, one)):
-        if isinstance(a, HeldOut):
-            if isinstance(b, StructuredWeights) and not b.U.shape[1]:
-                return b.where(a)
-            raise TypeError("mask must be a HoldOut alone for a sparse X, or go with 'stored' or a sparse mask")
+        if isinstance(a, HeldOut) and isinstance(b, StructuredWeights):
+            return a.times(b) if b.U.shape[1] else b.where(a)
     if isinstance(one, StructuredWeights) and isinstance(other, StructuredWeights):
         return one.times(other)
     return entry_weights(one.of_samples(slice(None)) * other.of_samples(slice(None)))

@@ -9,8 +9,9 @@ import numpy as np
 import scipy.sparse
 
 from hntf.arrays import to_numpy
-from hntf.data import HoldOut
+from hntf.data import Data, HoldOut
 from hntf.data.sparse_tensor_input import MATRIX
+from hntf.estimators.inputs import as_input
 from hntf.metrics.matching import matched, unit
 from hntf.selection.problem import fitted, given, with_mask
 from hntf.selection.runner import in_processes
@@ -94,8 +95,8 @@ def stability(
     ----------
     model : estimator
         The model; if it is fitted, its fit is the reference, otherwise a copy is fitted to `X`.
-    X : array, tensor or sparse matrix, `(n, …)`
-        The data.
+    X : array, tensor, sparse matrix or tensor, path, blocks, `(n, …)`
+        The data, as in `fit`. Samples in parts stay where they are: how often one is drawn is its weight.
     y : array, `(n,)`, optional
         Labels, as in `fit`.
     n_fits : int
@@ -133,19 +134,21 @@ def stability(
     """
     check_number(n_fits, "n_fits", low=2, integer=True)
     check_choice(resample, "resample", RESAMPLES)
-    if resample in ("bootstrap", "halves") and not hasattr(X, "shape"):
-        raise TypeError(f"X must be an array or a sparse matrix for resample={resample!r}, got {type(X).__name__}")
-    if resample == "halves" and X.shape[0] < 2:
-        raise ValueError(f"X must have two samples or more for resample='halves', got {X.shape[0]}")
     if isinstance(model, type) or not hasattr(model, "fit"):
         raise TypeError(f"model must be an estimator, got {model!r}")
+    data = as_input(X, mask, weights, nonnegative=False, together=False)
+    if resample == "halves" and data.shape[0] < 2:
+        raise ValueError(f"X must have two samples or more for resample='halves', got {data.shape[0]}")
+    in_parts = None if data.arrays is not None or isinstance(X, Data) else data.shape
+    if y is not None and in_parts and resample in ("bootstrap", "halves"):
+        raise TypeError(f"X must be in memory for resample={resample!r} with labels, got {type(X).__name__}")
     rng = as_random_state(random_state)
     options = given(y=y, mask=mask, weights=weights)
     if not hasattr(model, "model_"):
         model = fitted(model, X, int(rng.randint(2**31 - 1)), **options)
     reference, parents = _profiles(model, resample), _parents(model)
     seeds = rng.randint(2**31 - 1, size=n_fits).tolist()
-    fits = list(in_processes(n_jobs, _refitted, [(model, X, options, resample, seed) for seed in seeds]))
+    fits = list(in_processes(n_jobs, _refitted, [(model, X, in_parts, options, resample, seed) for seed in seeds]))
     orders, scores = zip(*[_matched_levels(reference, profiles) for profiles, _ in fits], strict=True)
     components = [np.mean([of_fit[level] for of_fit in scores], axis=0) for level in range(len(reference))]
     edges = [
@@ -175,23 +178,38 @@ Profiles = list[list[np.ndarray]]
 
 
 def _refitted(
-    model: Any, X: Any, options: dict[str, Any], resample: str, seed: int
+    model: Any, X: Any, in_parts: tuple[int, ...] | None, options: dict[str, Any], resample: str, seed: int
 ) -> tuple[Profiles, list[np.ndarray]]:
-    """Return the profiles of a fit, and the parents of its components."""
+    """Return the profiles of a fit, and the parents of its components; `in_parts` is the shape of data that are in parts."""
     if resample == "entries":
         options = with_mask(options, HoldOut(HELD_OUT, seed))
     elif resample != "starts":
-        rng, n = np.random.RandomState(seed), X.shape[0]
+        rng, n = np.random.RandomState(seed), (in_parts or X.shape)[0]
         rows = rng.randint(n, size=n) if resample == "bootstrap" else np.sort(rng.permutation(n)[: n // 2])
-        X = _of_rows(X, rows)
-        options = {
-            name: value if isinstance(value, str) else _rows_of(value, rows, n) for name, value in options.items()
-        }
+        if in_parts:
+            options = {**options, "weights": _counted(rows, in_parts, options.get("weights"))}
+        else:
+            X = _of_rows(X, rows)
+            options = {
+                name: value if isinstance(value, str) else _rows_of(value, rows, n) for name, value in options.items()
+            }
     again = fitted(model, X, seed, **options)
     return _profiles(again, resample), _parents(again)
 
 
+def _counted(rows: np.ndarray, shape: tuple[int, ...], weights: Any) -> np.ndarray:
+    """Return weights of samples that stay where they are: how often each is drawn, times its own weights."""
+    n, *others = shape
+    counts = np.bincount(rows, minlength=n).reshape(n, *[1] * len(others))
+    if weights is None:
+        return counts
+    weights = np.asarray(weights)
+    return counts * (weights.reshape(counts.shape) if weights.ndim == 1 else weights)
+
+
 def _of_rows(X: Any, rows: np.ndarray) -> Any:
+    if isinstance(X, Data):
+        return X.take(rows)
     if scipy.sparse.issparse(X):
         return X.tocsr()[rows]
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]

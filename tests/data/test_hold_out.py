@@ -12,23 +12,51 @@ from hypothesis import strategies as st
 
 import hntf
 from hntf.data import hold_out
+from hntf.data.masks import as_masks
 
 
 def close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=12)
+BESIDE = {
+    "nothing": lambda X, rng: {},
+    "rows": lambda X, rng: {"mask": rng.random((len(X), 1)) < 0.8},
+    "weights of rows": lambda X, rng: {"weights": rng.random(len(X)) + 0.1},
+    "weights of columns and rows": lambda X, rng: {
+        "weights": rng.random((1, X.shape[1])) + 0.1,
+        "mask": rng.random((len(X), 1)) < 0.8,
+    },
+    "entries": lambda X, rng: {"mask": rng.random(X.shape) < 0.8, "weights": rng.random(X.shape) + 0.1},
+    "hold-out": lambda X, rng: {"mask": hntf.HoldOut(0.4, 7)},
+    "hold-out and rows": lambda X, rng: {"mask": (hntf.HoldOut(0.4, 7), rng.random((len(X), 1)) < 0.8)},
+}
+"""Masks and weights beside a hold-out."""
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize("stored", [True, False])
+@settings(deadline=None, max_examples=6)
 @given(st.integers(0, 2**31 - 1), st.floats(0.01, 0.9), st.booleans(), st.integers(1, 30), st.integers(1, 30))
-def test_products_are_those_of_the_mask(seed, fraction, inverted, n, m):
+def test_products_are_those_of_the_mask(beside, stored, seed, fraction, inverted, n, m):
     rng = np.random.default_rng(seed)
     X = rng.random((n, m)) * (rng.random((n, m)) < 0.5)
     mask = hntf.HoldOut(fraction, seed, inverted=inverted)
-    observed = mask.of_shape((n, m))
-    if not observed.any():
-        return
-    data, dense = hntf.as_data(scipy.sparse.csr_array(X), mask=mask), hntf.as_data(X, mask=observed)
-    np.testing.assert_array_equal(data.observed, observed)
+    others = BESIDE[beside](X, rng)
+    masks = (*as_masks(others.get("mask")), mask)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hold_out, "REMEMBERED", 2**21 if stored or "hold-out" in beside else -1)
+        arrays = tuple(each.of_shape((n, m)) if isinstance(each, hntf.HoldOut) else each for each in masks)
+        if not np.all(np.broadcast_arrays(*arrays), axis=0).any():
+            return
+        data = hntf.as_data(scipy.sparse.csr_array(X), **{**others, "mask": masks})
+        compare_products(data, hntf.as_data(X, **{**others, "mask": arrays}), rng)
+
+
+def compare_products(data, dense, rng):
+    """Hold the products of a weighted sparse matrix against those of a dense one."""
+    n = dense.shape[0]
+    np.testing.assert_array_equal(data.observed, dense.observed)
     assert data.n_unobserved == dense.n_unobserved
     rows = rng.integers(0, n, 3)
     for ours, theirs in (
@@ -69,8 +97,8 @@ def test_it_goes_with_other_masks(rng):
     as_sparse = hntf.as_data(scipy.sparse.csr_array(X), mask=("stored", mask))
     np.testing.assert_array_equal(as_sparse.observed, stored & observed)
     np.testing.assert_array_equal(hntf.as_data(X, mask=(stored, mask)).observed, stored & observed)
-    with pytest.raises(TypeError, match="alone"):
-        hntf.as_data(scipy.sparse.csr_array(X), mask=(stored, mask))
+    as_sparse = hntf.as_data(scipy.sparse.csr_array(X), mask=(stored, mask, hntf.HoldOut(0.1, 1)))
+    np.testing.assert_array_equal(as_sparse.observed, stored & observed & hntf.HoldOut(0.1, 1).of_shape(X.shape))
     T = X[:, :, None] * np.ones(4)
     of_tensor = hntf.as_data(sparse.COO.from_numpy(T), mask=("stored", mask))
     np.testing.assert_array_equal(of_tensor.observed, (T > 0) & mask.of_shape(T.shape))
@@ -110,6 +138,12 @@ def test_fits_of_sparse_tensors_agree_with_dense_ones(rng):
     large = (np.zeros((3, 1), int), np.ones(1), (10_000, 10_000, 10_000))
     with pytest.raises(ValueError, match=r"fraction must be at most 8.4e-06 for a sparse tensor of shape"):
         hntf.as_data(large, mask=mask)
+
+
+def test_two_hold_outs_that_cannot_be_stored_are_refused(monkeypatch):
+    monkeypatch.setattr(hold_out, "REMEMBERED", -1)
+    with pytest.raises(TypeError, match="at most one hold-out of more than two million entries"):
+        hntf.as_data(scipy.sparse.eye_array(5), mask=(hntf.HoldOut(0.1), hntf.HoldOut(0.2)))
 
 
 @pytest.mark.slow

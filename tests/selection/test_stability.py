@@ -136,7 +136,7 @@ def test_what_is_wrong_is_named():
     with pytest.raises(ValueError, match="resample"):
         hntf.stability(hntf.NMF(2), X, resample="jackknife")
     with pytest.raises(TypeError, match="X must be"):
-        hntf.stability(hntf.NMF(2), [X[:50], X[50:]])
+        hntf.stability(hntf.NMF(2), object())
     with pytest.raises(TypeError, match="model"):
         hntf.stability(hntf.NMF, X)
 
@@ -202,3 +202,38 @@ def test_a_comparison_names_the_model_that_fails():
 def test_a_comparison_needs_classes_of_the_samples(y, words):
     with pytest.raises(ValueError, match=f"y must hold.*{words}"):
         hntf.compare([hntf.NMF(2)], X, y)
+
+
+class Blocks:
+    """Blocks of samples that can be read again."""
+
+    def __init__(self, *blocks):
+        self.blocks = blocks
+
+    def __iter__(self):
+        return iter(self.blocks)
+
+
+@pytest.mark.parametrize("resample", ["bootstrap", "starts", "halves", "entries"])
+def test_samples_in_parts_have_the_stability_of_samples_in_memory(resample, tmp_path):
+    path = tmp_path / "X.npy"
+    np.save(path, X)
+    model, given = hntf.NMF(9, random_state=0).fit(X), {"n_fits": 2, "resample": resample, "random_state": 0}
+    expected = hntf.stability(model, X, **given)
+    for parts in (path, Blocks(X[:30], X[30:]), *([] if resample == "entries" else [hntf.data.as_data(X)])):
+        found = hntf.stability(model, parts, **given)
+        np.testing.assert_allclose(found.components[0], expected.components[0], atol=0.05)
+
+
+def test_weights_of_samples_in_parts_go_with_how_often_they_are_drawn():
+    spoilt = np.arange(len(X)) % 9 == 0
+    data, weights = np.where(spoilt[:, None], 1e3 * X[:, ::-1], X), 1.0 * ~spoilt
+    model = hntf.NMF(9, random_state=0).fit(X)
+    found = hntf.stability(model, Blocks(data[:30], data[30:]), weights=weights, n_fits=2, random_state=0)
+    assert found.components[0].mean() > 0.7
+
+
+def test_labels_of_samples_in_parts_are_refused_where_samples_are_drawn():
+    model = hntf.SSNMF(9, random_state=0).fit(X, CLASSES)
+    with pytest.raises(TypeError, match="X must be in memory for resample='halves' with labels, got Blocks"):
+        hntf.stability(model, Blocks(X), CLASSES, resample="halves", n_fits=2)

@@ -12,13 +12,12 @@ import numpy as np
 import scipy.sparse
 
 from hntf.costs.targets import Labels
-from hntf.data import Data, DenseData, as_data
-from hntf.data.hold_out import HoldOut
-from hntf.data.masks import as_masks
+from hntf.data import Data, DenseData
 from hntf.fitting.parts.blocks import joined, rows_between, rows_of
+from hntf.fitting.parts.observed import Observed
 from hntf.fitting.parts.part import Part
 from hntf.fitting.parts.protocol import InMemory, OfPart, Parts, added, stacked
-from hntf.fitting.parts.sources import Source, is_held
+from hntf.fitting.parts.sources import Source
 from hntf.validation import check_real_dtype
 
 
@@ -40,8 +39,7 @@ class InTurn(Parts):
     def __init__(self, source: Source, mask: Any, weights: Any, *, nonnegative: bool, loads: bool = False) -> None:
         check_real_dtype(source.dtype, "X")
         self.source = source
-        self.mask = tuple(map(_as_array, as_masks(mask))) or None
-        self.weights = _as_array(weights)
+        self._observed = Observed.of(mask, weights, source.shape[0])
         self.nonnegative, self.loads = nonnegative, loads
         self.shape = source.shape
         self.prototype = np.empty((0, *source.shape[1:]), source.dtype)
@@ -88,20 +86,10 @@ class InTurn(Parts):
 
     def _data(self, block: Any, rows: slice) -> Data:
         block = self._in_units(block)
-        if self.is_checked and self.mask is None and self.weights is None and not scipy.sparse.issparse(block):
+        if self.is_checked and not self._observed and not scipy.sparse.issparse(block):
             return DenseData(block)  # checked in the first pass
-        masks = tuple(self._of_rows(mask, rows) for mask in as_masks(self.mask)) or None
-        weights = self._of_rows(self.weights, rows)
-        return as_data(block, mask=masks, weights=weights, nonnegative=self.nonnegative, some_observed=False)
-
-    def _of_rows(self, x: Any, rows: slice) -> Any:
-        if isinstance(x, HoldOut):
-            return x.of_rows(np.arange(rows.start, rows.stop))
-        if not is_held(x) or (x.shape[0] == 1 and self.shape[0] > 1):
-            return x
-        if x.shape[0] != self.shape[0]:
-            raise ValueError(f"mask and weights must have {self.shape[0]} rows, as X has; got shape {tuple(x.shape)}")
-        return x[rows]
+        observed = self._observed.of_rows(rows, self.shape[0])
+        return observed.data(block, nonnegative=self.nonnegative)
 
     def each(self, function: OfPart, *arguments: Any) -> list[Any]:
         return [function(part, *arguments) for part in self._parts()]
@@ -121,22 +109,11 @@ class InTurn(Parts):
     def taken(self, rows: np.ndarray) -> Data:
         pairs = zip(self._blocks(), self.source.bounds, strict=True)
         found = [rows_of(block, rows_between(rows, *bounds)) for block, bounds in pairs]
-        masks = tuple(self._chosen(mask, rows) for mask in as_masks(self.mask)) or None
-        return as_data(self._in_units(joined(found)), mask=masks, weights=self._chosen(self.weights, rows))
-
-    def _chosen(self, x: Any, rows: np.ndarray) -> Any:
-        """Return a mask or weights for some samples."""
-        if isinstance(x, HoldOut):
-            return x.of_rows(rows)
-        return x[rows] if is_held(x) and x.shape[0] == self.shape[0] else x
+        return self._observed.of_rows(rows, self.shape[0]).data(self._in_units(joined(found)))
 
     def _loaded(self) -> Data:
-        return as_data(
-            self._in_units(joined(list(self._blocks()))),
-            mask=self.mask,
-            weights=self.weights,
-            nonnegative=self.nonnegative,
-        )
+        block = self._in_units(joined(list(self._blocks())))
+        return self._observed.data(block, nonnegative=self.nonnegative)
 
     def with_labels(self, labels: Labels | None) -> InTurn:
         parts = copy(self)
@@ -153,8 +130,3 @@ class InTurn(Parts):
     def forget(self, key: Any) -> None:
         for memory in self._memories:
             memory.pop(key, None)
-
-
-def _as_array(x: Any) -> Any:
-    """Return lists and tables as arrays, which are cut into blocks; anything else is returned unchanged."""
-    return np.asarray(x) if isinstance(x, list) or hasattr(x, "iloc") else x

@@ -20,9 +20,11 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from hntf.costs.targets import Labels
-from hntf.data import Data, DenseData, as_data
+from hntf.data import Data, DenseData
+from hntf.data.masks import as_masks
 from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.fitting.parts.blocks import joined, rows_between, rows_of
+from hntf.fitting.parts.observed import Observed, cut
 from hntf.fitting.parts.part import Part
 from hntf.fitting.parts.protocol import OfPart, Parts, added
 
@@ -62,8 +64,6 @@ class ChunkReader(NamedTuple):
     ----------
     token : str
         The name under which the parts are remembered.
-    mask : "nan", "stored" or None
-        The mask.
     nonnegative : bool
         Whether negative entries raise an error.
     checked : bool
@@ -73,18 +73,17 @@ class ChunkReader(NamedTuple):
     """
 
     token: str
-    mask: str | None
     nonnegative: bool
     checked: bool = False
     scale: float = 1.0
 
-    def data(self, chunk: Any) -> Data:
+    def data(self, chunk: Any, observed: Observed) -> Data:
         """Return a chunk as data."""
         if self.scale != 1.0:
             chunk = chunk.astype(np.float64) * self.scale
-        if self.checked and self.mask is None and isinstance(chunk, np.ndarray):
+        if self.checked and not observed and isinstance(chunk, np.ndarray):
             return DenseData(chunk)
-        return as_data(chunk, mask=self.mask, nonnegative=self.nonnegative, some_observed=False)
+        return observed.data(chunk, nonnegative=self.nonnegative)
 
 
 class FunctionCall(NamedTuple):
@@ -94,10 +93,13 @@ class FunctionCall(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-def on_chunk(call: FunctionCall, how: ChunkReader, index: int, chunk: Any, labels: Labels | None, *rows: Any) -> Any:
+def on_chunk(
+    call: FunctionCall, how: ChunkReader, index: int, chunk: Any, observed: Observed, labels: Labels | None, *rows: Any
+) -> Any:
     """Call a function on a chunk, in the process where the chunk is, and perhaps on rows of another array for its samples."""
     memory = _memory_of(how.token).setdefault(index, {})
-    return call.function(Part(how.data(chunk), labels, memory=memory, stays=False), *rows, *call.arguments)
+    part = Part(how.data(chunk, observed), labels, memory=memory, stays=False)
+    return call.function(part, *rows, *call.arguments)
 
 
 def sum_of(*results: Any) -> Any:
@@ -118,13 +120,23 @@ class OnDask(Parts):
         Those of the array.
     how : ChunkReader
         How chunks become data.
+    observed : Observed
+        Masks and weights of all samples.
     """
 
     def __init__(
-        self, chunks: Sequence[Any], sizes: Sequence[int], shape: Sequence[int], dtype: Any, how: ChunkReader
+        self,
+        chunks: Sequence[Any],
+        sizes: Sequence[int],
+        shape: Sequence[int],
+        dtype: Any,
+        how: ChunkReader,
+        observed: Observed,
     ) -> None:
         self.chunks, self.sizes = list(chunks), list(sizes)
         self.shape, self.how = tuple(shape), how
+        self._observed = observed
+        self._observed_of_chunks = self._of_chunks(observed)
         self._memory = _held.setdefault(how.token, _Memory())
         self.prototype = np.empty((0, *self.shape[1:]), dtype)
         self._labels: Sequence[Any] = [None] * len(self.chunks)
@@ -132,16 +144,40 @@ class OnDask(Parts):
     @classmethod
     def of_array(cls, X: Any, mask: Any, weights: Any, *, nonnegative: bool) -> OnDask:
         """Return the parts of a Dask array."""
-        if not (mask is None or isinstance(mask, str)) or weights is not None:
-            raise TypeError("mask must be None, 'nan' or 'stored' for a Dask array, and weights None")
-        if any(np.isnan(size) for axis in X.chunks for size in axis):
-            X = X.compute_chunk_sizes()
+        X, mask, weights = (
+            _with_known_sizes(X),
+            tuple(map(_with_known_sizes, as_masks(mask))),
+            _with_known_sizes(weights),
+        )
         X = X.rechunk({axis: -1 for axis in range(1, X.ndim)})
         sizes = [size for size in X.chunks[0] if size]
         if not sizes:
             raise ValueError(f"X must have no empty axis, got shape {X.shape}")
         chunks = [chunk for chunk, size in zip(X.to_delayed().ravel(), X.chunks[0], strict=True) if size]
-        return cls(chunks, sizes, X.shape, X.dtype, ChunkReader(uuid4().hex, mask, nonnegative))
+        observed = Observed.of(mask, weights, X.shape[0])
+        return cls(chunks, sizes, X.shape, X.dtype, ChunkReader(uuid4().hex, nonnegative), observed)
+
+    def _of_chunks(self, observed: Observed) -> list[Any]:
+        """Return masks and weights by chunk, each of them where it is needed."""
+        import dask
+
+        if not observed:
+            return [observed] * len(self.chunks)
+        masks = list(zip(*map(self._pieces, observed.masks), strict=True)) or [()] * len(self.chunks)
+        make = dask.delayed(Observed, pure=False)
+        found = [make(*pieces) for pieces in zip(masks, self._pieces(observed.weights), strict=True)]
+        # What is in memory travels once, to where it is needed.
+        return found if any(map(is_dask, (*observed.masks, observed.weights))) else list(dask.persist(*found))
+
+    def _pieces(self, x: Any) -> list[Any]:
+        """Return a mask or weights, or other rows for the samples, by chunk."""
+        import dask
+
+        n = self.shape[0]
+        if is_dask(x) and x.shape[0] == n:
+            x = x.rechunk((tuple(self.sizes), *[-1] * (x.ndim - 1)))
+            return list(x.to_delayed().ravel())
+        return [dask.delayed(cut(x, slice(a, b), n), traverse=False) for a, b in self._bounds]
 
     @property
     def _bounds(self) -> list[tuple[int, int]]:
@@ -150,7 +186,7 @@ class OnDask(Parts):
 
     def times(self, scale: float) -> OnDask:
         how = self.how._replace(scale=scale, token=uuid4().hex)
-        parts = OnDask(self.chunks, self.sizes, self.shape, self.prototype.dtype, how)
+        parts = OnDask(self.chunks, self.sizes, self.shape, self.prototype.dtype, how, self._observed)
         parts.labels, parts._labels = self.labels, self._labels
         return parts
 
@@ -163,7 +199,7 @@ class OnDask(Parts):
         run = dask.delayed(on_chunk, pure=False)
         return [
             run(call, how, i, *of_part)
-            for i, of_part in enumerate(zip(self.chunks, self._labels, *beside, strict=True))
+            for i, of_part in enumerate(zip(self.chunks, self._observed_of_chunks, self._labels, *beside, strict=True))
         ]
 
     def each(self, function: OfPart, *arguments: Any) -> list[Any]:
@@ -174,12 +210,7 @@ class OnDask(Parts):
     def each_with(self, array: Any, function: OfPart, *arguments: Any) -> list[Any]:
         import dask
 
-        if is_dask(array):
-            array = array.rechunk((tuple(self.sizes), -1))
-            pieces = list(array.to_delayed().ravel())
-        else:
-            pieces = [dask.delayed(array[a:b], traverse=False) for a, b in self._bounds]
-        return list(dask.compute(*self._tasks(function, arguments, pieces)))
+        return list(dask.compute(*self._tasks(function, arguments, self._pieces(array))))
 
     def checked_rows(self, array: Any, name: str) -> Any:
         return array if is_dask(array) else super().checked_rows(array, name)
@@ -214,7 +245,8 @@ class OnDask(Parts):
 
         take = dask.delayed(rows_of, pure=False)
         found = [take(chunk, rows_between(rows, *b)) for chunk, b in zip(self.chunks, self._bounds, strict=True)]
-        return self.how.data(joined(list(dask.compute(*found))))
+        *found, observed = dask.compute(*found, self._observed.of_rows(rows, self.shape[0]))
+        return self.how.data(joined(found), observed)
 
     def with_labels(self, labels: Labels | None) -> OnDask:
         import dask
@@ -232,8 +264,8 @@ class OnDask(Parts):
 
         # Kept where they are: the levels above read them many times.
         chunks = dask.persist(*self._tasks(function, arguments))
-        how = ChunkReader(uuid4().hex, None, nonnegative=True)
-        parts = OnDask(chunks, self.sizes, (self.shape[0], columns), np.float64, how)
+        how = ChunkReader(uuid4().hex, nonnegative=True)
+        parts = OnDask(chunks, self.sizes, (self.shape[0], columns), np.float64, how, Observed())
         parts.labels, parts._labels = self.labels, self._labels
         return parts
 
@@ -257,3 +289,10 @@ def dask_scheduler_is_local() -> bool:
 def is_dask(X: Any) -> bool:
     """Return whether `X` is a Dask array."""
     return type(X).__module__.partition(".")[0] == "dask" and hasattr(X, "to_delayed") and not is_sparse_tensor(X)
+
+
+def _with_known_sizes(x: Any) -> Any:
+    """Return a Dask array whose chunks have known sizes; anything else is returned unchanged."""
+    if is_dask(x) and any(np.isnan(size) for axis in x.chunks for size in axis):
+        return x.compute_chunk_sizes()
+    return x

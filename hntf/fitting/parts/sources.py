@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import is_torch
-
 MATRIX = 2
 
 BLOCK_BYTES = 2**25
@@ -204,8 +202,3 @@ def _bounds(shape: Sequence[int], multiple: int) -> list[tuple[int, int]]:
     rows = max(1, BLOCK_BYTES // (8 * max(1, int(np.prod(shape[1:], dtype=np.int64)))))
     rows = max(multiple, rows // multiple * multiple)
     return [(start, min(start + rows, n)) for start in range(0, n, rows)]
-
-
-def is_held(x: Any) -> bool:
-    """Return whether a mask or weights are given for all samples, so that they are cut into blocks."""
-    return is_torch(x) or isinstance(x, np.ndarray) or scipy.sparse.issparse(x)

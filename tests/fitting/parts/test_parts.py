@@ -286,6 +286,45 @@ def test_a_memory_map_is_loaded_for_other_methods(tmp_path):
     assert_same(fitted(hntf.DeepNMF((3, 2), random_state=0), X), fitted(hntf.DeepNMF((3, 2), random_state=0), MATRIX))
 
 
+@pytest.mark.parametrize("kind", ["dask", "dask sparse", "list", "sparse blocks"])
+@pytest.mark.parametrize("given_as", ["array", "dask", "rows", "columns", "hold-out", "several"])
+def test_masks_and_weights_are_cut_with_blocks_and_chunks(rng, kind, given_as, tmp_path):
+    n, m = MATRIX.shape
+    observed, weights, rows = rng.random((n, m)) < 0.9, rng.random((n, m)), rng.random(n)
+    options = {
+        "array": {"mask": observed, "weights": weights},
+        "dask": {"mask": observed, "weights": weights},
+        "rows": {"weights": rows},
+        "columns": {"weights": rng.random((1, m))},
+        "hold-out": {"mask": hntf.HoldOut(0.2, 3)},
+        "several": {"mask": (observed, hntf.HoldOut(0.1), "stored")},
+    }[given_as]
+    dense_options = (
+        {**options, "mask": (observed, hntf.HoldOut(0.1), MATRIX != 0)} if given_as == "several" else options
+    )
+    given = in_parts(kind, MATRIX, 3, tmp_path)
+    if "sparse" not in kind:
+        options = dense_options
+    if given_as == "dask" and kind.startswith("dask"):
+        # Chunks that are not those of the samples.
+        options = {name: dask.array.from_array(x, chunks=(7, 3)) for name, x in options.items()}
+    model = hntf.NMF(3, random_state=0)
+    expected = fitted(model, MATRIX, **dense_options)
+    found = fitted(model, given, **options)
+    assert_same(found, expected)
+    np.testing.assert_allclose(
+        found.reconstruction_error(given, **options), expected.reconstruction_error(MATRIX, **dense_options), rtol=1e-5
+    )
+
+
+def test_ranks_and_stability_of_chunks():
+    X = hntf.datasets.make_hierarchical_blocks(random_state=0).X
+    given = dask.array.from_array(X, chunks=(40, -1))
+    assert hntf.select_ranks(given, [6, 9, 12], model=hntf.NMF, n_folds=2, random_state=0).best == 9
+    found = hntf.stability(hntf.NMF(9, random_state=0), given, n_fits=2, random_state=0)
+    assert found.components[0].mean() > 0.9
+
+
 def test_batches_need_memory(tmp_path):
     with pytest.raises(TypeError, match="in memory"):
         hntf.NeuralNMF((3, 2), batch_size=10).fit(in_parts("path", MATRIX, 1, tmp_path))
@@ -323,8 +362,9 @@ def test_bad_sources_are_named(tmp_path):
     np.save(tmp_path / "words.npy", np.array([["a", "b"], ["c", "d"]]))
     with pytest.raises((TypeError, ValueError), match="X must"):
         model.fit(tmp_path / "words.npy")
-    with pytest.raises(TypeError, match="Dask array"):
-        model.fit(in_parts("dask", MATRIX, 2, tmp_path), mask=np.ones(MATRIX.shape, bool))
+    for kind in ("dask", "list"):
+        with pytest.raises(ValueError, match=f"mask and weights must have {len(MATRIX)} rows"):
+            model.fit(in_parts(kind, MATRIX, 2, tmp_path), mask=np.ones((7, MATRIX.shape[1]), bool))
 
 
 def test_blocks_that_change_are_noticed():

@@ -40,13 +40,16 @@ class Pieces(NamedTuple):
     rows : array, `(p,)`
         Where the sum of a piece goes: to its group if it is the first of the group, else to a row of its own behind the groups.
     groups : array
-        The groups to which the sums of these other pieces are added.
+        The groups to which sums of these other pieces are added.
+    firsts : array
+        The first of the other pieces of each of these groups.
     """
 
     bounds: np.ndarray
     of_chunks: np.ndarray
     rows: np.ndarray
     groups: np.ndarray
+    firsts: np.ndarray
 
     @classmethod
     def of_groups(cls, pointers: np.ndarray) -> Pieces:
@@ -56,7 +59,8 @@ class Pieces(NamedTuple):
         is_first = pointers[group] == bounds[:-1]
         n_groups = len(pointers) - 1
         rows = np.where(is_first, group, n_groups + np.cumsum(~is_first) - 1)
-        return cls(bounds, np.append(np.searchsorted(bounds, chunks), len(rows)), rows, group[~is_first])
+        groups, firsts = np.unique(group[~is_first], return_index=True)
+        return cls(bounds, np.append(np.searchsorted(bounds, chunks), len(rows)), rows, groups, firsts)
 
 
 class Groups(NamedTuple):
@@ -131,6 +135,11 @@ class Coordinates:
             pointers, np.ascontiguousarray(self.index[others].T[order]), order, leading, Pieces.of_groups(pointers)
         )
 
+    def ordered(self, values: np.ndarray, modes: Sequence[int]) -> np.ndarray:
+        """Return values of the entries in the order of their groups."""
+        groups = self.groups(modes)
+        return values if groups.is_stored_order else values[groups.order]
+
     def cells(self, modes: Sequence[int]) -> np.ndarray:
         """Return the coordinates of the entries in some modes as one index, in C order."""
         cells = np.zeros(len(self), np.int64)
@@ -190,8 +199,13 @@ def stacked_entries(blocks: Sequence[tuple[Coordinates, np.ndarray]]) -> tuple[C
     return Coordinates(index, shape), np.concatenate([values for _, values in blocks])
 
 
-def mttkrp(coordinates: Coordinates, values: np.ndarray, factors: Factors, mode: int) -> np.ndarray:
-    """Return the MTTKRP of the sparse tensor with these entries, `(shape[mode], rank)`."""
+def mttkrp(
+    coordinates: Coordinates, values: np.ndarray, factors: Factors, mode: int, ordered: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the MTTKRP of the sparse tensor with these entries, `(shape[mode], rank)`.
+
+    `ordered` are the values in the order of the slices of the mode, if they are known.
+    """
     from hntf.data.compiled import LANES, add_hadamard, sum_hadamard
 
     others = [i for i in range(len(factors)) if i != mode]
@@ -199,8 +213,10 @@ def mttkrp(coordinates: Coordinates, values: np.ndarray, factors: Factors, mode:
     n_components = arrays[0].shape[1]
     arrays = tuple(_with_columns(U, LANES) for U in arrays)
     d, rank = coordinates.shape[mode], arrays[0].shape[1]
-    if mode == 0 or d * rank > CACHED:
-        sums = _summed(sum_hadamard, coordinates, values, (mode,), arrays, rank, (d,))
+    if ordered is None and (mode == 0 or d * rank > CACHED):
+        ordered = coordinates.ordered(values, (mode,))
+    if ordered is not None:
+        sums = _summed(sum_hadamard, coordinates, ordered, (mode,), arrays, rank, (d,))
         return sums[:, :n_components]
     # The result fits into the cache: entries are added to it in the order in which they are stored.
     keys, rows = coordinates.index[mode], tuple(coordinates.index[i] for i in others)
@@ -224,8 +240,9 @@ def multi_mode_dot(coordinates: Coordinates, values: np.ndarray, factors: Sequen
     arrays = _contiguous([factors[mode] for mode in compressed])
     ranks = [U.shape[1] for U in arrays]
     dimensions = [coordinates.shape[mode] for mode in kept]
+    ordered = coordinates.ordered(values, tuple(kept))
     product = _summed(
-        sum_kronecker, coordinates, values, tuple(kept), arrays, math.prod(ranks), tuple(dimensions)
+        sum_kronecker, coordinates, ordered, tuple(kept), arrays, math.prod(ranks), tuple(dimensions)
     ).reshape(*dimensions, *ranks)
     return product.transpose(np.argsort([*kept, *compressed]))
 
@@ -248,7 +265,8 @@ def mode_product_pullback(
     strides = np.array([math.prod(dimensions[m + 1 :]) if i in kept else 0 for m, i in enumerate(besides)])
     columns = np.array([besides.index(i) for i in others], dtype=np.intp)
     arguments = (strides, columns, arrays, by_cell)
-    return _summed(sum_through, coordinates, values, (mode,), arguments, rank, (coordinates.shape[mode],))
+    ordered = coordinates.ordered(values, (mode,))
+    return _summed(sum_through, coordinates, ordered, (mode,), arguments, rank, (coordinates.shape[mode],))
 
 
 def mode_product_at_entries(coordinates: Coordinates, factors: Sequence[Array | None], V: np.ndarray) -> np.ndarray:
@@ -270,25 +288,28 @@ def mode_product_at_entries(coordinates: Coordinates, factors: Sequence[Array | 
 def _summed(
     kernel: Any,
     coordinates: Coordinates,
-    values: np.ndarray,
+    ordered: np.ndarray,
     modes: tuple[int, ...],
     arguments: Any,
     rank: int,
     dimensions: tuple[int, ...],
 ) -> np.ndarray:
-    """Run a kernel that sums over the groups of some modes, and return the sums as rows of an array with a row for every cell."""
+    """Run a kernel that sums over the groups of some modes, and return the sums as rows of an array with a row for every cell.
+
+    `ordered` are the values in the order of the groups.
+    """
     groups = coordinates.groups(modes)
     pieces = groups.pieces
     n_groups = len(groups.pointers) - 1
-    sums = np.zeros((n_groups + len(pieces.groups), rank))
-    ordered = values if groups.is_stored_order else values[groups.order]
+    sums = np.zeros((max(n_groups, int(pieces.rows.max(initial=-1)) + 1), rank))
 
     def work(first: int, last: int) -> None:
         start, stop = pieces.of_chunks[first], pieces.of_chunks[last]
         kernel(pieces.bounds, pieces.rows, groups.others, ordered, arguments, sums, start, stop)
 
     over_rows(work, len(pieces.of_chunks) - 1, CHUNK * rank * len(coordinates.shape))
-    np.add.at(sums, pieces.groups, sums[n_groups:])
+    if len(pieces.groups):
+        sums[pieces.groups] += np.add.reduceat(sums[n_groups:], pieces.firsts)
     sums = sums[:n_groups]
     if len(sums) == math.prod(dimensions):
         return sums

@@ -32,16 +32,20 @@ class SparseTensorData(Data):
         Their values, in float64.
     prototype : array
         An empty array in the dtype of the results.
+    are_kept : bool
+        Whether the values are kept in the order of every mode whose products are formed, which takes a while to find.
     """
 
-    def __init__(self, coordinates: Coordinates, values: np.ndarray, prototype: Any) -> None:
+    def __init__(self, coordinates: Coordinates, values: np.ndarray, prototype: Any, *, are_kept: bool = True) -> None:
+        self._ordered: dict[int, np.ndarray] | None = {} if are_kept else None
         self.coordinates = coordinates
         self.values = values
         self.prototype = prototype
         self.shape = coordinates.shape
 
-    def _with_values(self, values: np.ndarray) -> SparseTensorData:
-        return SparseTensorData(self.coordinates, values, self.prototype)
+    def _passing(self, values: np.ndarray) -> SparseTensorData:
+        """Return other values of the entries, of which no product is formed twice."""
+        return SparseTensorData(self.coordinates, values, self.prototype, are_kept=False)
 
     @property
     def n_entries(self) -> int:
@@ -55,7 +59,10 @@ class SparseTensorData(Data):
         return float(self.values.min(**absent)), float(self.values.max(**absent))  # type: ignore[call-overload]
 
     def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:
-        return mttkrp(self.coordinates, self.values, factors, mode)
+        if self._ordered is not None and mode not in self._ordered:
+            self._ordered[mode] = self.coordinates.ordered(self.values, (mode,))
+        ordered = None if self._ordered is None else self._ordered[mode]
+        return mttkrp(self.coordinates, self.values, factors, mode, ordered)
 
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
         compressed = [None if mode == skip else U for mode, U in enumerate(factors)]
@@ -91,17 +98,17 @@ class SparseTensorData(Data):
         rows = np.asarray(to_numpy(rows))
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         coordinates, entries = self.coordinates.take(rows)
-        return SparseTensorData(coordinates, self.values[entries], self.prototype)
+        return SparseTensorData(coordinates, self.values[entries], self.prototype, are_kept=False)
 
     def ratio(self, factors: Factors) -> SparseTensorData:
-        return self._with_values(self.values / np.maximum(self._model(factors[0], factors), SMALLEST_MODEL))
+        return self._passing(self.values / np.maximum(self._model(factors[0], factors), SMALLEST_MODEL))
 
     def divergence(self, ratio: Any) -> float:
         return entries_divergence(self.values, ratio.values)
 
     def ratio_gradient(self, ratio: Any, factors: Factors, dC: Array) -> SparseTensorData:
         model = np.maximum(self._model(factors[0], factors), SMALLEST_MODEL)
-        return self._with_values(-self._model(dC, factors) * ratio.values / model)
+        return self._passing(-self._model(dC, factors) * ratio.values / model)
 
     def transposed_unfolding(self, mode: int) -> SparseData:
         others = [i for i in range(len(self.shape)) if i != mode]
@@ -146,7 +153,9 @@ class SparseTensorData(Data):
         return self._entries(to_numpy(dX)[tuple(self.coordinates.index)])
 
     def weighted_by(self, weights: EntryWeights) -> SparseTensorData:
-        return self._with_values(self.values * weights.of_entries(*self.coordinates.index))
+        return SparseTensorData(
+            self.coordinates, self.values * weights.of_entries(*self.coordinates.index), self.prototype
+        )
 
     def inner(self, other: Any) -> float:
         return float(self.values @ other.values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from copy import copy
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -177,14 +178,19 @@ class _OfLayer(FactoredProblems):
     def __init__(self, layer: NNLSLayer, X: Data) -> None:
         super().__init__()
         self._layer, self._X = layer, X
-        self._A = to_numpy(layer.map.matrix())
+        self._rank = layer.map.code_shape(X.shape)[-1]
+
+    @cached_property
+    def _matrix(self) -> np.ndarray:
+        """The matrix of the map, which is formed where it is needed."""
+        return to_numpy(self._layer.map.matrix())
 
     def dictionary(self, gram: int) -> np.ndarray:
         weights = self._X.weights_of(gram)
-        return self._A if weights is None else self._A * np.sqrt(to_numpy(weights))[:, None]
+        return self._matrix if weights is None else self._matrix * np.sqrt(to_numpy(weights))[:, None]
 
     def ridge(self, gram: int) -> np.ndarray | None:
-        return np.full(self._A.shape[1], np.sqrt(self._layer.l2)) if self._layer.l2 else None
+        return np.full(self._rank, np.sqrt(self._layer.l2)) if self._layer.l2 else None
 
     def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
         X, weights = self._X, self._X.weights_of(gram)
@@ -197,4 +203,4 @@ class _OfLayer(FactoredProblems):
 
     def linear_cost(self, rows: np.ndarray) -> np.ndarray:
         l1 = self._layer.l1
-        return np.full((len(rows) if l1 else 0, self._A.shape[1]), l1)
+        return np.full((len(rows) if l1 else 0, self._rank), l1)

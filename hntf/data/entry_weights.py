@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from functools import cache, cached_property
 from typing import Any
 
@@ -18,12 +17,10 @@ import scipy.sparse
 from hntf.algebra import Factors, cp_dense, unfold
 from hntf.arrays import Array, as_float64, columns, from_numpy, host_view, to_numpy
 from hntf.data.dense import DenseData
+from hntf.data.protocol import blocks_of_rows
 from hntf.least_squares.downdated import Downdates
 from hntf.least_squares.gram_blocks import EqualRows
 from hntf.threads import matmul, over_rows
-
-BLOCK_ENTRIES = 2**19
-"""Number of entries of the model that are formed at a time: 4 MiB."""
 
 LARGEST_REST = 0.05
 """Fraction of entries with other weights than most up to which products with them alone are faster."""
@@ -105,11 +102,9 @@ class EntryWeights(ABC):
         """Return the MTTKRP of the weights."""
         return self.mttkrp_of_slices(np.arange(self.shape[mode]), factors, mode)
 
-    def blocks(self, width: int | None = None) -> Iterator[slice]:
-        """Yield slices of samples that have a few hundred thousand entries, or rows of this width."""
-        size = max(1, BLOCK_ENTRIES // (width or math.prod(self.shape[1:])))
-        for start in range(0, self.shape[0], size):
-            yield slice(start, min(start + size, self.shape[0]))
+    def blocks(self, width: int | None = None) -> list[slice]:
+        """Return slices of samples in blocks of their entries, or of rows of this width."""
+        return blocks_of_rows(self.shape[0], width or math.prod(self.shape[1:]))
 
     def equal_slices(self, mode: int) -> EqualRows:
         """Return which slices of a mode have equal weights."""

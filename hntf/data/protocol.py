@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cache, reduce
@@ -17,6 +18,9 @@ from hntf.least_squares.kronecker import KroneckerGram
 
 if TYPE_CHECKING:
     from hntf.data.entry_weights import EntryWeights
+
+BLOCK_ENTRIES = 2**19
+"""Number of entries of samples, or of the model of them, that are formed at a time: 4 MiB."""
 
 SMALLEST_MODEL = 1e-100
 """Smallest entry of a model by which data are divided; smaller entries are replaced by it."""
@@ -243,12 +247,14 @@ class Data(ABC):
         return unfold(image, mode) @ unfold(core, mode).T
 
     def blocks_of_samples(self) -> list[slice]:
-        """Return slices of mode 0 that cover the samples in dense blocks of half a million entries each."""
-        entries = 1
-        for dimension in self.shape[1:]:
-            entries *= dimension
-        rows = max(1, 2**19 // entries)
-        return [slice(start, start + rows) for start in range(0, self.shape[0], rows)]
+        """Return slices of mode 0 that cover the samples in dense blocks."""
+        return blocks_of_rows(self.shape[0], math.prod(self.shape[1:]))
+
+
+def blocks_of_rows(n: int, width: int) -> list[slice]:
+    """Return slices of `n` rows with a block of entries each, of rows with `width` entries."""
+    size = max(1, BLOCK_ENTRIES // width)
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 @cache

@@ -59,7 +59,8 @@ def test_fits_take_nothing_of_the_dense_size(name):
     model = getattr(hntf, name)((4, 2), max_iter=3, random_state=0)
     with pytest.warns(UserWarning, match="max_iter reached"):
         model.fit(X[:100], mask="stored")  # imports and compiles
-        tracemalloc.start()
+    tracemalloc.start()
+    with pytest.warns(UserWarning, match="max_iter reached"):
         model.fit(X, mask="stored")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

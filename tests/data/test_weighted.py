@@ -14,7 +14,7 @@ import hntf
 from hntf.algebra import khatri_rao, unfold
 from hntf.arrays import to_numpy
 from hntf.costs import Energy
-from hntf.data import entry_weights
+from hntf.data import protocol
 from hntf.layers import NNLSLayer
 from hntf.least_squares import gram_blocks
 from hntf.least_squares.gram_blocks import restricted, sum_of_grams
@@ -65,7 +65,7 @@ def _blocks(request, monkeypatch):
     if request.param == "in several":
         monkeypatch.setattr(gram_blocks, "BLOCK_ENTRIES", 7 * K**2)
         monkeypatch.setattr(gram_blocks, "FEWEST_EQUAL", 3)
-        monkeypatch.setattr(entry_weights, "BLOCK_ENTRIES", 60)
+        monkeypatch.setattr(protocol, "BLOCK_ENTRIES", 60)
 
 
 @pytest.mark.usefixtures("_blocks")

@@ -97,32 +97,26 @@ def _solve_compiled(
     guess = _guess(G, n) if start is None else np.empty((0, k, k))
     arguments = (G, guess, C, S, support, reached, iterations, max_iterations(k))
     over_rows(lambda first, last: compiled.block_pivoting(*arguments, first, last), n, k**3 // 3)
+    hard, iterations = iterations < 0, np.abs(iterations)
     if len(G) > 1:
         # Of a single Gram matrix, the condition bounds that of its columns.
         limits = (compiled.ILL_CONDITIONED,) * 2 if rooted is None else (REFINED, LEAST_REACHED)
-        _leave_ill_conditioned(G, C, support, reached, iterations, limits)
+        hard |= _ill_conditioned(G, C, support, reached, limits)
     elif rooted is not None and condition < LEAST_REACHED:
-        _improve(G[0], condition, rooted, S, support, reached, iterations)
-    hard = np.flatnonzero(iterations < 0)
-    if len(hard):
-        iterations[hard] = np.abs(iterations[hard])
-        for gram, rows in by_gram(hard, n // len(G)):
+        _improve(G[0], condition, rooted, S, support, reached, iterations, hard)
+    if hard.any():
+        problems = rooted or from_grams(G, C)
+        for gram, rows in by_gram(np.flatnonzero(hard), n // len(G)):
             # The last iterate of the pivoting is not feasible, so the search starts from zero.
-            problems = rooted or from_grams(G, C)
             S[rows], support[rows], more = problems.solve(gram, rows, None)
             iterations[rows] += more
     return Solution(S, support, int(iterations.max(initial=0)))
 
 
-def _leave_ill_conditioned(
-    G: np.ndarray,
-    C: np.ndarray,
-    support: np.ndarray,
-    reached: np.ndarray,
-    iterations: np.ndarray,
-    limits: tuple[float, float],
-) -> None:
-    """Negate the iterations of rows whose reciprocal condition number, of the columns `reached`, is too low.
+def _ill_conditioned(
+    G: np.ndarray, C: np.ndarray, support: np.ndarray, reached: np.ndarray, limits: tuple[float, float]
+) -> np.ndarray:
+    """Tell for which rows the reciprocal condition number of the columns `reached` is too low.
 
     The limits are for rows that reach the columns of the support, and for those that reach more.
     """
@@ -131,8 +125,7 @@ def _leave_ill_conditioned(
     n, k = C.shape
     found = np.empty(n)
     over_rows(lambda first, last: compiled.conditions(G, C, reached, found, first, last), n, k**3 // 6)
-    least = np.where((reached == support).all(axis=1), *limits)
-    iterations[(iterations > 0) & ~(found >= least)] *= -1
+    return ~(found >= np.where((reached == support).all(axis=1), *limits))
 
 
 def _improve(
@@ -143,13 +136,14 @@ def _improve(
     support: np.ndarray,
     reached: np.ndarray,
     iterations: np.ndarray,
+    hard: np.ndarray,
 ) -> None:
-    """Improve solutions in place where the Gram matrix is not accurate enough; negate the iterations of rows that remain hard."""
+    """Improve solutions in place where the Gram matrix is not accurate enough; tell which rows become hard."""
     doubtful = (reached != support).any(axis=1)
-    if condition < REFINED and len(rows := np.flatnonzero((iterations > 0) & ~doubtful)):
+    if condition < REFINED and len(rows := np.flatnonzero(~hard & ~doubtful)):
         S[rows] -= solve_on_support(G, rooted.residual_gradient(0, rows, S[rows]), support[rows])
-        iterations[rows[np.any(support[rows] & (S[rows] <= 0), axis=1)]] *= -1
-    if len(rows := np.flatnonzero((iterations > 0) & doubtful)):
+        hard[rows] = np.any(support[rows] & (S[rows] <= 0), axis=1)
+    if len(rows := np.flatnonzero(~hard & doubtful)):
         S[rows], support[rows], more = rooted.solve(0, rows, support[rows])
         iterations[rows] += more
 

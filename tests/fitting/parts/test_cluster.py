@@ -41,6 +41,18 @@ def test_a_cluster_finds_the_same(client, name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("lazy", [False, True])
+def test_masks_and_weights_travel_to_a_cluster(client, rng, lazy):
+    weights = rng.random(MATRIX.shape)
+    options = {"mask": (hntf.HoldOut(0.2), rng.random(len(MATRIX)) < 0.9), "weights": weights}
+    model, given = hntf.NMF(3, random_state=0), dask.array.from_array(MATRIX, chunks=(20, -1)).persist()
+    expected = fitted(model, MATRIX, **options)
+    if lazy:
+        options["weights"] = dask.array.from_array(weights, chunks=(13, 4))
+    assert_same(fitted(model, given, **options), expected)
+
+
+@pytest.mark.slow
 def test_updates_that_remember_are_refused(client):
     given = dask.array.from_array(MATRIX, chunks=(20, -1))
     with pytest.raises(ValueError, match="'anls'"):

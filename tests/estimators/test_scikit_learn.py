@@ -46,7 +46,7 @@ WITHOUT_RANDOM_STARTS = {
 def test_scikit_learn_conventions(case):
     # A start that is screened takes longer than all else; other tests have it.
     random = {} if case.name in WITHOUT_RANDOM_STARTS else {"init": "random"}
-    for estimator, check in estimator_checks_generator(case.copy(max_iter=10, n_init=1, **random)):
+    for estimator, check in estimator_checks_generator(case.copy(max_iter=5, n_init=1, **random)):
         if check.func.__name__ not in NOT_FOR_US:
             check(estimator)
 

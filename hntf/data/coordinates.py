@@ -301,7 +301,7 @@ def _summed(
     groups = coordinates.groups(modes)
     pieces = groups.pieces
     n_groups = len(groups.pointers) - 1
-    sums = np.zeros((max(n_groups, int(pieces.rows.max(initial=-1)) + 1), rank))
+    sums = np.zeros((len(pieces.rows), rank))
 
     def work(first: int, last: int) -> None:
         start, stop = pieces.of_chunks[first], pieces.of_chunks[last]

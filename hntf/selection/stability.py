@@ -96,7 +96,8 @@ def stability(
     model : estimator
         The model; if it is fitted, its fit is the reference, otherwise a copy is fitted to `X`.
     X : array, tensor, sparse matrix or tensor, path, blocks, `(n, …)`
-        The data, as in `fit`. Samples in parts stay where they are: how often one is drawn is its weight.
+        The data, as in `fit`. Samples in parts, and those of sparse tensors, stay where they are: how often one is drawn is its
+        weight.
     y : array, `(n,)`, optional
         Labels, as in `fit`.
     n_fits : int
@@ -139,16 +140,18 @@ def stability(
     data = as_input(X, mask, weights, nonnegative=False, together=False)
     if resample == "halves" and data.shape[0] < 2:
         raise ValueError(f"X must have two samples or more for resample='halves', got {data.shape[0]}")
-    in_parts = None if data.arrays is not None or isinstance(X, Data) else data.shape
-    if y is not None and in_parts and resample in ("bootstrap", "halves"):
-        raise TypeError(f"X must be in memory for resample={resample!r} with labels, got {type(X).__name__}")
+    X = np.asarray(X) if isinstance(X, list) and data.is_dense else X
+    # Rows of dense arrays and of sparse matrices are drawn; other samples stay where they are.
+    staying = None if data.is_dense or scipy.sparse.issparse(X) or isinstance(X, Data) else data.shape
+    if y is not None and staying and resample in ("bootstrap", "halves"):
+        raise TypeError(f"X must be an array for resample={resample!r} with labels, got {type(X).__name__}")
     rng = as_random_state(random_state)
     options = given(y=y, mask=mask, weights=weights)
     if not hasattr(model, "model_"):
         model = fitted(model, X, int(rng.randint(2**31 - 1)), **options)
     reference, parents = _profiles(model, resample), _parents(model)
     seeds = rng.randint(2**31 - 1, size=n_fits).tolist()
-    fits = list(in_processes(n_jobs, _refitted, [(model, X, in_parts, options, resample, seed) for seed in seeds]))
+    fits = list(in_processes(n_jobs, _refitted, [(model, X, staying, options, resample, seed) for seed in seeds]))
     orders, scores = zip(*[_matched_levels(reference, profiles) for profiles, _ in fits], strict=True)
     components = [np.mean([of_fit[level] for of_fit in scores], axis=0) for level in range(len(reference))]
     edges = [
@@ -178,16 +181,16 @@ Profiles = list[list[np.ndarray]]
 
 
 def _refitted(
-    model: Any, X: Any, in_parts: tuple[int, ...] | None, options: dict[str, Any], resample: str, seed: int
+    model: Any, X: Any, staying: tuple[int, ...] | None, options: dict[str, Any], resample: str, seed: int
 ) -> tuple[Profiles, list[np.ndarray]]:
-    """Return the profiles of a fit, and the parents of its components; `in_parts` is the shape of data that are in parts."""
+    """Return the profiles of a fit, and the parents of its components; `staying` is the shape of samples that are not drawn."""
     if resample == "entries":
         options = with_mask(options, HoldOut(HELD_OUT, seed))
     elif resample != "starts":
-        rng, n = np.random.RandomState(seed), (in_parts or X.shape)[0]
+        rng, n = np.random.RandomState(seed), (staying or X.shape)[0]
         rows = rng.randint(n, size=n) if resample == "bootstrap" else np.sort(rng.permutation(n)[: n // 2])
-        if in_parts:
-            options = {**options, "weights": _counted(rows, in_parts, options.get("weights"))}
+        if staying:
+            options = {**options, "weights": _counted(rows, staying, options.get("weights"))}
         else:
             X = _of_rows(X, rows)
             options = {

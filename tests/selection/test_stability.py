@@ -225,6 +225,21 @@ def test_samples_in_parts_have_the_stability_of_samples_in_memory(resample, tmp_
         np.testing.assert_allclose(found.components[0], expected.components[0], atol=0.05)
 
 
+@pytest.mark.parametrize("resample", ["bootstrap", "starts", "halves", "entries"])
+def test_a_sparse_tensor_has_the_stability_of_the_dense_one(resample):
+    tensor = make_hierarchical_tensor(random_state=0, noise=0.1).X
+    entries = (np.array(np.nonzero(tensor)), tensor[tensor != 0], tensor.shape)
+    model, given = hntf.NCPD(4, random_state=0).fit(tensor), {"n_fits": 2, "resample": resample, "random_state": 0}
+    found, expected = (hntf.stability(model, data, **given) for data in (entries, tensor))
+    np.testing.assert_allclose(found.components[0], expected.components[0], atol=0.1)
+
+
+def test_nested_lists_are_arrays():
+    model, given = hntf.NMF(9, random_state=0).fit(X), {"n_fits": 2, "random_state": 0}
+    found, expected = (hntf.stability(model, data, **given) for data in (X.tolist(), X))
+    np.testing.assert_array_equal(found.components[0], expected.components[0])
+
+
 def test_weights_of_samples_in_parts_go_with_how_often_they_are_drawn():
     spoilt = np.arange(len(X)) % 9 == 0
     data, weights = np.where(spoilt[:, None], 1e3 * X[:, ::-1], X), 1.0 * ~spoilt
@@ -235,5 +250,5 @@ def test_weights_of_samples_in_parts_go_with_how_often_they_are_drawn():
 
 def test_labels_of_samples_in_parts_are_refused_where_samples_are_drawn():
     model = hntf.SSNMF(9, random_state=0).fit(X, CLASSES)
-    with pytest.raises(TypeError, match="X must be in memory for resample='halves' with labels, got Blocks"):
+    with pytest.raises(TypeError, match="X must be an array for resample='halves' with labels, got Blocks"):
         hntf.stability(model, Blocks(X), CLASSES, resample="halves", n_fits=2)

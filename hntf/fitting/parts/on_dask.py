@@ -177,6 +177,7 @@ class OnDask(Parts):
         if is_dask(x) and x.shape[0] == n:
             x = x.rechunk((tuple(self.sizes), *[-1] * (x.ndim - 1)))
             return list(x.to_delayed().ravel())
+        x = x.compute() if is_dask(x) else x
         return [dask.delayed(cut(x, slice(a, b), n), traverse=False) for a, b in self._bounds]
 
     @property
@@ -185,9 +186,9 @@ class OnDask(Parts):
         return list(pairwise(np.cumsum([0, *self.sizes]).tolist()))
 
     def times(self, scale: float) -> OnDask:
-        how = self.how._replace(scale=scale, token=uuid4().hex)
-        parts = OnDask(self.chunks, self.sizes, self.shape, self.prototype.dtype, how, self._observed)
-        parts.labels, parts._labels = self.labels, self._labels
+        parts = copy(self)
+        parts.how = self.how._replace(scale=scale, token=uuid4().hex)
+        parts._memory, parts._facts = _held.setdefault(parts.how.token, _Memory()), None
         return parts
 
     def _tasks(self, function: OfPart, arguments: tuple[Any, ...], *beside: Sequence[Any]) -> list[Any]:

@@ -308,6 +308,8 @@ def test_masks_and_weights_are_cut_with_blocks_and_chunks(rng, kind, given_as, t
     if given_as == "dask" and kind.startswith("dask"):
         # Chunks that are not those of the samples.
         options = {name: dask.array.from_array(x, chunks=(7, 3)) for name, x in options.items()}
+    if given_as == "columns" and kind.startswith("dask"):
+        options = {name: dask.array.from_array(x) for name, x in options.items()}
     model = hntf.NMF(3, random_state=0)
     expected = fitted(model, MATRIX, **dense_options)
     found = fitted(model, given, **options)

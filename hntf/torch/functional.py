@@ -105,7 +105,9 @@ def nnls(
     _check(X, A, weights)
     dtype, is_vector = X.dtype, X.ndim == 1
     samples, dictionary = (X[None] if is_vector else X).double(), A.double()
-    batch = torch.broadcast_shapes(samples.shape[:-2], dictionary.shape[:-2])
+    batch = samples.shape[:-2]
+    if dictionary.ndim > 2:
+        batch = torch.broadcast_shapes(batch, dictionary.shape[:-2])
     n, (m, k) = samples.shape[-2], dictionary.shape[-2:]
     code_shape = (*batch, n, k)
     shape = (k,) if is_vector else code_shape

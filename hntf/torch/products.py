@@ -31,7 +31,7 @@ def _is_worthwhile(X: Tensor, A: Tensor) -> bool:
 
 
 def _one_product(X: Tensor, A: Tensor) -> Tensor:
-    lead = torch.broadcast_shapes(X.shape[:-2], A.shape[:-2])
+    lead = (1,) * (max(X.ndim, A.ndim) - 2)
     return threads.matmul(X.reshape(X.shape[-2:]), A.reshape(A.shape[-2:])).reshape(*lead, X.shape[-2], A.shape[-1])
 
 

@@ -204,3 +204,11 @@ class _OfLayer(FactoredProblems):
     def linear_cost(self, rows: np.ndarray) -> np.ndarray:
         l1 = self._layer.l1
         return np.full((len(rows) if l1 else 0, self._rank), l1)
+
+    def sizes(self, rows: np.ndarray) -> np.ndarray | None:
+        return np.full((len(rows), 1), self._size) if self._layer.l1 else None
+
+    @cached_property
+    def _size(self) -> float:
+        """The norm of all samples."""
+        return self._X.norm_squared() ** 0.5

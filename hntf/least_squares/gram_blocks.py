@@ -13,7 +13,7 @@ import numpy as np
 from hntf.arrays import Array, as_float64, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks
 from hntf.least_squares.downdated import Downdates
-from hntf.least_squares.gram import Gram, StructuredGram, apply_gram, with_ridge
+from hntf.least_squares.gram import Gram, StructuredGram, apply_gram, column_norms, with_ridge
 from hntf.least_squares.hals import hals
 from hntf.least_squares.on_support import solve_on_support
 from hntf.least_squares.rooted_problems import RootedProblems
@@ -150,7 +150,8 @@ class GramBlocks(StructuredGram):
         n_iter, solved = 0, np.empty(0, int)
         if downdates := self._downdates_of(C):
             rows = downdates.few(self.proportional_rows[0].others)
-            solved, (S_of_solved, found_of_solved, n_iter) = downdates.solve(rows, C, support)
+            right = C if rooted is None else from_numpy(rooted.bounded(to_numpy(C), column_norms(downdates.G)), C)
+            solved, (S_of_solved, found_of_solved, n_iter) = downdates.solve(rows, right, support)
             S[solved], found[solved] = from_numpy(S_of_solved, S), from_numpy(found_of_solved, S)
         for block in self.blocks(solved):
             rows = block.rows
@@ -308,6 +309,14 @@ class _OfRows(RootedProblems):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         self._rooted.used.add(int(self._rows[gram]))
         return super().solve(gram, rows, support)
+
+    def sizes(self, rows: np.ndarray) -> np.ndarray | None:
+        sizes = self._rooted.sizes(self._rows[rows])
+        return None if sizes is None else sizes / np.sqrt(self._factors[rows, None])
+
+    def residual_gradient(self, gram: int, rows: np.ndarray, S: np.ndarray) -> np.ndarray:
+        factors = self._factors[rows, None]
+        return self._rooted.residual_gradient(int(self._rows[gram]), self._rows[rows], S * factors) / factors
 
     def refined(self, gram: int, rows: np.ndarray, S: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         factors = self._factors[rows, None]

@@ -11,11 +11,21 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from hntf.arrays import Array, backend_of
 from hntf.least_squares import square_root
 from hntf.least_squares.square_root import SquareRoot
 
-REFINEMENTS = 2
-"""Number of corrections of a solution with columns far smaller than the root of their ridge penalty."""
+SMALL = 1e-3
+"""Size of a column, relative to the root of its ridge penalty, below which its entries are corrected."""
+
+FARTHEST = 4.0
+"""Size of a linear cost, in units of the norms of its column and of the sample, of which no larger one makes a difference.
+
+At the solution the image of the code is no longer than the sample, so a column whose cost exceeds 2 is not in the support.
+"""
+
+CORRECTIONS = 2
+"""Number of corrections."""
 
 
 class RootedProblems(ABC):
@@ -51,12 +61,27 @@ class RootedProblems(ABC):
         """Return the solution, support and iterations of rows of a Gram matrix, from a known support or from zero."""
         self.used.add(gram)
         root = self.root(gram)
-        S, support, iterations = square_root.solve(root, *self.right(root, gram, rows), support)
+        (Z, F), sizes = self.right(root, gram, rows), self.sizes(rows)
+        if sizes is not None:
+            F = -bounded_below(-F, np.linalg.norm(root.columns, axis=1), sizes)
+        S, support, iterations = square_root.solve(root, Z, F, support)
         return *self.refined(gram, rows, S, support), iterations
 
     def refined(self, gram: int, rows: np.ndarray, S: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the solution and support of these rows with what is lost in the square root; here, nothing is."""
         return S, support
+
+    def sizes(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return bounds `(n, 1)` of the norms of the samples of these rows, or None if there is no linear cost; here, None."""
+        return None
+
+    def bounded(self, C: np.ndarray, norms: np.ndarray) -> np.ndarray:
+        """Return right-hand sides with the same solution, of which none is so far below zero that it hides the size of the others.
+
+        `norms` are those of the columns of every row.
+        """
+        sizes = self.sizes(np.arange(len(C)))
+        return C if sizes is None else bounded_below(C, norms, sizes)
 
     def residual_gradient(self, gram: int, rows: np.ndarray, S: np.ndarray) -> np.ndarray:
         """Return the dual `Y = (S Rᵀ − Z) R + F` of these rows, computed from the residual."""
@@ -70,7 +95,7 @@ class FactoredProblems(RootedProblems):
     """Problems whose square roots are orthogonal factorizations of a dictionary `A`, above `diag(r)` with a ridge penalty `r²`.
 
     In the basis of the factorization, a column far smaller than `r` is hardly told from its row of the penalty, to which the
-    sample is orthogonal. Its correlation with the sample keeps its digits as `aᵀx`, with which the solution is refined.
+    sample is orthogonal. Its correlation with the sample keeps its digits as `aᵀx`, with which its entry is corrected.
     """
 
     @abstractmethod
@@ -87,12 +112,19 @@ class FactoredProblems(RootedProblems):
 
     @abstractmethod
     def linear_cost(self, rows: np.ndarray) -> np.ndarray:
-        """Return the linear costs `(n, k)` of these rows, `(0, k)` for zero."""
+        """Return the linear costs `(n, k)` of these rows, at least 0; `(0, k)` for zero."""
+
+    @abstractmethod
+    def sizes(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return bounds of the norms of the samples of these rows, times the roots of the weights, or None if there is no cost."""
 
     def factorized(self, gram: int) -> SquareRoot:
         """Factorize the dictionary above the ridge penalty."""
         A, r = self.dictionary(gram), self.ridge(gram)
-        return square_root.of_factor(A if r is None else np.concatenate([A, np.diag(r)]))
+        if r is None:
+            return square_root.of_factor(A)
+        # A zero column never enters a support.
+        return square_root.of_factor(np.concatenate([A, np.diag(np.where(A.any(axis=0), r, 0.0))]))
 
     def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the samples in the basis, where the penalty has zeros, and the linear costs."""
@@ -100,7 +132,7 @@ class FactoredProblems(RootedProblems):
         return self.product(gram, rows, root.basis[: len(root.basis) - below]), self.linear_cost(rows)
 
     def residual_gradient(self, gram: int, rows: np.ndarray, S: np.ndarray) -> np.ndarray:
-        """Return the dual, from the residual or, for columns smaller than the root of their penalty, from the dictionary."""
+        """Return the dual, from the residual or, for columns far smaller than the root of their penalty, from the dictionary."""
         Y = super().residual_gradient(gram, rows, S)
         small, r = self._small_columns(gram)
         if len(small):
@@ -112,24 +144,32 @@ class FactoredProblems(RootedProblems):
         return Y
 
     def refined(self, gram: int, rows: np.ndarray, S: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the solution and support with the digits that columns smaller than the root of their penalty have lost."""
+        """Return the solution and support with the digits that columns far smaller than the root of their penalty have lost."""
         small, _ = self._small_columns(gram)
-        for _ in range(REFINEMENTS if len(small) else 0):
-            Y = self.residual_gradient(gram, rows, S)
+        for _ in range(CORRECTIONS if len(small) else 0):
+            Y = np.zeros(S.shape)
+            Y[:, small] = self.residual_gradient(gram, rows, S)[:, small]
             # Such a column is nearly orthogonal to all others, so the sign of its dual tells whether it enters.
             support[:, small] |= Y[:, small] < 0
-            S = S - square_root.solve_on_support(self.root(gram), Y, support)
+            # The duals of the others are zero up to rounding, which would grow along directions that hardly change the residual.
+            S = S - square_root.solve_on_support(self.root(gram), Y * support, support)
             support &= S > 0
             S = np.where(support, S, 0.0)
         return S, support
 
     def _small_columns(self, gram: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return which columns are smaller than the root of their ridge penalty and not zero, and the roots."""
+        """Return which columns are far smaller than the root of their ridge penalty and not zero, and the roots."""
         r = self.ridge(gram)
         if r is None:
             return np.empty(0, np.int64), np.empty(0)
         largest = np.max(np.abs(self.dictionary(gram)), axis=0)
-        return np.flatnonzero((largest > 0) & (largest < r)), r
+        return np.flatnonzero((largest > 0) & (largest < SMALL * r)), r
+
+
+def bounded_below(C: Array, norms: Array, sizes: Array) -> Array:
+    """Return right-hand sides that are at least `−4‖a_j‖‖x‖`, with the norms of the columns and sizes of the samples."""
+    least = -FARTHEST * norms * sizes
+    return backend_of(C).where(least > C, least, C)
 
 
 def from_grams(G: np.ndarray, C: np.ndarray) -> RootedProblems:

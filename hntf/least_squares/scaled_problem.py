@@ -11,7 +11,7 @@ import scipy.sparse
 
 from hntf.arrays import Array, backend_of, from_numpy, ones_like, to_numpy
 from hntf.least_squares.certificate import NNLSInfo, Rows
-from hntf.least_squares.gram import apply_gram
+from hntf.least_squares.gram import apply_gram, column_norms
 from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems
 from hntf.least_squares.solver import Solution, solve
 from hntf.scales import inverse_power
@@ -75,7 +75,8 @@ class ScaledProblem:
         Y = apply_gram(self.G, S) - self.C
         if self.weights is None and self.rooted.used:
             Y = from_numpy(self.rooted.residual_gradient(0, np.arange(len(S)), to_numpy(S)), S)
-        rows = Rows(self.G, self.C, S, solution.support, Y, self.scale)
+        C = from_numpy(self.rooted.bounded(to_numpy(self.C), to_numpy(column_norms(self.G))), S)
+        rows = Rows(self.G, C, S, solution.support, Y, self.scale)
         return NNLSInfo(solution.support.T.reshape(shape), solution.n_iter, [rows])
 
 
@@ -95,15 +96,24 @@ class _OfScaledProblem(FactoredProblems):
         return None if self._problem.ridge is None else to_numpy(self._problem.ridge)
 
     def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
-        B, roots = self._problem.B[:, rows], self._roots_of_weights
-        B = B if scipy.sparse.issparse(B) else to_numpy(B)
-        return (B if roots is None else B * roots[:, rows]).T @ M
+        return self._samples(rows).T @ M
 
     def linear_cost(self, rows: np.ndarray) -> np.ndarray:
-        penalty = self._problem.penalty
-        return (
-            np.empty((0, len(self._problem.scale))) if penalty is None else np.tile(to_numpy(penalty), (len(rows), 1))
-        )
+        penalty, k = self._problem.penalty, len(self._problem.scale)
+        return np.empty((0, k)) if penalty is None else np.tile(to_numpy(penalty), (len(rows), 1))
+
+    def sizes(self, rows: np.ndarray) -> np.ndarray | None:
+        if self._problem.penalty is None:
+            return None
+        samples = abs(self._samples(rows)).max(axis=0)
+        largest = samples.toarray().ravel() if scipy.sparse.issparse(samples) else samples
+        return np.sqrt(self._problem.B.shape[0]) * largest[:, None]
+
+    def _samples(self, rows: np.ndarray) -> Any:
+        """Return the right-hand sides of some rows as columns, times the roots of the weights."""
+        B, roots = self._problem.B[:, rows], self._roots_of_weights
+        B = B if scipy.sparse.issparse(B) else to_numpy(B)
+        return B if roots is None else B * roots[:, rows]
 
 
 def _scaled_penalty(l1: float, scale: np.ndarray) -> np.ndarray:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from hntf.least_squares.certificate import NNLSInfo, Rows
-from hntf.least_squares.gram import apply_gram, row_grams
+from hntf.least_squares.gram import apply_gram, column_norms, row_grams
 from hntf.least_squares.nnls_gram import INDEFINITE
+from hntf.least_squares.rooted_problems import bounded_below
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
@@ -129,7 +130,10 @@ def nnls(
         dictionary = dictionary.expand(*batch, m, k)
     solved, G, C, scale = _solve(samples, dictionary, (penalties[0], penalties[1]), weights, support)
     S = cast_code((solved.S if scale is None else solved.S * scale).reshape(shape), dtype)
-    return (S, _info(solved, G, C, shape, scale)) if return_info else S
+    if not return_info:
+        return S
+    sizes = None if penalties[0] is None else _sizes(samples if weights is None else samples * weights.sqrt())
+    return S, _info(solved, G, C, shape, scale, sizes)
 
 
 def _solve(
@@ -260,12 +264,28 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
     return (S, _info(solved, grams, rows, shape, scale)) if return_info else S
 
 
-def _info(solved: Solved, G: Tensor, C: Tensor, shape: tuple[int, ...], scale: Tensor | None = None) -> NNLSInfo:
-    """Return the information on a solution of problems in Gram form, whose code in the user's units is `S * scale`."""
+def _sizes(samples: Tensor) -> Tensor:
+    """Return bounds `(N, 1)` of the norms of samples."""
+    return samples.shape[-1] ** 0.5 * samples.detach().abs().amax(-1).reshape(-1, 1)
+
+
+def _info(
+    solved: Solved,
+    G: Tensor,
+    C: Tensor,
+    shape: tuple[int, ...],
+    scale: Tensor | None = None,
+    sizes: Tensor | None = None,
+) -> NNLSInfo:
+    """Return the information on a solution of problems in Gram form, whose code in the user's units is `S * scale`.
+
+    `sizes` are bounds of the norms of the samples, if penalties make the right-hand sides larger.
+    """
     k = G.shape[-1]
     grams = row_grams(G.detach().reshape(-1, k, k), C.numel() // k)
     rows, S, support = (x.detach().reshape(-1, k) for x in (C, solved.S, solved.support))
     Y = apply_gram(grams, S) - rows
+    rows = rows if sizes is None else bounded_below(rows, column_norms(grams), sizes)
     units = 1.0 if scale is None else scale.expand(solved.S.shape).reshape(-1, k)
     return NNLSInfo(solved.support.reshape(shape), int(solved.n_iter), [Rows(grams, rows, S, support, Y, units)])
 

@@ -138,6 +138,15 @@ class _OfFactor(FactoredProblems):
         k, l1 = self._arrays.A.shape[-1], self._arrays.l1
         return np.empty((0, k)) if l1 is None else l1.reshape(-1, k)[rows]
 
+    def sizes(self, rows: np.ndarray) -> np.ndarray | None:
+        X, weights = self._arrays.X.reshape(-1, self._arrays.X.shape[-1])[rows], self._arrays.weights
+        if self._arrays.l1 is None:
+            return None
+        if weights is not None:
+            of_grams = weights.reshape(self._n_grams, -1)
+            X = X * np.sqrt(of_grams[rows * self._n_grams // (self._arrays.X.size // X.shape[1])])
+        return np.sqrt(X.shape[1]) * np.abs(X).max(axis=1, keepdims=True)
+
     def _roots_of_weights(self, gram: int) -> Any:
         weights = self._arrays.weights
         return None if weights is None else np.sqrt(weights.reshape(self._n_grams, -1)[gram])

@@ -67,7 +67,7 @@ def in_order_of(X: Any, names: Sequence[str | None], argument: str = "X") -> Any
     ValueError
         If its dimensions have other names.
     """
-    if not _has_dimensions(X) or None in names or list(X.dims) == list(names):
+    if not _has_dimensions(X) or not names or None in names or list(X.dims) == list(names):
         return X
     if sorted(map(str, X.dims)) != sorted(map(str, names)):
         raise ValueError(f"{argument} must have the dimensions {tuple(names)}, as in fit, got {tuple(X.dims)}")

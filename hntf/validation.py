@@ -168,7 +168,8 @@ def check_number(value: Any, name: str, *, low: float = 0.0, integer: bool = Fal
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"{name} must be {'an integer' if integer else 'a real number'}, got {value!r}")
     if not low <= float(value) < math.inf or (strict and value == low):
-        raise ValueError(f"{name} must be {'greater than' if strict else 'at least'} {low:g}, got {value!r}")
+        finite = "" if math.isfinite(value) else " and finite"
+        raise ValueError(f"{name} must be {'greater than' if strict else 'at least'} {low:g}{finite}, got {value!r}")
 
 
 def check_flag(value: Any, name: str) -> bool:

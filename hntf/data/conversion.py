@@ -70,6 +70,7 @@ def as_data(
         if mask is not None or weights is not None:
             raise ValueError("mask and weights belong to as_data: X is a data object already")
         return X
+    mask = None if isinstance(mask, tuple) and not mask else mask
     if is_sparse_tensor(X):
         return sparse_tensor_data(X, mask, weights, nonnegative=nonnegative, some_observed=some_observed)
     if scipy.sparse.issparse(X):
@@ -84,7 +85,7 @@ def as_data(
         )
     if mask is None and weights is None:
         return DenseData(check_real_array(X, "X", nonnegative=nonnegative, hidden_by="mask='nan'"))
-    for name, x in (("mask", mask), ("weights", weights)):
+    for name, x in (*(("mask", each) for each in as_masks(mask)), ("weights", weights)):
         if scipy.sparse.issparse(x):
             raise TypeError(f"{name} must be a dense array for a dense X, got a sparse matrix; use {name}.toarray()")
     weights = _weights_of_entries(X, mask, weights, some_observed=some_observed)

@@ -119,6 +119,10 @@ class Coordinates:
     def __len__(self) -> int:
         return self.index.shape[1]
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What is found again travels to no process.
+        return {**self.__dict__, "_groups": {}}
+
     def groups(self, modes: Sequence[int]) -> Groups:
         """Return the entries grouped by their coordinates in some modes."""
         key = tuple(modes)

@@ -28,6 +28,9 @@ BLOCK_HELD_OUT = 2**20
 MOST_STORED = 2**23
 """Number of entries held out from a sparse tensor up to which they are stored, in 200 MB for order 3."""
 
+SEEDS = 2**64
+"""Number of seeds."""
+
 FITTED_TOGETHER = 3
 """Number of hold-outs of sparse tensors that are remembered, for fits that follow each other with the same ones."""
 
@@ -71,6 +74,8 @@ class HoldOut:
         if not fraction < 1:
             raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
         check_number(seed, "seed", integer=True)
+        if not 0 <= seed < SEEDS:
+            raise ValueError(f"seed must be from 0 to 2**64 - 1, got {seed}")
         self.fraction, self.seed, self.inverted = float(fraction), int(seed), bool(inverted)
 
     def __invert__(self) -> HoldOut:

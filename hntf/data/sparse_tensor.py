@@ -37,11 +37,16 @@ class SparseTensorData(Data):
     """
 
     def __init__(self, coordinates: Coordinates, values: np.ndarray, prototype: Any, *, are_kept: bool = True) -> None:
-        self._ordered: dict[int, np.ndarray] | None = {} if are_kept else None
+        self.are_kept = are_kept
+        self._ordered: dict[int, np.ndarray] = {}
         self.coordinates = coordinates
         self.values = values
         self.prototype = prototype
         self.shape = coordinates.shape
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is found again travels to no process.
+        return {**self.__dict__, "_ordered": {}}
 
     def _passing(self, values: np.ndarray) -> SparseTensorData:
         """Return other values of the entries, of which no product is formed twice."""
@@ -59,10 +64,9 @@ class SparseTensorData(Data):
         return float(self.values.min(**absent)), float(self.values.max(**absent))  # type: ignore[call-overload]
 
     def mttkrp(self, factors: Factors, mode: int, contracted: Array | None = None) -> Array:
-        if self._ordered is not None and mode not in self._ordered:
+        if self.are_kept and mode not in self._ordered:
             self._ordered[mode] = self.coordinates.ordered(self.values, (mode,))
-        ordered = None if self._ordered is None else self._ordered[mode]
-        return mttkrp(self.coordinates, self.values, factors, mode, ordered)
+        return mttkrp(self.coordinates, self.values, factors, mode, self._ordered.get(mode))
 
     def multi_mode_dot(self, factors: Factors, skip: int) -> Array:
         compressed = [None if mode == skip else U for mode, U in enumerate(factors)]
@@ -118,8 +122,11 @@ class SparseTensorData(Data):
         return SparseData(scipy.sparse.csr_array((self.values[groups.order], columns, groups.pointers), shape=shape))
 
     def cells(self, mode: int) -> Coordinates:
-        """Return the cells that have an entry somewhere along a mode, by their coordinates in the other modes."""
+        """Return the cells that have an entry somewhere along a mode, by their coordinates in the other modes; never none."""
         others = [i for i in range(len(self.shape)) if i != mode]
+        if not len(self.values):
+            origin = np.zeros((len(others), 1), self.coordinates.index.dtype)
+            return Coordinates(origin, [self.shape[i] for i in others])
         groups = self.coordinates.groups(others)
         first = groups.order[groups.pointers[:-1]]
         return Coordinates(self.coordinates.index[others][:, first], [self.shape[i] for i in others])

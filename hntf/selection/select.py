@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.arrays import to_numpy
+from hntf.data import Data
 from hntf.data.sparse_tensor_input import MATRIX, is_sparse_tensor
 from hntf.estimators.inputs import Input, as_input
 from hntf.selection.bi_cross_validation import SPLITS
@@ -115,6 +116,8 @@ def select_ranks(
     names = _as_criteria(criterion)
     checked = as_candidates(candidates)
     check_model(model)
+    if isinstance(X, Data):
+        raise TypeError("X must be data as `fit` takes them, but for a data object, which has its mask; pass the array")
     given = as_input(X, mask, weights, nonnegative=not getattr(model, "_takes_signs", False), together=False)
     shape = tuple(given.shape)
     _check_fits(names, checked, model, shape)

@@ -137,6 +137,8 @@ def stability(
     check_choice(resample, "resample", RESAMPLES)
     if isinstance(model, type) or not hasattr(model, "fit"):
         raise TypeError(f"model must be an estimator, got {model!r}")
+    if isinstance(X, Data) and resample == "entries":
+        raise TypeError("X must be an array for resample='entries', not a data object, which has its mask")
     data = as_input(X, mask, weights, nonnegative=False, together=False)
     if resample == "halves" and data.shape[0] < 2:
         raise ValueError(f"X must have two samples or more for resample='halves', got {data.shape[0]}")
@@ -206,8 +208,13 @@ def _counted(rows: np.ndarray, shape: tuple[int, ...], weights: Any) -> np.ndarr
     counts = np.bincount(rows, minlength=n).reshape(n, *[1] * len(others))
     if weights is None:
         return counts
-    weights = np.asarray(weights)
-    return counts * (weights.reshape(counts.shape) if weights.ndim == 1 else weights)
+    if scipy.sparse.issparse(weights):
+        return scipy.sparse.csr_array(weights.multiply(counts))
+    weights = weights if hasattr(weights, "chunks") else np.asarray(weights)
+    weights = weights.reshape(counts.shape) if weights.ndim == 1 else weights
+    if weights.shape[0] != n:
+        raise ValueError(f"weights must have a row for each of {n} samples that are drawn, got shape {weights.shape}")
+    return counts * weights
 
 
 def _of_rows(X: Any, rows: np.ndarray) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import torch
@@ -360,6 +361,8 @@ def _check_semidefinite(G: Tensor) -> None:
 def _penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor | None:
     """Return a checked penalty as a float64 tensor that can be broadcast to the code; None for the number 0."""
     if not isinstance(value, Tensor):
+        if not isinstance(value, Real):
+            raise TypeError(f"{name} must be a number or a tensor, got {type(value).__name__}")
         check_number(value, name)
         return torch.tensor(float(value), dtype=torch.float64, device=X.device) if value else None
     if value.dtype in INTEGERS:
@@ -372,7 +375,8 @@ def _penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor
 
 def _checked_support(support: Any, shape: tuple[int, ...]) -> Tensor:
     if not isinstance(support, Tensor) or support.dtype != torch.bool:
-        raise TypeError(f"support must be a bool tensor, got {getattr(support, 'dtype', type(support).__name__)}")
+        got = support.dtype if isinstance(support, Tensor) else type(support).__name__
+        raise TypeError(f"support must be a bool tensor, got {got}")
     return _broadcast(support, "support", shape)
 
 

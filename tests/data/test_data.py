@@ -238,3 +238,16 @@ def test_the_gram_matrix_of_a_mode_of_a_tucker_decomposition(backend, rng, weigh
         expected = np.einsum("dj,rj,sj->drs", tensorly.base.unfold(W, mode), M, M)
         gram = np.asarray(data.tucker_gram(backend(core), [backend(U) for U in factors], mode))
         assert_close(np.broadcast_to(gram, expected.shape), expected)
+
+
+def test_sparse_masks_of_dense_data_are_refused_by_name(rng):
+    X = rng.random((4, 3))
+    for mask in (scipy.sparse.csr_array(X > 0.5), ("nan", scipy.sparse.csr_array(X > 0.5))):
+        with pytest.raises(TypeError, match="mask must be a dense array for a dense X"):
+            hntf.as_data(X, mask=mask)
+
+
+def test_no_masks_are_no_mask(rng):
+    X = rng.random((4, 3))
+    for data in (X, scipy.sparse.csr_array(X)):
+        assert hntf.as_data(data, mask=()).norm_squared() == hntf.as_data(data).norm_squared()

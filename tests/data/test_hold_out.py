@@ -168,3 +168,9 @@ def test_nothing_is_stored(rng, monkeypatch):
 def test_bad_fractions_are_named(fraction):
     with pytest.raises((TypeError, ValueError), match="fraction"):
         hntf.HoldOut(fraction)
+
+
+def test_bad_seeds_are_named():
+    for seed in (-1, 2**64):
+        with pytest.raises(ValueError, match="seed must be"):
+            hntf.HoldOut(0.1, seed)

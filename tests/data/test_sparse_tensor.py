@@ -1,5 +1,6 @@
 """Sparse tensors: every product against the dense one, inputs, and tensors whose dense form would not fit anywhere."""
 
+import pickle
 import tracemalloc
 import warnings
 
@@ -244,3 +245,21 @@ def test_no_entry_and_empty_cells(rng, ranks):
             for given in (X, (index, X[tuple(index)], X.shape))
         ]
     np.testing.assert_allclose(errors[0], errors[1], rtol=1e-7)
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": np.ones(4)}, {"mask": hntf.HoldOut(0.1)}], ids=str)
+def test_a_tensor_without_entries_is_fitted(options):
+    entries = (np.zeros((3, 0), int), np.zeros(0), (4, 3, 2))
+    model = hntf.NeuralNTF((2, 1), max_iter=3, random_state=0).fit(entries, **options)
+    np.testing.assert_array_equal(model.reconstruction_err_, 0.0)
+
+
+def test_what_is_found_again_is_not_pickled(rng):
+    data = hntf.as_data((rng.integers(0, 30, (3, 500)), rng.random(500), (30, 30, 30)))
+    size = len(pickle.dumps(data))
+    factors = [rng.random((30, 2)) for _ in range(3)]
+    expected = [data.mttkrp(factors, mode) for mode in range(3)]
+    assert len(pickle.dumps(data)) == size
+    again = pickle.loads(pickle.dumps(data))
+    for mode in range(3):
+        np.testing.assert_array_equal(again.mttkrp(factors, mode), expected[mode])

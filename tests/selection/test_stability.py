@@ -248,6 +248,22 @@ def test_weights_of_samples_in_parts_go_with_how_often_they_are_drawn():
     assert found.components[0].mean() > 0.7
 
 
+def test_sparse_weights_of_samples_in_parts():
+    model, given = hntf.NMF(9, random_state=0).fit(X), {"n_fits": 2, "random_state": 0}
+    weights = scipy.sparse.csr_array(np.random.default_rng(0).random(X.shape))
+    blocks = [scipy.sparse.csr_array(X[:30]), scipy.sparse.csr_array(X[30:])]
+    assert hntf.stability(model, blocks, weights=weights, **given).components[0].mean() > 0.8
+    with pytest.raises(ValueError, match="weights must have a row for each of 90 samples"):
+        hntf.stability(model, blocks, weights=np.ones((1, X.shape[1])), **given)
+
+
+def test_data_objects_whose_entries_cannot_be_hidden_are_refused():
+    with pytest.raises(TypeError, match="not a data object"):
+        hntf.stability(hntf.NMF(2), hntf.as_data(X), resample="entries")
+    with pytest.raises(TypeError, match="but for a data object"):
+        hntf.select_ranks(hntf.as_data(X), [2, 3], hntf.NMF)
+
+
 def test_labels_of_samples_in_parts_are_refused_where_samples_are_drawn():
     model = hntf.SSNMF(9, random_state=0).fit(X, CLASSES)
     with pytest.raises(TypeError, match="X must be an array for resample='halves' with labels, got Blocks"):

@@ -381,8 +381,8 @@ def test_bad_arguments_are_named(X, A, error, words):
     [
         ({"l1": -0.1}, ValueError, "l1 must be at least 0"),
         ({"l2": float("nan")}, ValueError, "l2 must be at least 0"),
-        ({"l1": "large"}, TypeError, "l1 must be a real number"),
-        ({"l1": np.ones(3)}, TypeError, "l1 must be a real number"),
+        ({"l1": "large"}, TypeError, "l1 must be a number or a tensor"),
+        ({"l1": np.ones(3)}, TypeError, "l1 must be a number or a tensor"),
         ({"l1": -torch.ones(3)}, ValueError, "l1 must be at least 0"),
         ({"l2": torch.tensor([1.0, torch.nan, 1.0])}, ValueError, "l2 must be at least 0"),
         ({"l1": torch.tensor(torch.inf)}, ValueError, "l1"),

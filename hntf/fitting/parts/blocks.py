@@ -21,6 +21,6 @@ def rows_of(block: Any, rows: np.ndarray) -> Any:
 
 def joined(blocks: Sequence[Any]) -> Any:
     """Return blocks as one."""
-    if scipy.sparse.issparse(blocks[0]):
-        return scipy.sparse.vstack(blocks, format="csr")
+    if any(map(scipy.sparse.issparse, blocks)):
+        return scipy.sparse.vstack([scipy.sparse.csr_array(block) for block in blocks], format="csr")
     return np.concatenate(blocks)

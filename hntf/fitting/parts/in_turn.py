@@ -39,7 +39,7 @@ class InTurn(Parts):
     def __init__(self, source: Source, mask: Any, weights: Any, *, nonnegative: bool, loads: bool = False) -> None:
         check_real_dtype(source.dtype, "X")
         self.source = source
-        self._observed = Observed.of(mask, weights, source.shape[0])
+        self._observed = Observed.of(mask, weights, source)
         self.nonnegative, self.loads = nonnegative, loads
         self.shape = source.shape
         self.prototype = np.empty((0, *source.shape[1:]), source.dtype)

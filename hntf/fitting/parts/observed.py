@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import is_torch
+from hntf.arrays import is_torch, to_numpy
 from hntf.data import Data, as_data
 from hntf.data.hold_out import HoldOut
-from hntf.data.masks import as_masks
+from hntf.data.masks import aligned, as_masks
 
 
 class Observed(NamedTuple):
@@ -28,19 +28,16 @@ class Observed(NamedTuple):
     weights: Any = None
 
     @classmethod
-    def of(cls, mask: Any, weights: Any, n_samples: int) -> Self:
-        """Return what a user gives for all samples, with lists and tables as arrays, which can be cut.
+    def of(cls, mask: Any, weights: Any, X: Any) -> Self:
+        """Return what a user gives for all samples as arrays, which can be cut; `X` has the shape of the data.
 
         Raises
         ------
         ValueError
-            If an array has neither a row for each sample nor one for all of them.
+            If an array has neither the shape of `X` nor an axis of length 1 where it is the same along a mode.
         """
-        observed = cls(tuple(map(_as_array, as_masks(mask))), _as_array(weights))
-        for x in (*observed.masks, observed.weights):
-            if is_array(x) and x.shape[0] not in (1, n_samples):
-                raise ValueError(f"mask and weights must have {n_samples} rows, as X has; got shape {tuple(x.shape)}")
-        return observed
+        masks = tuple(_as_array(each, "mask", X) for each in as_masks(mask))
+        return cls(masks, None if weights is None else _as_array(weights, "weights", X))
 
     def of_rows(self, rows: np.ndarray | slice, n_samples: int) -> Observed:
         """Return the masks and weights of some of all samples."""
@@ -66,9 +63,14 @@ def cut(x: Any, rows: np.ndarray | slice, n_samples: int) -> Any:
 
 def is_array(x: Any) -> bool:
     """Return whether a mask or weights are an array, in memory or of Dask."""
-    return is_torch(x) or isinstance(x, np.ndarray) or scipy.sparse.issparse(x) or hasattr(x, "to_delayed")
+    return isinstance(x, np.ndarray) or scipy.sparse.issparse(x) or hasattr(x, "to_delayed")
 
 
-def _as_array(x: Any) -> Any:
-    """Return lists and tables as arrays; anything else is returned unchanged."""
-    return np.asarray(x) if isinstance(x, list) or hasattr(x, "iloc") else x
+def _as_array(x: Any, name: str, X: Any) -> Any:
+    """Return a mask or weights as an array that has the order of `X`; what is not one, and stays so, is returned unchanged."""
+    if isinstance(x, str | HoldOut):
+        return x
+    if scipy.sparse.issparse(x) and x.shape == tuple(X.shape):
+        return scipy.sparse.csr_array(x)
+    x = x if is_array(x) else to_numpy(x) if is_torch(x) else np.asarray(x)
+    return aligned(x, name, X)

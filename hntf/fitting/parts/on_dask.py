@@ -154,7 +154,7 @@ class OnDask(Parts):
         if not sizes:
             raise ValueError(f"X must have no empty axis, got shape {X.shape}")
         chunks = [chunk for chunk, size in zip(X.to_delayed().ravel(), X.chunks[0], strict=True) if size]
-        observed = Observed.of(mask, weights, X.shape[0])
+        observed = Observed.of(mask, weights, X)
         return cls(chunks, sizes, X.shape, X.dtype, ChunkReader(uuid4().hex, nonnegative), observed)
 
     def _of_chunks(self, observed: Observed) -> list[Any]:
@@ -289,7 +289,7 @@ def dask_scheduler_is_local() -> bool:
 
 def is_dask(X: Any) -> bool:
     """Return whether `X` is a Dask array."""
-    return type(X).__module__.partition(".")[0] == "dask" and hasattr(X, "to_delayed") and not is_sparse_tensor(X)
+    return type(X).__module__.partition(".")[0] == "dask" and hasattr(X, "chunks") and not is_sparse_tensor(X)
 
 
 def _with_known_sizes(x: Any) -> Any:

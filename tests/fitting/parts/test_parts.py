@@ -9,6 +9,8 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+import torch
+import xarray
 import zarr
 from sklearn.base import clone
 
@@ -211,7 +213,7 @@ def test_masks_are_cut_with_the_samples(rng, tmp_path, monkeypatch):
     expected = fitted(model, MATRIX, mask=observed, weights=weights)
     assert_same(fitted(model, given, mask=observed, weights=weights), expected)
     assert_same(fitted(model, given, mask=pandas.DataFrame(observed), weights=pandas.Series(weights)), expected)
-    with pytest.raises(ValueError, match="rows"):
+    with pytest.raises(ValueError, match="mask must have the shape of X"):
         fitted(model, given, mask=observed[:-1])
 
 
@@ -287,12 +289,14 @@ def test_a_memory_map_is_loaded_for_other_methods(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["dask", "dask sparse", "list", "sparse blocks"])
-@pytest.mark.parametrize("given_as", ["array", "dask", "rows", "columns", "hold-out", "several"])
+@pytest.mark.parametrize("given_as", ["array", "torch", "xarray", "dask", "rows", "columns", "hold-out", "several"])
 def test_masks_and_weights_are_cut_with_blocks_and_chunks(rng, kind, given_as, tmp_path):
     n, m = MATRIX.shape
     observed, weights, rows = rng.random((n, m)) < 0.9, rng.random((n, m)), rng.random(n)
     options = {
         "array": {"mask": observed, "weights": weights},
+        "torch": {"mask": torch.tensor(observed)},
+        "xarray": {"weights": xarray.DataArray(weights), "mask": observed.tolist()},
         "dask": {"mask": observed, "weights": weights},
         "rows": {"weights": rows},
         "columns": {"weights": rng.random((1, m))},
@@ -303,7 +307,9 @@ def test_masks_and_weights_are_cut_with_blocks_and_chunks(rng, kind, given_as, t
         {**options, "mask": (observed, hntf.HoldOut(0.1), MATRIX != 0)} if given_as == "several" else options
     )
     given = in_parts(kind, MATRIX, 3, tmp_path)
-    if "sparse" not in kind:
+    if given_as in ("torch", "xarray"):
+        dense_options = {name: np.asarray(x) for name, x in options.items()}
+    if "sparse" not in kind and given_as == "several":
         options = dense_options
     if given_as == "dask" and kind.startswith("dask"):
         # Chunks that are not those of the samples.
@@ -317,6 +323,11 @@ def test_masks_and_weights_are_cut_with_blocks_and_chunks(rng, kind, given_as, t
     np.testing.assert_allclose(
         found.reconstruction_error(given, **options), expected.reconstruction_error(MATRIX, **dense_options), rtol=1e-5
     )
+
+
+def test_dense_and_sparse_blocks_may_alternate():
+    model, blocks = hntf.NMF(3, random_state=0), [MATRIX[:20], scipy.sparse.csr_array(MATRIX[20:])]
+    assert_same(fitted(model, blocks), fitted(model, MATRIX))
 
 
 def test_ranks_and_stability_of_chunks():
@@ -365,8 +376,9 @@ def test_bad_sources_are_named(tmp_path):
     with pytest.raises((TypeError, ValueError), match="X must"):
         model.fit(tmp_path / "words.npy")
     for kind in ("dask", "list"):
-        with pytest.raises(ValueError, match=f"mask and weights must have {len(MATRIX)} rows"):
-            model.fit(in_parts(kind, MATRIX, 2, tmp_path), mask=np.ones((7, MATRIX.shape[1]), bool))
+        for shape in ((7, MATRIX.shape[1]), (len(MATRIX), 3), ()):
+            with pytest.raises(ValueError, match=rf"weights must have the shape of X, \({len(MATRIX)}, "):
+                model.fit(in_parts(kind, MATRIX, 2, tmp_path), weights=np.ones(shape))
 
 
 def test_blocks_that_change_are_noticed():

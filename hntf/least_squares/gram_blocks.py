@@ -13,7 +13,7 @@ import numpy as np
 from hntf.arrays import Array, as_float64, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks
 from hntf.least_squares.downdated import Downdates
-from hntf.least_squares.gram import Gram, StructuredGram, apply_gram, column_norms, with_ridge
+from hntf.least_squares.gram import Gram, StructuredGram, apply_gram, with_ridge
 from hntf.least_squares.hals import hals
 from hntf.least_squares.on_support import solve_on_support
 from hntf.least_squares.rooted_problems import RootedProblems
@@ -150,7 +150,7 @@ class GramBlocks(StructuredGram):
         n_iter, solved = 0, np.empty(0, int)
         if downdates := self._downdates_of(C):
             rows = downdates.few(self.proportional_rows[0].others)
-            right = C if rooted is None else from_numpy(rooted.bounded(to_numpy(C), column_norms(downdates.G)), C)
+            right = C if rooted is None else from_numpy(rooted.bounded(to_numpy(C), downdates.G), C)
             solved, (S_of_solved, found_of_solved, n_iter) = downdates.solve(rows, right, support)
             S[solved], found[solved] = from_numpy(S_of_solved, S), from_numpy(found_of_solved, S)
         for block in self.blocks(solved):

@@ -13,6 +13,7 @@ import numpy as np
 
 from hntf.arrays import Array, backend_of
 from hntf.least_squares import square_root
+from hntf.least_squares.gram import column_norms
 from hntf.least_squares.square_root import SquareRoot
 
 SMALL = 1e-3
@@ -75,13 +76,16 @@ class RootedProblems(ABC):
         """Return bounds `(n, 1)` of the norms of the samples of these rows, or None if there is no linear cost; here, None."""
         return None
 
-    def bounded(self, C: np.ndarray, norms: np.ndarray) -> np.ndarray:
+    def bounded(self, C: np.ndarray, G: np.ndarray) -> np.ndarray:
         """Return right-hand sides with the same solution, of which none is so far below zero that it hides the size of the others.
 
-        `norms` are those of the columns of every row.
+        `G` holds the Gram matrices, `(k, k)` or `(g, k, k)`, or larger ones with the same right-hand sides.
         """
         sizes = self.sizes(np.arange(len(C)))
-        return C if sizes is None else bounded_below(C, norms, sizes)
+        if sizes is None:
+            return C
+        norms = column_norms(G).reshape(-1, C.shape[1])
+        return bounded_below(C, np.repeat(norms, len(C) // len(norms), axis=0), sizes)
 
     def residual_gradient(self, gram: int, rows: np.ndarray, S: np.ndarray) -> np.ndarray:
         """Return the dual `Y = (S Rᵀ − Z) R + F` of these rows, computed from the residual."""

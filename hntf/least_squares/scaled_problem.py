@@ -11,7 +11,7 @@ import scipy.sparse
 
 from hntf.arrays import Array, backend_of, from_numpy, ones_like, to_numpy
 from hntf.least_squares.certificate import NNLSInfo, Rows
-from hntf.least_squares.gram import apply_gram, column_norms
+from hntf.least_squares.gram import apply_gram
 from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems
 from hntf.least_squares.solver import Solution, solve
 from hntf.scales import inverse_power
@@ -75,7 +75,7 @@ class ScaledProblem:
         Y = apply_gram(self.G, S) - self.C
         if self.weights is None and self.rooted.used:
             Y = from_numpy(self.rooted.residual_gradient(0, np.arange(len(S)), to_numpy(S)), S)
-        C = from_numpy(self.rooted.bounded(to_numpy(self.C), to_numpy(column_norms(self.G))), S)
+        C = from_numpy(self.rooted.bounded(to_numpy(self.C), to_numpy(self.G)), S)
         rows = Rows(self.G, C, S, solution.support, Y, self.scale)
         return NNLSInfo(solution.support.T.reshape(shape), solution.n_iter, [rows])
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks, portable, square_root
-from hntf.least_squares.gram import Gram, StructuredGram, column_norms, row_grams, unit_columns
+from hntf.least_squares.gram import Gram, StructuredGram, row_grams, unit_columns
 from hntf.least_squares.on_support import by_gram, kernel_arrays, solve_on_support
 from hntf.least_squares.rooted_problems import RootedProblems, from_grams
 from hntf.threads import over_rows
@@ -87,7 +87,7 @@ def _solve_compiled(
 
     n, k = C.shape
     if rooted is not None:
-        C = rooted.bounded(C, np.repeat(column_norms(G), n // len(G), axis=0))
+        C = rooted.bounded(C, G)
     condition = square_root.reciprocal_condition(G)
     if condition < compiled.ILL_CONDITIONED:
         S, support, iterations = (rooted or from_grams(G, C)).solve(0, np.arange(n), start)

@@ -139,12 +139,12 @@ class _OfFactor(FactoredProblems):
         return np.empty((0, k)) if l1 is None else l1.reshape(-1, k)[rows]
 
     def sizes(self, rows: np.ndarray) -> np.ndarray | None:
-        X, weights = self._arrays.X.reshape(-1, self._arrays.X.shape[-1])[rows], self._arrays.weights
         if self._arrays.l1 is None:
             return None
+        samples = self._arrays.X.reshape(-1, self._arrays.X.shape[-1])
+        X, weights = samples[rows], self._arrays.weights
         if weights is not None:
-            of_grams = weights.reshape(self._n_grams, -1)
-            X = X * np.sqrt(of_grams[rows * self._n_grams // (self._arrays.X.size // X.shape[1])])
+            X = X * np.sqrt(weights.reshape(self._n_grams, -1)[rows * self._n_grams // len(samples)])
         return np.sqrt(X.shape[1]) * np.abs(X).max(axis=1, keepdims=True)
 
     def _roots_of_weights(self, gram: int) -> Any:

@@ -491,6 +491,7 @@ class TestJudgement:
         wrong = hntf.gradcheck(lambda x: (((x / scale) ** 3).sum(), [3.001 * (x / scale) ** 2 / scale]), [x])
         assert not wrong.ok
 
+    @pytest.mark.slow
     def test_badly_scaled_columns_raise_no_false_alarm(self):
         for seed in range(5):
             rng = np.random.default_rng(seed)

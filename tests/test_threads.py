@@ -58,6 +58,7 @@ def test_every_range_has_ended_when_an_error_is_raised(monkeypatch):
     assert ended == [2]
 
 
+@pytest.mark.slow
 def test_a_thread_that_outlives_the_main_one_works():
     code = (
         "import threading, time, numpy as np, hntf\n"

@@ -259,6 +259,7 @@ def test_what_a_sparse_mask_observes_twice_is_observed(rng, dtype):
         np.testing.assert_allclose(hntf.as_data(entries, mask=each).norm_squared(), expected)
 
 
+@pytest.mark.slow
 def test_a_sparse_mask_is_never_made_dense():
     X = scipy.sparse.random(200_000, 100_000, 1e-6, "csr", rng=np.random.default_rng(0))
     data = hntf.as_data(X, mask="stored", weights=np.random.default_rng(1).random(200_000))

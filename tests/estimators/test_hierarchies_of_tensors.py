@@ -19,6 +19,7 @@ RANKS = (7, 4, 2)
 GOALS = {0.4: (0.2765, 0.3120, 0.5060), 0.1: (0.0965, 0.2195, 0.5340)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", list(GOALS))
 def test_neural_ncpd_on_the_reference_tensor(noise):
     errors = []

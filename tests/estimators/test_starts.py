@@ -247,6 +247,7 @@ def clone_fitted(model):
     return copy.deepcopy(model)
 
 
+@pytest.mark.slow
 def test_a_cp_decomposition_is_the_base_of_a_hierarchy():
     X = tensor()
     cp = hntf.NCPD(6, random_state=0).fit(X)

@@ -171,6 +171,7 @@ def test_residuals_and_leverage(kind, mode, fitted, of_tensor):
     png(plot.outliers(model, given, mode=mode))
 
 
+@pytest.mark.slow
 def test_residuals_of_sparse_tensors():
     rng = np.random.default_rng(0)
     X = rng.random((8, 7, 6)) * (rng.random((8, 7, 6)) < 0.3)

@@ -27,6 +27,7 @@ def low_rank(rank=3, shape=(40, 30), noise=0.02, seed=0):
     return np.maximum(X + noise * X.mean() * rng.standard_normal(shape), 0.0)
 
 
+@pytest.mark.slow
 def test_planted_levels_are_found_without_candidates():
     found = hntf.select_ranks(BLOCKS, random_state=0)
     assert found.best == (9, 4, 2)
@@ -89,6 +90,7 @@ def test_samples_in_a_file(tmp_path):
     assert hntf.select_ranks(str(tmp_path / "x.npy"), range(1, 6), hntf.NMF, random_state=0).best == 3
 
 
+@pytest.mark.slow
 def test_hidden_entries():
     X = low_rank()
     X[np.random.default_rng(1).random(X.shape) < 0.1] = np.nan
@@ -138,6 +140,7 @@ def test_tucker_ranks():
     assert hntf.select_ranks(X, [(1, 1, 1), (2, 2, 2), (3, 3, 3)], hntf.NTD, random_state=0).best == (2, 2, 2)
 
 
+@pytest.mark.slow
 def test_bi_cross_validation_tells_too_few_components():
     found = hntf.select_ranks(low_rank(), range(1, 7), hntf.NMF, criterion="bi-cross-validation", random_state=0)
     errors = dict(zip(found.table["rank"], found.table["bi-cross-validation"], strict=True))
@@ -322,6 +325,7 @@ def test_wide_groups_of_a_tensor_are_levels(rng):
     assert [r for r, test in tests.items() if test.is_level] == [2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [2, 3])
 def test_flat_components_are_called_levels_in_few_draws(order):
     found = 0
@@ -344,6 +348,7 @@ def test_groups_of_classes_that_share_no_samples_are_levels(rng, order):
     assert [r for r, test in levels.tested_levels([[codes, *profiles]], 0).items() if test.is_level] == [3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "model"), [((60, 50), hntf.NMF), ((12, 10, 8), hntf.NCPD)])
 @pytest.mark.parametrize("seed", range(3))
 def test_exact_data_have_their_rank(shape, model, seed):

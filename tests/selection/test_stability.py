@@ -214,6 +214,7 @@ class Blocks:
         return iter(self.blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resample", ["bootstrap", "starts", "halves", "entries"])
 def test_samples_in_parts_have_the_stability_of_samples_in_memory(resample, tmp_path):
     path = tmp_path / "X.npy"
@@ -225,6 +226,7 @@ def test_samples_in_parts_have_the_stability_of_samples_in_memory(resample, tmp_
         np.testing.assert_allclose(found.components[0], expected.components[0], atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resample", ["bootstrap", "starts", "halves", "entries"])
 def test_a_sparse_tensor_has_the_stability_of_the_dense_one(resample):
     tensor = make_hierarchical_tensor(random_state=0, noise=0.1).X

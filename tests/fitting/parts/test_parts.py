@@ -288,6 +288,7 @@ def test_a_memory_map_is_loaded_for_other_methods(tmp_path):
     assert_same(fitted(hntf.DeepNMF((3, 2), random_state=0), X), fitted(hntf.DeepNMF((3, 2), random_state=0), MATRIX))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dask", "dask sparse", "list", "sparse blocks"])
 @pytest.mark.parametrize("given_as", ["array", "torch", "xarray", "dask", "rows", "columns", "hold-out", "several"])
 def test_masks_and_weights_are_cut_with_blocks_and_chunks(rng, kind, given_as, tmp_path):
@@ -330,6 +331,7 @@ def test_dense_and_sparse_blocks_may_alternate():
     assert_same(fitted(model, blocks), fitted(model, MATRIX))
 
 
+@pytest.mark.slow
 def test_ranks_and_stability_of_chunks():
     X = hntf.datasets.make_hierarchical_blocks(random_state=0).X
     given = dask.array.from_array(X, chunks=(40, -1))

@@ -31,16 +31,16 @@ def as_data(
 
     Parameters
     ----------
-    X : array, tensor or scipy.sparse matrix of order 2 or more, or Data
+    X : array, tensor, scipy.sparse matrix, sparse tensor `(coordinates, values, shape)` or `sparse.COO`, or Data
         Samples along mode 0. Data objects are returned as they are.
-    mask : bool array, "nan", or a tuple of these, optional
+    mask : bool array, "nan", "stored", HoldOut, or a tuple of these, optional
         True where an entry is observed, as in TensorLy; `"nan"` masks the entries of `X` that are NaN; what any of several masks
         hides is hidden. A mask has the shape of `X`, `(n,)` for each sample, or an axis of length 1 where it is the same for a
-        whole mode. For a sparse `X` also a SciPy sparse matrix, whose entries that are not stored are False, or `"stored"`: only
-        the stored entries of `X` are observed.
+        whole mode. For a sparse `X` also a sparse array, whose entries that are not stored are False, or `"stored"`: only the
+        stored entries of `X` are observed. A `HoldOut` hides a random fraction.
     weights : array, optional
         Nonnegative weights of the squared residuals, multiplied by the mask if there is one, of a shape as for `mask`; for a
-        sparse `X` also a SciPy sparse matrix.
+        sparse `X` also a sparse array.
     nonnegative : bool
         Whether negative entries of `X` raise an error.
     some_observed : bool

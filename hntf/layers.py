@@ -205,10 +205,6 @@ class _OfLayer(FactoredProblems):
         l1 = self._layer.l1
         return np.full((len(rows) if l1 else 0, self._rank), l1)
 
-    def sizes(self, rows: np.ndarray) -> np.ndarray | None:
-        return np.full((len(rows), 1), self._size) if self._layer.l1 else None
-
-    @cached_property
-    def _size(self) -> float:
-        """The norm of all samples."""
-        return self._X.norm_squared() ** 0.5
+    def sizes_of_samples(self) -> np.ndarray | None:
+        # None of them is longer than all together, whatever the kind of data.
+        return np.full((self._X.shape[0], 1), self._X.norm_squared() ** 0.5) if self._layer.l1 else None

@@ -22,6 +22,8 @@ class Rows(NamedTuple):
 
     Attributes
     ----------
+    C : array, `(n, k)`
+        The right-hand sides, bounded below where penalties make them larger than the samples: residuals are measured by them.
     scale : array, `(k,)` or a number
         The solution in the user's units is `S * scale`, its dual `Y / scale`.
     """

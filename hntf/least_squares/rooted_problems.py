@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 
@@ -119,8 +120,16 @@ class FactoredProblems(RootedProblems):
         """Return the linear costs `(n, k)` of these rows, at least 0; `(0, k)` for zero."""
 
     @abstractmethod
+    def sizes_of_samples(self) -> np.ndarray | None:
+        """Return bounds `(N, 1)` of the norms of all samples, times the roots of the weights, or None without a linear cost."""
+
+    @cached_property
+    def _sizes(self) -> np.ndarray | None:
+        return self.sizes_of_samples()
+
     def sizes(self, rows: np.ndarray) -> np.ndarray | None:
-        """Return bounds of the norms of the samples of these rows, times the roots of the weights, or None if there is no cost."""
+        """Return bounds of the norms of the samples of these rows, or None if there is no linear cost."""
+        return None if self._sizes is None else self._sizes[rows]
 
     def factorized(self, gram: int) -> SquareRoot:
         """Factorize the dictionary above the ridge penalty."""
@@ -140,19 +149,15 @@ class FactoredProblems(RootedProblems):
         Y = super().residual_gradient(gram, rows, S)
         small, r = self._small_columns(gram)
         if len(small):
-            A, F = self.dictionary(gram), self.linear_cost(rows)
-            Y[:, small] = S @ (A.T @ A[:, small]) + S[:, small] * r[small] ** 2
-            Y[:, small] -= self.product(gram, rows, A[:, small])
-            if len(F):
-                Y[:, small] += F[:, small]
+            Y[:, small] = self._dual_of(small, r, gram, rows, S)
         return Y
 
     def refined(self, gram: int, rows: np.ndarray, S: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the solution and support with the digits that columns far smaller than the root of their penalty have lost."""
-        small, _ = self._small_columns(gram)
+        small, r = self._small_columns(gram)
         for _ in range(CORRECTIONS if len(small) else 0):
             Y = np.zeros(S.shape)
-            Y[:, small] = self.residual_gradient(gram, rows, S)[:, small]
+            Y[:, small] = self._dual_of(small, r, gram, rows, S)
             # Such a column is nearly orthogonal to all others, so the sign of its dual tells whether it enters.
             support[:, small] |= Y[:, small] < 0
             # The duals of the others are zero up to rounding, which would grow along directions that hardly change the residual.
@@ -161,6 +166,13 @@ class FactoredProblems(RootedProblems):
             S = np.where(support, S, 0.0)
         return S, support
 
+    def _dual_of(self, columns: np.ndarray, r: np.ndarray, gram: int, rows: np.ndarray, S: np.ndarray) -> np.ndarray:
+        """Return the dual of some columns from the dictionary, `AᵀA s + r² s − Aᵀx + f`."""
+        A, F = self.dictionary(gram), self.linear_cost(rows)
+        some = A[:, columns]
+        Y = S @ (A.T @ some) + S[:, columns] * r[columns] ** 2 - self.product(gram, rows, some)
+        return Y + F[:, columns] if len(F) else Y
+
     def _small_columns(self, gram: int) -> tuple[np.ndarray, np.ndarray]:
         """Return which columns are far smaller than the root of their ridge penalty and not zero, and the roots."""
         r = self.ridge(gram)
@@ -168,6 +180,11 @@ class FactoredProblems(RootedProblems):
             return np.empty(0, np.int64), np.empty(0)
         largest = np.max(np.abs(self.dictionary(gram)), axis=0)
         return np.flatnonzero((largest > 0) & (largest < SMALL * r)), r
+
+
+def bound_of_norms(X: np.ndarray) -> np.ndarray:
+    """Return bounds `(n, 1)` of the norms of the rows of a matrix, which do not overflow; no copy of it is made."""
+    return X.shape[1] ** 0.5 * np.maximum(X.max(axis=1), -X.min(axis=1))[:, None]
 
 
 def bounded_below(C: Array, norms: Array, sizes: Array) -> Array:

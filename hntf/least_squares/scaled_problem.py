@@ -12,7 +12,7 @@ import scipy.sparse
 from hntf.arrays import Array, backend_of, from_numpy, ones_like, to_numpy
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram
-from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems
+from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems, bound_of_norms
 from hntf.least_squares.solver import Solution, solve
 from hntf.scales import inverse_power
 from hntf.threads import matmul
@@ -102,14 +102,15 @@ class _OfScaledProblem(FactoredProblems):
         penalty, k = self._problem.penalty, len(self._problem.scale)
         return np.empty((0, k)) if penalty is None else np.tile(to_numpy(penalty), (len(rows), 1))
 
-    def sizes(self, rows: np.ndarray) -> np.ndarray | None:
+    def sizes_of_samples(self) -> np.ndarray | None:
         if self._problem.penalty is None:
             return None
-        samples = abs(self._samples(rows)).max(axis=0)
-        largest = samples.toarray().ravel() if scipy.sparse.issparse(samples) else samples
-        return np.sqrt(self._problem.B.shape[0]) * largest[:, None]
+        samples = self._samples(slice(None)).T
+        if scipy.sparse.issparse(samples):
+            return samples.shape[1] ** 0.5 * abs(samples).max(axis=1).toarray().reshape(-1, 1)
+        return bound_of_norms(samples)
 
-    def _samples(self, rows: np.ndarray) -> Any:
+    def _samples(self, rows: np.ndarray | slice) -> Any:
         """Return the right-hand sides of some rows as columns, times the roots of the weights."""
         B, roots = self._problem.B[:, rows], self._roots_of_weights
         B = B if scipy.sparse.issparse(B) else to_numpy(B)

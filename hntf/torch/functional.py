@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hntf.arrays import from_numpy, to_numpy
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram, column_norms, row_grams
 from hntf.least_squares.nnls_gram import INDEFINITE
-from hntf.least_squares.rooted_problems import bounded_below
+from hntf.least_squares.rooted_problems import bound_of_norms, bounded_below
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
@@ -133,8 +134,10 @@ def nnls(
     S = cast_code((solved.S if scale is None else solved.S * scale).reshape(shape), dtype)
     if not return_info:
         return S
-    sizes = None if penalties[0] is None else _sizes(samples if weights is None else samples * weights.sqrt())
-    return S, _info(solved, G, C, shape, scale, sizes)
+    if penalties[0] is None:
+        return S, _info(solved, G, C, shape, scale)
+    weighted = (samples if weights is None else samples * weights.sqrt()).detach().reshape(-1, m)
+    return S, _info(solved, G, C, shape, scale, from_numpy(bound_of_norms(to_numpy(weighted)), weighted))
 
 
 def _solve(
@@ -263,11 +266,6 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
     solved = solve(grams, rows, Factor(), support)
     S = cast_code((solved.S if scale is None else solved.S * scale).reshape(shape), C.dtype)
     return (S, _info(solved, grams, rows, shape, scale)) if return_info else S
-
-
-def _sizes(samples: Tensor) -> Tensor:
-    """Return bounds `(N, 1)` of the norms of samples."""
-    return samples.shape[-1] ** 0.5 * samples.detach().abs().amax(-1).reshape(-1, 1)
 
 
 def _info(

@@ -19,7 +19,7 @@ from torch.autograd import Function
 from hntf.arrays import host_view, to_numpy
 from hntf.least_squares import on_support as support_solver
 from hntf.least_squares import solver
-from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems
+from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems, bound_of_norms
 from hntf.torch.products import matmul
 
 
@@ -138,14 +138,13 @@ class _OfFactor(FactoredProblems):
         k, l1 = self._arrays.A.shape[-1], self._arrays.l1
         return np.empty((0, k)) if l1 is None else l1.reshape(-1, k)[rows]
 
-    def sizes(self, rows: np.ndarray) -> np.ndarray | None:
+    def sizes_of_samples(self) -> np.ndarray | None:
         if self._arrays.l1 is None:
             return None
-        samples = self._arrays.X.reshape(-1, self._arrays.X.shape[-1])
-        X, weights = samples[rows], self._arrays.weights
+        X, weights = self._arrays.X.reshape(-1, self._arrays.X.shape[-1]), self._arrays.weights
         if weights is not None:
-            X = X * np.sqrt(weights.reshape(self._n_grams, -1)[rows * self._n_grams // len(samples)])
-        return np.sqrt(X.shape[1]) * np.abs(X).max(axis=1, keepdims=True)
+            X = X * np.repeat(np.sqrt(weights.reshape(self._n_grams, -1)), len(X) // self._n_grams, axis=0)
+        return bound_of_norms(X)
 
     def _roots_of_weights(self, gram: int) -> Any:
         weights = self._arrays.weights

@@ -9,7 +9,6 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
@@ -85,11 +84,8 @@ class InTurn(Parts):
         return block if self._scale == 1.0 else block.astype(np.float64) * self._scale
 
     def _data(self, block: Any, rows: slice) -> Data:
-        block = self._in_units(block)
-        if self.is_checked and not self._observed and not scipy.sparse.issparse(block):
-            return DenseData(block)  # checked in the first pass
         observed = self._observed.of_rows(rows, self.shape[0])
-        return observed.data(block, nonnegative=self.nonnegative)
+        return observed.data(self._in_units(block), nonnegative=self.nonnegative, checked=self.is_checked)
 
     def each(self, function: OfPart, *arguments: Any) -> list[Any]:
         return [function(part, *arguments) for part in self._parts()]

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.arrays import is_torch, to_numpy
-from hntf.data import Data, as_data
+from hntf.data import Data, DenseData, as_data
 from hntf.data.hold_out import HoldOut
 from hntf.data.masks import aligned, as_masks
 
@@ -44,11 +44,11 @@ class Observed(NamedTuple):
         masks, weights = self
         return Observed(tuple(cut(x, rows, n_samples) for x in masks), cut(weights, rows, n_samples))
 
-    def data(self, block: Any, *, nonnegative: bool = False) -> Data:
-        """Return samples as checked data."""
-        return as_data(
-            block, mask=self.masks or None, weights=self.weights, nonnegative=nonnegative, some_observed=False
-        )
+    def data(self, block: Any, *, nonnegative: bool = False, checked: bool = False) -> Data:
+        """Return samples as data, whose entries are checked unless they were before."""
+        if checked and not self and isinstance(block, np.ndarray):
+            return DenseData(block)
+        return as_data(block, mask=self.masks, weights=self.weights, nonnegative=nonnegative, some_observed=False)
 
     def __bool__(self) -> bool:
         return bool(self.masks) or self.weights is not None
@@ -58,10 +58,10 @@ def cut(x: Any, rows: np.ndarray | slice, n_samples: int) -> Any:
     """Return the part of a mask or of weights that some of all samples have; what is the same for all samples is not cut."""
     if isinstance(x, HoldOut):
         return x.of_rows(np.r_[rows])
-    return x[rows] if is_array(x) and x.shape[0] == n_samples else x
+    return x[rows] if _is_array(x) and x.shape[0] == n_samples else x
 
 
-def is_array(x: Any) -> bool:
+def _is_array(x: Any) -> bool:
     """Return whether a mask or weights are an array, in memory or of Dask."""
     return isinstance(x, np.ndarray) or scipy.sparse.issparse(x) or hasattr(x, "to_delayed")
 
@@ -72,5 +72,5 @@ def _as_array(x: Any, name: str, X: Any) -> Any:
         return x
     if scipy.sparse.issparse(x) and x.shape == tuple(X.shape):
         return scipy.sparse.csr_array(x)
-    x = x if is_array(x) else to_numpy(x) if is_torch(x) else np.asarray(x)
+    x = x if _is_array(x) else to_numpy(x) if is_torch(x) else np.asarray(x)
     return aligned(x, name, X)

@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from hntf.costs.targets import Labels
-from hntf.data import Data, DenseData
+from hntf.data import Data
 from hntf.data.masks import as_masks
 from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.fitting.parts.blocks import joined, rows_between, rows_of
@@ -81,9 +81,7 @@ class ChunkReader(NamedTuple):
         """Return a chunk as data."""
         if self.scale != 1.0:
             chunk = chunk.astype(np.float64) * self.scale
-        if self.checked and not observed and isinstance(chunk, np.ndarray):
-            return DenseData(chunk)
-        return observed.data(chunk, nonnegative=self.nonnegative)
+        return observed.data(chunk, nonnegative=self.nonnegative, checked=self.checked)
 
 
 class FunctionCall(NamedTuple):

@@ -36,7 +36,7 @@ def draw(entries: int, shape: tuple[int, ...] = SHAPE) -> tuple[np.ndarray, np.n
     return np.array([rng.integers(0, d, entries) for d in shape]), rng.exponential(size=entries), shape
 
 
-def fastest(work: Callable[[], object], repeats: int = 5) -> float:
+def fastest(work: Callable[[], object], repeats: int = 15) -> float:
     times = []
     for _ in range(repeats):
         start = time.perf_counter()

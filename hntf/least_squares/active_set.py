@@ -72,6 +72,6 @@ def on_support(columns, tolerance, D, support, V, start, stop):  # type: ignore[
                     for a in range(size):
                         total -= c[a] * u[a]
                     size = enter(factors, size, j, distance, total)
-        solve_triangular(factors.T, u, size, factors.x)
+        solve_triangular(factors, u, size, factors.x)
         for a in range(size):
             V[i, factors.order[a]] = factors.x[a]

@@ -36,8 +36,11 @@ MOST_EXCHANGES = 30
 ROUNDS = 3
 """Maximum number of times that the factorization of an ill-conditioned support is computed afresh."""
 
-WELL_CONDITIONED = 1e-3
-"""Relative distance of every column from the span of those before it above which no fresh factorization is needed."""
+FAR_FROM_DEPENDENT = 10.0
+"""Relative distance of every column from the span of those before it above which no fresh factorization is needed.
+
+It is in units of the root of the tolerance: coefficients are at most the reciprocal of a distance, and so is what they add to it.
+"""
 
 
 class Row(NamedTuple):
@@ -109,7 +112,7 @@ def solve_row(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
             size, worst, iteration, current, lowest, stuck = _search(
                 dictionary, factors, row, linear, z_norm, size, worst, iteration, lowest
             )
-        solve_triangular(factors.T, factors.h, size, row.t)
+        solve_triangular(factors, factors.h, size, row.t)
         for a in range(size):
             row.s[a] = row.t[a] if row.t[a] > 0.0 else row.s[a]
         _write_support(factors, size, row.wanted)
@@ -119,7 +122,11 @@ def solve_row(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
         if not searching:
             break
         # What has been updated in an ill-conditioned support is computed once more, in the order of the backward pass.
-        if worst > WELL_CONDITIONED or (iteration == before and not changed) or rounds > ROUNDS:
+        if (
+            worst > FAR_FROM_DEPENDENT * np.sqrt(dictionary.tolerance)
+            or (iteration == before and not changed)
+            or rounds > ROUNDS
+        ):
             if current <= lowest + EPS * (z_norm**2 + abs(lowest)):
                 break
             searching = False
@@ -145,7 +152,7 @@ def _start(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
                 gradient = gradient_of(dictionary.columns, row.f, j, factors.residual, factors.v, linear)
                 size = enter(factors, size, j, distance, gradient)
                 row.blocked[j] = True
-    solve_triangular(factors.T, factors.h, size, row.s)
+    solve_triangular(factors, factors.h, size, row.s)
     changed = False
     while True:
         before = size
@@ -153,7 +160,7 @@ def _start(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
         if size == before:
             return size, worst, changed
         changed = True
-        solve_triangular(factors.T, factors.h, size, row.s)
+        solve_triangular(factors, factors.h, size, row.s)
 
 
 @reordered_step
@@ -306,7 +313,7 @@ def _exchange(dictionary, factors, row, linear, size, entering, distance, moved)
         size += 1
     else:
         size += 1
-        solve_triangular(factors.T, factors.h, size, t)
+        solve_triangular(factors, factors.h, size, t)
     while True:
         # Move towards the minimiser up to the first bound, until it is reached.
         step, blocking = 1.0, -1
@@ -322,4 +329,4 @@ def _exchange(dictionary, factors, row, linear, size, entering, distance, moved)
             s[a] += step * (t[a] - s[a])
         s[blocking] = 0.0
         size = _leave_bounds(factors, row, size)
-        solve_triangular(factors.T, factors.h, size, t)
+        solve_triangular(factors, factors.h, size, t)

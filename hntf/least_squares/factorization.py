@@ -48,7 +48,9 @@ class Factorization(NamedTuple):
     Q : array, `(p, q)`
         An orthonormal basis of the span of the support, as rows.
     T : array, `(p, p)`
-        The upper triangular factor.
+        The columns of the upper triangular factor, as rows.
+    reciprocals : array, `(p,)`
+        The reciprocals of its diagonal.
     h : array, `(p,)`
         The coefficients of the sample in the basis.
     order : array, `(p,)`, int64
@@ -63,6 +65,7 @@ class Factorization(NamedTuple):
 
     Q: np.ndarray
     T: np.ndarray
+    reciprocals: np.ndarray
     h: np.ndarray
     order: np.ndarray
     residual: np.ndarray
@@ -124,31 +127,27 @@ def project_out(Q, size, v, coefficients):  # type: ignore[no-untyped-def]
 
 
 @reordered_step
-def solve_triangular(T, right, size, t):  # type: ignore[no-untyped-def]
-    """Solve `T t = right` for the upper triangular `T`."""
+def solve_triangular(factors, right, size, t):  # type: ignore[no-untyped-def]
+    """Solve `T t = right`."""
+    T, reciprocals = factors.T, factors.reciprocals
+    copy(right, t, size)
     a = size
     while a >= 4:
-        # Four rows at a time, whose sums do not wait for each other.
+        # Four columns at a time, with one pass over `t` for all of them.
         a -= 4
-        row0, row1, row2, row3 = T[a], T[a + 1], T[a + 2], T[a + 3]
-        sum0, sum1, sum2, sum3 = 0.0, 0.0, 0.0, 0.0
-        for b in range(a + 4, size):
-            sum0 += row0[b] * t[b]
-            sum1 += row1[b] * t[b]
-            sum2 += row2[b] * t[b]
-            sum3 += row3[b] * t[b]
-        t3 = (right[a + 3] - sum3) / row3[a + 3]
-        t2 = (right[a + 2] - sum2 - row2[a + 3] * t3) / row2[a + 2]
-        t1 = (right[a + 1] - sum1 - row1[a + 2] * t2 - row1[a + 3] * t3) / row1[a + 1]
-        t0 = (right[a] - sum0 - row0[a + 1] * t1 - row0[a + 2] * t2 - row0[a + 3] * t3) / row0[a]
+        column0, column1, column2, column3 = T[a], T[a + 1], T[a + 2], T[a + 3]
+        t3 = t[a + 3] * reciprocals[a + 3]
+        t2 = (t[a + 2] - column3[a + 2] * t3) * reciprocals[a + 2]
+        t1 = (t[a + 1] - column3[a + 1] * t3 - column2[a + 1] * t2) * reciprocals[a + 1]
+        t0 = (t[a] - column3[a] * t3 - column2[a] * t2 - column1[a] * t1) * reciprocals[a]
         t[a], t[a + 1], t[a + 2], t[a + 3] = t0, t1, t2, t3
+        for b in range(a):
+            t[b] -= column0[b] * t0 + column1[b] * t1 + column2[b] * t2 + column3[b] * t3
     while a > 0:
         a -= 1
-        row = T[a]
-        total = right[a]
-        for b in range(a + 1, size):
-            total -= row[b] * t[b]
-        t[a] = total / row[a]
+        t[a] *= reciprocals[a]
+        for b in range(a):
+            t[b] -= T[a, b] * t[a]
 
 
 @reordered_kernel
@@ -167,6 +166,7 @@ def empty_factorization(k, q):  # type: ignore[no-untyped-def]
     return Factorization(
         np.empty((most, q)),
         np.empty((most, most)),
+        np.empty(most),
         np.empty(most),
         np.empty(most, np.int64),
         np.empty(q),
@@ -191,10 +191,10 @@ def distance_from_span(dictionary, factors, size, j):  # type: ignore[no-untyped
     if distance < REORTHOGONALIZED * norms[j]:
         project_out(factors.Q, size, v, c)
         distance = np.sqrt(dot(v, v))
-    solve_triangular(factors.T, c, size, x)
-    growth = 1.0
+    solve_triangular(factors, c, size, x)
+    growth, unit = 1.0, 1.0 / norms[j]
     for a in range(size):
-        growth += (x[a] * norms[factors.order[a]] / norms[j]) ** 2
+        growth += (x[a] * norms[factors.order[a]] * unit) ** 2
     rounding = tolerance * norms[j] * np.sqrt(growth)
     return distance if size < columns.shape[1] and distance > rounding else -1.0
 
@@ -202,15 +202,15 @@ def distance_from_span(dictionary, factors, size, j):  # type: ignore[no-untyped
 @reordered_step
 def enter(factors, size, j, distance, gradient):  # type: ignore[no-untyped-def]
     """Append column `j`, whose distance from the span was computed last, and update the residual; return the new size."""
-    Q, T, h, order, residual, v, c, _ = factors
-    for a in range(size):
-        T[a, size] = c[a]
-    T[size, size] = distance
-    h[size] = gradient / distance
+    Q, h, residual, v = factors.Q, factors.h, factors.residual, factors.v
+    reciprocal = 1.0 / distance
+    copy(factors.c, factors.T[size], size)
+    factors.T[size, size], factors.reciprocals[size] = distance, reciprocal
+    factors.order[size] = j
+    h[size] = gradient * reciprocal
     for r in range(v.shape[0]):
-        Q[size, r] = v[r] / distance
+        Q[size, r] = v[r] * reciprocal
         residual[r] -= h[size] * Q[size, r]
-    order[size] = j
     return size + 1
 
 
@@ -218,30 +218,28 @@ def enter(factors, size, j, distance, gradient):  # type: ignore[no-untyped-def]
 def leave(factors, s, size, a):  # type: ignore[no-untyped-def]
     """Remove the column at position `a` and its coefficient, and update the residual; return the new size."""
     Q, T, h, order = factors.Q, factors.T, factors.h, factors.order
-    q = Q.shape[1]
-    for b in range(a, size - 1):
+    last = size - 1
+    for b in range(a, last):
         order[b] = order[b + 1]
         s[b] = s[b + 1]
-    for r in range(size):
-        for b in range(max(a, r - 1), size - 1):
-            T[r, b] = T[r, b + 1]
-    for i in range(a, size - 1):
-        length = np.sqrt(T[i, i] ** 2 + T[i + 1, i] ** 2)
-        cosine, sine = T[i, i] / length, T[i + 1, i] / length
-        upper, lower = T[i], T[i + 1]
-        upper[i], lower[i] = length, 0.0
-        for b in range(i + 1, size - 1):
-            u, v = upper[b], lower[b]
-            upper[b] = cosine * u + sine * v
-            lower[b] = cosine * v - sine * u
+        copy(T[b + 1], T[b], b + 2)
+    for i in range(a, last):
+        length = np.sqrt(T[i, i] ** 2 + T[i, i + 1] ** 2)
+        reciprocal = 1.0 / length
+        cosine, sine = T[i, i] * reciprocal, T[i, i + 1] * reciprocal
+        T[i, i], factors.reciprocals[i] = length, reciprocal
+        for b in range(i + 1, last):
+            u, v = T[b, i], T[b, i + 1]
+            T[b, i] = cosine * u + sine * v
+            T[b, i + 1] = cosine * v - sine * u
         first, second = Q[i], Q[i + 1]
-        for b in range(q):
-            u, v = first[b], second[b]
-            first[b] = cosine * u + sine * v
-            second[b] = cosine * v - sine * u
+        for r in range(len(first)):
+            u, v = first[r], second[r]
+            first[r] = cosine * u + sine * v
+            second[r] = cosine * v - sine * u
         u, v = h[i], h[i + 1]
         h[i] = cosine * u + sine * v
         h[i + 1] = cosine * v - sine * u
-    for r in range(q):
-        factors.residual[r] += h[size - 1] * Q[size - 1, r]
-    return size - 1
+    for r in range(Q.shape[1]):
+        factors.residual[r] += h[last] * Q[last, r]
+    return last

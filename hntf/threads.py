@@ -173,15 +173,28 @@ def matmul(X: Array, A: Array) -> Array:
     if core_count() == 1 or left.size * A.shape[1] < SERIAL_PRODUCT:
         with _no_blas_threads(left.size * A.shape[1]):
             return from_numpy(_product(left, right), X)
-    result = np.empty((left.shape[0], right.shape[1]))
-
     with single_threaded_blas():
+        if _is_transposed(left) and left.shape[0] < left.shape[1]:
+            return from_numpy(_sum_of_products(left, right), X)
+        result = np.empty((left.shape[0], right.shape[1]))
         over_rows(
             lambda start, stop: _product(left[start:stop], right, result[start:stop]),
             len(left),
             left.shape[1] * right.shape[1],
         )
     return from_numpy(result, X)
+
+
+def _sum_of_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the product of a wide matrix, whose columns are in order in memory, by blocks of columns, each read once."""
+    products: dict[int, np.ndarray] = {}
+
+    def work(start: int, stop: int) -> None:
+        products[start] = _product(left[:, start:stop], right[start:stop])
+
+    over_rows(work, len(right), len(left) * right.shape[1])
+    # Whichever thread is first, the sum is the same.
+    return sum(products[start] for start in sorted(products))  # type: ignore[return-value]
 
 
 def _no_blas_threads(work: int) -> AbstractContextManager[None]:

@@ -90,5 +90,9 @@ def test_products_of_any_size_and_arrangement(n, backend, rng):
             np.testing.assert_allclose(threads.matmul(backend(left), backend(right)), X @ A, rtol=1e-12, atol=1e-12)
             transposed = threads.transposed_matmul(backend(left), backend(right))
             np.testing.assert_allclose(transposed, (X @ A).T, rtol=1e-12, atol=1e-12)
+        S = rng.standard_normal((n, 5))
+        wide = threads.matmul(backend(left).T, backend(S))
+        np.testing.assert_allclose(wide, X.T @ S, rtol=1e-12, atol=1e-10)
+        np.testing.assert_array_equal(wide, threads.matmul(backend(left).T, backend(S)))
     X[0, 0] = np.inf
     assert np.isinf(np.asarray(threads.matmul(backend(X), backend(abs(A))))[0]).all()

@@ -24,18 +24,25 @@ def weighted_sparse_data(
     check_order(X, "X", (2,))
     matrix = scipy.sparse.csr_array(X, copy=True)
     matrix.sum_duplicates()
-    parts = [_of_mask(matrix, each) for each in as_masks(mask)]
+    masks = [_of_mask(matrix, each) for each in as_masks(mask)]
+    total = reduce(_product, masks) if masks else None
     if weights is not None:
-        parts.append(_of_weights(matrix, weights))
-    total = reduce(_product, parts)
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        of_weights = _of_weights(matrix, weights, total)
+        total = of_weights if total is None else _product(total, of_weights)
+    assert total is not None
     # What is hidden may be anything.
-    matrix.data[~(total.of_entries(rows, matrix.indices) > 0)] = 0
+    matrix.data[~_observed(total, matrix)] = 0
     check_entries(np.append(matrix.data, 0), "X", nonnegative=nonnegative, hidden_by="mask='nan'")
     data = WeightedData(SparseData(matrix), total)
     if some_observed and data.n_unobserved == matrix.shape[0]:
         raise ValueError(ALL_HIDDEN)
     return data
+
+
+def _observed(weights: EntryWeights, matrix: Any) -> np.ndarray:
+    """Tell which stored entries of a matrix have a positive weight."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return weights.of_entries(rows, matrix.indices) > 0
 
 
 def _of_mask(X: Any, mask: Any) -> EntryWeights:
@@ -56,12 +63,18 @@ def _of_mask(X: Any, mask: Any) -> EntryWeights:
     return _of_array(X, np.asarray(check_boolean(mask, "mask"), bool), "mask")
 
 
-def _of_weights(X: Any, weights: Any) -> EntryWeights:
+def _of_weights(X: Any, weights: Any, mask: EntryWeights | None) -> EntryWeights:
+    """Return weights, which may be anything where a mask hides the entry."""
     if scipy.sparse.issparse(weights):
         check_shape(weights, "weights", X.shape, "that of X")
-        weights = scipy.sparse.csr_array(weights)
+        weights = scipy.sparse.csr_array(weights, copy=True)
+        if mask is not None:
+            weights.data[~_observed(mask, weights)] = 0
         check_entries(np.append(weights.data, 0.0), "weights", nonnegative=True)
         return _structured(X, 0.0, weights.data.astype(np.float64), weights)
+    weights = check_real_array(weights, "weights", entries=False)
+    if mask is not None and tuple(weights.shape) == X.shape:
+        weights = np.where(mask.of_samples(slice(None)) > 0, weights, 0.0)
     return _of_array(X, check_real_array(weights, "weights", nonnegative=True), "weights")
 
 

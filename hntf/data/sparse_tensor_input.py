@@ -88,7 +88,8 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool, so
         for each in masks
     ]
     if weights is not None:
-        parts.append(_weights_of(weights, "weights", coordinates, boolean=False))
+        seen = reduce(SparseTensorWeights.times, parts) if parts else None
+        parts.append(_weights_of(weights, "weights", coordinates, boolean=False, seen=seen))
     if not parts:
         check_entries(np.append(summed, 0), "X", nonnegative=nonnegative)
         return SparseTensorData(coordinates, summed, values[:0])
@@ -121,12 +122,19 @@ def _constant_but_at(constant: float, at: Coordinates, values: np.ndarray) -> Sp
     return SparseTensorWeights(vectors, at, values, is_mask=True)
 
 
-def _weights_of(x: Any, name: str, at: Coordinates, *, boolean: bool) -> SparseTensorWeights:
-    """Return the weights given as a sparse tensor, or as an array for each sample or for the entries of one mode."""
+def _weights_of(
+    x: Any, name: str, at: Coordinates, *, boolean: bool, seen: SparseTensorWeights | None = None
+) -> SparseTensorWeights:
+    """Return the weights given as a sparse tensor, or as an array for each sample or for the entries of one mode.
+
+    Those of a sparse tensor may be anything where the mask `seen` hides the entry.
+    """
     if is_sparse_tensor(x):
         index, values, shape = entries_of(x, name)
         check_shape(Entries(index, values, shape), name, at.shape, "that of X")
         values = 1.0 * check_boolean(values, name) if boolean else values.astype(np.float64)
+        if seen is not None:
+            values[~(seen.of_entries(*index) > 0)] = 0
         check_entries(np.append(values, 0.0), name, nonnegative=True)
         coordinates, values = Coordinates.of_entries(index, values, shape)
         # What a mask observes twice is observed.

@@ -120,6 +120,18 @@ def test_what_is_hidden_is_never_looked_at(value):
         hntf.as_data((index, changed, shape), mask="nan")
 
 
+def test_weights_below_a_mask_may_be_anything():
+    _, _, (index, values, shape) = problem()
+    hidden = np.arange(len(values)) % 3 == 0
+    seen = sparse.COO(index[:, ~hidden], np.ones((~hidden).sum(), bool), shape=shape)
+    expected = hntf.as_data((index, values, shape), mask=seen, weights=(index, 1 + values, shape)).norm_squared()
+    weights = (index, np.where(hidden, np.nan, 1 + values), shape)
+    data = hntf.as_data((index, values, shape), mask=seen, weights=weights)
+    assert data.norm_squared() == pytest.approx(expected, rel=1e-14)
+    with pytest.raises(ValueError, match="weights"):
+        hntf.as_data((index, values, shape), weights=weights)
+
+
 def test_what_is_not_taken_is_named():
     X, observed, entries = problem()
     with pytest.raises(TypeError, match="16777216 entries"):

@@ -260,6 +260,19 @@ def test_what_a_sparse_mask_observes_twice_is_observed(rng, dtype):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("weights_of", [np.asarray, scipy.sparse.csr_array])
+def test_weights_of_sparse_data_below_a_mask_may_be_anything(rng, weights_of):
+    X = scipy.sparse.random_array((6, 5), density=0.5, rng=rng, format="csr")
+    observed = rng.random((6, 5)) < 0.7
+    weights = rng.random((6, 5))
+    expected = hntf.as_data(X, mask=observed, weights=weights).norm_squared()
+    for value in (np.nan, np.inf, -1.0):
+        data = hntf.as_data(X, mask=observed, weights=weights_of(np.where(observed, weights, value)))
+        assert data.norm_squared() == pytest.approx(expected, rel=1e-14)
+    with pytest.raises(ValueError, match="weights"):
+        hntf.as_data(X, mask=observed, weights=weights_of(np.where(observed, np.nan, weights)))
+
+
 def test_a_sparse_mask_is_never_made_dense():
     X = scipy.sparse.random(200_000, 100_000, 1e-6, "csr", rng=np.random.default_rng(0))
     data = hntf.as_data(X, mask="stored", weights=np.random.default_rng(1).random(200_000))

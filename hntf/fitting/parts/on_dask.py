@@ -270,19 +270,21 @@ class OnDask(Parts):
 
     @property
     def always_remembers(self) -> bool:
-        return dask_scheduler_is_local()
+        return tasks_run_in_this_process()
 
     def forget(self, key: Any) -> None:
         for memory in self._memory.values():
             memory.pop(key, None)
 
 
-def dask_scheduler_is_local() -> bool:
-    """Return whether tasks run in threads of this process."""
+def tasks_run_in_this_process() -> bool:
+    """Return whether the scheduler of Dask is that of threads, its default, or runs one task after the other."""
     import dask.base
+    import dask.local
     import dask.threaded
 
-    return dask.base.get_scheduler(cls=None, collections=None) in (None, dask.threaded.get)
+    here = (None, dask.threaded.get, dask.local.get_sync)
+    return dask.base.get_scheduler(cls=None, collections=None) in here
 
 
 def is_dask(X: Any) -> bool:
@@ -293,5 +295,6 @@ def is_dask(X: Any) -> bool:
 def _with_known_sizes(x: Any) -> Any:
     """Return a Dask array whose chunks have known sizes; anything else is returned unchanged."""
     if is_dask(x) and any(np.isnan(size) for axis in x.chunks for size in axis):
-        return x.compute_chunk_sizes()
+        # The sizes are written into the array, which is the caller's.
+        return x.copy().compute_chunk_sizes()
     return x

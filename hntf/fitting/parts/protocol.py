@@ -182,7 +182,7 @@ class Parts(ABC):
     def check_solver(self, solver: str) -> None:
         """Raise `ValueError` if updates by a solver depend on what the parts may lose."""
         if solver != "anls" and not self.always_remembers:
-            raise ValueError(f"solver must be 'anls' for samples on a cluster, got {solver!r}")
+            raise ValueError(f"solver must be 'anls' for samples that other processes hold, got {solver!r}")
 
 
 def facts_of(part: Part) -> Facts:

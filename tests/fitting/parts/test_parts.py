@@ -412,6 +412,7 @@ def test_unknown_chunks_and_empty_ones():
     assert np.isnan(filtered.chunks[0]).all()
     expected = fitted(hntf.NMF(3, random_state=0), MATRIX)
     assert_same(fitted(hntf.NMF(3, random_state=0), filtered), expected)
+    assert np.isnan(filtered.chunks[0]).all()
     with_empty = dask.array.concatenate([X, X[:0]])
     with pytest.raises(ValueError, match="X must have no empty axis"):
         hntf.NMF(3).fit(X[:0])
@@ -487,3 +488,14 @@ def test_codes_of_updates_that_remember_outlive_the_fit():
     for _ in range(6):
         fitted(model, given + 1.0)
     np.testing.assert_allclose(first.codes_[0].compute(), fitted(model, MATRIX).codes_[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["hals", "mu"])
+def test_updates_that_depend_on_the_one_before_run_wherever_tasks_stay_in_this_process(solver):
+    X = dask.array.from_array(MATRIX, chunks=(10, -1))
+    model = hntf.NMF(3, solver=solver, random_state=0, max_iter=20)
+    expected = fitted(model, MATRIX)
+    with dask.config.set(scheduler="synchronous"):
+        assert_same(fitted(model, X), expected)
+    with dask.config.set(scheduler="processes"), pytest.raises(ValueError, match="other processes"):
+        model.fit(X)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -66,25 +67,25 @@ class Runner:
     def _write(self) -> None:
         if self._path is None:
             return
-        content = json.dumps({"signature": self._signature, "results": self._results})
-        replace_file(self._path, content.encode())
+        content = {"signature": self._signature, "results": self._results, "digest": _digest(self._results)}
+        replace_file(self._path, json.dumps(content).encode())
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:
             content = json.loads(path.read_text())
-            signature, results = content["signature"], content["results"]
+            signature, results, digest = content["signature"], content["results"], content["digest"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"checkpoint must be a file of select_ranks, got {path}") from error
-        if not isinstance(results, dict) or not all(_is_result(result) for result in results.values()):
+        if not isinstance(results, dict) or digest != _digest(results):
             raise ValueError(f"checkpoint must be a file of select_ranks, got {path}")
         if signature != self._signature:
             raise ValueError(f"checkpoint must be of the same data, model and arguments, got {path}")
         return results
 
 
-def _is_result(value: Any) -> bool:
-    """Return whether a value is a number, or nested lists of numbers."""
-    return all(map(_is_result, value)) if isinstance(value, list) else isinstance(value, float | int)
+def _digest(results: dict[str, Any]) -> str:
+    """Return a digest of the results, by which a file that was changed is known."""
+    return hashlib.sha256(json.dumps(results).encode()).hexdigest()
 
 
 def _signature(problem: Problem) -> list[Any]:

@@ -237,9 +237,12 @@ def test_a_stopped_selection_goes_on(tmp_path, monkeypatch):
     assert len(calls) == len(set(calls)) + 1
     with pytest.raises(ValueError, match="same data"):
         hntf.select_ranks(2 * low_rank(), checkpoint=path, **arguments)
-    path.write_text('{"a": 1}')
-    with pytest.raises(ValueError, match="checkpoint"):
-        hntf.select_ranks(low_rank(), checkpoint=path, **arguments)
+    content = json.loads(path.read_text())
+    content["results"] |= dict.fromkeys(content["results"], 0.5)
+    for changed in (json.dumps(content), '{"a": 1}', "[]", path.read_text()[:-9]):
+        path.write_text(changed)
+        with pytest.raises(ValueError, match="checkpoint must be a file of select_ranks"):
+            hntf.select_ranks(low_rank(), checkpoint=path, **arguments)
 
 
 def test_a_criterion_that_is_no_error_has_an_axis_of_its_own():

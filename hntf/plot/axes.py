@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,13 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0
 
 HEAT = "cividis"
 """The colours of heat maps: uniform to the eye, and the same for colour-blind people."""
+
+
+SMALL = 8
+"""The size of letters inside a picture, in points."""
+
+LETTER, LINE = 0.07, 0.15
+"""The mean width of such a letter and the height of a line, in inches."""
 
 
 def color(index: int) -> str:
@@ -81,6 +89,18 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def size_of(ax: Any) -> tuple[float, float]:
+    """Return the width and the height of axes in inches."""
+    box = ax.get_window_extent()
+    return box.width / ax.figure.dpi, box.height / ax.figure.dpi
+
+
+def in_lines(text: str, width: float, height: float) -> str:
+    """Return a text as lines in `SMALL` letters that fit into a box of a size in inches, cut where it is longer."""
+    columns, lines = max(4, int(width / LETTER)), max(1, int(height / LINE))
+    return plain("\n".join(textwrap.wrap(text, columns, max_lines=lines, placeholder=" …")))
+
+
 def hierarchy_of(model: Any) -> Any:
     """Return the fitted estimator of a topic model, and any other as it is."""
     return getattr(model, "hierarchy_", model)
@@ -92,4 +112,4 @@ def name_ticks(axis: Any, names: Sequence[str] | None, *, at_most: int = 40, rot
         return
     step = int(np.ceil(len(names) / at_most))
     places = range(0, len(names), step)
-    axis.set_ticks(list(places), [plain(names[i]) for i in places], rotation=rotation, fontsize=8)
+    axis.set_ticks(list(places), [plain(names[i]) for i in places], rotation=rotation, fontsize=SMALL)

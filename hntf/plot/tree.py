@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hntf.plot.axes import color, new_axes, plain
+from hntf.plot.axes import SMALL, color, in_lines, new_axes, size_of
 from hntf.trees import Topic, TopicTree
 
 ROW_HEIGHT, COLUMN_WIDTH = 0.42, 4.2
@@ -33,12 +33,16 @@ def tree(topics: TopicTree, *, n_words: int = 5, ax: Any = None) -> Any:
     levels = max(root.level for root in topics.roots)
     rows = sum(_rows(root) for root in topics.roots)
     if ax is None:
-        ax = new_axes(COLUMN_WIDTH * levels, ROW_HEIGHT * rows + 0.4)
+        size = COLUMN_WIDTH * levels, ROW_HEIGHT * rows + 0.4
+        ax = new_axes(*size)
+    else:
+        size = size_of(ax)
+    unit = size[0] / levels, size[1] / rows
     ax.set(xlim=(0, levels), ylim=(rows, 0))
     ax.set_axis_off()
     top = 0
     for i, root in enumerate(topics.roots):
-        _draw(ax, root, levels, top, color(i), n_words)
+        _draw(ax, root, levels, top, color(i), n_words, unit)
         top += _rows(root)
     return ax
 
@@ -47,15 +51,17 @@ def _rows(topic: Topic) -> int:
     return sum(1 for _ in topic.leaves())
 
 
-def _draw(ax: Any, topic: Topic, levels: int, top: int, color: str, n_words: int) -> None:
+def _draw(ax: Any, topic: Topic, levels: int, top: int, color: str, n_words: int, unit: tuple[float, float]) -> None:
+    """Draw a topic and those that it gathers; `unit` is the width of a level and the height of a topic of the finest, in inches."""
     from matplotlib.patches import Rectangle
 
     left, height = levels - topic.level, _rows(topic)
     ax.add_patch(
         Rectangle((left + 0.01, top + 0.04), 0.98, height - 0.08, facecolor=color, alpha=0.16 + 0.2 * topic.share)
     )
-    label = plain(f"{topic.share:.1%}  {topic.name or ' '.join(topic.words[:n_words])}")
-    ax.text(left + 0.03, top + height / 2, label, va="center", fontsize=8, clip_on=True)
+    words = topic.name or " ".join(topic.words[:n_words])
+    label = in_lines(f"{topic.share:.1%}  {words}", 0.9 * unit[0], 0.92 * height * unit[1])
+    ax.text(left + 0.03, top + height / 2, label, va="center", fontsize=SMALL, clip_on=True)
     for child in topic.children:
-        _draw(ax, child, levels, top, color, n_words)
+        _draw(ax, child, levels, top, color, n_words, unit)
         top += _rows(child)

@@ -14,6 +14,9 @@ from hntf.arrays import Array, backend_of, from_numpy
 Factors = Sequence[Array | None]
 """One factor per mode, `(dimension, rank)`; the entry of the mode that is computed is ignored and may be None."""
 
+MATRIX = 2
+"""The order of a matrix."""
+
 
 def khatri_rao(factors: Factors) -> Array:
     """Return the Khatri–Rao product, `(d_1 ⋯ d_p, rank)`, with the index of the last factor fastest."""

@@ -1,10 +1,13 @@
-"""Scales that are powers of two, by which multiplication is exact."""
+"""Rounding, and scales that are powers of two, by which multiplication is exact."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+
+EPS = float(np.finfo(np.float64).eps)
+"""The distance from 1 to the next larger number in float64."""
 
 LARGEST_EXPONENT = 1000
 """Exponent of the largest scale and of the smallest one, which leaves room for sums of squares of subnormal numbers."""

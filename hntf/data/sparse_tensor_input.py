@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
+from hntf.algebra import MATRIX
 from hntf.data.coordinates import Coordinates
 from hntf.data.hold_out import HoldOut
 from hntf.data.masks import ALL_HIDDEN, aligned, as_masks, is_entries
@@ -19,8 +20,6 @@ from hntf.data.sparse_tensor import SparseTensorData
 from hntf.data.sparse_tensor_weights import SparseTensorWeights
 from hntf.data.weighted import WeightedData
 from hntf.validation import check_boolean, check_entries, check_real_array, check_shape
-
-MATRIX = 2
 
 
 class Entries(NamedTuple):

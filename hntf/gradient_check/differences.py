@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hntf.least_squares.kinks import KinkRecorder, recording
-
-EPS = float(np.finfo(np.float64).eps)
+from hntf.scales import EPS
 
 REFINEMENTS = 8
 """Number of steps, each a tenth of the one before, that are tried until no support changes and the differences agree."""

@@ -27,8 +27,7 @@ from hntf.least_squares.factorization import (
 )
 from hntf.least_squares.kernels import reordered_kernel, reordered_step
 from hntf.least_squares.pricing import PRICED, best_candidate, gradient_of, price_all
-
-EPS = float(np.finfo(np.float64).eps)
+from hntf.scales import EPS
 
 MOST_EXCHANGES = 30
 """Maximum number of iterations of a row, in units of the number of columns."""

@@ -13,8 +13,7 @@ from hntf.arrays import Array, backend_of, to_numpy
 from hntf.least_squares.gram import column_norms, unit_columns
 from hntf.least_squares.kinks import margin
 from hntf.least_squares.solver import solve
-
-EPS = float(np.finfo(np.float64).eps)
+from hntf.scales import EPS
 
 
 class Rows(NamedTuple):

@@ -15,9 +15,10 @@ from __future__ import annotations
 import numpy as np
 
 from hntf.least_squares import systems
-from hntf.least_squares.elimination import EPS, norms_of, size_of_terms, sum_of_rows
+from hntf.least_squares.elimination import norms_of, size_of_terms, sum_of_rows
 from hntf.least_squares.kernels import kernel, reduction, step
 from hntf.least_squares.lanes import LANES
+from hntf.scales import EPS
 
 FULL_EXCHANGES = 3
 

@@ -22,8 +22,6 @@ from hntf.least_squares.lanes import (
     with_sign_of,
 )
 
-EPS = float(np.finfo(np.float64).eps)
-
 SAFE_PIVOT = 1e-8
 """Relative size above which a pivot is known to half its digits; dependent columns had pivots up to 2e-10."""
 

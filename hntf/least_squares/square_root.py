@@ -13,10 +13,8 @@ import numpy as np
 import scipy.linalg
 
 from hntf.least_squares.gram import unit_columns
-from hntf.scales import inverse_power
+from hntf.scales import EPS, inverse_power
 from hntf.threads import over_rows
-
-EPS = float(np.finfo(np.float64).eps)
 
 REMEMBERED = 8
 """Number of Gram matrices whose condition and inverse are remembered: for a backward pass, and other parts of the samples."""

@@ -13,6 +13,7 @@ from hntf.axes import in_order_of
 from hntf.data import as_data
 from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.metrics.inputs import factors_of
+from hntf.scales import EPS
 from hntf.validation import check_real_array, mode_index
 
 
@@ -115,5 +116,5 @@ def leverage(model: Any, *, mode: int = 0, level: int = 0) -> np.ndarray:
     """
     U = factors_of(model, level)[mode]
     Q, sizes, _ = np.linalg.svd(U, full_matrices=False)
-    kept = sizes > sizes.max(initial=0.0) * max(U.shape) * np.finfo(float).eps
+    kept = sizes > sizes.max(initial=0.0) * max(U.shape) * EPS
     return np.square(Q[:, kept]).sum(axis=1)

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.cluster.hierarchy import linkage
 
-from hntf.data.sparse_tensor_input import MATRIX
+from hntf.algebra import MATRIX
 from hntf.metrics.matching import congruences, matched
 
 DRAWS_OF_DISTANCES, DRAWS_OF_PROFILES = 500, 200

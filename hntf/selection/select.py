@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
 from hntf.data import Data
-from hntf.data.sparse_tensor_input import MATRIX, is_sparse_tensor
+from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.estimators.inputs import Input, as_input
 from hntf.selection.bi_cross_validation import SPLITS
 from hntf.selection.candidates import as_candidates, check_model, finest_model, has_levels, is_tucker_model

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
 from hntf.data import Data, HoldOut
-from hntf.data.sparse_tensor_input import MATRIX
 from hntf.estimators.inputs import as_input
 from hntf.metrics.matching import matched, unit
 from hntf.selection.problem import fitted, given, with_mask

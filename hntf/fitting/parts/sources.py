@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-MATRIX = 2
+from hntf.algebra import MATRIX
 
 BLOCK_BYTES = 2**25
 """Size of the blocks in which dense arrays are read, in float64."""

@@ -10,18 +10,14 @@ import scipy.sparse
 
 from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
-from hntf.data import Data, HoldOut
+from hntf.data import Data
 from hntf.estimators.inputs import as_input
 from hntf.metrics.matching import matched, unit
-from hntf.selection.problem import fitted, given, with_mask
+from hntf.selection.problem import fitted, given
+from hntf.selection.resampling import RESAMPLES, redrawn
 from hntf.selection.runner import in_processes
 from hntf.tables import Table
 from hntf.validation import as_random_state, check_choice, check_number
-
-RESAMPLES = ("bootstrap", "starts", "halves", "entries")
-
-HELD_OUT = 0.1
-"""Fraction of the entries that every fit leaves out with `resample="entries"`."""
 
 
 @dataclass(frozen=True)
@@ -186,53 +182,9 @@ def _refitted(
     model: Any, X: Any, staying: tuple[int, ...] | None, options: dict[str, Any], resample: str, seed: int
 ) -> tuple[Profiles, list[np.ndarray]]:
     """Return the profiles of a fit, and the parents of its components; `staying` is the shape of samples that are not drawn."""
-    if resample == "entries":
-        options = with_mask(options, HoldOut(HELD_OUT, seed))
-    elif resample != "starts":
-        rng, n = np.random.RandomState(seed), (staying or X.shape)[0]
-        rows = rng.randint(n, size=n) if resample == "bootstrap" else np.sort(rng.permutation(n)[: n // 2])
-        if staying:
-            options = {**options, "weights": _counted(rows, staying, options.get("weights"))}
-        else:
-            X = _of_rows(X, rows)
-            options = {
-                name: value if isinstance(value, str) else _rows_of(value, rows, n) for name, value in options.items()
-            }
+    X, options = redrawn(X, staying, options, resample, seed)
     again = fitted(model, X, seed, **options)
     return _profiles(again, resample), _parents(again)
-
-
-def _counted(rows: np.ndarray, shape: tuple[int, ...], weights: Any) -> np.ndarray:
-    """Return weights of samples that stay where they are: how often each is drawn, times its own weights."""
-    n, *others = shape
-    counts = np.bincount(rows, minlength=n).reshape(n, *[1] * len(others))
-    if weights is None:
-        return counts
-    if scipy.sparse.issparse(weights):
-        return scipy.sparse.csr_array(weights.multiply(counts))
-    weights = weights if hasattr(weights, "chunks") else np.asarray(weights)
-    weights = weights.reshape(counts.shape) if weights.ndim == 1 else weights
-    if weights.shape[0] != n:
-        raise ValueError(f"weights must have a row for each of {n} samples that are drawn, got shape {weights.shape}")
-    return counts * weights
-
-
-def _of_rows(X: Any, rows: np.ndarray) -> Any:
-    if isinstance(X, Data):
-        return X.take(rows)
-    if scipy.sparse.issparse(X):
-        return X.tocsr()[rows]
-    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-
-
-def _rows_of(value: Any, rows: np.ndarray, n: int) -> Any:
-    """Return labels, masks or weights of some samples."""
-    if isinstance(value, tuple):
-        return tuple(each if isinstance(each, str) else _rows_of(each, rows, n) for each in value)
-    if isinstance(value, HoldOut):
-        return value.of_rows(rows)
-    value = value if hasattr(value, "shape") else np.asarray(value)
-    return _of_rows(value, rows) if value.shape[0] == n else value
 
 
 def _profiles(model: Any, resample: str) -> Profiles:

@@ -1,7 +1,8 @@
 """Numba kernels: the active-set method of Lawson and Hanson on one row, `min_{s ≥ 0} ½‖R s − z‖² + fᵀs`.
 
 A column that does not lower the cost is rejected until another one does, so the search also terminates on degenerate and singular
-problems. If rounding led away from the support with the lowest cost, the search ends there.
+problems. The factorization of an ill-conditioned support, which was updated, is computed afresh from the coefficients with the
+lowest cost, and the search goes on; what is returned is never worse than the best that was met, but for rounding.
 
 References
 ----------
@@ -33,7 +34,16 @@ MOST_EXCHANGES = 30
 """Maximum number of iterations of a row, in units of the number of columns."""
 
 ROUNDS = 3
-"""Maximum number of times that the factorization of an ill-conditioned support is computed afresh."""
+"""Maximum number of searches that follow a fresh factorization."""
+
+WITHOUT_GAIN = 2
+"""Number of iterations without a gain above rounding after which a search ends, in units of the number of columns."""
+
+POLLUTED = 100.0
+"""Squared norm of what is left of a sample, relative to its own, above which its rounding spoils what is left in the end.
+
+Only a linear cost makes it larger than the sample: the coefficients of a support that is nearly dependent may be huge.
+"""
 
 FAR_FROM_DEPENDENT = 10.0
 """Relative distance of every column from the span of those before it above which no fresh factorization is needed.
@@ -51,8 +61,10 @@ class Row(NamedTuple):
         The sample and the linear cost.
     s, t : arrays, `(p,)`
         The coefficients of the support, and those that minimise the cost without constraints.
-    wanted, best : bool arrays, `(k,)`
-        The columns from which a search starts, and the support with the lowest cost.
+    wanted : bool array, `(k,)`
+        The columns from which the search starts, and the support in the end.
+    best : array, `(k,)`
+        The coefficients with the lowest cost, by column; zero outside their support.
     blocked, rejected, barred : bool arrays, `(k,)`
         The columns that may not enter: those of the support among them; until the cost falls; for good.
     candidates : array, `(10,)`, int64
@@ -84,7 +96,7 @@ def empty_row(k, q):  # type: ignore[no-untyped-def]
         np.empty(most),
         np.empty(most),
         np.empty(k, np.bool_),
-        np.empty(k, np.bool_),
+        np.empty(k),
         np.empty(k, np.bool_),
         np.empty(k, np.bool_),
         np.empty(k, np.bool_),
@@ -99,67 +111,117 @@ def solve_row(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
     k = len(row.f)
     fill(row.rejected, k, False)
     fill(row.barred, k, False)
+    fill(row.best, k, 0.0)
     z_norm = np.sqrt(dot(row.z, row.z))
+    near = FAR_FROM_DEPENDENT * np.sqrt(dictionary.tolerance)
     # Of literal numbers, other kernels would be compiled.
     iteration, rounds, lowest = np.int64(0), 0, np.inf
-    searching = True
+    size, worst = _start(dictionary, factors, row, linear)
     while True:
-        rounds += 1
-        before, stuck, current = iteration, False, lowest
-        size, worst, changed = _start(dictionary, factors, row, linear)
-        if searching:
-            size, worst, iteration, current, lowest, stuck = _search(
-                dictionary, factors, row, linear, z_norm, size, worst, iteration, lowest
-            )
-        solve_triangular(factors, factors.h, size, row.t)
-        for a in range(size):
-            row.s[a] = row.t[a] if row.t[a] > 0.0 else row.s[a]
-        _write_support(factors, size, row.wanted)
-        if stuck:
-            copy(row.best, row.wanted, k)
-            continue
-        if not searching:
+        before = iteration
+        size, worst, iteration, current, lowest, highest, stuck = _search(
+            dictionary, factors, row, linear, z_norm, size, worst, iteration, lowest
+        )
+        is_lowest = not _exceeds(current, lowest, size, linear, z_norm)
+        if is_lowest and not stuck and worst > near and highest <= POLLUTED * z_norm**2:
             break
-        # What has been updated in an ill-conditioned support is computed once more, in the order of the backward pass.
-        if (
-            worst > FAR_FROM_DEPENDENT * np.sqrt(dictionary.tolerance)
-            or (iteration == before and not changed)
-            or rounds > ROUNDS
-        ):
-            if current <= lowest + EPS * (z_norm**2 + abs(lowest)):
-                break
-            searching = False
-            copy(row.best, row.wanted, k)
+        size, worst = _start_from_best(dictionary, factors, row, linear)
+        if _exceeds(_cost(factors, row, size, linear), lowest, size, linear, z_norm):
+            # In this order, columns depend on others that do not in the order in which they entered.
+            return _take_best(factors, row), iteration
+        rounds += 0 if stuck else 1
+        if (iteration == before or rounds > ROUNDS) and not stuck:
+            break
+    solve_triangular(factors, factors.h, size, row.t)
+    for a in range(size):
+        row.s[a] = row.t[a] if row.t[a] > 0.0 else row.s[a]
+    fill(row.wanted, k, False)
+    for a in range(size):
+        row.wanted[factors.order[a]] = True
     return size, iteration
 
 
 @reordered_step
-def _start(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
-    """Factorize the columns `wanted` in order, without those whose coefficients are not positive.
+def _exceeds(cost, lowest, size, linear, z_norm):  # type: ignore[no-untyped-def]
+    """Tell whether a cost exceeds the lowest by more than rounding."""
+    if linear:
+        return cost > lowest + _rounding(size) * (z_norm**2 + abs(lowest))
+    return np.sqrt(2 * cost) > np.sqrt(2 * lowest) + 2 * _rounding(size) * z_norm
 
-    Return their number, the smallest relative distance of a column from the span of those before it, and whether some left.
+
+@reordered_step
+def _rounding(size):  # type: ignore[no-untyped-def]
+    """Return the rounding error of a residual, relative to the sample; every column of the support has left its own."""
+    return 4 * EPS * np.sqrt(size + 1.0)
+
+
+@reordered_step
+def _take_best(factors, row):  # type: ignore[no-untyped-def]
+    """Return to the coefficients with the lowest cost; return their number."""
+    size = np.int64(0)
+    for j in range(len(row.best)):
+        row.wanted[j] = row.best[j] > 0.0
+        if row.wanted[j]:
+            row.s[size], factors.order[size] = row.best[j], j
+            size += 1
+    return size
+
+
+@reordered_step
+def _start(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
+    """Factorize the columns `wanted`, without those whose coefficients are not positive, until all are.
+
+    Return their number, and the smallest relative distance of a column from the span of those before it. It is done afresh each
+    time: of huge coefficients of columns that leave, rounding would stay in the residual.
+    """
+    norms = dictionary.norms
+    while True:
+        copy(row.z, factors.residual, len(row.z))
+        size, worst = np.int64(0), 1.0
+        for j in range(len(norms)):
+            row.blocked[j] = norms[j] == 0.0
+            if row.wanted[j] and norms[j] > 0.0:
+                distance = distance_from_span(dictionary, factors, size, j)
+                if distance > 0.0:
+                    worst = min(worst, distance / norms[j])
+                    gradient = gradient_of(dictionary.columns, row.f, j, factors.residual, factors.v, linear)
+                    size = enter(factors, size, j, distance, gradient)
+                    row.blocked[j] = True
+        solve_triangular(factors, factors.h, size, row.s)
+        done = True
+        for a in range(size):
+            if row.s[a] <= 0.0:
+                row.wanted[factors.order[a]] = done = False
+        if done:
+            return size, worst
+
+
+@reordered_step
+def _start_from_best(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
+    """Factorize the support with the lowest cost afresh, in the order of the backward pass, and go to the minimiser on it.
+
+    Return the number of columns that are left, and the smallest relative distance of one from the span of those before it.
     """
     norms = dictionary.norms
     copy(row.z, factors.residual, len(row.z))
     size, worst = np.int64(0), 1.0
     for j in range(len(norms)):
         row.blocked[j] = norms[j] == 0.0 or row.barred[j]
-        if row.wanted[j] and norms[j] > 0.0:
+    for j in range(len(norms)):
+        if row.best[j] > 0.0:
             distance = distance_from_span(dictionary, factors, size, j)
-            if distance > 0.0:
+            coefficient = row.best[j]
+            if distance < 0.0:
+                size, distance, moved = _make_independent(dictionary, factors, row, size, j, -coefficient)
+                coefficient += moved
+            if distance > 0.0 and coefficient > 0.0:
                 worst = min(worst, distance / norms[j])
                 gradient = gradient_of(dictionary.columns, row.f, j, factors.residual, factors.v, linear)
+                row.s[size] = coefficient
                 size = enter(factors, size, j, distance, gradient)
                 row.blocked[j] = True
-    solve_triangular(factors, factors.h, size, row.s)
-    changed = False
-    while True:
-        before = size
-        size = _leave_bounds(factors, row, size)
-        if size == before:
-            return size, worst, changed
-        changed = True
-        solve_triangular(factors, factors.h, size, row.s)
+    solve_triangular(factors, factors.h, size, row.t)
+    return _go_to_minimiser(factors, row, size), worst
 
 
 @reordered_step
@@ -177,30 +239,38 @@ def _search(dictionary, factors, row, linear, z_norm, size, worst, iteration, lo
     """Let columns enter and leave until none lowers the cost.
 
     Return the size of the support, the smallest relative distance of a column from the span of those before it, the number of
-    iterations, the cost, the lowest cost of all searches, and whether a column had to be barred.
+    iterations, the cost, the lowest cost of all searches, the largest squared norm of the residual, and whether a column had to be
+    barred.
     """
     norms = dictionary.norms
     cost, highest, largest, entering = np.inf, 0.5 * z_norm**2, 0.0, -1
+    mark, marked = np.inf, iteration
+    largest_square = z_norm**2
     fill(row.candidates, PRICED, -1)
     while True:
         quadratic, highest = _half_square(factors, size, linear, highest)
+        largest_square = max(largest_square, 2 * quadratic)
         r_norm = np.sqrt(2 * quadratic)
-        current = quadratic + _linear_cost(factors, row, size) if linear else quadratic
-        if current < lowest:
-            lowest = current
-            _write_support(factors, size, row.best)
+        current = _cost(factors, row, size, linear)
+        if not _exceeds(current, lowest, size, linear, z_norm):
+            # A column far smaller than the others may enter without a visible gain.
+            lowest = min(lowest, current)
+            _write_best(factors, row, size)
+        least = _rounding(size) * z_norm
+        if current < mark - 0.5 * least**2:
+            mark, marked = current, iteration
         if current < cost:
             cost = current
             _admit_rejected(row)
         elif entering >= 0 and not row.blocked[entering]:
             row.rejected[entering] = row.blocked[entering] = True
-        if not linear and r_norm <= 4 * EPS * z_norm:
+        if not linear and r_norm <= least:
             break
         noise = 2 * EPS * (z_norm if linear else r_norm)
         entering = best_candidate(dictionary, row, factors.residual, largest, noise)
         if entering < 0:
             entering, largest = price_all(dictionary, row, factors.residual, noise)
-        if entering < 0 or iteration == MOST_EXCHANGES * len(norms):
+        if entering < 0 or iteration == MOST_EXCHANGES * len(norms) or iteration - marked > WITHOUT_GAIN * len(norms):
             break
         iteration += 1
         distance = distance_from_span(dictionary, factors, size, entering)
@@ -209,17 +279,17 @@ def _search(dictionary, factors, row, linear, z_norm, size, worst, iteration, lo
             continue
         moved = 0.0
         if distance < 0.0:
-            size, distance, moved = _make_independent(dictionary, factors, row, size, entering)
+            size, distance, moved = _make_independent(dictionary, factors, row, size, entering, np.inf)
             if distance < 0.0 and moved == 0.0:
                 row.rejected[entering] = row.blocked[entering] = True
                 continue
             if distance < 0.0:
                 # Still dependent after a move, with which the cost falls without bound, but for rounding.
                 row.barred[entering] = True
-                return size, worst, iteration, current, lowest, True
+                return size, worst, iteration, current, lowest, largest_square, True
         worst = min(worst, distance / norms[entering])
         size = _exchange(dictionary, factors, row, linear, size, entering, distance, moved)
-    return size, worst, iteration, current, lowest, False
+    return size, worst, iteration, current, lowest, largest_square, False
 
 
 @reordered_step
@@ -238,20 +308,21 @@ def _half_square(factors, size, linear, highest):  # type: ignore[no-untyped-def
 
 
 @reordered_step
-def _linear_cost(factors, row, size):  # type: ignore[no-untyped-def]
-    """Return `fᵀs`."""
-    total = 0.0
-    for a in range(size):
-        total += row.f[factors.order[a]] * row.s[a]
+def _cost(factors, row, size, linear):  # type: ignore[no-untyped-def]
+    """Return `½‖r‖² + fᵀs`."""
+    total = 0.5 * dot(factors.residual, factors.residual)
+    if linear:
+        for a in range(size):
+            total += row.f[factors.order[a]] * row.s[a]
     return total
 
 
 @reordered_step
-def _write_support(factors, size, support):  # type: ignore[no-untyped-def]
-    """Write which columns are in the support."""
-    fill(support, len(support), False)
+def _write_best(factors, row, size):  # type: ignore[no-untyped-def]
+    """Remember the coefficients."""
+    fill(row.best, len(row.best), 0.0)
     for a in range(size):
-        support[factors.order[a]] = True
+        row.best[factors.order[a]] = row.s[a]
 
 
 @reordered_step
@@ -271,34 +342,37 @@ def _lowers_the_cost(factors, norm, r_norm, z_norm):  # type: ignore[no-untyped-
 
 
 @reordered_step
-def _make_independent(dictionary, factors, row, size, entering):  # type: ignore[no-untyped-def]
-    """Move along a dependent column, where the cost is linear, until enough coefficients of the support have vanished.
+def _make_independent(dictionary, factors, row, size, entering, limit):  # type: ignore[no-untyped-def]
+    """Move along a dependent column until enough coefficients of the support have vanished, or the column has moved by `limit`.
 
-    Return the size of the support, the distance of the column from its span, negative if no coefficient falls, and its coefficient.
+    The image does not change, but for rounding. Return the size of the support, the distance of the column from its span, negative
+    if it still depends on it, and by how much its coefficient has changed, which has the sign of the limit.
     """
     norms, tolerance, s, x = dictionary.norms, dictionary.tolerance, row.s, factors.x
+    sign = 1.0 if limit > 0.0 else -1.0
     distance, moved = -1.0, 0.0
-    while distance < 0.0:
-        step, leaving = np.inf, -1
+    while distance < 0.0 and moved < abs(limit):
+        step, leaving = abs(limit) - moved, -1
         for a in range(size):
-            relative = x[a] * norms[factors.order[a]] / norms[entering]
-            if relative > tolerance and s[a] / x[a] < step:
-                step, leaving = s[a] / x[a], a
-        if leaving < 0:
+            relative = sign * x[a] * norms[factors.order[a]] / norms[entering]
+            if relative > tolerance and s[a] < step * sign * x[a]:
+                step, leaving = s[a] / (sign * x[a]), a
+        if leaving < 0 and not np.isfinite(step):
             break
         for a in range(size):
-            s[a] = max(s[a] - step * x[a], 0.0)
-        s[leaving] = 0.0
+            s[a] = max(s[a] - step * sign * x[a], 0.0)
         moved += step
-        row.blocked[factors.order[leaving]] = False
-        size = leave(factors, s, size, leaving)
-        distance = distance_from_span(dictionary, factors, size, entering)
-    return size, distance, moved
+        if leaving >= 0:
+            s[leaving] = 0.0
+            row.blocked[factors.order[leaving]] = False
+            size = leave(factors, s, size, leaving)
+            distance = distance_from_span(dictionary, factors, size, entering)
+    return size, distance, sign * moved
 
 
 @reordered_step
 def _exchange(dictionary, factors, row, linear, size, entering, distance, moved):  # type: ignore[no-untyped-def]
-    """Let a column with a coefficient `moved` enter, and go to the minimiser on the support, from which columns may leave."""
+    """Let a column with a coefficient `moved` enter, and go to the minimiser on the support; return the size."""
     s, t = row.s, row.t
     gradient = gradient_of(dictionary.columns, row.f, entering, factors.residual, factors.v, linear)
     enter(factors, size, entering, distance, gradient)
@@ -313,8 +387,17 @@ def _exchange(dictionary, factors, row, linear, size, entering, distance, moved)
     else:
         size += 1
         solve_triangular(factors, factors.h, size, t)
+    return _go_to_minimiser(factors, row, size)
+
+
+@reordered_step
+def _go_to_minimiser(factors, row, size):  # type: ignore[no-untyped-def]
+    """Move from feasible coefficients `s` towards the minimiser `t` on the support up to the first bound, until it is reached.
+
+    Columns leave at their bounds. Return the number of those that are left.
+    """
+    s, t = row.s, row.t
     while True:
-        # Move towards the minimiser up to the first bound, until it is reached.
         step, blocking = 1.0, -1
         for a in range(size):
             if t[a] <= 0.0:

@@ -1,0 +1,67 @@
+"""Dictionaries of overlapping columns, where rounding of a long search would show: against SciPy, and by their optimality."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+import hntf
+
+
+def overlapping(k, width):
+    t = np.arange(k)
+    return np.exp(-(((t[:, None] - t) / width) ** 2))
+
+
+def relaxation(k):
+    return np.exp(-np.linspace(0.01, 3, k + 5)[:, None] / np.logspace(-2, 1, k))
+
+
+DICTIONARIES = {
+    "narrow": overlapping(60, 2),
+    "wide": overlapping(100, 6),
+    "wider": overlapping(60, 8),
+    "relaxation": relaxation(40),
+}
+
+
+def residuals(A, X, B):
+    return np.linalg.norm(A @ X - B, axis=0) / np.linalg.norm(B, axis=0)
+
+
+@pytest.mark.parametrize("name", DICTIONARIES)
+@pytest.mark.parametrize("noise", [0.0, 1e-6, 1e-3])
+def test_residuals_are_as_small_as_those_of_scipy(name, noise):
+    A, rng = DICTIONARIES[name], np.random.default_rng(0)
+    B = A @ rng.random((A.shape[1], 60))
+    B += noise * rng.standard_normal(B.shape)
+    X, info = hntf.nnls(A, B, return_info=True)
+    expected = np.stack([scipy.optimize.nnls(A, b)[0] for b in B.T], axis=1)
+    assert (residuals(A, X, B) - residuals(A, expected, B)).max() < 1e-13
+    assert info.kkt_residual < 1e-14
+    # Rounding ends no search by its maximum of iterations.
+    assert info.n_iter < 12 * A.shape[1]
+    again, info = hntf.nnls(A, B, support=X > 0, return_info=True)
+    assert (residuals(A, again, B) - residuals(A, expected, B)).max() < 1e-13
+    assert info.kkt_residual < 1e-14
+
+
+@pytest.mark.parametrize("name", DICTIONARIES)
+def test_a_start_leaves_nothing_behind_under_a_sparsity_penalty(name):
+    A, rng = DICTIONARIES[name], np.random.default_rng(0)
+    B = A @ rng.random((A.shape[1], 60))
+    expected = hntf.nnls(A, B, l1=0.5)
+    for support in (np.ones(expected.shape, bool), rng.random(expected.shape) < 0.5):
+        X, info = hntf.nnls(A, B, l1=0.5, support=support, return_info=True)
+        assert info.kkt_residual < 1e-14
+        costs = [0.5 * np.square(A @ S - B).sum(axis=0) + 0.5 * S.sum(axis=0) for S in (X, expected)]
+        np.testing.assert_allclose(*costs, rtol=1e-13)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_more_columns_than_a_gram_matrix_tells_apart(seed):
+    rng, (m, k) = np.random.default_rng(seed), (20, 50)
+    Q, P = (np.linalg.qr(rng.standard_normal((n, m)))[0] for n in (m, k))
+    A = Q * np.logspace(0, -5, m) @ P.T
+    X = rng.random((20, m))
+    _, info = hntf.nnls_gram(A.T @ A, X @ A, return_info=True)
+    assert info.kkt_residual < 1e-13

@@ -15,7 +15,11 @@ from hntf.arrays import Array, from_numpy, host_view
 from hntf.least_squares import portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, symmetric_outer
 from hntf.least_squares.rooted_problems import RootedProblems, from_grams
+from hntf.least_squares.square_root import SquareRoot
 from hntf.threads import over_rows
+
+REFINED = 1e-6
+"""Reciprocal condition number of a Gram matrix with unit columns below which solutions are refined by its square root or the data."""
 
 
 def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems | None = None) -> Array:
@@ -50,9 +54,13 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
     condition = square_root.reciprocal_condition(grams)
     # The search for the supports has judged the columns of each, and tells which Gram matrices are not used.
     judged = rooted is not None or len(grams) == 1
-    rooted = rooted or from_grams(grams, rows)
     if condition >= compiled.ILL_CONDITIONED:
         over_rows(lambda a, b: compiled.on_support(grams, rows, supports, V, safe, a, b), n, k**3 // 6)
+        if rooted is not None and not rooted.used and condition < REFINED:
+            left, correction = _residual(rooted.root(0), rows, supports, V), np.empty((n, k))
+            over_rows(lambda a, b: compiled.on_support(grams, left, supports, correction, safe, a, b), n, k**3 // 6)
+            V += correction
+    rooted = rooted or from_grams(grams, rows)
     if not judged:
         found = np.empty(n)
         over_rows(lambda a, b: compiled.conditions(grams, rows, supports, found, a, b), n, k**3 // 6)
@@ -62,6 +70,11 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
     for gram, here in by_gram(np.flatnonzero(~safe), n // len(grams)):
         V[here] = square_root.solve_on_support(rooted.root(gram), rows[here], supports[here])
     return from_numpy(V, C)
+
+
+def _residual(root: SquareRoot, D: np.ndarray, support: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """Return `d_P − R_PᵀR_P v_P`, in which the condition number is not squared."""
+    return np.where(support, D - (V @ root.columns) @ root.columns.T, 0.0)
 
 
 def by_gram(rows: np.ndarray, rows_per_gram: int) -> Iterator[tuple[int, np.ndarray]]:

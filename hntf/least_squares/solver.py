@@ -9,15 +9,12 @@ import numpy as np
 from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks, portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, row_grams, unit_columns
-from hntf.least_squares.on_support import by_gram, kernel_arrays, solve_on_support
+from hntf.least_squares.on_support import REFINED, by_gram, kernel_arrays, solve_on_support
 from hntf.least_squares.rooted_problems import RootedProblems, from_grams
 from hntf.threads import over_rows
 
-REFINED = 1e-6
-"""Reciprocal condition number of a Gram matrix with unit columns below which a solution is refined by its square root."""
-
 LEAST_REACHED = 1e-4
-"""The same number below which the search goes on in square-root form where the dual of a column outside the support is rounding."""
+"""The same as `REFINED`, below which a search goes on in square-root form where the dual of a column outside is rounding."""
 
 GUESS_RIDGE = 1e-10
 """Relative ridge for the first guess of a support, large enough to invert any Gram matrix."""

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.optimize
 
 import hntf
+from hntf.layers import NNLSLayer
+from hntf.maps import Dense
 
 
 def overlapping(k, width):
@@ -65,3 +68,20 @@ def test_more_columns_than_a_gram_matrix_tells_apart(seed):
     X = rng.random((20, m))
     _, info = hntf.nnls_gram(A.T @ A, X @ A, return_info=True)
     assert info.kkt_residual < 1e-13
+
+
+@pytest.mark.parametrize("exponent", [3.3, 3.9, 4.6, 6.0, 8.0])
+def test_gradients_do_not_square_the_condition_number(exponent):
+    rng, (m, k) = np.random.default_rng(0), (30, 8)
+    Q, P = (np.linalg.qr(rng.standard_normal((n, k)))[0] for n in (m, k))
+    A = (Q * np.logspace(0, -exponent, k)) @ P.T
+    X = np.maximum(rng.standard_normal((20, k)), 0) @ A.T + 1e-3 * rng.standard_normal((20, m))
+    dS = rng.standard_normal((20, k))
+    layer = NNLSLayer(Dense(A))
+    _, tape = layer.forward(X)
+    dX, _ = layer.backward(tape, dS)
+    for row, support, cotangent in zip(dX, tape.support, dS, strict=True):
+        # `A_P (A_PᵀA_P)⁻¹ d = Q R⁻ᵀ d`
+        basis, R = np.linalg.qr(A[:, support])
+        expected = basis @ scipy.linalg.solve_triangular(R, cotangent[support], trans="T")
+        np.testing.assert_allclose(row, expected, atol=1e-14 * 10**exponent * np.abs(expected).max(initial=1e-300))

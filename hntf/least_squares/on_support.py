@@ -19,7 +19,7 @@ from hntf.least_squares.square_root import SquareRoot
 from hntf.threads import over_rows
 
 REFINED = 1e-6
-"""Reciprocal condition number of a Gram matrix with unit columns below which solutions are refined by its square root or the data."""
+"""Reciprocal condition number of a Gram matrix with unit columns below which solutions are refined by its square root."""
 
 
 def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems | None = None) -> Array:

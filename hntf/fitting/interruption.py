@@ -41,3 +41,12 @@ def interruptible() -> Iterator[None]:
     finally:
         _of_thread.interrupted = False
         signal.signal(signal.SIGINT, default)
+
+
+@contextmanager
+def interrupting() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` at the end of this block if a fit inside was interrupted: its result is not whole."""
+    with interruptible():
+        yield
+        if interrupted():
+            raise KeyboardInterrupt

@@ -44,8 +44,9 @@ class Decision:
                 self.values[name] = dict(zip(self.ranks, found, strict=True))
                 bound = from_fits.CONSISTENT if name == "core-consistency" else from_fits.STABLE
                 self.recommended[name] = from_fits.last_above(self.values[name], bound)
-            elif fits and name == "elbow":
-                self.recommended[name] = from_fits.elbow(fits)
+            elif name == "elbow":
+                if (bend := from_fits.elbow(fits)) is not None:
+                    self.recommended[name] = bend
             elif fits:
                 of_name = from_fits.bic if name == "bic" else from_fits.bai_ng
                 self.values[name] = of_name(fits, problem.shape, n_observed)
@@ -86,7 +87,7 @@ class Decision:
                 text += " That is the largest that was tried: more may predict better."
         else:
             text = f"{'No number of components' if best is None else _components(best)}, by {name}."
-        agree = [other for other in self.names[1:] if self.recommended.get(other) == best]
+        agree = [other for other in self.names[1:] if other in self.recommended and self.recommended[other] == best]
         differ = [
             f"{other} says {self.recommended[other]}"
             for other in self.names[1:]

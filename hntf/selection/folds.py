@@ -38,7 +38,10 @@ FIRST_FOLDS = 2
 """Number of folds in which all candidates are tried."""
 
 STILL_NEAR = 0.02
-"""Larger numbers are tried as long as the error of the largest exceeds the lowest by at most this fraction."""
+"""Larger numbers are tried as long as the error of the largest exceeds the lowest by at most this fraction.
+
+Of a likelihood, which has no ratios, it is a fraction of what is gained over no components.
+"""
 
 
 def fold_errors(runner: Runner, name: str, candidates: list[Any] | None, n_folds: int) -> dict[Any, list[float]]:
@@ -61,7 +64,7 @@ def fold_errors(runner: Runner, name: str, candidates: list[Any] | None, n_folds
     run([0, *(candidates or [r for r in range(1, FIRST + 1) if r <= largest])], first)
     if candidates is None:
         later = [rank for rank in LATER if rank <= largest]
-        while later and mean(max(found)) < (1 + STILL_NEAR) * min(map(mean, found)):
+        while later and mean(max(found)) < _near(name, mean(0), min(map(mean, found))):
             run(later[:STEP], first)
             later = later[STEP:]
         best = min(found, key=mean)
@@ -75,6 +78,11 @@ def fold_errors(runner: Runner, name: str, candidates: list[Any] | None, n_folds
     # A likelihood has no ratios.
     run([rank for rank in found if name == "thinning" or _may_win(np.array(found[rank]), lowest)], rest)
     return {rank: found[rank] for rank in ([0, *candidates] if candidates else sorted(found))}
+
+
+def _near(name: str, without: float, lowest: float) -> float:
+    """Return the error below which one is near the lowest; `without` is that of no components."""
+    return lowest + STILL_NEAR * (without - lowest if name == "thinning" else lowest)
 
 
 def _may_win(errors: np.ndarray, lowest: np.ndarray) -> bool:

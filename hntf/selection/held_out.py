@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import from_numpy
+from hntf.data.masks import as_masks, is_entries
 from hntf.estimators.inputs import as_input
 from hntf.fitting.parts import Part
 from hntf.selection.problem import Problem
@@ -58,10 +59,14 @@ def _sums(problem: Problem, mask: Any) -> tuple[float, float, float]:
 
 
 def n_observed(problem: Problem) -> float:
-    """Return the number of observed entries, or the sum of their weights."""
-    if problem.mask is None and problem.weights is None:
+    """Return the number of observed entries: those that no mask hides and whose weight is positive, whatever its unit."""
+    masks, weights = as_masks(problem.mask), problem.weights
+    if weights is not None:
+        is_positive = (weights[0], weights[1] > 0, weights[2]) if is_entries(weights) else weights > 0
+        masks = (*masks, is_positive)
+    if not masks:
         return float(math.prod(problem.shape))
-    parts = as_input(problem.X, problem.mask, problem.weights, nonnegative=False, together=False).parts
+    parts = as_input(problem.X, masks, None, nonnegative=False, together=False).parts
     return parts.total(sums_of_part)[2]
 
 

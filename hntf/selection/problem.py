@@ -12,6 +12,7 @@ from sklearn.base import clone
 from hntf.arrays import from_numpy
 from hntf.data import HoldOut
 from hntf.data.masks import as_masks
+from hntf.fitting.interruption import interrupting
 
 SHAKEN = 0.3
 """Standard deviation of the logarithms of the random numbers by which factors of another fit are multiplied for a start."""
@@ -100,7 +101,7 @@ def fitted(model: Any, X: Any, seed: int | None = None, **options: Any) -> Any:
     model = clone(model)
     if seed is not None and "random_state" in model.get_params():
         model.set_params(random_state=seed)
-    with warnings.catch_warnings():
+    with interrupting(), warnings.catch_warnings():
         # How a fit of a part of the data ends, and what is hidden from it, is not about the data of the user.
         warnings.simplefilter("ignore")
         return model.fit(X, **options)

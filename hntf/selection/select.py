@@ -117,6 +117,8 @@ def select_ranks(
     names = _as_criteria(criterion)
     checked = as_candidates(candidates)
     check_model(model)
+    # The information criteria count the parameters of a matrix or CP model.
+    names = ["held-out"] if names == AUTO and _is_tucker(model, checked) else names
     if isinstance(X, Data):
         raise TypeError("X must be data as `fit` takes them, but for a data object, which has its mask; pass the array")
     given = as_input(X, mask, weights, nonnegative=not getattr(model, "_takes_signs", False), together=False)
@@ -130,7 +132,7 @@ def select_ranks(
     seed = int(as_random_state(random_state).randint(2**31 - 1))
     finest_level = finest_model(model, len(shape), checked)
     problem = Problem(X, mask, weights, shape, finest_level, fraction, seed, given.arrays is not None)
-    n_entries = n_observed(problem) if weights is None else math.prod(shape)
+    n_entries = n_observed(problem)
     if "held-out" in names and fraction * n_entries < FEWEST_HELD_OUT:
         raise ValueError(
             f"X must have at least {FEWEST_HELD_OUT / fraction:.0f} observed entries to hide some, got {n_entries:.0f}"
@@ -150,7 +152,7 @@ def select_ranks(
             # The other criteria are asked about the same numbers.
             finest = [rank for rank in errors[name] if rank]
     finest = finest or [rank for rank in WITHOUT_PREDICTIONS if rank <= problem.largest_rank]
-    decision = Decision(runner, names, finest, errors, n_observed(problem))
+    decision = Decision(runner, names, finest, errors, n_entries)
     rank = decision.recommended[names[0]]
     if rank is None or not gathers:
         return RankSelection(rank, decision.table, decision.reason(), decision.recommended)
@@ -185,13 +187,17 @@ def _check_fits(names: Sequence[str], candidates: list[Any] | None, model: Any, 
         raise ValueError("criterion must be another than 'core-consistency' for a matrix")
     if names[0] == "elbow" and candidates is not None and len(candidates) < 3:
         raise ValueError(f"candidates must name at least three numbers of components for the elbow, got {candidates}")
+    of_cp = [name for name in names if name not in ("held-out", "stability", "bi-cross-validation")]
+    if of_cp and _is_tucker(model, candidates):
+        raise ValueError(f"criterion must be 'held-out' or 'stability' for Tucker models, got {of_cp[0]!r}")
+
+
+def _is_tucker(model: Any, candidates: list[Any] | None) -> bool:
+    """Return whether a component is one of a Tucker core, so that ranks are tuples."""
     ranks = [
         rank for candidate in candidates or [] for rank in (candidate if isinstance(candidate, tuple) else (candidate,))
     ]
-    is_tucker = any(isinstance(rank, tuple) for rank in ranks) or is_tucker_model(model)
-    of_cp = [name for name in names if name not in ("held-out", "stability", "bi-cross-validation")]
-    if is_tucker and of_cp and names != AUTO:
-        raise ValueError(f"criterion must be 'held-out' or 'stability' for Tucker models, got {of_cp[0]!r}")
+    return any(isinstance(rank, tuple) for rank in ranks) or is_tucker_model(model)
 
 
 def _as_array(X: Any, given: Input, names: Sequence[str], mask: Any, weights: Any) -> Any:

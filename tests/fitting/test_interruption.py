@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from hntf.fitting.interruption import interrupted, interruptible
+from hntf.fitting.interruption import interrupted, interruptible, interrupting
 
 
 def press():
@@ -30,6 +30,13 @@ def test_a_fit_inside_a_fit_leaves_the_note_to_the_outer_one():
         with interruptible():
             assert interrupted()
         assert interrupted()
+
+
+def test_a_result_of_an_interrupted_fit_is_not_taken_for_whole():
+    with pytest.raises(KeyboardInterrupt), interrupting(), interruptible():
+        press()
+    with interrupting():
+        assert not interrupted()
 
 
 def test_a_handler_of_the_user_stays():

@@ -1,6 +1,7 @@
 """Planted ranks and levels are found, for every kind of data, and every argument does what it says."""
 
 import json
+import signal
 
 import numpy as np
 import pandas
@@ -245,6 +246,35 @@ def test_a_stopped_selection_goes_on(tmp_path, monkeypatch):
             hntf.select_ranks(low_rank(), checkpoint=path, **arguments)
 
 
+def test_likelihoods_below_zero_do_not_end_the_search():
+    X = make_hierarchical_blocks(noise=0.0, random_state=0).X
+    counts = np.random.default_rng(0).poisson(20 * X).astype(float)
+    found = hntf.select_ranks(counts, model=hntf.NMF, criterion="thinning", random_state=0)
+    assert found.best == 9
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model, path: hntf.select_ranks(low_rank(), range(1, 4), model, random_state=0, checkpoint=path),
+        lambda model, path: hntf.stability(model, low_rank(), n_fits=2),
+        lambda model, path: hntf.compare({"a": model}, low_rank()),
+    ],
+    ids=["select_ranks", "stability", "compare"],
+)
+def test_control_c_during_a_fit_ends_the_call(call, tmp_path):
+    def press(progress):
+        signal.raise_signal(signal.SIGINT)
+
+    path = tmp_path / "c.json"
+    with pytest.raises(KeyboardInterrupt):
+        call(hntf.NMF(2, callback=press, random_state=0), path)
+    if path.exists():
+        # Without components nothing is fitted.
+        assert list(json.loads(path.read_text())["results"]) == ["('held-out', 0, (0, 1))"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_criterion_that_is_no_error_has_an_axis_of_its_own():
     found = hntf.select_ranks(low_rank(), range(1, 5), hntf.NMF, criterion=("bic", "elbow"))
     axes = found.plot()
@@ -382,6 +412,21 @@ def test_observed_entries_are_counted():
         hntf.select_ranks(np.ones((60, 50)), [1, 2], mask=np.arange(3000).reshape(60, 50) < 25)
     with pytest.raises(ValueError, match="2 samples and features"):
         hntf.select_ranks(np.ones((1, 500)), [1, 2], hntf.NMF, criterion="bi-cross-validation")
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 100.0])
+def test_criteria_do_not_depend_on_the_unit_of_weights(unit):
+    weights = np.full(BLOCKS.shape, unit)
+    found = hntf.select_ranks(BLOCKS, [8, 9, 10], hntf.NMF, criterion=("bic", "bai-ng"), weights=weights)
+    assert found.best == 9
+    assert "bai-ng agrees" in found.reason
+
+
+def test_what_was_not_computed_does_not_agree():
+    noise = np.random.default_rng(0).random((14, 13, 12))
+    reason = hntf.select_ranks(noise, [(1, 1, 1), (2, 2, 2)], hntf.NTD, random_state=0).reason
+    assert "agree" not in reason
+    assert "elbow" not in hntf.select_ranks(noise[0], [1, 2], hntf.NMF, random_state=0).reason
 
 
 def test_components_that_are_alike_are_no_levels():

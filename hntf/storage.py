@@ -108,7 +108,8 @@ def write(path: str | Path, state: Any, format: int) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file as a whole: the old one stays until the new one is complete on the disk."""
-    temporary = path.with_name(f"{path.name}.partial")
+    # Another process may write the same file.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()

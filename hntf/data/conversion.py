@@ -98,8 +98,7 @@ def as_data(
 
 def _weights_of_entries(X: Array, mask: Any, weights: Any, *, some_observed: bool) -> Array:
     """Return the weight of every entry of `X`, 0 where a mask hides it; as booleans if there are masks alone."""
-    masks = as_masks(mask)
-    observed = reduce(and_, [_checked_mask(X, each) for each in masks]) if masks else None
+    observed = observed_entries(X, mask)
     if weights is not None:
         check_same_home({"X": X, "weights": weights})
         weights = of_entries(check_real_array(weights, "weights", entries=False), "weights", X) * 1.0
@@ -110,6 +109,12 @@ def _weights_of_entries(X: Array, mask: Any, weights: Any, *, some_observed: boo
     if some_observed and not bool((result > 0).any()):
         raise ValueError(ALL_HIDDEN)
     return result
+
+
+def observed_entries(X: Array, mask: Any) -> Array | None:
+    """Return which entries of a dense array all masks observe, as booleans; None if there is no mask."""
+    masks = as_masks(mask)
+    return reduce(and_, [_checked_mask(X, each) for each in masks]) if masks else None
 
 
 def _checked_mask(X: Array, mask: Any) -> Array:

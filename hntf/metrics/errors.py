@@ -19,6 +19,8 @@ def relative_error(model: Any, X: Any, *, mask: Any = None, weights: Any = None)
 
     .. math:: \| X - \hat X \| / \| X \|
 
+    Of data that are zero, it is 0 for a model that is zero, and infinite for others.
+
     Parameters
     ----------
     model : CPTensor, estimator, or sequence of arrays, `(d_i, k)`
@@ -36,8 +38,9 @@ def relative_error(model: Any, X: Any, *, mask: Any = None, weights: Any = None)
     0.5
     """
     factors, data = _of_same_shape(model, X, mask, weights)
-    size = data.norm_squared()
-    return math.sqrt(max(cp_squared_residual(data, factors), 0.0) / size) if size else 0.0
+    size, squared = data.norm_squared(), max(cp_squared_residual(data, factors), 0.0)
+    # Of data that are zero, only a model that is zero has no error.
+    return math.sqrt(squared / size) if size else math.inf if squared else 0.0
 
 
 def explained_variance(model: Any, X: Any, *, mask: Any = None, weights: Any = None) -> np.ndarray:

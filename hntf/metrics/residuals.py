@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import to_numpy
+from hntf.arrays import is_torch, to_numpy
 from hntf.axes import in_order_of
 from hntf.data import as_data
+from hntf.data.conversion import observed_entries
+from hntf.data.masks import as_masks
 from hntf.data.sparse_tensor_input import is_sparse_tensor
 from hntf.metrics.inputs import factors_of
 from hntf.scales import EPS
@@ -30,8 +32,8 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
         The mode: 0 for the samples.
     level : int
         The level.
-    mask : bool array or "nan", optional
-        The entries that are observed, for dense data.
+    mask : bool array, "nan", HoldOut or a tuple of these, optional
+        The entries that are observed, as in `fit`, for dense data.
 
     Examples
     --------
@@ -54,11 +56,9 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
         return _of_sparse(X, [to_numpy(U) for U in model.model_.to(S).cp_factors(level, S)], mode)
     fitted = to_numpy(model.inverse_transform(S, level))
     array = to_numpy(check_real_array(X, "X", entries=False)).astype(float)
-    if isinstance(mask, str):
-        mask = ~np.isnan(array)
-    observed = (
-        np.ones(array.shape, bool) if mask is None else np.broadcast_to(np.asarray(to_numpy(mask), bool), array.shape)
-    )
+    masks = tuple(to_numpy(each) if is_torch(each) else each for each in as_masks(mask))
+    observed = observed_entries(array, masks)
+    observed = np.ones(array.shape, bool) if observed is None else observed
     array = np.where(observed, array, 0.0)
     others = tuple(i for i in range(array.ndim) if i != mode)
     return _ratios(np.sum((array - np.where(observed, fitted, 0.0)) ** 2, axis=others), np.sum(array**2, axis=others))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,8 @@ def select_ranks(
     if checkpoint is not None and random_state is None:
         raise ValueError("random_state must be given with a checkpoint, so that a later call hides the same entries")
     gathers = _gathers(model, checked)
+    if gathers and not all(a > b for candidate in checked or [] for a, b in pairwise(candidate)):
+        raise ValueError(f"candidates must have fewer components at every level than at the one below, got {checked}")
     seed = int(as_random_state(random_state).randint(2**31 - 1))
     finest_level = finest_model(model, len(shape), checked)
     problem = Problem(X, mask, weights, shape, finest_level, fraction, seed, given.arrays is not None)

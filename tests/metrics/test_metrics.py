@@ -290,3 +290,21 @@ def test_labels_are_unknown_in_every_way_they_can_be(missing):
     assert hntf.metrics.purity(pandas.array([0, 0, 1, None], dtype="Int64"), [3, 3, 4, 3]) == 1.0
     with pytest.raises(ValueError, match="same samples"):
         hntf.metrics.purity([0, 1], [0, 1, 2])
+
+
+def test_masks_of_residuals_are_those_of_a_fit(rng):
+    X = rng.random((6, 6))
+    model = hntf.NMF(2, random_state=0).fit(X)
+    hidden = np.array([False, False, False, True, True, True])
+    X[hidden] = np.nan
+    for mask in (~hidden, "nan", ("nan", ~hidden)):
+        with pytest.warns(UserWarning, match="no observed entry"):
+            found = hntf.metrics.residuals(model, X, mask=mask)
+        np.testing.assert_array_equal(found[hidden], 0)
+        assert (found[~hidden] > 0).all()
+
+
+def test_no_model_but_zero_fits_zeros():
+    zeros = np.zeros((3, 2))
+    assert hntf.metrics.relative_error([np.ones((3, 1)), np.ones((2, 1))], zeros) == np.inf
+    assert hntf.metrics.relative_error([np.zeros((3, 1)), np.ones((2, 1))], zeros) == 0

@@ -301,6 +301,7 @@ def test_a_selection_shows_itself():
         ({"candidates": []}, "candidates"),
         ({"candidates": [0, 1]}, "candidates"),
         ({"candidates": [2, (3, 2)]}, "candidates"),
+        ({"candidates": [(5, 3), (3, 5)]}, "fewer components at every level"),
         ({"criterion": "aic"}, "criterion"),
         ({"criterion": ("auto", "bic")}, "criterion"),
         ({"criterion": "core-consistency"}, "criterion"),

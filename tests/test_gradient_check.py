@@ -529,3 +529,10 @@ class TestJudgement:
         report = hntf.gradcheck(NNLSLayer(Dense(A)), scipy.sparse.csr_array(X))
         assert report.ok, str(report)
         assert report.samples_at_kinks == (2,)
+
+
+def test_without_inputs_there_is_no_verdict():
+    report = hntf.gradcheck(lambda: (1.0, []), [])
+    assert not report.ok
+    assert report.n_judged == 0
+    assert "NO VERDICT" in str(report)

@@ -194,7 +194,7 @@ def _report(
     with_entries = {entry.values.input for entry in entries} or set(range(n_inputs))
     not_judged = tuple(sorted(with_entries - answered))
     return GradcheckReport(
-        ok=not not_judged and worst.error <= rtol,
+        ok=bool(answered) and not not_judged and worst.error <= rtol,
         max_rel_error=worst.error,
         rtol=rtol,
         margin=margin,

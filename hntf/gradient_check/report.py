@@ -71,7 +71,11 @@ class GradcheckReport:
             return "gradients agree"
         if self.max_rel_error > self.rtol:
             return "GRADIENTS DIFFER"
-        return f"NO VERDICT on inputs {list(self.inputs_not_judged)}"
+        return (
+            f"NO VERDICT on inputs {list(self.inputs_not_judged)}"
+            if self.inputs_not_judged
+            else "NO VERDICT, no inputs"
+        )
 
     def __str__(self) -> str:
         worst = self.worst

@@ -60,8 +60,8 @@ def nnls(
         Sparsity and ridge penalties `λ₁`, `λ₂` on the code, at least 0; a tensor has a shape that can be broadcast to that of the
         code: a scalar, `(k,)` for each component, `(…, n, 1)` for each sample.
     weights : tensor, optional
-        Nonnegative weights `W` of the entries, of a shape that can be broadcast to that of `X`. An entry with weight zero is
-        never looked at.
+        Nonnegative weights `W` of the entries, or a mask of booleans, of a shape that can be broadcast to that of `X`. An entry
+        with weight zero is never looked at.
     support : bool tensor, shape of the code, optional
         The support from which the search starts, for example that of the last step of a training.
     return_info : bool
@@ -105,6 +105,8 @@ def nnls(
     tensor([[-0.5000,  0.0000],
             [-2.0000, -2.0000]])
     """
+    if isinstance(weights, Tensor) and weights.dtype == torch.bool:
+        weights = weights.double()
     _check(X, A, weights)
     dtype, is_vector = X.dtype, X.ndim == 1
     samples, dictionary = (X[None] if is_vector else X).double(), A.double()

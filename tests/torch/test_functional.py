@@ -438,3 +438,11 @@ def test_only_the_symmetric_part_of_a_gram_matters():
     X, A = detached(*draw(0, (N, M), (M, K)))
     G, skew = A.mT @ A, torch.tensor([[0.0, 0.1, 0.2], [-0.1, 0.0, 0.3], [-0.2, -0.3, 0.0]], dtype=torch.float64)
     torch.testing.assert_close(nnls_gram(G + skew, X @ A), nnls_gram(G, X @ A))
+
+
+def test_weights_may_be_a_mask():
+    generator = torch.Generator().manual_seed(0)
+    X, A = (torch.rand(*shape, generator=generator, dtype=torch.float64) for shape in ((5, 6), (6, 2)))
+    mask = torch.rand(5, 6, generator=generator) < 0.7
+    expected = hntf.torch.nnls(X, A, weights=mask.double())
+    torch.testing.assert_close(hntf.torch.nnls(X.where(mask, torch.nan), A, weights=mask), expected, rtol=0, atol=0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hntf.least_squares.active_set_row import empty_row, solve_row
+from hntf.least_squares.active_set_row import solve_row
 from hntf.least_squares.factorization import (
     dictionary_of,
     distance_from_span,
@@ -19,6 +19,7 @@ from hntf.least_squares.factorization import (
     solve_triangular,
 )
 from hntf.least_squares.kernels import reordered_kernel
+from hntf.least_squares.row_state import empty_row
 
 
 @reordered_kernel

@@ -11,8 +11,6 @@ Lawson, Hanson (1974), *Solving Least Squares Problems*, chapters 23 and 24.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from hntf.least_squares.factorization import (
@@ -22,12 +20,13 @@ from hntf.least_squares.factorization import (
     dot,
     enter,
     fill,
-    leave,
     project_out,
     solve_triangular,
 )
-from hntf.least_squares.kernels import reordered_kernel, reordered_step
+from hntf.least_squares.kernels import reordered_step
 from hntf.least_squares.pricing import PRICED, best_candidate, gradient_of, price_all
+from hntf.least_squares.row_moves import exchange, go_to_minimiser, make_independent
+from hntf.least_squares.row_state import admit_rejected, cost_of, exceeds, rounding, take_best, write_best
 from hntf.scales import EPS
 
 MOST_EXCHANGES = 30
@@ -52,59 +51,6 @@ It is in units of the root of the tolerance: coefficients are at most the recipr
 """
 
 
-class Row(NamedTuple):
-    """The problem of a row, in units of its size, and the state of the search.
-
-    Attributes
-    ----------
-    z, f : arrays, `(q,)`, `(k,)`
-        The sample and the linear cost.
-    s, t : arrays, `(p,)`
-        The coefficients of the support, and those that minimise the cost without constraints.
-    wanted : bool array, `(k,)`
-        The columns from which the search starts, and the support in the end.
-    best : array, `(k,)`
-        The coefficients with the lowest cost, by column; zero outside their support.
-    blocked, rejected, barred : bool arrays, `(k,)`
-        The columns that may not enter: those of the support among them; until the cost falls; for good.
-    candidates : array, `(10,)`, int64
-        Columns that may enter next, or −1.
-    values : array, `(k,)`
-        Space for the decrease of the cost along each column.
-    """
-
-    z: np.ndarray
-    f: np.ndarray
-    s: np.ndarray
-    t: np.ndarray
-    wanted: np.ndarray
-    best: np.ndarray
-    blocked: np.ndarray
-    rejected: np.ndarray
-    barred: np.ndarray
-    candidates: np.ndarray
-    values: np.ndarray
-
-
-@reordered_kernel
-def empty_row(k, q):  # type: ignore[no-untyped-def]
-    """Return space for the problem of a row; its linear cost is zero."""
-    most = min(q, k) + 1
-    return Row(
-        np.empty(q),
-        np.zeros(k),
-        np.empty(most),
-        np.empty(most),
-        np.empty(k, np.bool_),
-        np.empty(k),
-        np.empty(k, np.bool_),
-        np.empty(k, np.bool_),
-        np.empty(k, np.bool_),
-        np.empty(PRICED, np.int64),
-        np.empty(k),
-    )
-
-
 @reordered_step
 def solve_row(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
     """Solve for a row from the columns `wanted`; write the support there, and return its size and the number of iterations."""
@@ -122,13 +68,13 @@ def solve_row(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
         size, worst, iteration, current, lowest, highest, stuck = _search(
             dictionary, factors, row, linear, z_norm, size, worst, iteration, lowest
         )
-        is_lowest = not _exceeds(current, lowest, size, linear, z_norm)
+        is_lowest = not exceeds(current, lowest, size, linear, z_norm)
         if is_lowest and not stuck and worst > near and highest <= POLLUTED * z_norm**2:
             break
         size, worst = _start_from_best(dictionary, factors, row, linear)
-        if _exceeds(_cost(factors, row, size, linear), lowest, size, linear, z_norm):
+        if exceeds(cost_of(factors, row, size, linear), lowest, size, linear, z_norm):
             # In this order, columns depend on others that do not in the order in which they entered.
-            return _take_best(factors, row), iteration
+            return take_best(factors, row), iteration
         rounds += 0 if stuck else 1
         if (iteration == before or rounds > ROUNDS) and not stuck:
             break
@@ -139,32 +85,6 @@ def solve_row(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
     for a in range(size):
         row.wanted[factors.order[a]] = True
     return size, iteration
-
-
-@reordered_step
-def _exceeds(cost, lowest, size, linear, z_norm):  # type: ignore[no-untyped-def]
-    """Tell whether a cost exceeds the lowest by more than rounding."""
-    if linear:
-        return cost > lowest + _rounding(size) * (z_norm**2 + abs(lowest))
-    return np.sqrt(2 * cost) > np.sqrt(2 * lowest) + 2 * _rounding(size) * z_norm
-
-
-@reordered_step
-def _rounding(size):  # type: ignore[no-untyped-def]
-    """Return the rounding error of a residual, relative to the sample; every column of the support has left its own."""
-    return 4 * EPS * np.sqrt(size + 1.0)
-
-
-@reordered_step
-def _take_best(factors, row):  # type: ignore[no-untyped-def]
-    """Return to the coefficients with the lowest cost; return their number."""
-    size = np.int64(0)
-    for j in range(len(row.best)):
-        row.wanted[j] = row.best[j] > 0.0
-        if row.wanted[j]:
-            row.s[size], factors.order[size] = row.best[j], j
-            size += 1
-    return size
 
 
 @reordered_step
@@ -212,7 +132,7 @@ def _start_from_best(dictionary, factors, row, linear):  # type: ignore[no-untyp
             distance = distance_from_span(dictionary, factors, size, j)
             coefficient = row.best[j]
             if distance < 0.0:
-                size, distance, moved = _make_independent(dictionary, factors, row, size, j, -coefficient)
+                size, distance, moved = make_independent(dictionary, factors, row, size, j, -coefficient)
                 coefficient += moved
             if distance > 0.0 and coefficient > 0.0:
                 worst = min(worst, distance / norms[j])
@@ -221,17 +141,7 @@ def _start_from_best(dictionary, factors, row, linear):  # type: ignore[no-untyp
                 size = enter(factors, size, j, distance, gradient)
                 row.blocked[j] = True
     solve_triangular(factors, factors.h, size, row.t)
-    return _go_to_minimiser(factors, row, size), worst
-
-
-@reordered_step
-def _leave_bounds(factors, row, size):  # type: ignore[no-untyped-def]
-    """Remove the columns whose coefficients are not positive; return the number of those that are left."""
-    for a in range(size - 1, -1, -1):
-        if row.s[a] <= 0.0:
-            row.blocked[factors.order[a]] = False
-            size = leave(factors, row.s, size, a)
-    return size
+    return go_to_minimiser(factors, row, size), worst
 
 
 @reordered_step
@@ -251,17 +161,17 @@ def _search(dictionary, factors, row, linear, z_norm, size, worst, iteration, lo
         quadratic, highest = _half_square(factors, size, linear, highest)
         largest_square = max(largest_square, 2 * quadratic)
         r_norm = np.sqrt(2 * quadratic)
-        current = _cost(factors, row, size, linear)
-        if not _exceeds(current, lowest, size, linear, z_norm):
+        current = cost_of(factors, row, size, linear)
+        if not exceeds(current, lowest, size, linear, z_norm):
             # A column far smaller than the others may enter without a visible gain.
             lowest = min(lowest, current)
-            _write_best(factors, row, size)
-        least = _rounding(size) * z_norm
+            write_best(factors, row, size)
+        least = rounding(size) * z_norm
         if current < mark - 0.5 * least**2:
             mark, marked = current, iteration
         if current < cost:
             cost = current
-            _admit_rejected(row)
+            admit_rejected(row)
         elif entering >= 0 and not row.blocked[entering]:
             row.rejected[entering] = row.blocked[entering] = True
         if not linear and r_norm <= least:
@@ -279,7 +189,7 @@ def _search(dictionary, factors, row, linear, z_norm, size, worst, iteration, lo
             continue
         moved = 0.0
         if distance < 0.0:
-            size, distance, moved = _make_independent(dictionary, factors, row, size, entering, np.inf)
+            size, distance, moved = make_independent(dictionary, factors, row, size, entering, np.inf)
             if distance < 0.0 and moved == 0.0:
                 row.rejected[entering] = row.blocked[entering] = True
                 continue
@@ -288,7 +198,7 @@ def _search(dictionary, factors, row, linear, z_norm, size, worst, iteration, lo
                 row.barred[entering] = True
                 return size, worst, iteration, current, lowest, largest_square, True
         worst = min(worst, distance / norms[entering])
-        size = _exchange(dictionary, factors, row, linear, size, entering, distance, moved)
+        size = exchange(dictionary, factors, row, linear, size, entering, distance, moved)
     return size, worst, iteration, current, lowest, largest_square, False
 
 
@@ -308,107 +218,8 @@ def _half_square(factors, size, linear, highest):  # type: ignore[no-untyped-def
 
 
 @reordered_step
-def _cost(factors, row, size, linear):  # type: ignore[no-untyped-def]
-    """Return `½‖r‖² + fᵀs`."""
-    total = 0.5 * dot(factors.residual, factors.residual)
-    if linear:
-        for a in range(size):
-            total += row.f[factors.order[a]] * row.s[a]
-    return total
-
-
-@reordered_step
-def _write_best(factors, row, size):  # type: ignore[no-untyped-def]
-    """Remember the coefficients."""
-    fill(row.best, len(row.best), 0.0)
-    for a in range(size):
-        row.best[factors.order[a]] = row.s[a]
-
-
-@reordered_step
-def _admit_rejected(row):  # type: ignore[no-untyped-def]
-    """Let the rejected columns enter again."""
-    for j in range(len(row.rejected)):
-        if row.rejected[j]:
-            row.rejected[j] = row.blocked[j] = False
-
-
-@reordered_step
 def _lowers_the_cost(factors, norm, r_norm, z_norm):  # type: ignore[no-untyped-def]
     """Tell whether the cost falls along the last column by more than rounding."""
     # The projected column has a smaller rounding error than the column itself.
     rounding = norm * r_norm + z_norm * np.sqrt(dot(factors.v, factors.v))
     return dot(factors.v, factors.residual) > 4 * EPS * rounding
-
-
-@reordered_step
-def _make_independent(dictionary, factors, row, size, entering, limit):  # type: ignore[no-untyped-def]
-    """Move along a dependent column until enough coefficients of the support have vanished, or the column has moved by `limit`.
-
-    The image does not change, but for rounding. Return the size of the support, the distance of the column from its span, negative
-    if it still depends on it, and by how much its coefficient has changed, which has the sign of the limit.
-    """
-    norms, tolerance, s, x = dictionary.norms, dictionary.tolerance, row.s, factors.x
-    sign = 1.0 if limit > 0.0 else -1.0
-    distance, moved = -1.0, 0.0
-    while distance < 0.0 and moved < abs(limit):
-        step, leaving = abs(limit) - moved, -1
-        for a in range(size):
-            relative = sign * x[a] * norms[factors.order[a]] / norms[entering]
-            if relative > tolerance and s[a] < step * sign * x[a]:
-                step, leaving = s[a] / (sign * x[a]), a
-        if leaving < 0 and not np.isfinite(step):
-            break
-        for a in range(size):
-            s[a] = max(s[a] - step * sign * x[a], 0.0)
-        moved += step
-        if leaving >= 0:
-            s[leaving] = 0.0
-            row.blocked[factors.order[leaving]] = False
-            size = leave(factors, s, size, leaving)
-            distance = distance_from_span(dictionary, factors, size, entering)
-    return size, distance, sign * moved
-
-
-@reordered_step
-def _exchange(dictionary, factors, row, linear, size, entering, distance, moved):  # type: ignore[no-untyped-def]
-    """Let a column with a coefficient `moved` enter, and go to the minimiser on the support; return the size."""
-    s, t = row.s, row.t
-    gradient = gradient_of(dictionary.columns, row.f, entering, factors.residual, factors.v, linear)
-    enter(factors, size, entering, distance, gradient)
-    row.blocked[entering] = True
-    s[size] = moved
-    if moved == 0.0:
-        # `s` is the minimiser without the column, and `x` the coefficients of its projection.
-        t[size] = factors.h[size] / distance
-        for a in range(size):
-            t[a] = s[a] - t[size] * factors.x[a]
-        size += 1
-    else:
-        size += 1
-        solve_triangular(factors, factors.h, size, t)
-    return _go_to_minimiser(factors, row, size)
-
-
-@reordered_step
-def _go_to_minimiser(factors, row, size):  # type: ignore[no-untyped-def]
-    """Move from feasible coefficients `s` towards the minimiser `t` on the support up to the first bound, until it is reached.
-
-    Columns leave at their bounds. Return the number of those that are left.
-    """
-    s, t = row.s, row.t
-    while True:
-        step, blocking = 1.0, -1
-        for a in range(size):
-            if t[a] <= 0.0:
-                fraction = s[a] / (s[a] - t[a]) if s[a] > 0.0 else 0.0
-                if blocking < 0 or fraction < step:
-                    step, blocking = fraction, a
-        if blocking < 0:
-            copy(t, s, size)
-            return size
-        for a in range(size):
-            s[a] += step * (t[a] - s[a])
-        s[blocking] = 0.0
-        size = _leave_bounds(factors, row, size)
-        solve_triangular(factors, factors.h, size, t)

@@ -1,0 +1,117 @@
+"""Numba kernels: the state of the search of one row, its cost, and what is remembered of the lowest."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hntf.least_squares.factorization import dot, fill
+from hntf.least_squares.kernels import reordered_kernel, reordered_step
+from hntf.least_squares.pricing import PRICED
+from hntf.scales import EPS
+
+
+class Row(NamedTuple):
+    """The problem of a row, in units of its size, and the state of the search.
+
+    Attributes
+    ----------
+    z, f : arrays, `(q,)`, `(k,)`
+        The sample and the linear cost.
+    s, t : arrays, `(p,)`
+        The coefficients of the support, and those that minimise the cost without constraints.
+    wanted : bool array, `(k,)`
+        The columns from which the search starts, and the support in the end.
+    best : array, `(k,)`
+        The coefficients with the lowest cost, by column; zero outside their support.
+    blocked, rejected, barred : bool arrays, `(k,)`
+        The columns that may not enter: those of the support among them; until the cost falls; for good.
+    candidates : array, `(10,)`, int64
+        Columns that may enter next, or −1.
+    values : array, `(k,)`
+        Space for the decrease of the cost along each column.
+    """
+
+    z: np.ndarray
+    f: np.ndarray
+    s: np.ndarray
+    t: np.ndarray
+    wanted: np.ndarray
+    best: np.ndarray
+    blocked: np.ndarray
+    rejected: np.ndarray
+    barred: np.ndarray
+    candidates: np.ndarray
+    values: np.ndarray
+
+
+@reordered_kernel
+def empty_row(k, q):  # type: ignore[no-untyped-def]
+    """Return space for the problem of a row; its linear cost is zero."""
+    most = min(q, k) + 1
+    return Row(
+        np.empty(q),
+        np.zeros(k),
+        np.empty(most),
+        np.empty(most),
+        np.empty(k, np.bool_),
+        np.empty(k),
+        np.empty(k, np.bool_),
+        np.empty(k, np.bool_),
+        np.empty(k, np.bool_),
+        np.empty(PRICED, np.int64),
+        np.empty(k),
+    )
+
+
+@reordered_step
+def exceeds(cost, lowest, size, linear, z_norm):  # type: ignore[no-untyped-def]
+    """Tell whether a cost exceeds the lowest by more than rounding."""
+    if linear:
+        return cost > lowest + rounding(size) * (z_norm**2 + abs(lowest))
+    return np.sqrt(2 * cost) > np.sqrt(2 * lowest) + 2 * rounding(size) * z_norm
+
+
+@reordered_step
+def rounding(size):  # type: ignore[no-untyped-def]
+    """Return the rounding error of a residual, relative to the sample; every column of the support has left its own."""
+    return 4 * EPS * np.sqrt(size + 1.0)
+
+
+@reordered_step
+def cost_of(factors, row, size, linear):  # type: ignore[no-untyped-def]
+    """Return `½‖r‖² + fᵀs`."""
+    total = 0.5 * dot(factors.residual, factors.residual)
+    if linear:
+        for a in range(size):
+            total += row.f[factors.order[a]] * row.s[a]
+    return total
+
+
+@reordered_step
+def write_best(factors, row, size):  # type: ignore[no-untyped-def]
+    """Remember the coefficients."""
+    fill(row.best, len(row.best), 0.0)
+    for a in range(size):
+        row.best[factors.order[a]] = row.s[a]
+
+
+@reordered_step
+def take_best(factors, row):  # type: ignore[no-untyped-def]
+    """Return to the coefficients with the lowest cost; return their number."""
+    size = np.int64(0)
+    for j in range(len(row.best)):
+        row.wanted[j] = row.best[j] > 0.0
+        if row.wanted[j]:
+            row.s[size], factors.order[size] = row.best[j], j
+            size += 1
+    return size
+
+
+@reordered_step
+def admit_rejected(row):  # type: ignore[no-untyped-def]
+    """Let the rejected columns enter again."""
+    for j in range(len(row.rejected)):
+        if row.rejected[j]:
+            row.rejected[j] = row.blocked[j] = False

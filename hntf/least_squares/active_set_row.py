@@ -26,7 +26,7 @@ from hntf.least_squares.factorization import (
 from hntf.least_squares.kernels import reordered_step
 from hntf.least_squares.pricing import PRICED, best_candidate, gradient_of, price_all
 from hntf.least_squares.row_moves import exchange, go_to_minimiser, make_independent
-from hntf.least_squares.row_state import admit_rejected, cost_of, exceeds, rounding, take_best, write_best
+from hntf.least_squares.row_state import admit_rejected, exceeds, linear_cost, rounding, take_best, write_best
 from hntf.scales import EPS
 
 MOST_EXCHANGES = 30
@@ -72,7 +72,9 @@ def solve_row(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
         if is_lowest and not stuck and worst > near and highest <= POLLUTED * z_norm**2:
             break
         size, worst = _start_from_best(dictionary, factors, row, linear)
-        if exceeds(cost_of(factors, row, size, linear), lowest, size, linear, z_norm):
+        current = 0.5 * dot(factors.residual, factors.residual)
+        current += linear_cost(factors, row, size) if linear else 0.0
+        if exceeds(current, lowest, size, linear, z_norm):
             # In this order, columns depend on others that do not in the order in which they entered.
             return take_best(factors, row), iteration
         rounds += 0 if stuck else 1
@@ -161,8 +163,8 @@ def _search(dictionary, factors, row, linear, z_norm, size, worst, iteration, lo
         quadratic, highest = _half_square(factors, size, linear, highest)
         largest_square = max(largest_square, 2 * quadratic)
         r_norm = np.sqrt(2 * quadratic)
-        current = cost_of(factors, row, size, linear)
-        if not exceeds(current, lowest, size, linear, z_norm):
+        current = quadratic + linear_cost(factors, row, size) if linear else quadratic
+        if current < lowest or not exceeds(current, lowest, size, linear, z_norm):
             # A column far smaller than the others may enter without a visible gain.
             lowest = min(lowest, current)
             write_best(factors, row, size)

@@ -18,7 +18,7 @@ import numpy as np
 
 from hntf.least_squares.kernels import reordered_kernel, reordered_step
 
-REORTHOGONALIZED = 0.7071
+REORTHOGONALIZED = 0.5
 """Ratio of a vector's norm after and before its projection below which it is projected a second time.
 
 With a smaller one, what is left of orthogonality shrinks with every column that is projected once.

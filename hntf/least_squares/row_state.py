@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hntf.least_squares.factorization import dot, fill
+from hntf.least_squares.factorization import fill
 from hntf.least_squares.kernels import reordered_kernel, reordered_step
 from hntf.least_squares.pricing import PRICED
 from hntf.scales import EPS
@@ -80,12 +80,11 @@ def rounding(size):  # type: ignore[no-untyped-def]
 
 
 @reordered_step
-def cost_of(factors, row, size, linear):  # type: ignore[no-untyped-def]
-    """Return `½‖r‖² + fᵀs`."""
-    total = 0.5 * dot(factors.residual, factors.residual)
-    if linear:
-        for a in range(size):
-            total += row.f[factors.order[a]] * row.s[a]
+def linear_cost(factors, row, size):  # type: ignore[no-untyped-def]
+    """Return `fᵀs`."""
+    total = 0.0
+    for a in range(size):
+        total += row.f[factors.order[a]] * row.s[a]
     return total
 
 

@@ -21,7 +21,8 @@ def coherence(components: Any, X: Any, *, measure: str = "npmi", n_words: int = 
     r"""Return the coherence of topics over documents, the mean over topics.
 
     - `"npmi"`: the mean normalised pointwise mutual information of the pairs of the heaviest words,
-      `log(p(i, j) / (p(i) p(j))) / −log p(i, j)` (Bouma 2009).
+      `log(p(i, j) / (p(i) p(j))) / −log p(i, j)` (Bouma 2009), with `p(i, j)` larger by 1e-12, as in gensim, so that the value
+      of words that are never together is near −1 and not undefined; −1 for a word that never occurs.
     - `"c_v"`: the mean cosine of the vectors of these of each word, and of all words together (Röder, Both, Hinneburg 2015);
       0 for a word that never occurs.
     - `"umass"`: the mean of `log((D(i, j) + 1) / D(j))` with `j` the heavier word (Mimno et al. 2011).

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 def stability(found: Stability, *, ax: Any = None) -> Any:
     """Draw a bar with the score of each component, the levels beside each other, finest first.
 
+    A dot is the score of the edge to its parent: the fraction of the fits that have it.
+
     Parameters
     ----------
     found : Stability
@@ -32,6 +34,9 @@ def stability(found: Stability, *, ax: Any = None) -> Any:
     for level, scores in enumerate(found.components):
         x = [start + i for i in range(len(scores))]
         ax.bar(x, scores, color=color(level), label=f"level {level}")
+        if level < len(found.parents):
+            edges = [found.edges[level][i, parent] for i, parent in enumerate(found.parents[level])]
+            ax.plot(x, edges, "o", color="black", markersize=4, label="edge to the parent" if level == 0 else None)
         ticks.extend(x)
         labels.extend(range(len(scores)))
         start += len(scores) + 1

@@ -62,12 +62,18 @@ def n_observed(problem: Problem) -> float:
     """Return the number of observed entries: those that no mask hides and whose weight is positive, whatever its unit."""
     masks, weights = as_masks(problem.mask), problem.weights
     if weights is not None:
-        is_positive = (weights[0], weights[1] > 0, weights[2]) if is_entries(weights) else weights > 0
-        masks = (*masks, is_positive)
+        masks = (*masks, _is_positive(weights))
     if not masks:
         return float(math.prod(problem.shape))
     parts = as_input(problem.X, masks, None, nonnegative=False, together=False).parts
     return parts.total(sums_of_part)[2]
+
+
+def _is_positive(weights: Any) -> Any:
+    if is_entries(weights):
+        coordinates, values, shape = weights
+        return coordinates, np.asarray(values) > 0, shape
+    return (np.asarray(weights) if isinstance(weights, list) else weights) > 0
 
 
 def sums_of_part(part: Part) -> tuple[float, float, float]:

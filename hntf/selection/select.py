@@ -129,6 +129,10 @@ def select_ranks(
     fraction = _fraction(fraction, given, shape)
     if checkpoint is not None and random_state is None:
         raise ValueError("random_state must be given with a checkpoint, so that a later call hides the same entries")
+    if checkpoint is not None and not isinstance(getattr(model, "random_state", None), int | np.integer | None):
+        raise ValueError(
+            "model must have a number as random_state with a checkpoint, so that a later call fits the same"
+        )
     gathers = _gathers(model, checked)
     if gathers and not all(a > b for candidate in checked or [] for a, b in pairwise(candidate)):
         raise ValueError(f"candidates must have fewer components at every level than at the one below, got {checked}")

@@ -27,6 +27,7 @@ def _topic(topic: Topic) -> dict[str, Any]:
         "name": topic.name,
         "share": topic.share,
         "stability": topic.stability,
+        "edge_stability": topic.edge_stability,
         "words": {str(mode): [list(pair) for pair in words] for mode, words in topic.weights.items()},
         "telling": {str(mode): [list(pair) for pair in words] for mode, words in topic.telling.items()},
         "parents": [list(pair) for pair in topic.parents],

@@ -45,6 +45,8 @@ class Topic:
         A name given by the user, or empty.
     stability : float or None
         How well the topic comes back in fits to other samples, from 0 to 1, if `TopicTree.add_stability` was told.
+    edge_stability : float or None
+        In which fraction of these fits it belongs to the same parent; None at the coarsest level.
     """
 
     level: int
@@ -58,6 +60,7 @@ class Topic:
     samples: Weighted = field(default_factory=list)
     name: str = ""
     stability: float | None = None
+    edge_stability: float | None = None
 
     @property
     def label(self) -> str:
@@ -155,7 +158,12 @@ class TopicTree:
         return self
 
     def add_stability(self, found: Any) -> TopicTree:
-        """Show beside every topic how well it comes back, as `hntf.stability(model, X)` found, and return the tree.
+        """Show beside every topic how well it and the edge to its parent come back, as `hntf.stability(model, X)` found.
+
+        Returns
+        -------
+        TopicTree
+            The tree.
 
         Raises
         ------
@@ -170,6 +178,10 @@ class TopicTree:
         for level, scores in zip(self.levels, found.components, strict=True):
             for topic, score in zip(level, scores, strict=True):
                 topic.stability = float(score)
+        for level, scores in zip(self.levels, found.edges, strict=False):
+            for topic in level:
+                if topic.parents:
+                    topic.edge_stability = float(scores[topic.index, topic.parents[0][0]])
         return self
 
     @property
@@ -326,7 +338,10 @@ def words_of(topic: Topic) -> str:
 
 
 def _stability(topic: Topic) -> str:
-    return "" if topic.stability is None else f"  [stability {topic.stability:.2f}]"
+    if topic.stability is None:
+        return ""
+    edge = "" if topic.edge_stability is None else f", edge {topic.edge_stability:.2f}"
+    return f"  [stability {topic.stability:.2f}{edge}]"
 
 
 def _other_parents(topic: Topic, levels: list[list[Topic]]) -> str:

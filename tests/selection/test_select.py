@@ -315,6 +315,10 @@ def test_a_selection_shows_itself():
         ({"model": "NMF"}, "model"),
         ({"model": ScikitLearnNMF(2)}, "model"),
         ({"checkpoint": "a.json", "random_state": None}, "random_state"),
+        (
+            {"checkpoint": "a.json", "random_state": 0, "model": hntf.NMF(2, random_state=np.random.default_rng(0))},
+            "random_state",
+        ),
         ({"checkpoint": "no/such/folder/a.json", "random_state": 0}, "checkpoint"),
     ],
 )
@@ -417,7 +421,7 @@ def test_observed_entries_are_counted():
 
 @pytest.mark.parametrize("unit", [1e-4, 1.0, 100.0])
 def test_criteria_do_not_depend_on_the_unit_of_weights(unit):
-    weights = np.full(BLOCKS.shape, unit)
+    weights = np.full(BLOCKS.shape, unit).tolist()
     found = hntf.select_ranks(BLOCKS, [8, 9, 10], hntf.NMF, criterion=("bic", "bai-ng"), weights=weights)
     assert found.best == 9
     assert "bai-ng agrees" in found.reason

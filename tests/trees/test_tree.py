@@ -104,7 +104,15 @@ def test_stability_is_shown(fitted):
     found = hntf.stability(model, X, n_fits=3, random_state=0)
     tree = model.tree().add_stability(found)
     assert [topic.stability for topic in tree.levels[1]] == pytest.approx(list(found.components[1]))
-    assert f"[stability {found.components[0][4]:.2f}]" in str(tree)
+    topic = tree.levels[0][4]
+    edge = found.edges[0][4, topic.parents[0][0]]
+    assert topic.edge_stability == pytest.approx(edge)
+    assert all(topic.edge_stability is None for topic in tree.levels[-1])
+    assert f"[stability {found.components[0][4]:.2f}, edge {edge:.2f}]" in str(tree)
+    assert tree.to_dict()["topics"][4]["edge_stability"] == pytest.approx(edge)
+    dots = [line for line in found.plot().lines if line.get_marker() == "o"]
+    assert len(dots) == len(found.edges)
+    np.testing.assert_allclose(dots[0].get_ydata(), found.edges[0][np.arange(len(found.parents[0])), found.parents[0]])
     assert tree.to_dict()["topics"][4]["stability"] == pytest.approx(found.components[0][4])
     with pytest.raises(ValueError, match="stability of"):
         hntf.NeuralNMF((3,), random_state=0).fit(X).tree().add_stability(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hntf.plot.axes import color, new_axes
+from hntf.plot.axes import SMALL, color, new_axes
 
 if TYPE_CHECKING:
     from hntf.selection import Stability
@@ -41,6 +41,6 @@ def stability(found: Stability, *, ax: Any = None) -> Any:
         labels.extend(range(len(scores)))
         start += len(scores) + 1
     ax.set_xticks(ticks, labels)
-    ax.set(ylim=(0, 1), xlabel="component", ylabel=f"mean similarity over {found.n_fits} fits")
-    ax.legend(frameon=False, loc="lower right")
+    ax.set(ylim=(0, 1.03), xlabel="component", ylabel=f"mean similarity over {found.n_fits} fits")
+    ax.legend(loc="lower right", fontsize=SMALL)
     return ax

@@ -67,7 +67,7 @@ def _of_weights(X: Any, weights: Any, mask: EntryWeights | None) -> EntryWeights
     """Return weights, which may be anything where a mask hides the entry."""
     if scipy.sparse.issparse(weights):
         check_shape(weights, "weights", X.shape, "that of X")
-        weights = scipy.sparse.csr_array(weights, copy=True)
+        weights = scipy.sparse.csr_array(weights, copy=mask is not None)
         if mask is not None:
             weights.data[~_observed(mask, weights)] = 0
         check_entries(np.append(weights.data, 0.0), "weights", nonnegative=True)

@@ -86,13 +86,13 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool, so
         else _of_mask(coordinates, summed, each)
         for each in masks
     ]
+    total = reduce(SparseTensorWeights.times, parts) if parts else None
     if weights is not None:
-        seen = reduce(SparseTensorWeights.times, parts) if parts else None
-        parts.append(_weights_of(weights, "weights", coordinates, boolean=False, seen=seen))
-    if not parts:
+        of_weights = _weights_of(weights, "weights", coordinates, boolean=False, seen=total)
+        total = of_weights if total is None else total.times(of_weights)
+    if total is None:
         check_entries(np.append(summed, 0), "X", nonnegative=nonnegative)
         return SparseTensorData(coordinates, summed, values[:0])
-    total = reduce(SparseTensorWeights.times, parts)
     # What is hidden may be anything.
     summed[~(total.of_entries(*coordinates.index) > 0)] = 0
     check_entries(np.append(summed, 0), "X", nonnegative=nonnegative, hidden_by="mask='nan'")

@@ -18,14 +18,13 @@ from hntf.least_squares.factorization import (
     copy,
     distance_from_span,
     dot,
-    enter,
     fill,
     project_out,
     solve_triangular,
 )
 from hntf.least_squares.kernels import reordered_step
-from hntf.least_squares.pricing import PRICED, best_candidate, gradient_of, price_all
-from hntf.least_squares.row_moves import exchange, go_to_minimiser, make_independent
+from hntf.least_squares.pricing import PRICED, best_candidate, price_all
+from hntf.least_squares.row_moves import exchange, go_to_minimiser, let_enter, make_independent
 from hntf.least_squares.row_state import admit_rejected, exceeds, linear_cost, rounding, take_best, write_best
 from hntf.scales import EPS
 
@@ -69,7 +68,7 @@ def solve_row(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
             dictionary, factors, row, linear, z_norm, size, worst, iteration, lowest
         )
         is_lowest = not exceeds(current, lowest, size, linear, z_norm)
-        if is_lowest and not stuck and worst > near and highest <= POLLUTED * z_norm**2:
+        if is_lowest and not stuck and worst > near and 2 * highest <= POLLUTED * z_norm**2:
             break
         size, worst = _start_from_best(dictionary, factors, row, linear)
         current = 0.5 * dot(factors.residual, factors.residual)
@@ -106,9 +105,7 @@ def _start(dictionary, factors, row, linear):  # type: ignore[no-untyped-def]
                 distance = distance_from_span(dictionary, factors, size, j)
                 if distance > 0.0:
                     worst = min(worst, distance / norms[j])
-                    gradient = gradient_of(dictionary.columns, row.f, j, factors.residual, factors.v, linear)
-                    size = enter(factors, size, j, distance, gradient)
-                    row.blocked[j] = True
+                    size = let_enter(dictionary, factors, row, linear, size, j, distance)
         solve_triangular(factors, factors.h, size, row.s)
         done = True
         for a in range(size):
@@ -138,10 +135,8 @@ def _start_from_best(dictionary, factors, row, linear):  # type: ignore[no-untyp
                 coefficient += moved
             if distance > 0.0 and coefficient > 0.0:
                 worst = min(worst, distance / norms[j])
-                gradient = gradient_of(dictionary.columns, row.f, j, factors.residual, factors.v, linear)
                 row.s[size] = coefficient
-                size = enter(factors, size, j, distance, gradient)
-                row.blocked[j] = True
+                size = let_enter(dictionary, factors, row, linear, size, j, distance)
     solve_triangular(factors, factors.h, size, row.t)
     return go_to_minimiser(factors, row, size), worst
 
@@ -151,17 +146,15 @@ def _search(dictionary, factors, row, linear, z_norm, size, worst, iteration, lo
     """Let columns enter and leave until none lowers the cost.
 
     Return the size of the support, the smallest relative distance of a column from the span of those before it, the number of
-    iterations, the cost, the lowest cost of all searches, the largest squared norm of the residual, and whether a column had to be
-    barred.
+    iterations, the cost, the lowest cost of all searches, half the largest squared norm of the residual since it was last cleaned,
+    and whether a column had to be barred.
     """
     norms = dictionary.norms
     cost, highest, largest, entering = np.inf, 0.5 * z_norm**2, 0.0, -1
     mark, marked = np.inf, iteration
-    largest_square = z_norm**2
     fill(row.candidates, PRICED, -1)
     while True:
         quadratic, highest = _half_square(factors, size, linear, highest)
-        largest_square = max(largest_square, 2 * quadratic)
         r_norm = np.sqrt(2 * quadratic)
         current = quadratic + linear_cost(factors, row, size) if linear else quadratic
         if current < lowest or not exceeds(current, lowest, size, linear, z_norm):
@@ -198,10 +191,10 @@ def _search(dictionary, factors, row, linear, z_norm, size, worst, iteration, lo
             if distance < 0.0:
                 # Still dependent after a move, with which the cost falls without bound, but for rounding.
                 row.barred[entering] = True
-                return size, worst, iteration, current, lowest, largest_square, True
+                return size, worst, iteration, current, lowest, highest, True
         worst = min(worst, distance / norms[entering])
         size = exchange(dictionary, factors, row, linear, size, entering, distance, moved)
-    return size, worst, iteration, current, lowest, largest_square, False
+    return size, worst, iteration, current, lowest, highest, False
 
 
 @reordered_step

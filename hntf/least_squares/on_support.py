@@ -54,12 +54,16 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
     condition = square_root.reciprocal_condition(grams)
     # The search for the supports has judged the columns of each, and tells which Gram matrices are not used.
     judged = rooted is not None or len(grams) == 1
+
+    def eliminate(right: np.ndarray) -> np.ndarray:
+        result = np.empty((n, k))
+        over_rows(lambda a, b: compiled.on_support(grams, right, supports, result, safe, a, b), n, k**3 // 6)
+        return result
+
     if condition >= compiled.ILL_CONDITIONED:
-        over_rows(lambda a, b: compiled.on_support(grams, rows, supports, V, safe, a, b), n, k**3 // 6)
+        V = eliminate(rows)
         if rooted is not None and not rooted.used and condition < REFINED:
-            left, correction = _residual(rooted.root(0), rows, supports, V), np.empty((n, k))
-            over_rows(lambda a, b: compiled.on_support(grams, left, supports, correction, safe, a, b), n, k**3 // 6)
-            V += correction
+            V += eliminate(_residual(rooted.root(0), rows, supports, V))
     rooted = rooted or from_grams(grams, rows)
     if not judged:
         found = np.empty(n)

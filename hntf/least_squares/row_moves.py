@@ -10,6 +10,14 @@ from hntf.least_squares.pricing import gradient_of
 
 
 @reordered_step
+def let_enter(dictionary, factors, row, linear, size, j, distance):  # type: ignore[no-untyped-def]
+    """Let column `j`, whose distance from the span was computed last, enter the support; return the new size."""
+    gradient = gradient_of(dictionary.columns, row.f, j, factors.residual, factors.v, linear)
+    row.blocked[j] = True
+    return enter(factors, size, j, distance, gradient)
+
+
+@reordered_step
 def leave_bounds(factors, row, size):  # type: ignore[no-untyped-def]
     """Remove the columns whose coefficients are not positive; return the number of those that are left."""
     for a in range(size - 1, -1, -1):
@@ -52,9 +60,7 @@ def make_independent(dictionary, factors, row, size, entering, limit):  # type: 
 def exchange(dictionary, factors, row, linear, size, entering, distance, moved):  # type: ignore[no-untyped-def]
     """Let a column with a coefficient `moved` enter, and go to the minimiser on the support; return the size."""
     s, t = row.s, row.t
-    gradient = gradient_of(dictionary.columns, row.f, entering, factors.residual, factors.v, linear)
-    enter(factors, size, entering, distance, gradient)
-    row.blocked[entering] = True
+    let_enter(dictionary, factors, row, linear, size, entering, distance)
     s[size] = moved
     if moved == 0.0:
         # `s` is the minimiser without the column, and `x` the coefficients of its projection.

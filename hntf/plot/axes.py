@@ -89,10 +89,12 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def size_of(ax: Any) -> tuple[float, float]:
-    """Return the width and the height of axes in inches."""
+def axes_and_size(ax: Any, width: float, height: float) -> tuple[Any, float, float]:
+    """Return axes with their width and height in inches: those given, or those of a new figure of this size."""
+    if ax is None:
+        return new_axes(width, height), width, height
     box = ax.get_window_extent()
-    return box.width / ax.figure.dpi, box.height / ax.figure.dpi
+    return ax, box.width / ax.figure.dpi, box.height / ax.figure.dpi
 
 
 def in_lines(text: str, width: float, height: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hntf.arrays import to_numpy
 from hntf.estimators.checks import level_index
-from hntf.plot.axes import HEAT, AxesGrid, color, hierarchy_of, labels_of, name_ticks, new_axes, new_grid, plain
+from hntf.plot.axes import HEAT, SMALL, AxesGrid, color, hierarchy_of, labels_of, name_ticks, new_axes, new_grid, plain
 from hntf.validation import check_choice
 
 KINDS = ("line", "bar", "image")
@@ -159,7 +159,7 @@ def codes(model: Any, level: int = 0, *, groups: Any = None, names: Any = None, 
     kinds, starts = np.unique(first[order], return_index=True)
     ends = np.append(starts[1:], len(S))
     ax.set_yticks(
-        (starts + ends - 1) / 2, [plain(str(name)) for name in np.unique(np.asarray(groups))[kinds]], fontsize=8
+        (starts + ends - 1) / 2, [plain(str(name)) for name in np.unique(np.asarray(groups))[kinds]], fontsize=SMALL
     )
     for start in starts[1:]:
         ax.axhline(start - 0.5, color="white", lw=1)
@@ -203,7 +203,13 @@ def memberships(model: Any, level: int = 1, *, mode: int | None = None, ax: Any 
         for j, part in enumerate(row):
             if part >= 0.05:
                 ax.text(
-                    j, i, f"{part:.0%}", ha="center", va="center", fontsize=8, color="black" if part > 0.6 else "white"
+                    j,
+                    i,
+                    f"{part:.0%}",
+                    ha="center",
+                    va="center",
+                    fontsize=SMALL,
+                    color="black" if part > 0.6 else "white",
                 )
     ax.set(xlabel=f"component of level {level}", ylabel=f"component of level {level - 1}")
     ax.set_xticks(range(k))

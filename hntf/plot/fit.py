@@ -11,7 +11,7 @@ import scipy.sparse.linalg
 from hntf.arrays import to_numpy
 from hntf.metrics import leverage
 from hntf.metrics import residuals as residuals_of
-from hntf.plot.axes import color, hierarchy_of, labels_of, name_ticks, new_axes, plain
+from hntf.plot.axes import SMALL, color, hierarchy_of, labels_of, name_ticks, new_axes, plain
 from hntf.validation import check_real_array
 
 MOST_NAMES = 40
@@ -158,6 +158,6 @@ def outliers(
     ax = new_axes(5.6, 4.4) if ax is None else ax
     ax.plot(x, y, ".", color=color(0))
     for i in {*np.argsort(-x)[:n_named].tolist(), *np.argsort(-y)[:n_named].tolist()}:
-        ax.annotate(plain(labels[i]), (x[i], y[i]), xytext=(3, 3), textcoords="offset points", fontsize=8)
+        ax.annotate(plain(labels[i]), (x[i], y[i]), xytext=(3, 3), textcoords="offset points", fontsize=SMALL)
     ax.set(xlabel=f"leverage of a {title}", ylabel="relative error")
     return ax

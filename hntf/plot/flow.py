@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hntf.plot.axes import SMALL, color, in_lines, new_axes, size_of
+from hntf.plot.axes import SMALL, axes_and_size, color, in_lines
 from hntf.trees import TopicTree
 
 BOX, GAP = 0.06, 0.012
@@ -39,11 +39,7 @@ def flow(tree: TopicTree, *, n_words: int = 3, ax: Any = None) -> Any:
     from matplotlib.path import Path
 
     levels = tree.levels[::-1]
-    if ax is None:
-        size = 3.4 * len(levels) + 1.2, max(3.0, 0.34 * len(levels[-1]) + 1.0)
-        ax = new_axes(*size)
-    else:
-        size = size_of(ax)
+    ax, width, whole = axes_and_size(ax, 3.4 * len(levels) + 1.2, max(3.0, 0.34 * len(levels[-1]) + 1.0))
     root_of: dict[tuple[int, int], int] = {}
     for i, root in enumerate(tree.roots):
         for topic in root.topics():
@@ -59,9 +55,7 @@ def flow(tree: TopicTree, *, n_words: int = 3, ax: Any = None) -> Any:
             shade = color(root_of[topic.level, topic.index])
             ax.add_patch(Rectangle((x, top), BOX, height, facecolor=shade, lw=0))
             words = topic.name or " ".join(topic.words[:n_words])
-            label = in_lines(
-                f"{topic.share:.0%} {words}", (0.98 - 1.25 * BOX) * size[0] / len(levels), height * size[1]
-            )
+            label = in_lines(f"{topic.share:.0%} {words}", (0.98 - 1.25 * BOX) * width / len(levels), height * whole)
             ax.text(x + BOX * 1.25, top + height / 2, label, va="center", fontsize=SMALL)
             top += height + GAP
     for x, topics in enumerate(levels[1:], start=1):

@@ -7,7 +7,7 @@ from typing import Any
 from hntf.metrics import factor_match_score
 from hntf.metrics.inputs import factor_matrices
 from hntf.metrics.matching import unit
-from hntf.plot.axes import AxesGrid, color, new_grid
+from hntf.plot.axes import SMALL, AxesGrid, color, new_grid
 
 
 def matched(first: Any, second: Any, *, names: tuple[str, str] = ("first", "second")) -> AxesGrid:
@@ -43,6 +43,6 @@ def matched(first: Any, second: Any, *, names: tuple[str, str] = ("first", "seco
                 ax.set_ylabel(f"{j} / {partners[j]}" if partners[j] >= 0 else f"{j} / –", rotation=0, ha="right")
             if j == 0:
                 ax.set_title(f"mode {mode}", fontsize=10)
-    grid[0][0].legend(frameon=False, fontsize=8)
+    grid[0][0].legend(frameon=False, fontsize=SMALL)
     grid.figure.suptitle(f"factor match score {score:.3f}")
     return grid

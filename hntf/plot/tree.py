@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hntf.plot.axes import SMALL, color, in_lines, new_axes, size_of
+from hntf.plot.axes import SMALL, axes_and_size, color, in_lines
 from hntf.trees import Topic, TopicTree
 
 ROW_HEIGHT, COLUMN_WIDTH = 0.42, 4.2
@@ -32,12 +32,8 @@ def tree(topics: TopicTree, *, n_words: int = 5, ax: Any = None) -> Any:
     """
     levels = max(root.level for root in topics.roots)
     rows = sum(_rows(root) for root in topics.roots)
-    if ax is None:
-        size = COLUMN_WIDTH * levels, ROW_HEIGHT * rows + 0.4
-        ax = new_axes(*size)
-    else:
-        size = size_of(ax)
-    unit = size[0] / levels, size[1] / rows
+    ax, width, height = axes_and_size(ax, COLUMN_WIDTH * levels, ROW_HEIGHT * rows + 0.4)
+    unit = width / levels, height / rows
     ax.set(xlim=(0, levels), ylim=(rows, 0))
     ax.set_axis_off()
     top = 0

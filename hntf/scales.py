@@ -16,3 +16,9 @@ LARGEST_EXPONENT = 1000
 def inverse_power(largest: Any) -> Any:
     """Return the powers of two that bring numbers that are at least 0 into [½, 1), or near it for subnormal ones; 1 for 0."""
     return np.ldexp(1.0, np.clip(-np.frexp(largest)[1], -LARGEST_EXPONENT, LARGEST_EXPONENT))
+
+
+def with_exponents(U: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `V` and integers `e` such that `U = V 2^e`, with the largest entry of every column of `V` in [½, 1), or zero."""
+    exponents = np.frexp(np.abs(U).max(axis=0, initial=0.0))[1]
+    return np.ldexp(U, -exponents), exponents

@@ -179,12 +179,19 @@ def check_flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
-def mode_index(mode: Any, order: int) -> int:
+def mode_index(mode: Any, order: int, *, name: str = "mode") -> int:
     """Return a mode of data of this order as an index from 0; raise `TypeError` or `ValueError` if it is out of range."""
-    check_number(mode, "mode", low=-order, integer=True)
+    check_number(mode, name, low=-order, integer=True)
     if mode >= order:
-        raise ValueError(f"mode must be from {-order} to {order - 1}, got {mode}")
+        raise ValueError(f"{name} must be from {-order} to {order - 1}, got {mode}")
     return int(mode) % order
+
+
+def level_index(level: Any, levels: int, *, name: str = "level") -> int:
+    """Return a level as an index from 0; raise `ValueError` if it is none of so many levels."""
+    if not isinstance(level, numbers.Integral) or isinstance(level, bool) or not -levels <= int(level) < levels:
+        raise ValueError(f"{name} must be an integer from {-levels} to {levels - 1}, got {level!r}")
+    return int(level) % levels
 
 
 def check_choice(value: Any, name: str, choices: Sequence[str]) -> None:

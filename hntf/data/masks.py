@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hntf.arrays import Array, is_torch
+from hntf.arrays import Array, is_torch, to_numpy
 
 ALL_HIDDEN = "X must have observed entries: the mask or the weights hide all of them"
 
@@ -27,6 +27,11 @@ def is_entries(x: Any) -> bool:
 def as_masks(mask: Any) -> tuple[Any, ...]:
     """Return what may be no mask, one, or several, as a tuple."""
     return mask if isinstance(mask, tuple) and not is_entries(mask) else () if mask is None else (mask,)
+
+
+def on_host(mask: Any) -> tuple[Any, ...]:
+    """Return masks with NumPy arrays in place of tensors."""
+    return tuple(to_numpy(each) if is_torch(each) else each for each in as_masks(mask))
 
 
 def aligned(x: Array, name: str, X: Any) -> Array:

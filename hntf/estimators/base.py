@@ -23,7 +23,7 @@ from hntf.axes import Axis, axes_of, check_labels, texts_of
 from hntf.costs.levels import FLOOR
 from hntf.costs.targets import Labels
 from hntf.data.masks import ALL_HIDDEN
-from hntf.estimators.checks import check_shape, in_order_of_fit, level_index, with_checkpoint
+from hntf.estimators.checks import check_shape, in_order_of_fit, with_checkpoint
 from hntf.estimators.inputs import Input, as_input
 from hntf.estimators.of_part import (
     Fitted,
@@ -42,7 +42,7 @@ from hntf.fitting.report import Callback
 from hntf.models import Model
 from hntf.storage import is_array, write
 from hntf.trees import TopicForest, TopicTree, checked_names, named_features, topic_tree
-from hntf.validation import check_choice, check_number, check_real_array, mode_index, warn_user
+from hntf.validation import check_choice, check_number, check_real_array, level_index, mode_index, warn_user
 
 
 class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]

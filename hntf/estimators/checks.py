@@ -13,7 +13,8 @@ from sklearn.utils.validation import validate_data
 from hntf.arrays import to_numpy
 from hntf.axes import axes_of, check_same_entries, in_order_of
 from hntf.costs.targets import Labels
-from hntf.estimators.inputs import MODERATE, Input
+from hntf.data.units import MODERATE
+from hntf.estimators.inputs import Input
 from hntf.estimators.of_part import fingerprint
 from hntf.fitting.checkpoint import Checkpoint, described
 from hntf.fitting.loop import Settings
@@ -114,10 +115,3 @@ def warn_of_rank(rank: int, shape: Sequence[int]) -> None:
             f"n_components names {rank} components, and data of shape {tuple(shape)} have rank {largest} at most: "
             "the others are redundant and the fit takes longer for them"
         )
-
-
-def level_index(level: Any, levels: int, *, name: str = "level") -> int:
-    """Return `level` as an index from 0 to the number of levels minus one."""
-    if not isinstance(level, numbers.Integral) or isinstance(level, bool) or not -levels <= int(level) < levels:
-        raise ValueError(f"{name} must be an integer from {-levels} to {levels - 1}, got {level!r}")
-    return int(level) % levels

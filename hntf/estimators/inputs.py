@@ -7,21 +7,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import as_float64, host_view, in_backend_of, is_torch
+from hntf.arrays import host_view, in_backend_of, is_torch
 from hntf.costs.targets import Labels
 from hntf.data import Data, as_data
 from hntf.data.hold_out import HoldOut
 from hntf.data.masks import as_masks
 from hntf.data.sparse_tensor_input import Entries, entries_of, is_sparse_tensor
+from hntf.data.units import moderate_scale, multiplied
 from hntf.fitting.checkpoint import Checkpoint
 from hntf.fitting.parts import InMemory, Parts
 from hntf.fitting.parts.opening import parts_of
 from hntf.fitting.parts.ranks import AcrossRanks, distributed, samples_before
-from hntf.scales import inverse_power
 from hntf.validation import as_random_state, check_real_array, check_same_home
-
-MODERATE = (1e-50, 1e50)
-"""Range of the largest entry of `X` in which its fourth power is far from overflow and underflow; other data are rescaled."""
 
 
 class Input(NamedTuple):
@@ -90,14 +87,13 @@ class Input(NamedTuple):
 
     def in_moderate_units(self) -> Input:
         """Return the input with extreme data multiplied by a power of two, and other data unchanged."""
-        largest = max(abs(self.parts.facts.smallest), abs(self.parts.facts.largest))
-        if largest == 0.0 or MODERATE[0] < largest < MODERATE[1]:
+        scale = moderate_scale(self.parts.facts.smallest, self.parts.facts.largest)
+        if scale == 1.0:
             return self
-        scale = float(inverse_power(largest))
         if self.arrays is None:
             return self._replace(parts=self.parts.times(scale), scale=scale)
         array, mask, weights = self.arrays
-        data = as_data(_multiplied(array, scale), mask=mask, weights=weights)
+        data = as_data(multiplied(array, scale), mask=mask, weights=weights)
         return Input(InMemory.of(data), self.prototype, scale, self.arrays)
 
 
@@ -168,13 +164,6 @@ def _input_here(X: Any, mask: Any, weights: Any, *, nonnegative: bool, some_obse
         )
     data = as_data(array, mask=mask, weights=weights, nonnegative=nonnegative, some_observed=some_observed)
     return Input(InMemory.of(data), prototype, 1.0, (array, mask, weights))
-
-
-def _multiplied(array: Any, scale: float) -> Any:
-    """Return an array, sparse matrix or entries of a sparse tensor times a number, in float64."""
-    if isinstance(array, Entries):
-        return array._replace(values=array.values.astype(np.float64) * scale)
-    return (array.astype(np.float64) if scipy.sparse.issparse(array) else as_float64(array)) * scale
 
 
 def _on_host(x: Any) -> Any:

@@ -21,7 +21,7 @@ from hntf.costs.label_terms import LABEL_DIVERGENCES
 from hntf.costs.labels import newest
 from hntf.costs.targets import Labels, as_labels, concatenated, is_unknown
 from hntf.estimators.base import Estimator
-from hntf.estimators.checks import level_index, with_checkpoint
+from hntf.estimators.checks import with_checkpoint
 from hntf.estimators.inputs import Input
 from hntf.estimators.of_part import (
     BINARY,
@@ -36,7 +36,7 @@ from hntf.estimators.of_part import (
 )
 from hntf.fitting.interruption import interruptible
 from hntf.fitting.parts.ranks import summed_over_ranks
-from hntf.validation import check_choice, check_number, warn_user
+from hntf.validation import check_choice, check_number, level_index, warn_user
 
 LABEL_LOSSES: dict[str, type[LabelLoss]] = {"squared": LabelL2, "cross_entropy": CrossEntropy}
 """The losses of labels for methods that are trained by gradients; each one defines its classifier."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from hntf.metrics.inputs import check_fitted
 from hntf.validation import check_choice, check_number
 
 SMOOTHING = 1e-12
@@ -123,8 +124,8 @@ def diversity(components: Any, *, n_words: int = 25) -> float:
 
 
 def _weights(components: Any) -> np.ndarray:
-    if hasattr(components, "components_"):
-        components = components.components_[0]
+    if hasattr(components, "fit"):
+        components = check_fitted(components, "components").components_[0]
         if isinstance(components, list):
             raise TypeError("components must be those of a matrix, (k, m), got an estimator of a tensor")
     array = np.asarray(components, dtype=float)

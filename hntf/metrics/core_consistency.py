@@ -8,6 +8,7 @@ import numpy as np
 
 from hntf.arrays import as_float64, from_numpy, to_numpy
 from hntf.metrics.inputs import factors_and_data
+from hntf.metrics.matching import unit
 
 
 def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = None) -> float:
@@ -48,7 +49,7 @@ def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = Non
     if not sizes.all():
         return 0.0
     # The size of a component is spread evenly over the modes: that of the core depends on it.
-    units = [U / np.linalg.norm(U, axis=0) * sizes ** (1.0 / len(factors)) for U in factors]
+    units = [unit(U) * sizes ** (1.0 / len(factors)) for U in factors]
 
     inverses = [from_numpy(np.linalg.pinv(U).T, data.prototype) for U in units]
     completed = data.completed(lambda: [from_numpy(U, data.prototype) for U in units])

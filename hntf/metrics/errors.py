@@ -6,12 +6,15 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from hntf.arrays import from_numpy, to_numpy
 from hntf.costs.squared import cp_squared_residual
 from hntf.data import Data
+from hntf.data.conversion import observed_entries
+from hntf.data.masks import on_host
 from hntf.metrics.inputs import factors_and_data
-from hntf.validation import check_boolean, check_real_array
+from hntf.validation import check_real_array
 
 
 def relative_error(model: Any, X: Any, *, mask: Any = None, weights: Any = None) -> float:
@@ -82,12 +85,12 @@ def poisson_deviance(X: Any, expected: Any, *, mask: Any = None) -> float:
 
     Parameters
     ----------
-    X : array
+    X : array or sparse matrix
         The counts.
     expected : array
         What a model expects, of the same shape, positive where there are counts.
-    mask : bool array, optional
-        The entries over which the mean is taken.
+    mask : bool array, "nan", HoldOut or a tuple of these, optional
+        The entries over which the mean is taken, as in `fit`.
 
     Examples
     --------
@@ -96,12 +99,13 @@ def poisson_deviance(X: Any, expected: Any, *, mask: Any = None) -> float:
     0.0
     """
     counts, means = (
-        to_numpy(check_real_array(x, name, entries=False)).astype(float)
+        to_numpy(check_real_array(x.toarray() if scipy.sparse.issparse(x) else x, name, entries=False)).astype(float)
         for x, name in ((X, "X"), (expected, "expected"))
     )
     if counts.shape != means.shape:
         raise ValueError(f"expected must have the shape of X, {counts.shape}, got {means.shape}")
-    observed = np.ones(counts.shape, bool) if mask is None else check_boolean(mask, "mask", counts.shape, "that of X")
+    masked = observed_entries(counts, on_host(mask))
+    observed = np.ones(counts.shape, bool) if masked is None else masked
     x, m = counts[observed], means[observed]
     for values, name in ((x, "X"), (m, "expected")):
         if not (values >= 0).all():

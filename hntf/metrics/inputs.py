@@ -6,11 +6,31 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from hntf.arrays import to_numpy
 from hntf.axes import in_order_of
 from hntf.data import Data, as_data
+from hntf.data.units import moderate_scale, multiplied
+from hntf.scales import with_exponents
 from hntf.validation import check_real_array
+
+
+def check_fitted(model: Any, name: str) -> Any:
+    """Return an estimator; raise `TypeError` if it is something else, scikit-learn's `NotFittedError` if it is not fitted."""
+    if not hasattr(model, "fit"):
+        raise TypeError(f"{name} must be a fitted estimator, got {type(model).__name__}")
+    check_is_fitted(model, "codes_")
+    return model
+
+
+def codes_by_level(x: Any, name: str) -> Any:
+    """Return the codes of a fitted estimator, or the clusters or codes of a sequence."""
+    if hasattr(x, "fit"):
+        return check_fitted(x, name).codes_
+    if not isinstance(x, Sequence | np.ndarray) or not len(x):
+        raise TypeError(f"{name} must be an estimator, or the clusters or codes of at least one level, got {x!r}")
+    return x
 
 
 def factors_of(model: Any, level: int = 0) -> list[np.ndarray]:
@@ -25,8 +45,8 @@ def factor_matrices(x: Any, name: str) -> list[np.ndarray]:
 
     Weights go to the first mode.
     """
-    if hasattr(x, "components_"):
-        if _is_tucker(x):
+    if hasattr(x, "fit"):
+        if _is_tucker(check_fitted(x, name)):
             raise TypeError(
                 f"{name} must be a CP decomposition or a matrix factorization, got a Tucker model: {type(x).__name__}"
             )
@@ -58,7 +78,10 @@ def _is_tucker(model: Any) -> bool:
 
 
 def factors_and_data(model: Any, X: Any, mask: Any, weights: Any) -> tuple[list[np.ndarray], Data]:
-    """Return checked factors and the data, with their dimensions in the order of the fit where they have names."""
+    """Return checked factors and the data, with their dimensions in the order of the fit where they have names.
+
+    Extreme data and models are in units in which the squares of their entries neither overflow nor vanish.
+    """
     factors = factor_matrices(model, "model")
     X = in_order_of(X, [axis.name for axis in getattr(model, "axes_", [])] or [None])
     data = as_data(X, mask=mask, weights=weights)
@@ -66,4 +89,14 @@ def factors_and_data(model: Any, X: Any, mask: Any, weights: Any) -> tuple[list[
         raise ValueError(
             f"X must have the shape of the model, {tuple(len(U) for U in factors)}, got {tuple(data.shape)}"
         )
-    return factors, data
+    scale = 1.0 if isinstance(X, Data) else moderate_scale(*data.minimum_and_maximum())
+    if scale != 1.0:
+        data = as_data(multiplied(X, scale), mask=mask, weights=weights)
+    return in_first_mode(factors, scale), data
+
+
+def in_first_mode(factors: list[np.ndarray], scale: float) -> list[np.ndarray]:
+    """Return factors of the same model times a power of two, each column with a largest entry near 1 but in the first mode."""
+    moderate, exponents = zip(*[with_exponents(U) for U in factors], strict=True)
+    total = np.sum(exponents, axis=0) + np.frexp(scale)[1] - 1
+    return [np.ldexp(moderate[0], total), *moderate[1:]]

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from hntf.metrics.inputs import factor_matrices
+from hntf.scales import LARGEST_EXPONENT, with_exponents
 
 
 def congruences(U: np.ndarray, V: np.ndarray) -> np.ndarray:
@@ -108,17 +109,30 @@ def factor_match_score(first: Any, second: Any, *, weighted: bool = False, retur
         )
     similarity = similarities(F, G)
     if weighted:
-        a, b = (np.prod([np.linalg.norm(U, axis=0) for U in factors], axis=0) for factors in (F, G))
-        largest = np.maximum.outer(a, b)
-        similarity = similarity * (1.0 - np.abs(np.subtract.outer(a, b)) / np.where(largest > 0, largest, 1.0))
+        a, b = (sizes_of(factors) for factors in (F, G))
+        similarity = similarity * _ratios_of_sizes(a, b)
     order, score = assigned(similarity)
     result = float(score.sum() / max(F[0].shape[1], G[0].shape[1]))
     return (result, order) if return_permutation else result
 
 
+def sizes_of(factors: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the norms of components as `m` and integers `e` with norms `m 2^e`, which neither overflow nor vanish."""
+    moderate, exponents = zip(*[with_exponents(U) for U in factors], strict=True)
+    return np.prod([np.linalg.norm(V, axis=0) for V in moderate], axis=0), np.sum(exponents, axis=0)
+
+
+def _ratios_of_sizes(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Return for all pairs the smaller size over the larger one, `1 − |λ − μ| / max(λ, μ)`; 0 where one or both are zero."""
+    both = np.multiply.outer(a[0], b[0]) > 0
+    quotients = np.divide.outer(a[0], np.where(b[0] > 0, b[0], 1.0)), np.subtract.outer(a[1], b[1])
+    # Beyond the range of exponents the ratio is 0 or infinite, whatever the mantissa.
+    ratios = np.ldexp(quotients[0], np.clip(quotients[1], -LARGEST_EXPONENT, LARGEST_EXPONENT))
+    return both * np.minimum(ratios, 1.0 / np.where(both, ratios, 1.0))
+
+
 def unit(U: np.ndarray) -> np.ndarray:
     """Return a factor with columns of unit norm, or zero."""
-    largest = np.abs(U).max(axis=0, initial=0.0)
-    U = U / np.where(largest > 0, largest, 1.0)
+    U, _ = with_exponents(U)
     norms = np.linalg.norm(U, axis=0)
     return U / np.where(norms > 0, norms, 1.0)

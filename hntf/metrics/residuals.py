@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import is_torch, to_numpy
+from hntf.arrays import to_numpy
 from hntf.axes import in_order_of
 from hntf.data import as_data
 from hntf.data.conversion import observed_entries
-from hntf.data.masks import as_masks
+from hntf.data.masks import on_host
 from hntf.data.sparse_tensor_input import is_sparse_tensor
-from hntf.metrics.inputs import factors_of
-from hntf.scales import EPS
-from hntf.validation import check_real_array, mode_index
+from hntf.data.units import moderate_scale, multiplied
+from hntf.metrics.inputs import check_fitted, factors_of, in_first_mode
+from hntf.scales import EPS, inverse_power, with_exponents
+from hntf.validation import check_real_array, level_index, mode_index
 
 
 def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = None) -> np.ndarray:
@@ -43,7 +44,7 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
     >>> hntf.metrics.residuals(hntf.NMF(1, random_state=0).fit(X), X).round(2)
     array([1., 1., 0.])
     """
-    X = in_order_of(X, [axis.name for axis in model.axes_])
+    X = in_order_of(X, [axis.name for axis in check_fitted(model, "model").axes_])
     S = to_numpy(np.asarray(model.transform(X, level, **({} if mask is None else {"mask": mask}))))
     order = len(model.feature_shape_) + 1
     mode = mode_index(mode, order)
@@ -56,16 +57,20 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
         return _of_sparse(X, [to_numpy(U) for U in model.model_.to(S).cp_factors(level, S)], mode)
     fitted = to_numpy(model.inverse_transform(S, level))
     array = to_numpy(check_real_array(X, "X", entries=False)).astype(float)
-    masks = tuple(to_numpy(each) if is_torch(each) else each for each in as_masks(mask))
-    observed = observed_entries(array, masks)
+    observed = observed_entries(array, on_host(mask))
     observed = np.ones(array.shape, bool) if observed is None else observed
     array = np.where(observed, array, 0.0)
     others = tuple(i for i in range(array.ndim) if i != mode)
-    return _ratios(np.sum((array - np.where(observed, fitted, 0.0)) ** 2, axis=others), np.sum(array**2, axis=others))
+    # Squares of extreme entries would overflow or vanish.
+    sizes = inverse_power(np.abs(array).max(axis=others, keepdims=True))
+    errors = (array - np.where(observed, fitted, 0.0)) * sizes
+    return _ratios(np.sum(errors**2, axis=others), np.sum((array * sizes) ** 2, axis=others))
 
 
 def _of_sparse(X: Any, factors: list[np.ndarray], mode: int) -> np.ndarray:
     """Return the errors of the entries of a mode for a CP decomposition, from products with the stored entries alone."""
+    scale = moderate_scale(*as_data(X).minimum_and_maximum())
+    X, factors = multiplied(X, scale), in_first_mode(factors, scale)
     others = [None if i == mode else U for i, U in enumerate(factors)]
     ones = [None if i == mode else np.ones((len(U), 1)) for i, U in enumerate(factors)]
     sizes = to_numpy(as_data(_squared(X)).mttkrp(ones, mode))[:, 0]
@@ -76,11 +81,8 @@ def _of_sparse(X: Any, factors: list[np.ndarray], mode: int) -> np.ndarray:
 
 
 def _squared(X: Any) -> Any:
-    """Return the squares of the entries of sparse data."""
-    if isinstance(X, tuple):
-        coordinates, values, shape = X
-        return coordinates, np.asarray(values, dtype=float) ** 2, shape
-    return X.multiply(X) if scipy.sparse.issparse(X) else X * X
+    """Return the squares of the entries of a sparse matrix or of those of a sparse tensor."""
+    return X.multiply(X) if scipy.sparse.issparse(X) else X._replace(values=X.values**2)
 
 
 def _ratios(errors: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -114,7 +116,9 @@ def leverage(model: Any, *, mode: int = 0, level: int = 0) -> np.ndarray:
     >>> hntf.metrics.leverage(hntf.NMF(2, random_state=0).fit(X)).round(2)
     array([0.5, 0.5, 1. ])
     """
-    U = factors_of(model, level)[mode]
+    level = level_index(level, check_fitted(model, "model").n_levels_)
+    factors = factors_of(model, level)
+    U, _ = with_exponents(factors[mode_index(mode, len(factors))])
     Q, sizes, _ = np.linalg.svd(U, full_matrices=False)
     kept = sizes > sizes.max(initial=0.0) * max(U.shape) * EPS
     return np.square(Q[:, kept]).sum(axis=1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import to_numpy
-from hntf.validation import check_real_array
+from hntf.validation import check_real_array, mode_index
 
 
 def sparsity(x: Any, axis: int | None = None) -> Any:
@@ -35,6 +35,7 @@ def sparsity(x: Any, axis: int | None = None) -> Any:
     array = to_numpy(check_real_array(x, "x")).astype(float)
     if axis is None:
         array, axis = array.ravel(), 0
+    axis = mode_index(axis, array.ndim, name="axis")
     root = array.shape[axis] ** 0.5
     largest = np.abs(array).max(axis=axis, keepdims=True)
     array = array / np.where(largest > 0, largest, 1.0)

@@ -11,6 +11,7 @@ from sklearn.metrics.cluster import contingency_matrix
 
 from hntf.arrays import to_numpy
 from hntf.costs.targets import is_unknown
+from hntf.metrics.inputs import codes_by_level
 from hntf.tables import Table
 
 
@@ -34,7 +35,7 @@ def purity(labels: Any, clusters: Any) -> float:
     found = as_clusters(clusters)
     if found.shape != known.shape:
         raise ValueError(f"labels and clusters must be of the same samples, got {len(known)} and {len(found)}")
-    table = contingency_matrix(np.asarray(labels)[known], found[known])
+    table = contingency_matrix(as_clusters(np.asarray(labels, object)[known]), found[known])
     return float(table.max(axis=0).sum() / table.sum())
 
 
@@ -61,7 +62,7 @@ def level_agreement(codes: Any, labels: Sequence[Any]) -> Table:
         0       0  0.800  0.571   1.000
         1       0  1.000  1.000   1.000
     """
-    levels = [as_clusters(S) for S in getattr(codes, "codes_", codes)]
+    levels = [as_clusters(S) for S in codes_by_level(codes, "codes")]
     rows = []
     for i, y in enumerate(labels):
         if any(np.shape(y) != c.shape for c in levels):
@@ -70,7 +71,7 @@ def level_agreement(codes: Any, labels: Sequence[Any]) -> Table:
             )
         known = is_known(y)
         for level, c in enumerate(levels):
-            of_known = np.asarray(y)[known], c[known]
+            of_known = as_clusters(np.asarray(y, object)[known]), c[known]
             scores = normalized_mutual_info_score(*of_known), adjusted_rand_score(*of_known), purity(*of_known)
             rows.append((level, i, *scores))
     if not rows:
@@ -114,10 +115,11 @@ def hierarchical_f_score(labels: Sequence[Any], predicted: Sequence[Any]) -> flo
             raise ValueError(
                 f"labels and predicted must hold (n,) classes for every level, got {y.shape} and {z.shape}"
             )
-        has_y, has_z = is_known(y), is_known(z)
-        common += int(((y == z) & has_y & has_z).sum())
+        has_y = is_known(y)
+        both = has_y & is_known(z)
+        common += int((y[both] == z[both]).sum())
         known += int(has_y.sum())
-        claimed += int((has_z & has_y).sum())
+        claimed += int(both.sum())
     return 2.0 * common / (known + claimed) if known + claimed else 0.0
 
 
@@ -143,9 +145,9 @@ def tree_similarity(first: Any, second: Any) -> float:
     >>> round(hntf.metrics.tree_similarity(tree, [[3, 2, 1, 0], [1, 1, 0, 0]]), 12)
     1.0
     """
-    a, b = ([as_clusters(S) for S in getattr(tree, "codes_", tree)] for tree in (first, second))
-    if not (a and b):
-        raise ValueError("first and second must have at least one level")
+    a, b = (
+        [as_clusters(S) for S in codes_by_level(tree, name)] for tree, name in ((first, "first"), (second, "second"))
+    )
     n = len(a[0])
     if n < 2:
         raise ValueError(f"first and second must be hierarchies of at least two samples, got {n}")
@@ -184,4 +186,10 @@ def as_clusters(x: Any) -> np.ndarray:
         return np.argmax(array, axis=1)
     if array.ndim != 1:
         raise ValueError(f"clusters must have shape (n,), or be codes of shape (n, k); got order {array.ndim}")
+    if array.dtype.kind == "O":
+        if not all(is_known(array)):
+            raise ValueError("clusters must hold one for every sample, got None, NaN or NA")
+        # Strings beside numbers have no order.
+        numbers: dict[Any, int] = {}
+        return np.array([numbers.setdefault(cluster, len(numbers)) for cluster in array.tolist()], dtype=int)
     return np.unique(array, return_inverse=True)[1].reshape(-1)

@@ -14,6 +14,8 @@ from hntf.axes import texts_of
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 """The palette of Okabe and Ito (2008)."""
 
+MARKERS = "osD^vP"
+
 HEAT = "cividis"
 """The colours of heat maps: uniform to the eye, and the same for colour-blind people."""
 
@@ -28,6 +30,11 @@ LETTER, LINE = 0.07, 0.15
 def color(index: int) -> str:
     """Return the colour of a component, a level or a model."""
     return COLORS[index % len(COLORS)]
+
+
+def marker(index: int) -> str:
+    """Return the marker of a model: another one where colours repeat."""
+    return MARKERS[index // len(COLORS) % len(MARKERS)]
 
 
 class AxesGrid(list[list[Any]]):

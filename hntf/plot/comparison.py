@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hntf.plot.axes import color, new_axes
+from hntf.plot.axes import color, marker, new_axes
 
 if TYPE_CHECKING:
     from hntf.selection.comparison import Comparison
@@ -30,16 +30,14 @@ def comparison(table: Comparison, *, ax: Any = None) -> Any:
         of_model = [row for row in rows if row["model"] == name]
         levels, errors = [row["level"] for row in of_model], [row["error"] for row in of_model]
         spread = [row.get("error ±", 0.0) for row in of_model]
-        ax.errorbar(levels, errors, spread, fmt="o-", ms=4, capsize=3, color=color(i), label=name)
+        ax.errorbar(levels, errors, spread, fmt=f"{marker(i)}-", ms=4, capsize=3, color=color(i), label=name)
         if "held-out error" in table.columns:
-            ax.plot(
-                levels,
-                [row["held-out error"] for row in of_model],
-                "x--",
-                color=color(i),
-                label=f"{name}, held out",
-            )
+            held_out = [row["held-out error"] for row in of_model]
+            ax.plot(levels, held_out, f"{marker(i)}--", ms=4, mfc="none", color=color(i))
+    if "held-out error" in table.columns:
+        ax.plot([], [], "o--", ms=4, mfc="none", color="0.5", label="held out")
     ax.set_xticks(sorted(set(table["level"])))
     ax.set(xlabel="level, from the finest", ylabel="relative error", ylim=(0, None))
-    ax.legend(frameon=False)
+    # Beside the axes, the names of many models hide nothing.
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import to_numpy
-from hntf.estimators.checks import level_index
 from hntf.plot.axes import HEAT, SMALL, AxesGrid, color, hierarchy_of, labels_of, name_ticks, new_axes, new_grid, plain
-from hntf.validation import check_choice
+from hntf.validation import check_choice, level_index
 
 KINDS = ("line", "bar", "image")
 

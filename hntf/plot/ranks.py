@@ -11,14 +11,27 @@ from hntf.plot.axes import color, new_axes
 
 if TYPE_CHECKING:
     from hntf.selection import RankSelection
+    from hntf.tables import Table
 
-PREDICTIONS = ("held-out", "bi-cross-validation", "thinning")
+RELATIVE_ERRORS = ("held-out", "bi-cross-validation")
+"""Criteria whose values are squares of relative errors."""
+
+NAMES = {
+    "thinning": "negative log-likelihood of a held-out count",
+    "core-consistency": "core consistency (%)",
+    "stability": "match of fits from other starts",
+    "bic": "BIC",
+    "bai-ng": "Bai and Ng's criterion",
+}
+
+LARGEST_CONSISTENCY = 105.0
+"""The range of core consistencies that is shown, from its negative."""
 
 
 def ranks(selection: RankSelection, *, ax: Any = None) -> Any:
     """Draw the prediction errors of all numbers of components with their standard errors, and the errors of the fits.
 
-    A criterion that decides and is no error, such as BIC, has an axis of its own on the right.
+    A criterion that decides and is no relative error, such as BIC, has an axis of its own, on the right if there are errors.
 
     Parameters
     ----------
@@ -36,14 +49,14 @@ def ranks(selection: RankSelection, *, ax: Any = None) -> Any:
     labels = [str(rank) for rank in table["rank"]]
     numeric = all(isinstance(rank, int) for rank in table["rank"])
     x = np.array(table["rank"] if numeric else range(len(labels)), dtype=float)
-    for name in [name for name in table.columns if name in PREDICTIONS or name == "error"]:
-        y = _numbers(table[name])
-        if name == "error":
-            ax.plot(x, y, ":", color="0.5", label="relative error of a fit of all data")
-            continue
-        bars = _numbers(table[f"{name} standard error"])
-        ax.errorbar(x, np.sqrt(y) if name != "thinning" else y, bars / (2 * np.sqrt(y)) if name != "thinning" else bars,
-                    fmt="o-", ms=4, capsize=3, label=f"{name} error")  # fmt: skip
+    decides = next(iter(selection.criteria), None)
+    errors = [name for name in RELATIVE_ERRORS if name in table.columns]
+    for name in errors:
+        root, bars = _root_and_bars(table, name)
+        ax.errorbar(x, root, bars, fmt="o-", ms=4, capsize=3, label=f"{name} error")
+    if "error" in table.columns:
+        ax.plot(x, _numbers(table["error"]), ":", color="0.5", label="relative error of a fit of all data")
+    is_alone = decides in table.columns and not errors and "error" not in table.columns
     best = selection.best[0] if isinstance(selection.best, tuple) and numeric else selection.best
     if best is not None:
         ax.axvline(
@@ -51,18 +64,37 @@ def ranks(selection: RankSelection, *, ax: Any = None) -> Any:
         )
     if not numeric:
         ax.set_xticks(x, labels, rotation=45)
-    ax.set(
-        xlabel="components", ylabel="relative error", title=selection.reason.split(". ")[0].rstrip(".").split(": ")[0]
-    )
+    title = selection.reason.split(". ")[0].rstrip(".").split(": ")[0]
+    ax.set(xlabel="components", ylabel="" if is_alone else "relative error", title=title)
+    of_criterion = ax
+    if decides in table.columns and decides not in errors:
+        of_criterion = ax if is_alone else ax.twinx()
+        deviations = f"{decides} standard error"
+        of_criterion.errorbar(
+            x,
+            _numbers(table[decides]),
+            _numbers(table[deviations]) if deviations in table.columns else None,
+            fmt="s-",
+            ms=4,
+            capsize=3,
+            color=color(1),
+            label=decides if is_alone else f"{decides} (right axis)",
+        )
+        of_criterion.set_ylabel(NAMES.get(decides, decides))
+        if decides == "core-consistency":  # far below zero with too many components
+            of_criterion.set_ylim(max(of_criterion.get_ylim()[0], -LARGEST_CONSISTENCY), LARGEST_CONSISTENCY)
     lines, names = ax.get_legend_handles_labels()
-    decides = next(iter(selection.criteria), None)
-    if decides in table.columns and decides not in PREDICTIONS:
-        right = ax.twinx()
-        lines += right.plot(x, _numbers(table[decides]), "s-", ms=4, color=color(1))
-        names.append(f"{decides} (right axis)")
-        right.set_ylabel(decides)
+    if of_criterion is not ax:
+        on_the_right = of_criterion.get_legend_handles_labels()
+        lines, names = lines + on_the_right[0], names + on_the_right[1]
     ax.legend(lines, names, frameon=False)
     return ax
+
+
+def _root_and_bars(table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return relative errors from their squares, with standard errors to first order."""
+    root = np.sqrt(_numbers(table[name]))
+    return root, _numbers(table[f"{name} standard error"]) / np.where(root > 0, 2 * root, 1.0)
 
 
 def _numbers(column: Sequence[Any]) -> np.ndarray:

@@ -62,7 +62,7 @@ class Runner:
     def _computed(self, work: Callable[[Problem, Any, Any], Any], jobs: Sequence[Job]) -> Any:
         name = jobs[0][0] if jobs else ""
         results = in_processes(self.n_jobs, work, [(self.problem, rank, folds) for _, rank, folds in jobs])
-        return tqdm(results, name, total=len(jobs)) if self.verbose else results
+        return tqdm(results, name, total=len(jobs)) if self.verbose and jobs else results
 
     def _write(self) -> None:
         if self._path is None:

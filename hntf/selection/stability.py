@@ -11,6 +11,7 @@ import scipy.sparse
 from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
 from hntf.data import Data
+from hntf.estimators.checks import check_shape
 from hntf.estimators.inputs import as_input
 from hntf.metrics.matching import matched, unit
 from hntf.selection.problem import fitted, given
@@ -147,6 +148,7 @@ def stability(
     options = given(y=y, mask=mask, weights=weights)
     if not hasattr(model, "model_"):
         model = fitted(model, X, int(rng.randint(2**31 - 1)), **options)
+    check_shape(model, data.described(X), data.shape, reset=False)
     reference, parents = _profiles(model, resample), _parents(model)
     seeds = rng.randint(2**31 - 1, size=n_fits).tolist()
     fits = list(in_processes(n_jobs, _refitted, [(model, X, staying, options, resample, seed) for seed in seeds]))

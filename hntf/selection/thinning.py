@@ -6,6 +6,7 @@ thinning for convolution-closed distributions*, JMLR 25), so that no entry is mi
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,12 @@ HELD_OUT = 0.1
 LARGEST_COUNT = 2.0**53
 """Number from which not all whole numbers are numbers in double precision."""
 
-SMALLEST_RATE = 1e-10
-"""Smallest expected count, relative to the mean: a count where a model expects none would cost infinitely much."""
+LARGEST_SHARE = 0.01
+"""The share of the expected counts, and the number of counts an entry, that are at most spread evenly over all entries.
+
+A count where a model expects none would cost infinitely much, and short documents have many: mixing with a model without components
+is what language models do (Jelinek, Mercer 1980). With many counts an entry there is no need of it.
+"""
 
 
 def thinned_deviance(problem: Problem, rank: int, fold: int) -> float:
@@ -42,21 +47,20 @@ def thinned_deviance(problem: Problem, rank: int, fold: int) -> float:
     total, n_train = float(test.sum()), float(train.sum())
     if not n_train:
         return 0.0  # nothing tells models apart
-    if rank == 0:
-        rates: Any = n_train / np.prod(problem.shape)
-        sum_of_rates = n_train
-    else:
-        factors = factors_of(problem.fitted(rank, train))
-        sum_of_rates = float(np.prod([U.sum(axis=0) for U in factors], axis=0).sum())
-        rates = _at(factors, test)
-    floor = SMALLEST_RATE * n_train / np.prod(problem.shape)
+    mean = n_train / math.prod(problem.shape)
+    rates = mean if rank == 0 else _smoothed(factors_of(problem.fitted(rank, train)), test, n_train, mean)
     counts = test.data if scipy.sparse.issparse(test) else np.asarray(test)
     odds = HELD_OUT / (1 - HELD_OUT)
-    # The model is scaled so that its sum is that of the training counts, as a least-squares model need not have.
-    scale = odds * n_train / (sum_of_rates or 1.0)
-    expected = np.maximum(scale * rates, odds * floor)
-    likelihood = float((counts * np.log(expected)).sum()) - scale * sum_of_rates
+    likelihood = float((counts * np.log(odds * rates)).sum()) - odds * n_train
     return -likelihood / (total or 1.0)
+
+
+def _smoothed(factors: list[np.ndarray], test: Any, n_train: float, mean: float) -> np.ndarray:
+    """Return what a model expects of the training counts at the entries of `test`, and a share of it evenly everywhere."""
+    sum_of_rates = float(np.prod([U.sum(axis=0) for U in factors], axis=0).sum())
+    share = min(LARGEST_SHARE, LARGEST_SHARE / mean) if sum_of_rates > 0 else 1.0
+    # The model is scaled so that its sum is that of the training counts, as a least-squares model need not have.
+    return (1 - share) * n_train / (sum_of_rates or 1.0) * _at(factors, test) + share * mean
 
 
 def check_counts(X: Any) -> None:

@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 from hntf.costs.targets import is_unknown
 from hntf.estimators.architecture import check_ranks
 from hntf.estimators.base import Estimator
-from hntf.estimators.checks import level_index
 from hntf.estimators.neural_nmf import NeuralNMF
 from hntf.estimators.results import arrays_in
 from hntf.metrics.matching import unit
@@ -29,7 +28,7 @@ from hntf.topics.documents import documents_of
 from hntf.topics.over_time import shares_over_time
 from hntf.topics.words import WORD, vectorizer_for, words_of
 from hntf.trees import TopicTree
-from hntf.validation import check_choice, check_number, warn_user
+from hntf.validation import check_choice, check_number, level_index, warn_user
 
 LARGE = 1_000_000
 """Number of stored entries above which the hierarchy is trained on batches, where that is left to the model."""

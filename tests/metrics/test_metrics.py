@@ -1,6 +1,7 @@
 """Metrics against formulas written out, and against scikit-learn and TensorLy where they have them."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pandas
@@ -10,6 +11,7 @@ import sparse
 import tensorly
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
 
 import hntf
 from hntf.metrics.matching import matched
@@ -308,3 +310,85 @@ def test_no_model_but_zero_fits_zeros():
     zeros = np.zeros((3, 2))
     assert hntf.metrics.relative_error([np.ones((3, 1)), np.ones((2, 1))], zeros) == np.inf
     assert hntf.metrics.relative_error([np.zeros((3, 1)), np.ones((2, 1))], zeros) == 0
+
+
+@given(seed=seeds, order=st.integers(2, 4), exponent=st.integers(-220, 220))
+def test_metrics_do_not_depend_on_units(seed, order, exponent):
+    rng = np.random.default_rng(seed)
+    factors = [rng.random((5, 2)) for _ in range(order)]
+    X = tensorly.cp_to_tensor((None, factors)) * (1 + 0.1 * rng.random((5,) * order))
+    scale = 10.0**exponent
+    # The units of the data, and those of two modes, which make up for each other.
+    of_data = [factors[0] * scale, *factors[1:]], X * scale
+    of_modes = [factors[0] * scale, factors[1] / scale, *factors[2:]], X
+    for metric in (hntf.metrics.relative_error, hntf.metrics.explained_variance, hntf.metrics.core_consistency):
+        expected = metric(factors, X)
+        for changed in (of_data, of_modes):
+            np.testing.assert_allclose(metric(*changed), expected, rtol=1e-9, atol=1e-9)
+    assert hntf.metrics.factor_match_score(factors, of_modes[0], weighted=True) == pytest.approx(1)
+    weighted = hntf.metrics.factor_match_score(factors, of_data[0], weighted=True)
+    assert weighted == pytest.approx(min(scale, 1 / scale), rel=1e-9, abs=1e-300)
+
+
+@given(seed=seeds, exponent=st.integers(-220, 220), is_sparse=st.booleans(), mode=st.integers(0, 1))
+def test_residuals_do_not_depend_on_units(seed, exponent, is_sparse, mode):
+    X = np.random.default_rng(seed).random((6, 5))
+    model = hntf.NMF(2, random_state=0, max_iter=5)
+    kind = scipy.sparse.csr_array if is_sparse else np.asarray
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # five sweeps do not converge
+        found = [hntf.metrics.residuals(model.fit(kind(X * s)), kind(X * s), mode=mode) for s in (1, 10.0**exponent)]
+    np.testing.assert_allclose(*found, rtol=1e-6)
+
+
+METRICS_OF_A_FIT = {
+    "residuals": lambda model, X: hntf.metrics.residuals(model, X),
+    "leverage": lambda model, X: hntf.metrics.leverage(model),
+    "relative_error": hntf.metrics.relative_error,
+    "explained_variance": hntf.metrics.explained_variance,
+    "core_consistency": hntf.metrics.core_consistency,
+    "factor_match_score": lambda model, X: hntf.metrics.factor_match_score(model, model),
+    "level_agreement": lambda model, X: hntf.metrics.level_agreement(model, [[0] * len(X)]),
+    "tree_similarity": lambda model, X: hntf.metrics.tree_similarity(model, model),
+    "coherence": hntf.metrics.coherence,
+    "diversity": lambda model, X: hntf.metrics.diversity(model),
+}
+
+
+@pytest.mark.parametrize("metric", METRICS_OF_A_FIT.values(), ids=METRICS_OF_A_FIT.keys())
+def test_a_model_that_is_not_fitted_is_told_to_be(metric, rng):
+    with pytest.raises(NotFittedError):
+        metric(hntf.NMF(2), rng.random((4, 3)))
+
+
+def test_levels_modes_and_axes_out_of_range_are_named(rng):
+    model = hntf.NMF(2, random_state=0).fit(rng.random((6, 5)))
+    with pytest.raises(ValueError, match="mode must be from -2 to 1"):
+        hntf.metrics.leverage(model, mode=5)
+    with pytest.raises(ValueError, match="level must be an integer from -1 to 0"):
+        hntf.metrics.leverage(model, level=3)
+    with pytest.raises(ValueError, match="axis must be from -1 to 0"):
+        hntf.metrics.sparsity([1.0, 2.0], axis=1)
+    with pytest.raises(TypeError, match="model must be a fitted estimator"):
+        hntf.metrics.leverage([np.eye(2)])
+
+
+def test_unknown_classes_and_clusters_of_any_kind():
+    labels = pandas.array(["a", None, "b"], dtype="string")
+    assert hntf.metrics.hierarchical_f_score([labels], [["a", "b", "b"]]) == 1
+    assert hntf.metrics.hierarchical_f_score([["a", "b", "b"]], [labels]) == pytest.approx(2 * 2 / (3 + 2))
+    assert hntf.metrics.purity(["a", 3, "b"], ["a", 3, 3]) == pytest.approx(2 / 3)
+    for score in (hntf.metrics.purity, lambda y, c: hntf.metrics.tree_similarity([y], [c])):
+        with pytest.raises(ValueError, match="clusters must hold one for every sample"):
+            score(["a", "b", "b"], ["a", None, "b"])
+
+
+def test_the_deviance_takes_masks_as_fits_do(rng):
+    X, expected = rng.poisson(2.0, (5, 4)).astype(float), rng.random((5, 4)) + 0.5
+    observed = rng.random((5, 4)) < 0.7
+    reference = hntf.metrics.poisson_deviance(X[observed], expected[observed])
+    hidden = np.where(observed, X, np.nan)
+    for mask in (observed, "nan", ("nan", np.ones((5, 1), bool))):
+        assert hntf.metrics.poisson_deviance(hidden, expected, mask=mask) == pytest.approx(reference)
+    sparse_counts = hntf.metrics.poisson_deviance(scipy.sparse.csr_array(X), expected)
+    assert sparse_counts == pytest.approx(hntf.metrics.poisson_deviance(X, expected))

@@ -164,6 +164,15 @@ def test_counts_are_thinned(kind):
     assert found.best == 3
 
 
+@pytest.mark.slow
+def test_short_documents_are_thinned_with_models_that_expect_zeros():
+    rng = np.random.default_rng(0)
+    topics, shares = rng.dirichlet(np.full(200, 0.05), 5), rng.dirichlet(np.full(5, 0.1), 200)
+    X = np.array([rng.multinomial(30, p) for p in shares @ topics])
+    model = hntf.NMF(loss="kullback-leibler", solver="mu", random_state=0)
+    assert hntf.select_ranks(X, [2, 4, 5, 6, 8], model, criterion="thinning", random_state=0).best == 5
+
+
 def test_unstable_ranks_are_told():
     found = hntf.select_ranks(low_rank(), [2, 3, 6], hntf.NMF, criterion="stability", random_state=0)
     assert found.best == 3
@@ -511,3 +520,17 @@ def test_the_reason_goes_with_what_is_recommended():
     assert found.best == (3, 2)
     assert "too few" in found.reason
     assert "nearest" in found.reason
+
+
+def test_pictures_name_what_their_axes_measure():
+    rng = np.random.default_rng(0)
+    counts = hntf.select_ranks(
+        rng.poisson(5 * low_rank(noise=0.0)), [1, 2, 3], hntf.NMF, criterion="thinning", random_state=0
+    )
+    assert "likelihood" in counts.plot().get_ylabel()
+    X = np.einsum("ir,jr,kr->ijk", *(rng.random((6, 2)) for _ in range(3))) + 0.05 * rng.random((6, 6, 6))
+    tensor = hntf.select_ranks(X, [1, 2, 5], hntf.NCPD, criterion=["core-consistency", "elbow"], random_state=0)
+    left, right = tensor.plot().figure.axes
+    assert left.get_ylabel() == "relative error"
+    assert right.get_ylabel().startswith("core consistency")
+    assert right.get_ylim()[0] > -110

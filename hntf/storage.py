@@ -5,6 +5,7 @@ A file is replaced as a whole, so that at any moment there is a complete one.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -57,8 +58,17 @@ def packed(state: Any, format: int) -> bytes:
             return [plain(item) for item in x]
         return x.item() if isinstance(x, np.generic) else x
 
-    text = json.dumps({"format": format, "state": plain(state)})
+    tree = plain(state)
+    text = json.dumps({"format": format, "digest": digest(tree, arrays), "state": tree})
     return safetensors.numpy.save(arrays, metadata={METADATA: text})
+
+
+def digest(tree: Any, arrays: dict[str, np.ndarray]) -> str:
+    """Return a digest of a state by which a file that was damaged is known."""
+    hashed = hashlib.sha256(json.dumps(tree).encode())
+    for name in sorted(arrays):
+        hashed.update(np.ascontiguousarray(arrays[name]).data)
+    return hashed.hexdigest()
 
 
 def unpacked(content: bytes, format: int) -> Any:
@@ -68,6 +78,9 @@ def unpacked(content: bytes, format: int) -> Any:
     tree = json.loads(header["__metadata__"][METADATA])
     if tree["format"] != format:
         raise ValueError(f"its format is {tree['format']!r}, not {format}")
+    # The first files had none.
+    if "digest" in tree and tree["digest"] != digest(tree["state"], arrays):
+        raise ValueError("it is damaged: its numbers are not those that were written")
 
     def full(x: Any) -> Any:
         if isinstance(x, dict):

@@ -80,7 +80,8 @@ def _of_weights(X: Any, weights: Any, mask: EntryWeights | None) -> EntryWeights
 
 def _structured(X: Any, constant: float, entries: np.ndarray, pattern: Any) -> StructuredWeights:
     """Return the weights that are constant but at the entries of a pattern."""
-    rest = scipy.sparse.csr_array((entries, pattern.indices, pattern.indptr), shape=X.shape)
+    # Zeros are removed in place, which must not change the pattern.
+    rest = scipy.sparse.csr_array((entries, pattern.indices, pattern.indptr), shape=X.shape, copy=True)
     rest.eliminate_zeros()
     U, V = (np.full((d, int(constant != 0.0)), 1.0) for d in X.shape)
     return StructuredWeights(constant * U, V, rest, prototype=np.empty(0))

@@ -78,7 +78,7 @@ class Checkpoint:
         for name, value in signature.items():
             if not _agree(known.get(name), value):
                 raise ValueError(
-                    f"checkpoint must belong to this fit, but {self.path} has {name} {known.get(name)!r}, not {value!r}; "
+                    f"checkpoint must belong to this fit, but {self.path} has {_difference(name, known.get(name), value)}; "
                     "give another path, or remove the file to begin anew"
                 )
         return state
@@ -200,6 +200,14 @@ def described(x: Any) -> Any:
     if isinstance(x, dict):
         return [[key, described(value)] for key, value in x.items()]
     return [described(item) for item in x] if isinstance(x, list | tuple) else repr(x)
+
+
+def _difference(name: str, known: Any, value: Any) -> str:
+    """Return in words where an entry of a signature differs: of parameters, which ones."""
+    if name != "parameters" or not isinstance(known, list) or [key for key, _ in known] != [key for key, _ in value]:
+        return f"{name} {known!r}, not {value!r}"
+    pairs = [(key, a, b) for (key, a), (_, b) in zip(known, value, strict=True) if not _agree(a, b)]
+    return "other parameters: " + ", ".join(f"{key}={a}, not {b}" for key, a, b in pairs)
 
 
 def _agree(a: Any, b: Any) -> bool:

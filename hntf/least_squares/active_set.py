@@ -16,7 +16,7 @@ from hntf.least_squares.factorization import (
     distance_from_span,
     empty_factorization,
     enter,
-    solve_triangular,
+    minimiser,
 )
 from hntf.least_squares.kernels import reordered_kernel
 from hntf.least_squares.row_state import empty_row
@@ -65,6 +65,7 @@ def on_support(columns, tolerance, D, support, V, start, stop):  # type: ignore[
         size = np.int64(0)
         V[i] = 0.0
         factors.residual[:] = 0.0
+        factors.pull[:] = 0.0
         for j in range(k):
             if support[i, j] and dictionary.norms[j] > 0.0:
                 distance = distance_from_span(dictionary, factors, size, j)
@@ -72,7 +73,7 @@ def on_support(columns, tolerance, D, support, V, start, stop):  # type: ignore[
                     total = D[i, j]
                     for a in range(size):
                         total -= c[a] * u[a]
-                    size = enter(factors, size, j, distance, total)
-        solve_triangular(factors, u, size, factors.x)
+                    size = enter(factors, size, j, distance, total, 0.0)
+        minimiser(factors, size, factors.x)
         for a in range(size):
             V[i, factors.order[a]] = factors.x[a]

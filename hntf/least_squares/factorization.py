@@ -54,12 +54,12 @@ class Factorization(NamedTuple):
         The columns of the upper triangular factor, as rows.
     reciprocals : array, `(p,)`
         The reciprocals of its diagonal.
-    h : array, `(p,)`
-        The coefficients of the sample in the basis.
+    h, pull : arrays, `(p,)`
+        The coefficients of the sample in the basis, and what a linear cost takes from them.
     order : array, `(p,)`, int64
         The columns of the support, in the order in which they entered.
-    residual : array, `(q,)`
-        What is left of the sample outside of the span.
+    residual, pulled : arrays, `(q,)`
+        What is left of the sample outside of the span, and what a linear cost takes from it in the span.
     v : array, `(q,)`
         The last column without its projection on the span.
     c, x : arrays, `(p,)`
@@ -70,8 +70,10 @@ class Factorization(NamedTuple):
     T: np.ndarray
     reciprocals: np.ndarray
     h: np.ndarray
+    pull: np.ndarray
     order: np.ndarray
     residual: np.ndarray
+    pulled: np.ndarray
     v: np.ndarray
     c: np.ndarray
     x: np.ndarray
@@ -82,6 +84,15 @@ def dot(a, b):  # type: ignore[no-untyped-def]
     """Return the inner product."""
     total = 0.0
     for r in range(a.shape[0]):
+        total += a[r] * b[r]
+    return total
+
+
+@reordered_step
+def dot_of_first(a, b, size):  # type: ignore[no-untyped-def]
+    """Return the inner product of the first entries of two arrays."""
+    total = 0.0
+    for r in range(size):
         total += a[r] * b[r]
     return total
 
@@ -130,10 +141,17 @@ def project_out(Q, size, v, coefficients):  # type: ignore[no-untyped-def]
 
 
 @reordered_step
-def solve_triangular(factors, right, size, t):  # type: ignore[no-untyped-def]
-    """Solve `T t = right`."""
+def minimiser(factors, size, t):  # type: ignore[no-untyped-def]
+    """Write the coefficients that minimise the cost on the support, without constraints."""
+    for a in range(size):
+        t[a] = factors.h[a] - factors.pull[a]
+    solve_triangular(factors, size, t)
+
+
+@reordered_step
+def solve_triangular(factors, size, t):  # type: ignore[no-untyped-def]
+    """Solve `T t = right` for the right-hand side in `t`, in place."""
     T, reciprocals = factors.T, factors.reciprocals
-    copy(right, t, size)
     a = size
     while a >= 4:
         # Four columns at a time, with one pass over `t` for all of them.
@@ -171,7 +189,9 @@ def empty_factorization(k, q):  # type: ignore[no-untyped-def]
         np.empty((most, most)),
         np.empty(most),
         np.empty(most),
+        np.empty(most),
         np.empty(most, np.int64),
+        np.empty(q),
         np.empty(q),
         np.empty(q),
         np.empty(most),
@@ -194,7 +214,8 @@ def distance_from_span(dictionary, factors, size, j):  # type: ignore[no-untyped
     if distance < REORTHOGONALIZED * norms[j]:
         project_out(factors.Q, size, v, c)
         distance = np.sqrt(dot(v, v))
-    solve_triangular(factors, c, size, x)
+    copy(c, x, size)
+    solve_triangular(factors, size, x)
     growth, unit = 1.0, 1.0 / norms[j]
     for a in range(size):
         growth += (x[a] * norms[factors.order[a]] * unit) ** 2
@@ -203,24 +224,30 @@ def distance_from_span(dictionary, factors, size, j):  # type: ignore[no-untyped
 
 
 @reordered_step
-def enter(factors, size, j, distance, gradient):  # type: ignore[no-untyped-def]
-    """Append column `j`, whose distance from the span was computed last, and update the residual; return the new size."""
+def enter(factors, size, j, distance, gradient, cost):  # type: ignore[no-untyped-def]
+    """Append column `j`, whose distance from the span was computed last, and update what is left; return the new size.
+
+    `gradient` is by how much the sum of squares falls per unit of what is left of the column, and `cost` its linear cost.
+    """
     Q, h, residual, v = factors.Q, factors.h, factors.residual, factors.v
     reciprocal = 1.0 / distance
     copy(factors.c, factors.T[size], size)
     factors.T[size, size], factors.reciprocals[size] = distance, reciprocal
     factors.order[size] = j
-    h[size] = gradient * reciprocal
+    h[size], factors.pull[size] = gradient * reciprocal, cost * reciprocal
     for r in range(v.shape[0]):
         Q[size, r] = v[r] * reciprocal
         residual[r] -= h[size] * Q[size, r]
+    if cost != 0.0:
+        for r in range(v.shape[0]):
+            factors.pulled[r] += factors.pull[size] * Q[size, r]
     return size + 1
 
 
 @reordered_step
 def leave(factors, s, size, a):  # type: ignore[no-untyped-def]
-    """Remove the column at position `a` and its coefficient, and update the residual; return the new size."""
-    Q, T, h, order = factors.Q, factors.T, factors.h, factors.order
+    """Remove the column at position `a` and its coefficient, and update what is left; return the new size."""
+    Q, T, h, pull, order = factors.Q, factors.T, factors.h, factors.pull, factors.order
     last = size - 1
     for b in range(a, last):
         order[b] = order[b + 1]
@@ -240,9 +267,11 @@ def leave(factors, s, size, a):  # type: ignore[no-untyped-def]
             u, v = first[r], second[r]
             first[r] = cosine * u + sine * v
             second[r] = cosine * v - sine * u
-        u, v = h[i], h[i + 1]
-        h[i] = cosine * u + sine * v
-        h[i + 1] = cosine * v - sine * u
+        h[i], h[i + 1] = cosine * h[i] + sine * h[i + 1], cosine * h[i + 1] - sine * h[i]
+        pull[i], pull[i + 1] = cosine * pull[i] + sine * pull[i + 1], cosine * pull[i + 1] - sine * pull[i]
     for r in range(Q.shape[1]):
         factors.residual[r] += h[last] * Q[last, r]
+    if pull[last] != 0.0:
+        for r in range(Q.shape[1]):
+            factors.pulled[r] -= pull[last] * Q[last, r]
     return last

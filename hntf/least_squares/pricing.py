@@ -16,12 +16,6 @@ PROMISING = 0.5
 
 
 @reordered_step
-def gradient_of(columns, f, j, residual, v, linear):  # type: ignore[no-untyped-def]
-    """Return the decrease of the cost per unit of column `j`, whose distance from the span was computed last."""
-    return _correlation(columns, f, j, residual) if linear else dot(v, residual)
-
-
-@reordered_step
 def _correlation(columns, f, j, residual):  # type: ignore[no-untyped-def]
     """Return the decrease of the cost per unit of any column `j`."""
     return dot(columns[j], residual) - f[j]

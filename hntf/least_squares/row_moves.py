@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import numpy as np
 
-from hntf.least_squares.factorization import copy, distance_from_span, enter, leave, solve_triangular
+from hntf.least_squares.factorization import (
+    copy,
+    distance_from_span,
+    dot,
+    dot_of_first,
+    enter,
+    fill,
+    leave,
+    minimiser,
+)
 from hntf.least_squares.kernels import reordered_step
-from hntf.least_squares.pricing import gradient_of
 
 
 @reordered_step
-def let_enter(dictionary, factors, row, linear, size, j, distance):  # type: ignore[no-untyped-def]
+def begin(factors, row):  # type: ignore[no-untyped-def]
+    """Leave all of the sample."""
+    copy(row.z, factors.residual, len(row.z))
+    fill(factors.pulled, len(row.z), 0.0)
+
+
+@reordered_step
+def cost_beside(factors, row, size, j):  # type: ignore[no-untyped-def]
+    """Return the linear cost of what is left of column `j`, whose distance from the span was computed last."""
+    return row.f[j] - dot_of_first(factors.c, factors.pull, size)
+
+
+@reordered_step
+def let_enter(factors, row, size, j, distance):  # type: ignore[no-untyped-def]
     """Let column `j`, whose distance from the span was computed last, enter the support; return the new size."""
-    gradient = gradient_of(dictionary.columns, row.f, j, factors.residual, factors.v, linear)
     row.blocked[j] = True
-    return enter(factors, size, j, distance, gradient)
+    gradient = dot(factors.v, factors.residual)
+    return enter(factors, size, j, distance, gradient, cost_beside(factors, row, size, j))
 
 
 @reordered_step
@@ -57,20 +78,20 @@ def make_independent(dictionary, factors, row, size, entering, limit):  # type: 
 
 
 @reordered_step
-def exchange(dictionary, factors, row, linear, size, entering, distance, moved):  # type: ignore[no-untyped-def]
+def exchange(factors, row, size, entering, distance, moved):  # type: ignore[no-untyped-def]
     """Let a column with a coefficient `moved` enter, and go to the minimiser on the support; return the size."""
     s, t = row.s, row.t
-    let_enter(dictionary, factors, row, linear, size, entering, distance)
+    let_enter(factors, row, size, entering, distance)
     s[size] = moved
     if moved == 0.0:
         # `s` is the minimiser without the column, and `x` the coefficients of its projection.
-        t[size] = factors.h[size] / distance
+        t[size] = (factors.h[size] - factors.pull[size]) / distance
         for a in range(size):
             t[a] = s[a] - t[size] * factors.x[a]
         size += 1
     else:
         size += 1
-        solve_triangular(factors, factors.h, size, t)
+        minimiser(factors, size, t)
     return go_to_minimiser(factors, row, size)
 
 
@@ -95,4 +116,4 @@ def go_to_minimiser(factors, row, size):  # type: ignore[no-untyped-def]
             s[a] += step * (t[a] - s[a])
         s[blocking] = 0.0
         size = leave_bounds(factors, row, size)
-        solve_triangular(factors, factors.h, size, t)
+        minimiser(factors, size, t)

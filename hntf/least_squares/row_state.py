@@ -31,6 +31,8 @@ class Row(NamedTuple):
         Columns that may enter next, or −1.
     values : array, `(k,)`
         Space for the decrease of the cost along each column.
+    left : array, `(q,)`
+        The residual at the minimiser: what is left of the sample outside of the span, and what a linear cost takes from it.
     """
 
     z: np.ndarray
@@ -44,6 +46,7 @@ class Row(NamedTuple):
     barred: np.ndarray
     candidates: np.ndarray
     values: np.ndarray
+    left: np.ndarray
 
 
 @reordered_kernel
@@ -62,30 +65,30 @@ def empty_row(k, q):  # type: ignore[no-untyped-def]
         np.empty(k, np.bool_),
         np.empty(PRICED, np.int64),
         np.empty(k),
+        np.empty(q),
     )
 
 
 @reordered_step
-def exceeds(cost, lowest, size, linear, z_norm):  # type: ignore[no-untyped-def]
-    """Tell whether a cost exceeds the lowest by more than rounding."""
-    if linear:
-        return cost > lowest + rounding(size) * (z_norm**2 + abs(lowest))
-    return np.sqrt(2 * cost) > np.sqrt(2 * lowest) + 2 * rounding(size) * z_norm
+def cost_of(factors, row, size, squares, z_norm):  # type: ignore[no-untyped-def]
+    """Return the cost, from the squared norm of the residual, and its rounding error.
+
+    A residual has one of `rounding` times the norm of the sample.
+    """
+    linear, absolute = 0.0, 0.0
+    for a in range(size):
+        term = row.f[factors.order[a]] * row.s[a]
+        linear += term
+        absolute += abs(term)
+    relative = 2 * rounding(size)
+    error = relative * (z_norm * np.sqrt(squares) + absolute) + 0.5 * (relative * z_norm) ** 2
+    return 0.5 * squares + linear, error
 
 
 @reordered_step
 def rounding(size):  # type: ignore[no-untyped-def]
     """Return the rounding error of a residual, relative to the sample; every column of the support has left its own."""
     return 4 * EPS * np.sqrt(size + 1.0)
-
-
-@reordered_step
-def linear_cost(factors, row, size):  # type: ignore[no-untyped-def]
-    """Return `fᵀs`."""
-    total = 0.0
-    for a in range(size):
-        total += row.f[factors.order[a]] * row.s[a]
-    return total
 
 
 @reordered_step

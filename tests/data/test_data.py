@@ -251,3 +251,43 @@ def test_no_masks_are_no_mask(rng):
     X = rng.random((4, 3))
     for data in (X, scipy.sparse.csr_array(X)):
         assert hntf.as_data(data, mask=()).norm_squared() == hntf.as_data(data).norm_squared()
+
+
+@pytest.mark.parametrize("kind", ["csr_array", "csc_matrix", "coo_array"])
+@pytest.mark.parametrize("also", [None, "stored", "hold-out", "rows"])
+def test_nan_of_sparse_data_is_hidden(kind, also, rng):
+    X = np.where(rng.random((9, 7)) < 0.5, rng.random((9, 7)), 0.0)
+    stored = X != 0
+    X[stored & (rng.random(X.shape) < 0.3)] = np.nan
+    hold_out = hntf.data.HoldOut(0.3, 1)
+    others = {
+        None: (None, None),
+        "stored": ("stored", stored),
+        "hold-out": (hold_out, hold_out),
+        "rows": (np.arange(9)[:, None] % 3 > 0,) * 2,
+    }
+    of_sparse, of_dense = others[also]
+    S = getattr(scipy.sparse, kind)(X)
+    before = S.copy()
+    found = hntf.as_data(S, mask="nan" if also is None else ("nan", of_sparse))
+    expected = hntf.as_data(X, mask="nan" if also is None else ("nan", of_dense))
+    factors = [rng.random((d, 2)) for d in X.shape]
+    assert found.norm_squared() == pytest.approx(expected.norm_squared())
+    for mode in range(2):
+        assert_close(found.mttkrp(factors, mode), expected.mttkrp(factors, mode))
+    np.testing.assert_array_equal(S.toarray(), before.toarray())
+
+
+@pytest.mark.parametrize("argument", ["mask", "weights"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_users_pass_is_not_changed(argument, beside, rng):
+    X = scipy.sparse.csr_array(np.where(rng.random((9, 7)) < 0.5, rng.random((9, 7)), 0.0))
+    W = scipy.sparse.csr_array((rng.random((9, 7)) < 0.8) * 1.0)
+    W.data[::3] = 0.0
+    arrays = [array for each in (X, W) for array in (each.data, each.indices, each.indptr)]
+    before = [array.copy() for array in arrays]
+    options = {argument: W} | ({"weights" if argument == "mask" else "mask": np.ones((9, 1))} if beside else {})
+    norms = [hntf.as_data(X, **options).norm_squared() for _ in range(2)]
+    assert norms[0] == norms[1] == pytest.approx((W.toarray() * X.toarray() ** 2).sum())
+    for array, copy in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, copy)

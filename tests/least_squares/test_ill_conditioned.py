@@ -85,3 +85,21 @@ def test_gradients_do_not_square_the_condition_number(exponent):
         basis, R = np.linalg.qr(A[:, support])
         expected = basis @ scipy.linalg.solve_triangular(R, cotangent[support], trans="T")
         np.testing.assert_allclose(row, expected, atol=1e-14 * 10**exponent * np.abs(expected).max(initial=1e-300))
+
+
+@pytest.mark.parametrize("exponent", [4, 6, 8, 10])
+@pytest.mark.parametrize("l1", [1e-30, 1e-14])
+def test_a_tiny_penalty_takes_no_digits(exponent, l1):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        U, V = (np.linalg.qr(rng.standard_normal((n, 5)))[0] for n in (12, 5))
+        A = (U * np.logspace(0, -exponent, 5)) @ V.T
+        S = rng.random((5, 3)) + 0.1
+        B = A @ S
+        X, info = hntf.nnls(A, B, l1=l1, return_info=True)
+        # The cost is at most that of the code itself.
+        assert np.linalg.norm(A @ X - B) <= 1e-14 + (2 * l1 * S.sum()) ** 0.5
+        assert info.kkt_residual < 1e-14
+        if l1 == 1e-30:
+            assert np.linalg.norm(A @ X - B) < 1e-14
+            np.testing.assert_allclose(X, S, rtol=1e-14 * 10.0 ** (1.2 * exponent))

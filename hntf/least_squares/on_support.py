@@ -18,9 +18,6 @@ from hntf.least_squares.rooted_problems import RootedProblems, from_grams
 from hntf.least_squares.square_root import SquareRoot
 from hntf.threads import over_rows
 
-REFINED = 1e-6
-"""Reciprocal condition number of a Gram matrix with unit columns below which solutions are refined by its square root."""
-
 
 def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems | None = None) -> Array:
     """Solve `G_PP v_P = c_P` on the support `P` of every row; zero elsewhere and for columns that depend on others of `P`.
@@ -62,7 +59,7 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
 
     if condition >= compiled.ILL_CONDITIONED:
         V = eliminate(rows)
-        if rooted is not None and not rooted.used and condition < REFINED:
+        if rooted is not None and not rooted.used and condition < rooted.refined_below:
             V += eliminate(_residual(rooted.root(0), rows, supports, V))
     rooted = rooted or from_grams(grams, rows)
     if not judged:

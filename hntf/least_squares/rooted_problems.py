@@ -26,6 +26,12 @@ FARTHEST = 4.0
 At the solution the image of the code is no longer than the sample, so a column whose cost exceeds 2 is not in the support.
 """
 
+ILL_CONDITIONED, MODERATE = 1e-6, 1e-4
+"""Reciprocal condition numbers below which solutions are refined: where a pass over the samples counts, and where digits do.
+
+Unrefined, a solution has a relative error of about rounding over the reciprocal condition number.
+"""
+
 CORRECTIONS = 2
 """Number of corrections."""
 
@@ -37,7 +43,11 @@ class RootedProblems(ABC):
     ----------
     used : set of int
         The Gram matrices whose problems were solved in this form, for a backward pass.
+    refined_below : float
+        Reciprocal condition number of a Gram matrix with unit columns below which solutions are refined by its square root.
     """
+
+    refined_below = ILL_CONDITIONED
 
     def __init__(self, used: Iterable[int] = ()) -> None:
         self.used = set(used)

@@ -12,7 +12,7 @@ import scipy.sparse
 from hntf.arrays import Array, backend_of, from_numpy, ones_like, to_numpy
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram
-from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems, bound_of_norms
+from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, bound_of_norms
 from hntf.least_squares.solver import Solution, solve
 from hntf.scales import inverse_power
 from hntf.threads import matmul
@@ -82,6 +82,8 @@ class ScaledProblem:
 
 class _OfScaledProblem(FactoredProblems):
     """The square-root form of a scaled problem."""
+
+    refined_below = MODERATE
 
     def __init__(self, problem: ScaledProblem) -> None:
         super().__init__()

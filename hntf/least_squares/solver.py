@@ -9,12 +9,12 @@ import numpy as np
 from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks, portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, row_grams, unit_columns
-from hntf.least_squares.on_support import REFINED, by_gram, kernel_arrays, solve_on_support
-from hntf.least_squares.rooted_problems import RootedProblems, from_grams
+from hntf.least_squares.on_support import by_gram, kernel_arrays, solve_on_support
+from hntf.least_squares.rooted_problems import ILL_CONDITIONED, RootedProblems, from_grams
 from hntf.threads import over_rows
 
 LEAST_REACHED = 1e-4
-"""The same as `REFINED`, below which a search goes on in square-root form where the dual of a column outside is rounding."""
+"""Reciprocal condition number below which a search goes on in square-root form where the dual of a column outside is rounding."""
 
 GUESS_RIDGE = 1e-10
 """Relative ridge for the first guess of a support, large enough to invert any Gram matrix."""
@@ -99,9 +99,9 @@ def _solve_compiled(
     hard, iterations = iterations < 0, np.abs(iterations)
     if len(G) > 1:
         # Of a single Gram matrix, the condition bounds that of its columns.
-        limits = (compiled.ILL_CONDITIONED,) * 2 if rooted is None else (REFINED, LEAST_REACHED)
+        limits = (compiled.ILL_CONDITIONED,) * 2 if rooted is None else (ILL_CONDITIONED, LEAST_REACHED)
         hard |= _ill_conditioned(G, C, support, reached, limits)
-    elif rooted is not None and condition < LEAST_REACHED:
+    elif rooted is not None and condition < max(LEAST_REACHED, rooted.refined_below):
         _improve(G[0], condition, rooted, S, support, reached, iterations, hard)
     if hard.any():
         problems = rooted or from_grams(G, C)
@@ -138,8 +138,8 @@ def _improve(
     hard: np.ndarray,
 ) -> None:
     """Improve solutions in place where the Gram matrix is not accurate enough; tell which rows become hard."""
-    doubtful = (reached != support).any(axis=1)
-    if condition < REFINED and len(rows := np.flatnonzero(~hard & ~doubtful)):
+    doubtful = (reached != support).any(axis=1) if len(reached) else np.zeros(len(S), bool)
+    if condition < rooted.refined_below and len(rows := np.flatnonzero(~hard & ~doubtful)):
         S[rows] -= solve_on_support(G, rooted.residual_gradient(0, rows, S[rows]), support[rows])
         hard[rows] = np.any(support[rows] & (S[rows] <= 0), axis=1)
     if len(rows := np.flatnonzero(~hard & doubtful)):

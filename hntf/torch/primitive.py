@@ -19,7 +19,7 @@ from torch.autograd import Function
 from hntf.arrays import host_view, to_numpy
 from hntf.least_squares import on_support as support_solver
 from hntf.least_squares import solver
-from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems, bound_of_norms
+from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, bound_of_norms
 from hntf.torch.products import matmul
 
 
@@ -115,6 +115,8 @@ def _rooted(factor: Factor, batch: torch.Size, used: Any = ()) -> RootedProblems
 
 class _OfFactor(FactoredProblems):
     """Problems in square-root form, by orthogonal factorizations of their dictionaries."""
+
+    refined_below = MODERATE
 
     def __init__(self, factor: Factor, n_grams: int, used: Any) -> None:
         super().__init__(used)

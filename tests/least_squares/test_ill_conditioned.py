@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.optimize
+import torch
 
 import hntf
 from hntf.layers import NNLSLayer
@@ -103,3 +104,16 @@ def test_a_tiny_penalty_takes_no_digits(exponent, l1):
         if l1 == 1e-30:
             assert np.linalg.norm(A @ X - B) < 1e-14
             np.testing.assert_allclose(X, S, rtol=1e-14 * 10.0 ** (1.2 * exponent))
+
+
+@pytest.mark.parametrize("delta", [1e-3, 3e-3, 1e-2, 3e-2, 1e-1])
+@pytest.mark.parametrize("is_torch", [False, True])
+def test_moderate_conditions_take_no_digits(delta, is_torch):
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        a = rng.standard_normal(10)
+        A = np.stack([a, -a + delta * rng.standard_normal(10)], axis=1)
+        b = A @ np.ones(2)
+        x = hntf.torch.nnls(*map(torch.tensor, (b[None], A)))[0].numpy() if is_torch else hntf.nnls(A, b)
+        assert np.linalg.norm(A @ x - b) < 5e-13
+        assert np.abs(x - 1).max() < 5e-12

@@ -8,17 +8,22 @@ The last two arguments are the range of rows.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from hntf.least_squares.active_set_row import solve_row
 from hntf.least_squares.factorization import (
+    Dictionary,
+    copy,
     dictionary_of,
     distance_from_span,
     empty_factorization,
     enter,
+    fill,
     minimiser,
 )
-from hntf.least_squares.kernels import reordered_kernel
+from hntf.least_squares.kernels import reordered_kernel, reordered_step
 from hntf.least_squares.row_state import empty_row
 
 
@@ -29,29 +34,79 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
     linear = F.shape[0] > 0
     dictionary, factors, row = dictionary_of(columns, tolerance), empty_factorization(k, q), empty_row(k, q)
     for i in range(start, stop):
-        unit = _size_of_row(Z[i], F, i, dictionary.norms)
-        if unit == 0.0:
-            S[i], support[i], iterations[i] = 0.0, False, 0
-            continue
-        row.z[:] = Z[i] / unit
+        copy(Z[i], row.z, q)
         if linear:
-            row.f[:] = F[i] / unit
+            copy(F[i], row.f, k)
         row.wanted[:] = support[i]
-        size, iterations[i] = solve_row(dictionary, factors, row, linear)
+        iterations[i] = _solve_into(dictionary, factors, row, linear, S[i])
         support[i] = row.wanted
-        S[i] = 0.0
-        for a in range(size):
-            S[i, factors.order[a]] = row.s[a] * unit
 
 
 @reordered_kernel
-def _size_of_row(z, F, i, norms):  # type: ignore[no-untyped-def]
+def active_set_of_weighted(columns, roots, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
+    """Solve `min_{s ≥ 0} ½‖diag(w) A s − z‖² + fᵀs` for every row with the roots `w` `(n, q)` of its own weights, from zero.
+
+    For a single row, to factorize all columns first would take longer than the search.
+    """
+    k, q = columns.shape
+    linear = F.shape[0] > 0
+    factors, row = empty_factorization(k, q), empty_row(k, q)
+    dictionary, scales = Dictionary(np.empty((k, q)), np.empty(k), tolerance), np.empty(k)
+    for i in range(start, stop):
+        copy(Z[i], row.z, q)
+        for j in range(k):
+            scales[j] = _weigh_column(columns[j], roots[i], dictionary, j)
+            row.f[j] = F[i, j] * scales[j] if linear else 0.0
+        row.wanted[:] = False
+        iterations[i] = _solve_into(dictionary, factors, row, linear, S[i])
+        support[i] = row.wanted
+        for j in range(k):
+            S[i, j] *= scales[j]
+
+
+@reordered_step
+def _weigh_column(column, roots, dictionary, j):  # type: ignore[no-untyped-def]
+    """Write a weighted column in units of the power of two above its largest entry, zero if it is subnormal; return the scale."""
+    target, largest, smallest_normal = dictionary.columns[j], 0.0, 2.0**-1022
+    for r in range(len(target)):
+        target[r] = column[r] * roots[r]
+        largest = max(largest, abs(target[r]))
+    scale = math.ldexp(1.0, -math.frexp(largest)[1]) if largest >= smallest_normal else 0.0
+    total = 0.0
+    for r in range(len(target)):
+        target[r] *= scale
+        total += target[r] * target[r]
+    dictionary.norms[j] = np.sqrt(total)
+    return scale
+
+
+@reordered_step
+def _solve_into(dictionary, factors, row, linear, s):  # type: ignore[no-untyped-def]
+    """Solve for a row in units of its size, and write the solution; return the number of iterations."""
+    fill(s, len(s), 0.0)
+    unit = _size_of_row(row, linear, dictionary.norms)
+    if unit == 0.0:
+        fill(row.wanted, len(s), False)
+        return np.int64(0)
+    for r in range(len(row.z)):
+        row.z[r] /= unit
+    for j in range(len(s) if linear else 0):
+        row.f[j] /= unit
+    size, iteration = solve_row(dictionary, factors, row, linear)
+    for a in range(size):
+        s[factors.order[a]] = row.s[a] * unit
+    return iteration
+
+
+@reordered_step
+def _size_of_row(row, linear, norms):  # type: ignore[no-untyped-def]
     """Return the largest entry of a sample, and of a linear cost for columns of unit norm."""
-    unit = np.max(np.abs(z)) if len(z) else 0.0
-    if len(F) > 0:
-        for j in range(F.shape[1]):
-            # A zero column never enters.
-            unit = max(unit, abs(F[i, j]) / norms[j] if norms[j] > 0.0 else 0.0)
+    unit = 0.0
+    for r in range(len(row.z)):
+        unit = max(unit, abs(row.z[r]))
+    for j in range(len(norms) if linear else 0):
+        # A zero column never enters.
+        unit = max(unit, abs(row.f[j]) / norms[j] if norms[j] > 0.0 else 0.0)
     return unit
 
 

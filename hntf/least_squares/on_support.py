@@ -6,7 +6,6 @@ primitive itself: for a cotangent `dS`, with `V = solve_on_support(G, dS, P)`, `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from hntf.arrays import Array, from_numpy, host_view
 from hntf.least_squares import portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, symmetric_outer
-from hntf.least_squares.rooted_problems import RootedProblems, from_grams
+from hntf.least_squares.rooted_problems import RootedProblems, by_gram, from_grams
 from hntf.least_squares.square_root import SquareRoot
 from hntf.threads import over_rows
 
@@ -76,13 +75,6 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
 def _residual(root: SquareRoot, D: np.ndarray, support: np.ndarray, V: np.ndarray) -> np.ndarray:
     """Return `d_P − R_PᵀR_P v_P`, in which the condition number is not squared."""
     return np.where(support, D - (V @ root.columns) @ root.columns.T, 0.0)
-
-
-def by_gram(rows: np.ndarray, rows_per_gram: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the index of every Gram matrix that the given rows, in ascending order, have, with its rows."""
-    for same in np.split(rows, np.flatnonzero(np.diff(rows // rows_per_gram)) + 1):
-        if len(same):
-            yield int(same[0]) // rows_per_gram, same
 
 
 def kernel_arrays(G: Array, *rows: Array) -> tuple[np.ndarray, ...]:

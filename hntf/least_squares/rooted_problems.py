@@ -7,7 +7,7 @@ A home of problems that has their dictionaries states the dictionary, products w
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -79,6 +79,12 @@ class RootedProblems(ABC):
         S, support, iterations = square_root.solve(root, Z, F, support)
         return *self.refined(gram, rows, S, support), iterations
 
+    def solve_rows(self, rows: np.ndarray, rows_per_gram: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the solution, support and iterations of rows, in ascending order, from zero."""
+        found = [self.solve(gram, of_gram, None) for gram, of_gram in by_gram(rows, rows_per_gram)]
+        S, support, iterations = (np.concatenate(each) for each in zip(*found, strict=True))
+        return S, support, iterations
+
     def refined(self, gram: int, rows: np.ndarray, S: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the solution and support of these rows with what is lost in the square root; here, nothing is."""
         return S, support
@@ -132,6 +138,24 @@ class FactoredProblems(RootedProblems):
     @abstractmethod
     def sizes_of_samples(self) -> np.ndarray | None:
         """Return bounds `(N, 1)` of the norms of all samples, times the roots of the weights, or None without a linear cost."""
+
+    def weighted(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Return the dictionary `(m, k)` of all rows, the roots `(n, m)` of their weights, and the weighted samples `(n, m)`.
+
+        None if they do not differ by weights alone; here, they do not.
+        """
+        return None
+
+    def solve_rows(self, rows: np.ndarray, rows_per_gram: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the solution, support and iterations of rows, in ascending order, from zero."""
+        given = self.weighted(rows) if rows_per_gram == 1 else None
+        if given is None or self.ridge(0) is not None:
+            return super().solve_rows(rows, rows_per_gram)
+        self.used.update(rows.tolist())
+        (A, roots, samples), F, sizes = given, self.linear_cost(rows), self.sizes(rows)
+        if sizes is not None:
+            F = -bounded_below(-F, np.sqrt(roots**2 @ A**2), sizes)
+        return square_root.solve_weighted(A, roots, samples, F)
 
     @cached_property
     def _sizes(self) -> np.ndarray | None:
@@ -190,6 +214,13 @@ class FactoredProblems(RootedProblems):
             return np.empty(0, np.int64), np.empty(0)
         largest = np.max(np.abs(self.dictionary(gram)), axis=0)
         return np.flatnonzero((largest > 0) & (largest < SMALL * r)), r
+
+
+def by_gram(rows: np.ndarray, rows_per_gram: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the index of every Gram matrix that the given rows, in ascending order, have, with its rows."""
+    for same in np.split(rows, np.flatnonzero(np.diff(rows // rows_per_gram)) + 1):
+        if len(same):
+            yield int(same[0]) // rows_per_gram, same
 
 
 def bound_of_norms(X: np.ndarray) -> np.ndarray:

@@ -97,6 +97,10 @@ class _OfScaledProblem(FactoredProblems):
     def ridge(self, gram: int) -> np.ndarray | None:
         return None if self._problem.ridge is None else to_numpy(self._problem.ridge)
 
+    def weighted(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        roots = self._roots_of_weights
+        return None if roots is None else (to_numpy(_dense(self._problem.A)), roots[:, rows].T, self._samples(rows).T)
+
     def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
         return self._samples(rows).T @ M
 

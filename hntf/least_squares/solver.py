@@ -9,7 +9,7 @@ import numpy as np
 from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks, portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, row_grams, unit_columns
-from hntf.least_squares.on_support import by_gram, kernel_arrays, solve_on_support
+from hntf.least_squares.on_support import kernel_arrays, solve_on_support
 from hntf.least_squares.rooted_problems import ILL_CONDITIONED, RootedProblems, from_grams
 from hntf.threads import over_rows
 
@@ -104,11 +104,9 @@ def _solve_compiled(
     elif rooted is not None and condition < max(LEAST_REACHED, rooted.refined_below):
         _improve(G[0], condition, rooted, S, support, reached, iterations, hard)
     if hard.any():
-        problems = rooted or from_grams(G, C)
-        for gram, rows in by_gram(np.flatnonzero(hard), n // len(G)):
-            # The last iterate of the pivoting is not feasible, so the search starts from zero.
-            S[rows], support[rows], more = problems.solve(gram, rows, None)
-            iterations[rows] += more
+        # The last iterate of the pivoting is not feasible, so the search starts from zero.
+        S[hard], support[hard], more = (rooted or from_grams(G, C)).solve_rows(np.flatnonzero(hard), n // len(G))
+        iterations[hard] += more
     return Solution(S, support, int(iterations.max(initial=0)))
 
 

@@ -117,3 +117,33 @@ def test_moderate_conditions_take_no_digits(delta, is_torch):
         x = hntf.torch.nnls(*map(torch.tensor, (b[None], A)))[0].numpy() if is_torch else hntf.nnls(A, b)
         assert np.linalg.norm(A @ x - b) < 5e-13
         assert np.abs(x - 1).max() < 5e-12
+
+
+@pytest.mark.parametrize("name", [*DICTIONARIES, "dependent", "fewer entries than columns", "graded"])
+@pytest.mark.parametrize("l1", [0.0, 1e-3])
+def test_rows_with_weights_of_their_own(name, l1):
+    rng = np.random.default_rng(0)
+    A = {
+        "dependent": rng.random((30, 10)) @ rng.random((10, 40)),
+        "fewer entries than columns": rng.random((20, 30)),
+        "graded": rng.random((30, 8)) * 10.0 ** np.arange(0, -160, -20),
+    }.get(name)
+    A = DICTIONARIES[name] if A is None else A
+    B = A @ rng.random((A.shape[1], 30)) + 1e-3 * rng.standard_normal((len(A), 30))
+    W = (rng.random(B.shape) < 0.7) * rng.random(B.shape)
+    W[:, 0] = 0.0
+    roots = np.sqrt(W)
+    hidden = np.where(W > 0, B, np.nan)
+    X, info = hntf.nnls(A, hidden, weights=W, l1=l1, return_info=True)
+    assert info.kkt_residual < 1e-13
+    np.testing.assert_array_equal(X[:, 0], 0)
+    for i in range(1, 30):
+        # The same problem by itself, and SciPy's, in which a penalty on the sum has no place.
+        alone = hntf.nnls(A * roots[:, i, None], B[:, i] * roots[:, i], l1=l1)
+        costs = [0.5 * np.sum((roots[:, i] * (A @ x - B[:, i])) ** 2) + l1 * x.sum() for x in (X[:, i], alone)]
+        np.testing.assert_allclose(*costs, rtol=1e-10, atol=1e-25)
+        if not l1:
+            expected = scipy.optimize.nnls(A * roots[:, i, None], B[:, i] * roots[:, i])[1]
+            assert (2 * costs[0]) ** 0.5 <= expected + 1e-13 * np.linalg.norm(B[:, i])
+    as_torch = hntf.torch.nnls(torch.tensor(B.T.copy()), torch.tensor(A), weights=torch.tensor(W.T.copy()), l1=l1)
+    np.testing.assert_allclose(A @ as_torch.numpy().T, A @ X, atol=1e-9 * np.abs(B).max())

@@ -44,7 +44,7 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
 
 @reordered_kernel
 def active_set_of_weighted(columns, roots, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
-    """Solve `min_{s ≥ 0} ½‖diag(w) A s − z‖² + fᵀs` for every row with the roots `w` `(n, q)` of its own weights, from zero.
+    """Solve `min_{s ≥ 0} ½‖diag(w) A s − z‖² + fᵀs` for every row with the roots `w` `(n, q)` of its own weights.
 
     For a single row, to factorize all columns first would take longer than the search.
     """
@@ -57,7 +57,7 @@ def active_set_of_weighted(columns, roots, tolerance, Z, F, S, support, iteratio
         for j in range(k):
             scales[j] = _weigh_column(columns[j], roots[i], dictionary, j)
             row.f[j] = F[i, j] * scales[j] if linear else 0.0
-        row.wanted[:] = False
+        row.wanted[:] = support[i]
         iterations[i] = _solve_into(dictionary, factors, row, linear, S[i])
         support[i] = row.wanted
         for j in range(k):

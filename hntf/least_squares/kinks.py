@@ -62,6 +62,11 @@ def recording() -> Iterator[KinkRecorder]:
         _recorder.reset(token)
 
 
+def is_recorded() -> bool:
+    """Return whether a recorder is installed."""
+    return _recorder.get() is not None
+
+
 def record(G: Gram, C: Array, S: Array, support: Array) -> None:
     """Record a solved problem if a recorder is installed."""
     recorder = _recorder.get()

@@ -79,9 +79,21 @@ class RootedProblems(ABC):
         S, support, iterations = square_root.solve(root, Z, F, support)
         return *self.refined(gram, rows, S, support), iterations
 
-    def solve_rows(self, rows: np.ndarray, rows_per_gram: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the solution, support and iterations of rows, in ascending order, from zero."""
-        found = [self.solve(gram, of_gram, None) for gram, of_gram in by_gram(rows, rows_per_gram)]
+    def weighted(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Return the dictionary `(m, k)` of all rows, the roots `(n, m)` of their weights, and the weighted samples `(n, m)`.
+
+        None if they do not differ by weights alone, or have a ridge penalty; here, they do not.
+        """
+        return None
+
+    def solve_rows(
+        self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the solution, support and iterations of rows, in ascending order, from known supports or from zero."""
+        found = [
+            self.solve(gram, of_gram, None if support is None else support[np.searchsorted(rows, of_gram)])
+            for gram, of_gram in by_gram(rows, rows_per_gram)
+        ]
         S, support, iterations = (np.concatenate(each) for each in zip(*found, strict=True))
         return S, support, iterations
 
@@ -139,23 +151,18 @@ class FactoredProblems(RootedProblems):
     def sizes_of_samples(self) -> np.ndarray | None:
         """Return bounds `(N, 1)` of the norms of all samples, times the roots of the weights, or None without a linear cost."""
 
-    def weighted(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Return the dictionary `(m, k)` of all rows, the roots `(n, m)` of their weights, and the weighted samples `(n, m)`.
-
-        None if they do not differ by weights alone; here, they do not.
-        """
-        return None
-
-    def solve_rows(self, rows: np.ndarray, rows_per_gram: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the solution, support and iterations of rows, in ascending order, from zero."""
+    def solve_rows(
+        self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the solution, support and iterations of rows, in ascending order, from known supports or from zero."""
         given = self.weighted(rows) if rows_per_gram == 1 else None
-        if given is None or self.ridge(0) is not None:
-            return super().solve_rows(rows, rows_per_gram)
+        if given is None:
+            return super().solve_rows(rows, rows_per_gram, support)
         self.used.update(rows.tolist())
         (A, roots, samples), F, sizes = given, self.linear_cost(rows), self.sizes(rows)
         if sizes is not None:
             F = -bounded_below(-F, np.sqrt(roots**2 @ A**2), sizes)
-        return square_root.solve_weighted(A, roots, samples, F)
+        return square_root.solve_weighted(A, roots, samples, F, support)
 
     @cached_property
     def _sizes(self) -> np.ndarray | None:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array, backend_of, from_numpy, ones_like, to_numpy
+from hntf.arrays import Array, backend_of, from_numpy, host_view, ones_like, to_numpy
+from hntf.least_squares import kinks
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram
 from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, bound_of_norms
-from hntf.least_squares.solver import Solution, solve
+from hntf.least_squares.solver import Solution, search_each, solve
 from hntf.scales import inverse_power
 from hntf.threads import matmul
 
@@ -27,7 +28,6 @@ class ScaledProblem:
 
     A: Any
     B: Any
-    G: Array
     C: Array
     scale: Array
     weights: Array | None
@@ -48,17 +48,25 @@ class ScaledProblem:
         A = A @ scipy.sparse.diags_array(scale) if scipy.sparse.issparse(A) else A * scale
         if weights is not None:
             A, B = _dense(A), _dense(B)
-            outer = backend_of(A).einsum("mi,mj->mij", A, A).reshape(len(A), -1)
-            G, C = (weights.T @ outer).reshape(-1, *2 * A.shape[1:]), (weights * B).T @ A
+            C = (weights * B).T @ A
         elif scipy.sparse.issparse(A) or scipy.sparse.issparse(B):
-            G, C = _dense(A.T @ A), _dense(B.T @ A)
+            C = _dense(B.T @ A)
         else:
-            G, C = A.T @ A, matmul(B.T, A)
+            C = matmul(B.T, A)
         ridge = l2**0.5 * scale if l2 else None
-        if ridge is not None:
-            G = G + from_numpy(np.diag(to_numpy(ridge) ** 2), G)
         penalty = from_numpy(_scaled_penalty(l1, to_numpy(scale)), C) if l1 else None
-        return cls(A, B, G, C if penalty is None else C - penalty, scale, weights, penalty, ridge)
+        return cls(A, B, C if penalty is None else C - penalty, scale, weights, penalty, ridge)
+
+    @cached_property
+    def gram(self) -> Array:
+        """The Gram matrix `(k, k)`, or with weights those of the rows `(n, k, k)`, which may be far larger than the data."""
+        A, weights = self.A, self.weights
+        if weights is None:
+            G = _dense(A.T @ A)
+        else:
+            outer = backend_of(A).einsum("mi,mj->mij", A, A).reshape(len(A), -1)
+            G = (weights.T @ outer).reshape(-1, *2 * A.shape[1:])
+        return G if self.ridge is None else G + from_numpy(np.diag(to_numpy(self.ridge) ** 2), G)
 
     @cached_property
     def rooted(self) -> RootedProblems:
@@ -67,16 +75,24 @@ class ScaledProblem:
 
     def solve(self, support: Array | None) -> Solution:
         """Solve in Gram form, or, where that is not accurate enough, in square-root form."""
-        return solve(self.G, self.C, support, self.rooted)
+        if not kinks.is_recorded() and host_view(self.C) is not None and self.rooted.weighted(np.arange(1)) is not None:
+            # The Gram matrices of all rows would take far longer than the search.
+            A, start = to_numpy(self.A), None if support is None else to_numpy(support)
+            mean = (A * to_numpy(self.weights).mean(axis=1)[:, None]).T @ A
+            searched = search_each(mean, len(self.C), self.rooted, start)
+            if searched is not None:
+                S, found = (from_numpy(each, self.C) for each in searched[:2])
+                return searched._replace(S=S, support=found)
+        return solve(self.gram, self.C, support, self.rooted)
 
     def certificate(self, solution: Solution, shape: tuple[int, ...]) -> NNLSInfo:
         """Return the information on the solution, with the margin in the user's units."""
         S = solution.S
-        Y = apply_gram(self.G, S) - self.C
+        Y = apply_gram(self.gram, S) - self.C
         if self.weights is None and self.rooted.used:
             Y = from_numpy(self.rooted.residual_gradient(0, np.arange(len(S)), to_numpy(S)), S)
-        C = from_numpy(self.rooted.bounded(to_numpy(self.C), to_numpy(self.G)), S)
-        rows = Rows(self.G, C, S, solution.support, Y, self.scale)
+        C = from_numpy(self.rooted.bounded(to_numpy(self.C), to_numpy(self.gram)), S)
+        rows = Rows(self.gram, C, S, solution.support, Y, self.scale)
         return NNLSInfo(solution.support.T.reshape(shape), solution.n_iter, [rows])
 
 
@@ -99,7 +115,9 @@ class _OfScaledProblem(FactoredProblems):
 
     def weighted(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         roots = self._roots_of_weights
-        return None if roots is None else (to_numpy(_dense(self._problem.A)), roots[:, rows].T, self._samples(rows).T)
+        if roots is None or self._problem.ridge is not None:
+            return None
+        return to_numpy(_dense(self._problem.A)), roots[:, rows].T, self._samples(rows).T
 
     def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
         return self._samples(rows).T @ M

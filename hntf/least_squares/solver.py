@@ -86,6 +86,10 @@ def _solve_compiled(
     if rooted is not None:
         C = rooted.bounded(C, G)
     condition = square_root.reciprocal_condition(G)
+    if rooted is not None and len(G) == n > 1 and rooted.weighted(np.arange(1)) is not None:
+        searched = search_each(G.mean(axis=0), n, rooted, start)
+        if searched is not None:
+            return searched
     if condition < compiled.ILL_CONDITIONED:
         S, support, iterations = (rooted or from_grams(G, C)).solve(0, np.arange(n), start)
         return Solution(S, support, int(iterations.max(initial=0)))
@@ -107,6 +111,19 @@ def _solve_compiled(
         # The last iterate of the pivoting is not feasible, so the search starts from zero.
         S[hard], support[hard], more = (rooted or from_grams(G, C)).solve_rows(np.flatnonzero(hard), n // len(G))
         iterations[hard] += more
+    return Solution(S, support, int(iterations.max(initial=0)))
+
+
+def search_each(mean: np.ndarray, n: int, rooted: RootedProblems, start: np.ndarray | None) -> Solution | None:
+    """Return the solution of rows with weights of their own by a search for each, None where that would not be worth it.
+
+    It is where the mean of the Gram matrices is ill-conditioned: then so are they, but for few.
+    """
+    from hntf.least_squares import compiled
+
+    if square_root.reciprocal_condition(np.ascontiguousarray(mean)[None]) >= compiled.ILL_CONDITIONED:
+        return None
+    S, support, iterations = rooted.solve_rows(np.arange(n), 1, start)
     return Solution(S, support, int(iterations.max(initial=0)))
 
 

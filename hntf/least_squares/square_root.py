@@ -178,18 +178,19 @@ def solve(
 
 
 def solve_weighted(
-    A: np.ndarray, roots: np.ndarray, Z: np.ndarray, F: np.ndarray
+    A: np.ndarray, roots: np.ndarray, Z: np.ndarray, F: np.ndarray, support: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Solve `min_{s ≥ 0} ½‖diag(w) A s − z‖² + fᵀs` for every row with the roots `w` of its own weights, as `solve` does."""
     from hntf.least_squares.active_set import active_set_of_weighted
 
     (m, k), n = A.shape, len(Z)
-    S, support, iterations = np.empty((n, k)), np.empty((n, k), bool), np.empty(n, np.int64)
+    S, iterations = np.empty((n, k)), np.empty(n, np.int64)
+    found = np.zeros((n, k), bool) if support is None else np.array(support, bool, order="C")
     given = (np.ascontiguousarray(x, dtype=np.float64) for x in (A.T, roots))
     arrays = (np.ascontiguousarray(x, dtype=np.float64) for x in (Z, F))
-    arguments = (*given, 8 * k * EPS, *arrays, S, support, iterations)
+    arguments = (*given, 8 * k * EPS, *arrays, S, found, iterations)
     over_rows(lambda first, last: active_set_of_weighted(*arguments, first, last), n, m * k**2)
-    return S, support, iterations
+    return S, found, iterations
 
 
 def solve_on_support(root: SquareRoot, D: np.ndarray, support: np.ndarray) -> np.ndarray:

@@ -134,7 +134,7 @@ class _OfFactor(FactoredProblems):
 
     def weighted(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         A, X, weights = self._arrays.A, self._arrays.X, self._arrays.weights
-        if weights is None or A[..., 0, 0].size > 1:
+        if weights is None or self._arrays.l2 is not None or A[..., 0, 0].size > 1:
             return None
         roots = np.sqrt(weights.reshape(self._n_grams, -1)[rows])
         return A.reshape(A.shape[-2:]), roots, X.reshape(-1, X.shape[-1])[rows] * roots

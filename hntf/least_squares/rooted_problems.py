@@ -86,6 +86,11 @@ class RootedProblems(ABC):
         """
         return None
 
+    @property
+    def differ_by_weights(self) -> bool:
+        """Whether the problems differ by weights of the rows alone."""
+        return self.weighted(np.arange(0)) is not None
+
     def solve_rows(
         self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -75,7 +75,7 @@ class ScaledProblem:
 
     def solve(self, support: Array | None) -> Solution:
         """Solve in Gram form, or, where that is not accurate enough, in square-root form."""
-        if not kinks.is_recorded() and host_view(self.C) is not None and self.rooted.weighted(np.arange(1)) is not None:
+        if not kinks.is_recorded() and host_view(self.C) is not None and len(self.C) and self.rooted.differ_by_weights:
             # The Gram matrices of all rows would take far longer than the search.
             A, start = to_numpy(self.A), None if support is None else to_numpy(support)
             mean = (A * to_numpy(self.weights).mean(axis=1)[:, None]).T @ A

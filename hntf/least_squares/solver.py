@@ -86,7 +86,7 @@ def _solve_compiled(
     if rooted is not None:
         C = rooted.bounded(C, G)
     condition = square_root.reciprocal_condition(G)
-    if rooted is not None and len(G) == n > 1 and rooted.weighted(np.arange(1)) is not None:
+    if rooted is not None and len(G) == n > 1 and rooted.differ_by_weights:
         searched = search_each(G.mean(axis=0), n, rooted, start)
         if searched is not None:
             return searched

@@ -147,3 +147,12 @@ def test_rows_with_weights_of_their_own(name, l1):
             assert (2 * costs[0]) ** 0.5 <= expected + 1e-13 * np.linalg.norm(B[:, i])
     as_torch = hntf.torch.nnls(torch.tensor(B.T.copy()), torch.tensor(A), weights=torch.tensor(W.T.copy()), l1=l1)
     np.testing.assert_allclose(A @ as_torch.numpy().T, A @ X, atol=1e-9 * np.abs(B).max())
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_weights_of_few_rows(n, backend):
+    A, B = np.ones((3, 2)), np.ones((3, n))
+    for dictionary in (A, np.zeros((3, 2))):
+        X = hntf.nnls(backend(dictionary), backend(B), weights=backend(B))
+        assert tuple(X.shape) == (2, n)
+        np.testing.assert_allclose(np.asarray(X).sum(axis=0), float(dictionary.any()))

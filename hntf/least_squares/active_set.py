@@ -64,6 +64,21 @@ def active_set_of_weighted(columns, roots, tolerance, Z, F, S, support, iteratio
             S[i, j] *= scales[j]
 
 
+@reordered_kernel
+def active_set_each(columns, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
+    """Solve `min_{s ≥ 0} ½‖R s − z‖² + fᵀs` for every row with a square root of its own; `columns` is `(n, k, q)`."""
+    k, q = columns.shape[1:]
+    linear = F.shape[0] > 0
+    factors, row = empty_factorization(k, q), empty_row(k, q)
+    for i in range(start, stop):
+        copy(Z[i], row.z, q)
+        if linear:
+            copy(F[i], row.f, k)
+        row.wanted[:] = support[i]
+        iterations[i] = _solve_into(dictionary_of(columns[i], tolerance), factors, row, linear, S[i])
+        support[i] = row.wanted
+
+
 @reordered_step
 def _weigh_column(column, roots, dictionary, j):  # type: ignore[no-untyped-def]
     """Write a weighted column in units of the power of two above its largest entry, zero if it is subnormal; return the scale."""

@@ -117,6 +117,9 @@ def nnls(
     """
     check_number(l1, "l1")
     check_number(l2, "l2")
+    for name, x in (("A", A), ("B", B)):
+        if isinstance(x, np.ma.MaskedArray):
+            raise TypeError(f"{name} is a masked array; pass its data, and hide entries of B with weights of 0")
     A, B = (check_real_array(x, name, entries=False) if isinstance(x, list) else x for name, x in (("A", A), ("B", B)))
     weights, support = (np.asarray(x) if isinstance(x, list) else x for x in (weights, support))
     if getattr(A, "ndim", 2) > 2:

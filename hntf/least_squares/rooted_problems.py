@@ -261,3 +261,11 @@ class _OfGrams(RootedProblems):
 
     def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return square_root.in_basis(root, self._C[rows])
+
+    def solve_rows(
+        self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if rows_per_gram > 1:
+            return super().solve_rows(rows, rows_per_gram, support)
+        self.used.update(rows.tolist())
+        return square_root.solve_each(self._G[rows], self._C[rows], support)

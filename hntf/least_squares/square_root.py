@@ -122,26 +122,44 @@ def of_factor(A: np.ndarray) -> SquareRoot:
 
 def of_gram(G: np.ndarray) -> SquareRoot:
     """Return `R` and `T` with `G = RᵀR` and `z = c T`."""
+    (columns,), (basis,), tolerance = of_grams(G[None])
+    kept = basis.any(axis=0)
+    return SquareRoot(np.ascontiguousarray(columns[:, kept]), basis[:, kept], tolerance)
+
+
+def of_grams(G: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the columns `(g, k, k)`, bases `(g, k, k)` and the tolerance of the square roots of Gram matrices.
+
+    Of directions that are rounding both are zero.
+    """
     scaled, norms = unit_columns(G)
     values, vectors = np.linalg.eigh(scaled)
-    rounding = GRAM_ROUNDING * len(G) * EPS
-    kept = values > rounding * max(values[-1], 0.0)
-    roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    columns = np.ascontiguousarray(np.where(np.diagonal(G)[:, None] > 0, vectors * roots * norms[:, None], 0.0))
+    rounding = GRAM_ROUNDING * G.shape[-1] * EPS
+    kept = values > rounding * np.maximum(values[:, -1:], 0.0)
+    roots = np.sqrt(np.where(kept, values, 1.0))[:, None, :]
+    vectors = np.where(kept[:, None, :], vectors, 0.0)
+    norms = norms[:, :, None]
+    columns = np.where(np.einsum("gjj->gj", G)[:, :, None] > 0, vectors * roots * norms, 0.0)
     # Half of what is kept: a support that is independent in exact arithmetic is never rejected.
-    return SquareRoot(columns, (vectors / roots) / norms[:, None], 0.5 * rounding**0.5)
+    return np.ascontiguousarray(columns), vectors / roots / norms, 0.5 * rounding**0.5
 
 
 def in_basis(root: SquareRoot, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return right-hand sides as samples `Z` and linear costs `F = Z R − C`, which no column reaches; `F` is empty for rounding."""
-    norms = np.linalg.norm(root.columns, axis=1)
+    (Z,), (F,) = in_bases(root.columns[None], root.basis[None], C[None])
+    return Z, F if F.any() else F[:0]
+
+
+def in_bases(columns: np.ndarray, bases: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return samples `(g, n, q)` and linear costs `(g, n, k)` of right-hand sides `(g, n, k)` of Gram matrices."""
+    norms = np.linalg.norm(columns, axis=2)[:, None, :]
     norms = norms + (norms == 0)
-    largest = np.max(np.abs(C) / norms, axis=1, keepdims=True)
+    largest = np.max(np.abs(C) / norms, axis=2, keepdims=True)
     # What would be a huge sample along a short direction stays a linear cost: it would hide the rest of `z` in rounding.
-    Z = np.clip(C @ root.basis, -largest, largest)
-    F = Z @ root.columns.T - C
-    F[np.abs(F) <= 64 * len(norms) * EPS * largest * norms] = 0.0
-    return Z, F if F.any() else np.empty((0, len(norms)))
+    Z = np.clip(C @ bases, -largest, largest)
+    F = Z @ columns.transpose(0, 2, 1) - C
+    F[np.abs(F) <= 64 * C.shape[2] * EPS * largest * norms] = 0.0
+    return Z, F
 
 
 def solve(
@@ -190,6 +208,21 @@ def solve_weighted(
     arrays = (np.ascontiguousarray(x, dtype=np.float64) for x in (Z, F))
     arguments = (*given, 8 * k * EPS, *arrays, S, found, iterations)
     over_rows(lambda first, last: active_set_of_weighted(*arguments, first, last), n, m * k**2)
+    return S, found, iterations
+
+
+def solve_each(G: np.ndarray, C: np.ndarray, support: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Solve for every row of `C` with a Gram matrix of its own, `(n, k, k)`, as `solve` does."""
+    from hntf.least_squares.active_set import active_set_each
+
+    n, k = C.shape
+    columns, bases, tolerance = of_grams(G)
+    Z, F = (x[:, 0] for x in in_bases(columns, bases, C[:, None]))
+    S, iterations = np.empty((n, k)), np.empty(n, np.int64)
+    found = np.zeros((n, k), bool) if support is None else np.array(support, bool, order="C")
+    F = np.ascontiguousarray(F) if F.any() else np.empty((0, k))
+    arguments = (columns, tolerance, np.ascontiguousarray(Z), F, S, found, iterations)
+    over_rows(lambda first, last: active_set_each(*arguments, first, last), n, k**3)
     return S, found, iterations
 
 

@@ -313,3 +313,10 @@ def test_a_penalty_that_is_huge_beside_a_tiny_dictionary(backend, rng):
     S.sum().backward()
     assert not S.detach().any()
     assert not dictionary.grad.any()
+
+
+def test_a_masked_array_is_told_of_weights():
+    masked = np.ma.masked_invalid(np.ones(3))
+    for A, B, name in ((np.ones((3, 2)), masked, "B"), (np.ma.masked_invalid(np.ones((3, 2))), np.ones(3), "A")):
+        with pytest.raises(TypeError, match=f"{name} is a masked array.*weights of 0"):
+            hntf.nnls(A, B)

@@ -115,3 +115,18 @@ def test_from_numpy_shares_memory_with_torch():
     x = np.zeros(3)
     from_numpy(x, torch.zeros(1))[0] = 1.0
     assert x[0] == 1.0
+
+
+@given(seed=seeds, rank=st.integers(0, 4), k=st.integers(1, 6))
+def test_singular_gram_matrices_of_single_rows_are_solved_as_each_alone(seed, rank, k):
+    rng = np.random.default_rng(seed)
+    roots = rng.random((7, rank, k)) * 10.0 ** rng.integers(-3, 4, (7, 1, k))
+    roots[0, :, 0] = 0.0
+    G = roots.transpose(0, 2, 1) @ roots
+    C = np.einsum("gij,gj->gi", G, rng.random((7, k)) - 0.3)
+    together = solver.solve(G, C)
+    scale = np.abs(C).max() + 1.0
+    for i in range(7):
+        alone = solver.solve(G[i], C[i : i + 1])
+        costs = [0.5 * s @ G[i] @ s - C[i] @ s for s in (together.S[i], alone.S[0])]
+        np.testing.assert_allclose(*costs, rtol=1e-8, atol=1e-10 * scale)

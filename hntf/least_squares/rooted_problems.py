@@ -91,7 +91,7 @@ class RootedProblems(ABC):
         """Whether the problems differ by weights of the rows alone."""
         return self.weighted(np.arange(0)) is not None
 
-    def solve_rows(
+    def search_rows(
         self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the solution, support and iterations of rows, in ascending order, from known supports or from zero."""
@@ -156,13 +156,13 @@ class FactoredProblems(RootedProblems):
     def sizes_of_samples(self) -> np.ndarray | None:
         """Return bounds `(N, 1)` of the norms of all samples, times the roots of the weights, or None without a linear cost."""
 
-    def solve_rows(
+    def search_rows(
         self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the solution, support and iterations of rows, in ascending order, from known supports or from zero."""
         given = self.weighted(rows) if rows_per_gram == 1 else None
         if given is None:
-            return super().solve_rows(rows, rows_per_gram, support)
+            return super().search_rows(rows, rows_per_gram, support)
         self.used.update(rows.tolist())
         (A, roots, samples), F, sizes = given, self.linear_cost(rows), self.sizes(rows)
         if sizes is not None:
@@ -262,10 +262,10 @@ class _OfGrams(RootedProblems):
     def right(self, root: SquareRoot, gram: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return square_root.in_basis(root, self._C[rows])
 
-    def solve_rows(
+    def search_rows(
         self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if rows_per_gram > 1:
-            return super().solve_rows(rows, rows_per_gram, support)
+            return super().search_rows(rows, rows_per_gram, support)
         self.used.update(rows.tolist())
         return square_root.solve_each(self._G[rows], self._C[rows], support)

@@ -109,7 +109,7 @@ def _solve_compiled(
         _improve(G[0], condition, rooted, S, support, reached, iterations, hard)
     if hard.any():
         # The last iterate of the pivoting is not feasible, so the search starts from zero.
-        S[hard], support[hard], more = (rooted or from_grams(G, C)).solve_rows(np.flatnonzero(hard), n // len(G))
+        S[hard], support[hard], more = (rooted or from_grams(G, C)).search_rows(np.flatnonzero(hard), n // len(G))
         iterations[hard] += more
     return Solution(S, support, int(iterations.max(initial=0)))
 
@@ -123,7 +123,7 @@ def search_each(mean: np.ndarray, n: int, rooted: RootedProblems, start: np.ndar
 
     if square_root.reciprocal_condition(np.ascontiguousarray(mean)[None]) >= compiled.ILL_CONDITIONED:
         return None
-    S, support, iterations = rooted.solve_rows(np.arange(n), 1, start)
+    S, support, iterations = rooted.search_rows(np.arange(n), 1, start)
     return Solution(S, support, int(iterations.max(initial=0)))
 
 

@@ -17,11 +17,14 @@ from hntf.validation import check_real_array
 
 
 def check_fitted(model: Any, name: str) -> Any:
-    """Return an estimator; raise `TypeError` if it is something else, scikit-learn's `NotFittedError` if it is not fitted."""
-    if not hasattr(model, "fit"):
+    """Return a fitted estimator, of a topic model that of its documents.
+
+    Raises `TypeError` if it is something else, and scikit-learn's `NotFittedError` if it is not fitted.
+    """
+    if not hasattr(model, "fit") or isinstance(model, type):
         raise TypeError(f"{name} must be a fitted estimator, got {type(model).__name__}")
     check_is_fitted(model, "codes_")
-    return model
+    return getattr(model, "hierarchy_", model)
 
 
 def codes_by_level(x: Any, name: str) -> Any:
@@ -46,7 +49,8 @@ def factor_matrices(x: Any, name: str) -> list[np.ndarray]:
     Weights go to the first mode.
     """
     if hasattr(x, "fit"):
-        if _is_tucker(check_fitted(x, name)):
+        x = check_fitted(x, name)
+        if _is_tucker(x):
             raise TypeError(
                 f"{name} must be a CP decomposition or a matrix factorization, got a Tucker model: {type(x).__name__}"
             )
@@ -83,7 +87,8 @@ def factors_and_data(model: Any, X: Any, mask: Any, weights: Any) -> tuple[list[
     Extreme data and models are in units in which the squares of their entries neither overflow nor vanish.
     """
     factors = factor_matrices(model, "model")
-    X = in_order_of(X, [axis.name for axis in getattr(model, "axes_", [])] or [None])
+    fitted = getattr(model, "hierarchy_", model)
+    X = in_order_of(X, [axis.name for axis in getattr(fitted, "axes_", [])] or [None])
     data = as_data(X, mask=mask, weights=weights)
     if tuple(data.shape) != tuple(len(U) for U in factors):
         raise ValueError(

@@ -44,7 +44,8 @@ def residuals(model: Any, X: Any, *, mode: int = 0, level: int = 0, mask: Any = 
     >>> hntf.metrics.residuals(hntf.NMF(1, random_state=0).fit(X), X).round(2)
     array([1., 1., 0.])
     """
-    X = in_order_of(X, [axis.name for axis in check_fitted(model, "model").axes_])
+    model = check_fitted(model, "model")
+    X = in_order_of(X, [axis.name for axis in model.axes_])
     S = to_numpy(np.asarray(model.transform(X, level, **({} if mask is None else {"mask": mask}))))
     order = len(model.feature_shape_) + 1
     mode = mode_index(mode, order)
@@ -116,7 +117,8 @@ def leverage(model: Any, *, mode: int = 0, level: int = 0) -> np.ndarray:
     >>> hntf.metrics.leverage(hntf.NMF(2, random_state=0).fit(X)).round(2)
     array([0.5, 0.5, 1. ])
     """
-    level = level_index(level, check_fitted(model, "model").n_levels_)
+    model = check_fitted(model, "model")
+    level = level_index(level, model.n_levels_)
     factors = factors_of(model, level)
     U, _ = with_exponents(factors[mode_index(mode, len(factors))])
     Q, sizes, _ = np.linalg.svd(U, full_matrices=False)

@@ -15,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 import hntf
 from hntf.metrics.matching import matched
+from hntf.topics import TopicModel
 from tests.problems import seeds
 
 
@@ -392,3 +393,14 @@ def test_the_deviance_takes_masks_as_fits_do(rng):
         assert hntf.metrics.poisson_deviance(hidden, expected, mask=mask) == pytest.approx(reference)
     sparse_counts = hntf.metrics.poisson_deviance(scipy.sparse.csr_array(X), expected)
     assert sparse_counts == pytest.approx(hntf.metrics.poisson_deviance(X, expected))
+
+
+def test_a_topic_model_stands_for_its_hierarchy():
+    documents = ["cat dog pet", "stock market bank", "dog pet cat", "bank market stock"] * 5
+    model = TopicModel((3, 2), random_state=0)
+    with pytest.raises(NotFittedError):
+        hntf.metrics.leverage(model)
+    X = model.fit(documents).weights_of_words(documents)
+    assert hntf.metrics.relative_error(model, X) == pytest.approx(model.hierarchy_.reconstruction_err_[0], rel=1e-6)
+    assert len(hntf.metrics.residuals(model, X)) == len(hntf.metrics.leverage(model)) == len(documents)
+    assert hntf.metrics.coherence(model, X, n_words=3) > 0

@@ -31,15 +31,9 @@ from hntf.least_squares.row_state import empty_row
 def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
     """Solve `min_{s ≥ 0} ½‖R s − z‖² + fᵀs` for every row, from the columns in `support`."""
     k, q = columns.shape
-    linear = F.shape[0] > 0
     dictionary, factors, row = dictionary_of(columns, tolerance), empty_factorization(k, q), empty_row(k, q)
     for i in range(start, stop):
-        copy(Z[i], row.z, q)
-        if linear:
-            copy(F[i], row.f, k)
-        row.wanted[:] = support[i]
-        iterations[i] = _solve_into(dictionary, factors, row, linear, S[i])
-        support[i] = row.wanted
+        iterations[i] = _solve_problem(dictionary, factors, row, Z, F, i, S, support)
 
 
 @reordered_kernel
@@ -68,15 +62,22 @@ def active_set_of_weighted(columns, roots, tolerance, Z, F, S, support, iteratio
 def active_set_each(columns, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
     """Solve `min_{s ≥ 0} ½‖R s − z‖² + fᵀs` for every row with a square root of its own; `columns` is `(n, k, q)`."""
     k, q = columns.shape[1:]
-    linear = F.shape[0] > 0
     factors, row = empty_factorization(k, q), empty_row(k, q)
     for i in range(start, stop):
-        copy(Z[i], row.z, q)
-        if linear:
-            copy(F[i], row.f, k)
-        row.wanted[:] = support[i]
-        iterations[i] = _solve_into(dictionary_of(columns[i], tolerance), factors, row, linear, S[i])
-        support[i] = row.wanted
+        iterations[i] = _solve_problem(dictionary_of(columns[i], tolerance), factors, row, Z, F, i, S, support)
+
+
+@reordered_step
+def _solve_problem(dictionary, factors, row, Z, F, i, S, support):  # type: ignore[no-untyped-def]
+    """Solve for row `i` from the columns in `support`, which becomes that of the solution; return the number of iterations."""
+    linear = F.shape[0] > 0
+    copy(Z[i], row.z, len(row.z))
+    if linear:
+        copy(F[i], row.f, len(row.f))
+    copy(support[i], row.wanted, len(row.wanted))
+    iteration = _solve_into(dictionary, factors, row, linear, S[i])
+    copy(row.wanted, support[i], len(row.wanted))
+    return iteration
 
 
 @reordered_step

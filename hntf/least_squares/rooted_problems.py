@@ -79,17 +79,10 @@ class RootedProblems(ABC):
         S, support, iterations = square_root.solve(root, Z, F, support)
         return *self.refined(gram, rows, S, support), iterations
 
-    def weighted(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Return the dictionary `(m, k)` of all rows, the roots `(n, m)` of their weights, and the weighted samples `(n, m)`.
-
-        None if they do not differ by weights alone, or have a ridge penalty; here, they do not.
-        """
-        return None
-
     @property
-    def differ_by_weights(self) -> bool:
-        """Whether the problems differ by weights of the rows alone."""
-        return self.weighted(np.arange(0)) is not None
+    def mean_gram(self) -> np.ndarray | None:
+        """The mean of the Gram matrices, if the problems differ by weights of the rows alone and have no ridge; here, None."""
+        return None
 
     def search_rows(
         self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
@@ -156,18 +149,35 @@ class FactoredProblems(RootedProblems):
     def sizes_of_samples(self) -> np.ndarray | None:
         """Return bounds `(N, 1)` of the norms of all samples, times the roots of the weights, or None without a linear cost."""
 
+    def shared(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Return the dictionary `(m, k)` of all rows, the roots `(N, m)` of their weights, and the samples `(N, m)`.
+
+        None if the problems do not differ by weights of the rows alone, or have a ridge penalty; here, None.
+        """
+        return None
+
+    @cached_property
+    def mean_gram(self) -> np.ndarray | None:
+        """The mean of the Gram matrices, if the problems differ by weights of the rows alone and have no ridge."""
+        given = self.shared()
+        if given is None:
+            return None
+        A, roots, _ = given
+        return (A * np.square(roots).mean(axis=0)[:, None]).T @ A
+
     def search_rows(
         self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the solution, support and iterations of rows, in ascending order, from known supports or from zero."""
-        given = self.weighted(rows) if rows_per_gram == 1 else None
+        given = self.shared() if rows_per_gram == 1 else None
         if given is None:
             return super().search_rows(rows, rows_per_gram, support)
         self.used.update(rows.tolist())
-        (A, roots, samples), F, sizes = given, self.linear_cost(rows), self.sizes(rows)
+        (A, roots, X), F, sizes = given, self.linear_cost(rows), self.sizes(rows)
+        roots = roots[rows]
         if sizes is not None:
             F = -bounded_below(-F, np.sqrt(roots**2 @ A**2), sizes)
-        return square_root.solve_weighted(A, roots, samples, F, support)
+        return square_root.solve_weighted(A, roots, X[rows] * roots, F, support)
 
     @cached_property
     def _sizes(self) -> np.ndarray | None:

@@ -75,11 +75,10 @@ class ScaledProblem:
 
     def solve(self, support: Array | None) -> Solution:
         """Solve in Gram form, or, where that is not accurate enough, in square-root form."""
-        if not kinks.is_recorded() and host_view(self.C) is not None and len(self.C) and self.rooted.differ_by_weights:
+        if len(self.C) and host_view(self.C) is not None and not kinks.is_recorded():
             # The Gram matrices of all rows would take far longer than the search.
-            A, start = to_numpy(self.A), None if support is None else to_numpy(support)
-            mean = (A * to_numpy(self.weights).mean(axis=1)[:, None]).T @ A
-            searched = search_each(mean, len(self.C), self.rooted, start)
+            start = None if support is None else to_numpy(support)
+            searched = search_each(len(self.C), self.rooted, start)
             if searched is not None:
                 S, found = (from_numpy(each, self.C) for each in searched[:2])
                 return searched._replace(S=S, support=found)
@@ -113,11 +112,11 @@ class _OfScaledProblem(FactoredProblems):
     def ridge(self, gram: int) -> np.ndarray | None:
         return None if self._problem.ridge is None else to_numpy(self._problem.ridge)
 
-    def weighted(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        roots = self._roots_of_weights
-        if roots is None or self._problem.ridge is not None:
+    def shared(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        roots, problem = self._roots_of_weights, self._problem
+        if roots is None or problem.ridge is not None:
             return None
-        return to_numpy(_dense(self._problem.A)), roots[:, rows].T, self._samples(rows).T
+        return to_numpy(problem.A), roots.T, to_numpy(problem.B).T
 
     def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
         return self._samples(rows).T @ M

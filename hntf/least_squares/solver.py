@@ -86,10 +86,8 @@ def _solve_compiled(
     if rooted is not None:
         C = rooted.bounded(C, G)
     condition = square_root.reciprocal_condition(G)
-    if rooted is not None and len(G) == n > 1 and rooted.differ_by_weights:
-        searched = search_each(G.mean(axis=0), n, rooted, start)
-        if searched is not None:
-            return searched
+    if rooted is not None and len(G) == n > 1 and (searched := search_each(n, rooted, start)) is not None:
+        return searched
     if condition < compiled.ILL_CONDITIONED:
         S, support, iterations = (rooted or from_grams(G, C)).solve(0, np.arange(n), start)
         return Solution(S, support, int(iterations.max(initial=0)))
@@ -114,14 +112,15 @@ def _solve_compiled(
     return Solution(S, support, int(iterations.max(initial=0)))
 
 
-def search_each(mean: np.ndarray, n: int, rooted: RootedProblems, start: np.ndarray | None) -> Solution | None:
+def search_each(n: int, rooted: RootedProblems, start: np.ndarray | None) -> Solution | None:
     """Return the solution of rows with weights of their own by a search for each, None where that would not be worth it.
 
     It is where the mean of the Gram matrices is ill-conditioned: then so are they, but for few.
     """
     from hntf.least_squares import compiled
 
-    if square_root.reciprocal_condition(np.ascontiguousarray(mean)[None]) >= compiled.ILL_CONDITIONED:
+    mean = rooted.mean_gram
+    if mean is None or square_root.reciprocal_condition(mean[None]) >= compiled.ILL_CONDITIONED:
         return None
     S, support, iterations = rooted.search_rows(np.arange(n), 1, start)
     return Solution(S, support, int(iterations.max(initial=0)))

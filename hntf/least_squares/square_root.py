@@ -7,7 +7,7 @@ accuracy that the Gram matrix has. Both leave out what lies below rounding.
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -187,11 +187,23 @@ def solve(
     """
     from hntf.least_squares.active_set import active_set
 
-    n, k = len(Z), len(root.columns)
+    return _searched(active_set, (root.columns, root.tolerance), Z, F, support, root.columns.shape)
+
+
+def _searched(
+    kernel: Any,
+    given: tuple[Any, ...],
+    Z: np.ndarray,
+    F: np.ndarray,
+    support: np.ndarray | None,
+    shape: tuple[int, ...],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Run a kernel of the active set over all rows; `shape` is `(k, q)`, that of the columns of a row."""
+    n, (k, q) = len(Z), shape
     S, iterations = np.empty((n, k)), np.empty(n, np.int64)
     found = np.zeros((n, k), bool) if support is None else np.array(support, bool, order="C")
-    arguments = (root.columns, root.tolerance, np.ascontiguousarray(Z), np.ascontiguousarray(F), S, found, iterations)
-    over_rows(lambda first, last: active_set(*arguments, first, last), n, root.columns.shape[1] * k**2)
+    arguments = (*given, np.ascontiguousarray(Z), np.ascontiguousarray(F), S, found, iterations)
+    over_rows(lambda first, last: kernel(*arguments, first, last), n, q * k**2)
     return S, found, iterations
 
 
@@ -201,29 +213,18 @@ def solve_weighted(
     """Solve `min_{s ≥ 0} ½‖diag(w) A s − z‖² + fᵀs` for every row with the roots `w` of its own weights, as `solve` does."""
     from hntf.least_squares.active_set import active_set_of_weighted
 
-    (m, k), n = A.shape, len(Z)
-    S, iterations = np.empty((n, k)), np.empty(n, np.int64)
-    found = np.zeros((n, k), bool) if support is None else np.array(support, bool, order="C")
-    given = (np.ascontiguousarray(x, dtype=np.float64) for x in (A.T, roots))
-    arrays = (np.ascontiguousarray(x, dtype=np.float64) for x in (Z, F))
-    arguments = (*given, 8 * k * EPS, *arrays, S, found, iterations)
-    over_rows(lambda first, last: active_set_of_weighted(*arguments, first, last), n, m * k**2)
-    return S, found, iterations
+    columns, roots = (np.ascontiguousarray(x) for x in (A.T, roots))
+    tolerance = 8 * len(columns) * EPS
+    return _searched(active_set_of_weighted, (columns, roots, tolerance), Z, F, support, columns.shape)
 
 
 def solve_each(G: np.ndarray, C: np.ndarray, support: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Solve for every row of `C` with a Gram matrix of its own, `(n, k, k)`, as `solve` does."""
     from hntf.least_squares.active_set import active_set_each
 
-    n, k = C.shape
     columns, bases, tolerance = of_grams(G)
     Z, F = (x[:, 0] for x in in_bases(columns, bases, C[:, None]))
-    S, iterations = np.empty((n, k)), np.empty(n, np.int64)
-    found = np.zeros((n, k), bool) if support is None else np.array(support, bool, order="C")
-    F = np.ascontiguousarray(F) if F.any() else np.empty((0, k))
-    arguments = (columns, tolerance, np.ascontiguousarray(Z), F, S, found, iterations)
-    over_rows(lambda first, last: active_set_each(*arguments, first, last), n, k**3)
-    return S, found, iterations
+    return _searched(active_set_each, (columns, tolerance), Z, F if F.any() else F[:0], support, columns.shape[1:])
 
 
 def solve_on_support(root: SquareRoot, D: np.ndarray, support: np.ndarray) -> np.ndarray:

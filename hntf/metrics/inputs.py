@@ -86,9 +86,9 @@ def factors_and_data(model: Any, X: Any, mask: Any, weights: Any) -> tuple[list[
 
     Extreme data and models are in units in which the squares of their entries neither overflow nor vanish.
     """
+    model = check_fitted(model, "model") if hasattr(model, "fit") else model
     factors = factor_matrices(model, "model")
-    fitted = getattr(model, "hierarchy_", model)
-    X = in_order_of(X, [axis.name for axis in getattr(fitted, "axes_", [])] or [None])
+    X = in_order_of(X, [axis.name for axis in getattr(model, "axes_", [])] or [None])
     data = as_data(X, mask=mask, weights=weights)
     if tuple(data.shape) != tuple(len(U) for U in factors):
         raise ValueError(

@@ -132,12 +132,11 @@ class _OfFactor(FactoredProblems):
         l2 = self._arrays.l2
         return None if l2 is None else np.sqrt(l2.reshape(self._n_grams, -1)[gram])
 
-    def weighted(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    def shared(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         A, X, weights = self._arrays.A, self._arrays.X, self._arrays.weights
         if weights is None or self._arrays.l2 is not None or A[..., 0, 0].size > 1:
             return None
-        roots = np.sqrt(weights.reshape(self._n_grams, -1)[rows])
-        return A.reshape(A.shape[-2:]), roots, X.reshape(-1, X.shape[-1])[rows] * roots
+        return A.reshape(A.shape[-2:]), np.sqrt(weights.reshape(self._n_grams, -1)), X.reshape(-1, X.shape[-1])
 
     def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
         X, roots = self._arrays.X.reshape(-1, len(M))[rows], self._roots_of_weights(gram)

@@ -118,8 +118,3 @@ def ones_like(shape: tuple[int, ...], reference: Array) -> Array:
     """Return ones in the backend and dtype and on the device of `reference`."""
     tl = backend_of(reference)
     return tl.ones(shape, **tl.context(reference))
-
-
-def stack(arrays: Sequence[Array], lead: tuple[int, ...]) -> Array:
-    """Return arrays of one shape as one array, with the leading dimensions `lead`."""
-    return backend_of(arrays[0]).stack(arrays).reshape(*lead, *arrays[0].shape)

@@ -13,6 +13,10 @@ LARGEST_EXPONENT = 1000
 """Exponent of the largest scale and of the smallest one, which leaves room for sums of squares of subnormal numbers."""
 
 
+MODERATE_EXPONENT = 20
+"""Exponent of a column up to which it needs no scale: its products neither overflow nor underflow."""
+
+
 def inverse_power(largest: Any) -> Any:
     """Return the powers of two that bring numbers that are at least 0 into [½, 1), or near it for subnormal ones; 1 for 0."""
     return np.ldexp(1.0, np.clip(-np.frexp(largest)[1], -LARGEST_EXPONENT, LARGEST_EXPONENT))

@@ -31,69 +31,67 @@ from hntf.least_squares.row_state import empty_row
 def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
     """Solve `min_{s ≥ 0} ½‖R s − z‖² + fᵀs` for every row, from the columns in `support`."""
     k, q = columns.shape
+    linear = F.shape[0] > 0
     dictionary, factors, row = dictionary_of(columns, tolerance), empty_factorization(k, q), empty_row(k, q)
     for i in range(start, stop):
-        iterations[i] = _solve_problem(dictionary, factors, row, Z, F, i, S, support)
+        copy(Z[i], row.z, q)
+        if linear:
+            copy(F[i], row.f, k)
+        copy(support[i], row.wanted, k)
+        iterations[i] = _solve_into(dictionary, factors, row, linear, S[i])
+        copy(row.wanted, support[i], k)
 
 
 @reordered_kernel
-def active_set_of_weighted(columns, roots, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
-    """Solve `min_{s ≥ 0} ½‖diag(w) A s − z‖² + fᵀs` for every row with the roots `w` `(n, q)` of its own weights.
+def active_set_each(columns, index, roots, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
+    """Solve `min_{s ≥ 0} ½‖diag(w) R s − z‖² + fᵀs` for every row with a dictionary `R` and weights `w²` of its own.
 
+    Shapes: `columns` `(d, k, q)`, of which row `i` has `columns[index[i]]`; `roots` `(n, q)` of the weights, or `(0, q)` for ones.
     For a single row, to factorize all columns first would take longer than the search.
     """
-    k, q = columns.shape
+    k, q = columns.shape[1:]
     linear = F.shape[0] > 0
     factors, row = empty_factorization(k, q), empty_row(k, q)
     dictionary, scales = Dictionary(np.empty((k, q)), np.empty(k), tolerance), np.empty(k)
     for i in range(start, stop):
+        _weigh_columns(columns, index, roots, i, i == start, dictionary, scales)
         copy(Z[i], row.z, q)
         for j in range(k):
-            scales[j] = _weigh_column(columns[j], roots[i], dictionary, j)
             row.f[j] = F[i, j] * scales[j] if linear else 0.0
-        row.wanted[:] = support[i]
+        copy(support[i], row.wanted, k)
         iterations[i] = _solve_into(dictionary, factors, row, linear, S[i])
-        support[i] = row.wanted
+        copy(row.wanted, support[i], k)
         for j in range(k):
             S[i, j] *= scales[j]
 
 
-@reordered_kernel
-def active_set_each(columns, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
-    """Solve `min_{s ≥ 0} ½‖R s − z‖² + fᵀs` for every row with a square root of its own; `columns` is `(n, k, q)`."""
-    k, q = columns.shape[1:]
-    factors, row = empty_factorization(k, q), empty_row(k, q)
-    for i in range(start, stop):
-        iterations[i] = _solve_problem(dictionary_of(columns[i], tolerance), factors, row, Z, F, i, S, support)
+@reordered_step
+def _weigh_columns(columns, index, roots, i, first, dictionary, scales):  # type: ignore[no-untyped-def]
+    """Write the weighted columns of row `i` and their scales, unless they are those of the row before and it is not the first."""
+    weighted = roots.shape[0] > 0
+    if first or weighted or index[i] != index[i - 1]:
+        for j in range(len(scales)):
+            column, target = columns[index[i], j], dictionary.columns[j]
+            if weighted:
+                for r in range(len(target)):
+                    target[r] = column[r] * roots[i, r]
+            else:
+                copy(column, target, len(target))
+            scales[j], dictionary.norms[j] = _scale_column(target)
 
 
 @reordered_step
-def _solve_problem(dictionary, factors, row, Z, F, i, S, support):  # type: ignore[no-untyped-def]
-    """Solve for row `i` from the columns in `support`, which becomes that of the solution; return the number of iterations."""
-    linear = F.shape[0] > 0
-    copy(Z[i], row.z, len(row.z))
-    if linear:
-        copy(F[i], row.f, len(row.f))
-    copy(support[i], row.wanted, len(row.wanted))
-    iteration = _solve_into(dictionary, factors, row, linear, S[i])
-    copy(row.wanted, support[i], len(row.wanted))
-    return iteration
-
-
-@reordered_step
-def _weigh_column(column, roots, dictionary, j):  # type: ignore[no-untyped-def]
-    """Write a weighted column in units of the power of two above its largest entry, zero if it is subnormal; return the scale."""
-    target, largest, smallest_normal = dictionary.columns[j], 0.0, 2.0**-1022
-    for r in range(len(target)):
-        target[r] = column[r] * roots[r]
-        largest = max(largest, abs(target[r]))
+def _scale_column(column):  # type: ignore[no-untyped-def]
+    """Scale a column by the power of two above its largest entry, or by zero if it is subnormal; return the scale and its norm."""
+    largest, smallest_normal = 0.0, 2.0**-1022
+    for r in range(len(column)):
+        largest = max(largest, abs(column[r]))
     scale = math.ldexp(1.0, -math.frexp(largest)[1]) if largest >= smallest_normal else 0.0
     total = 0.0
-    for r in range(len(target)):
-        target[r] *= scale
-        total += target[r] * target[r]
-    dictionary.norms[j] = np.sqrt(total)
-    return scale
+    for r in range(len(column)):
+        column[r] *= scale
+        total += column[r] * column[r]
+    return scale, np.sqrt(total)
 
 
 @reordered_step
@@ -131,20 +129,41 @@ def on_support(columns, tolerance, D, support, V, start, stop):  # type: ignore[
     """Solve `R_PᵀR_P v_P = d_P` on the support `P` of every row, zero elsewhere."""
     k, q = columns.shape
     dictionary, factors = dictionary_of(columns, tolerance), empty_factorization(k, q)
-    u, c = factors.h, factors.c
     for i in range(start, stop):
-        size = np.int64(0)
-        V[i] = 0.0
-        factors.residual[:] = 0.0
-        factors.pull[:] = 0.0
+        _solve_on_support(dictionary, factors, D[i], support[i], V[i])
+
+
+@reordered_kernel
+def on_support_each(columns, index, roots, tolerance, D, support, V, start, stop):  # type: ignore[no-untyped-def]
+    """Solve on the supports as `on_support` does, for dictionaries and weights as in `active_set_each`."""
+    k, q = columns.shape[1:]
+    factors, d = empty_factorization(k, q), np.empty(k)
+    dictionary, scales = Dictionary(np.empty((k, q)), np.empty(k), tolerance), np.empty(k)
+    for i in range(start, stop):
+        _weigh_columns(columns, index, roots, i, i == start, dictionary, scales)
         for j in range(k):
-            if support[i, j] and dictionary.norms[j] > 0.0:
-                distance = distance_from_span(dictionary, factors, size, j)
-                if distance > 0.0:
-                    total = D[i, j]
-                    for a in range(size):
-                        total -= c[a] * u[a]
-                    size = enter(factors, size, j, distance, total, 0.0)
-        minimiser(factors, size, factors.x)
-        for a in range(size):
-            V[i, factors.order[a]] = factors.x[a]
+            d[j] = D[i, j] * scales[j]
+        _solve_on_support(dictionary, factors, d, support[i], V[i])
+        for j in range(k):
+            V[i, j] *= scales[j]
+
+
+@reordered_step
+def _solve_on_support(dictionary, factors, d, support, v):  # type: ignore[no-untyped-def]
+    """Solve `R_PᵀR_P v_P = d_P` on the support `P` of a row, zero elsewhere."""
+    u, c = factors.h, factors.c
+    size = np.int64(0)
+    fill(v, len(v), 0.0)
+    fill(factors.residual, len(factors.residual), 0.0)
+    fill(factors.pull, len(factors.pull), 0.0)
+    for j in range(len(v)):
+        if support[j] and dictionary.norms[j] > 0.0:
+            distance = distance_from_span(dictionary, factors, size, j)
+            if distance > 0.0:
+                total = d[j]
+                for a in range(size):
+                    total -= c[a] * u[a]
+                size = enter(factors, size, j, distance, total, 0.0)
+    minimiser(factors, size, factors.x)
+    for a in range(size):
+        v[factors.order[a]] = factors.x[a]

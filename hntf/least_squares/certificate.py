@@ -78,12 +78,6 @@ class NNLSInfo:
         """Whether the solution of every row is unique."""
         return all(is_unique(rows.G, rows.S, rows.Y, rows.support) for rows in self._problems if len(rows.S))
 
-    @classmethod
-    def joined(cls, infos: Sequence[NNLSInfo], support: Array) -> NNLSInfo:
-        """Return the information on several problems as one, with their supports as one array."""
-        problems = [rows for info in infos for rows in info._problems]
-        return cls(support, max(info.n_iter for info in infos), problems)
-
 
 def kkt_residual(G: Array, C: Array, S: Array, Y: Array) -> Array:
     """Return the natural residual of every row, `(n,)`, relative to the scale of the row; see `NNLSInfo`."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, overload
 
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like, ones_like, stack
+from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like
 from hntf.least_squares.certificate import NNLSInfo
 from hntf.least_squares.scaled_problem import ScaledProblem
 from hntf.threads import single_threaded_blas
@@ -122,20 +123,22 @@ def nnls(
             raise TypeError(f"{name} is a masked array; pass its data, and hide entries of B with weights of 0")
     A, B = (check_real_array(x, name, entries=False) if isinstance(x, list) else x for name, x in (("A", A), ("B", B)))
     weights, support = (np.asarray(x) if isinstance(x, list) else x for x in (weights, support))
-    if getattr(A, "ndim", 2) > 2:
-        return _batch(A, B, weights, support, {"l1": l1, "l2": l2, "return_info": return_info})
-    A = check_sparse(A, "A") if scipy.sparse.issparse(A) else check_real_array(A, "A", orders=(2,))
-    B = _check_right_hand_side(B, weighted=weights is not None)
+    if scipy.sparse.issparse(A):
+        A = check_sparse(A, "A")
+    else:
+        A = check_real_array(A, "A", orders=(2,)) if getattr(A, "ndim", 2) <= 2 else _check_batch(A)
+    lead = tuple(A.shape[:-2])
+    B = _check_right_hand_side(B, lead, weighted=weights is not None)
     dense = {"A": A, "B": B, "weights": weights, "support": support}
     check_same_home({name: np.empty(0) if scipy.sparse.issparse(x) else x for name, x in dense.items()})
-    if A.shape[0] != B.shape[0]:
-        raise ValueError(f"A and B must have as many rows, got {A.shape[0]} and {B.shape[0]}")
-    shape = (A.shape[1], *B.shape[1:])
+    if A.shape[-2] != B.shape[len(lead)]:
+        raise ValueError(f"A and B must have as many rows, got {A.shape[-2]} and {B.shape[len(lead)]}")
+    shape = (*lead, A.shape[-1], *B.shape[len(lead) + 1 :])
     if weights is not None:
-        weights = _check_weights(weights, B)
+        weights = _check_weights(weights, B, len(lead))
         B = _visible(B, weights)
     if support is not None:
-        support = as_bool(check_boolean(support, "support", shape, "that of the solution")).reshape(shape[0], -1).T
+        support = as_bool(check_boolean(support, "support", shape, "that of the solution"))
 
     with single_threaded_blas():
         X, info = _solve(A, B, weights, l1, l2, support, return_info=return_info)
@@ -146,10 +149,19 @@ def nnls(
 def _solve(
     A: Array, B: Any, weights: Array | None, l1: float, l2: float, support: Array | None, *, return_info: bool
 ) -> tuple[Array, NNLSInfo | None]:
-    """Solve the checked problem in float64."""
-    shape = (A.shape[1], *B.shape[1:])
-    columns = B.astype(np.float64) if scipy.sparse.issparse(B) else as_float64(B).reshape(len(B), -1)
-    matrix = A.astype(np.float64).tocsr() if scipy.sparse.issparse(A) else as_float64(A)
+    """Solve the checked problem, or batch of problems, in float64."""
+    lead, (m, k) = A.shape[:-2], A.shape[-2:]
+    shape = (*lead, k, *B.shape[len(lead) + 1 :])
+    n = B.shape[-1] if B.ndim == A.ndim else 1
+    # A batch has one leading dimension here, a single problem has none.
+    batch = (math.prod(lead),) if lead else ()
+    columns = B.astype(np.float64) if scipy.sparse.issparse(B) else as_float64(B).reshape(*batch, m, n)
+    matrix = A.astype(np.float64).tocsr() if scipy.sparse.issparse(A) else as_float64(A).reshape(*batch, m, k)
+    if weights is not None:
+        weights = (
+            weights.reshape(*batch, m, n) if weights.ndim == B.ndim > len(lead) + 1 else weights.reshape(*batch, m)
+        )
+    start = None if support is None else support.reshape(*batch, k, n).mT.reshape(-1, k)
     problem = ScaledProblem.scaled(matrix, columns, weights, l1, l2)
     tl = backend_of(problem.C)
     if not np.isfinite(float(tl.sum(problem.C))):
@@ -157,69 +169,56 @@ def _solve(
         check_entries(B.tocoo().data if scipy.sparse.issparse(B) else B, "B", hidden_by="weights of 0")
         if not bool(tl.all(abs(problem.C) < np.inf)):
             raise ValueError("A and B are too large: their product overflows")
-    solution = problem.solve(support)
-    info = problem.certificate(solution, shape) if return_info else None
+    solution = problem.solve(start)
+
+    def as_given(rows: Array) -> Array:
+        return rows.reshape(*batch, n, k).mT.reshape(shape)
+
+    info = problem.certificate(solution, as_given(solution.support)) if return_info else None
     S = solution.S
     with np.errstate(over="ignore"):
         if info is None:
-            S *= problem.scale
+            S *= problem.units
         else:
             # The certificate keeps the solution in units of the scaled problem.
-            S = S * problem.scale
+            S = S * problem.units
     if len(S) and not float(S.max()) < np.inf:
         raise ValueError("A is too small beside B: the solution overflows")
-    return S.T.reshape(shape), info
+    return as_given(S), info
 
 
-def _batch(A: Array, B: Any, weights: Any, support: Any, options: dict[str, Any]) -> Any:
-    """Solve a batch of problems, whose leading dimensions `A` and the other arrays share."""
-    A, B = (check_real_array(x, name, entries=False, may_be_empty=True) for name, x in (("A", A), ("B", B)))
-    lead = tuple(A.shape[:-2])
-    if tuple(B.shape[: len(lead)]) != lead or B.ndim - len(lead) not in (1, 2):
-        raise ValueError(
-            f"B must have the leading dimensions of A, {lead}, and shape (…, m) or (…, m, n); got {tuple(B.shape)}"
-        )
-    for name, x in (("weights", weights), ("support", support)):
-        if x is not None and tuple(x.shape[: len(lead)]) != lead:
-            raise ValueError(f"{name} must have the leading dimensions of A, {lead}; got shape {tuple(x.shape)}")
-    solve: Any = nnls
-    if 0 in lead:
-        # One problem of these shapes and types tells what is wrong with them, and the type of the solution.
-        one = [None if x is None else ones_like(x.shape[len(lead) :], x) for x in (A, B, weights, support)]
-        S = solve(*one[:2], weights=one[2], support=one[3], **{**options, "return_info": False})
-        S = ones_like((*lead, *S.shape), S)
-        return (S, NNLSInfo(S > 0, 0, [])) if options["return_info"] else S
-    results = [
-        solve(
-            A[i],
-            B[i],
-            weights=None if weights is None else weights[i],
-            support=None if support is None else support[i],
-            **options,
-        )
-        for i in np.ndindex(lead)
-    ]
-    if options["return_info"]:
-        X, infos = zip(*results, strict=True)
-        return stack(X, lead), NNLSInfo.joined(infos, stack([info.support for info in infos], lead))
-    return stack(results, lead)
+def _check_batch(A: Array) -> Array:
+    """Check a batch of dictionaries, which may be empty."""
+    A = check_real_array(A, "A", may_be_empty=True)
+    if 0 in A.shape[-2:]:
+        raise ValueError(f"A must have shape (…, m, k) without an empty axis, got {tuple(A.shape)}")
+    return A
 
 
 def _visible(B: Any, weights: Array) -> Any:
     """Return `B` with zeros where the weight is zero, so that what stands there has no effect."""
-    seen = weights > 0 if weights.ndim == B.ndim else (weights > 0)[:, None]
+    seen = weights > 0 if weights.ndim == B.ndim else (weights > 0)[..., None]
     return backend_of(B).where(seen, B, 0 * backend_of(B).zeros_like(B))
 
 
-def _check_right_hand_side(B: Any, *, weighted: bool) -> Any:
+def _check_right_hand_side(B: Any, lead: tuple[int, ...], *, weighted: bool) -> Any:
     if scipy.sparse.issparse(B):
+        if lead:
+            raise TypeError("B must be a dense array with a batch of dictionaries, got a sparse matrix")
         return B.toarray() if weighted else check_sparse(B, "B")
-    return check_real_array(B, "B", orders=(1, 2), entries=False, may_be_empty=True)
+    if not lead:
+        return check_real_array(B, "B", orders=(1, 2), entries=False, may_be_empty=True)
+    B = check_real_array(B, "B", entries=False, may_be_empty=True)
+    if tuple(B.shape[: len(lead)]) != lead or B.ndim - len(lead) not in (1, 2):
+        raise ValueError(
+            f"B must have the leading dimensions of A, {lead}, and shape (…, m) or (…, m, n); got {tuple(B.shape)}"
+        )
+    return B
 
 
-def _check_weights(weights: Any, B: Any) -> Array:
+def _check_weights(weights: Any, B: Any, n_lead: int) -> Array:
     weights = check_real_array(weights, "weights", nonnegative=True, may_be_empty=True)
-    shape = (B.shape[0],) if weights.ndim == 1 else tuple(B.shape)
+    shape = tuple(B.shape[: n_lead + 1]) if weights.ndim == n_lead + 1 else tuple(B.shape)
     check_shape(weights, "weights", shape, "one a row of B, or the shape of B")
     return as_float64(weights)
 

@@ -13,7 +13,7 @@ import numpy as np
 from hntf.arrays import Array, from_numpy, host_view
 from hntf.least_squares import portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, symmetric_outer
-from hntf.least_squares.rooted_problems import RootedProblems, by_gram, from_grams
+from hntf.least_squares.rooted_problems import RootedProblems, from_grams
 from hntf.least_squares.square_root import SquareRoot
 from hntf.threads import over_rows
 
@@ -67,8 +67,8 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
         safe &= found >= compiled.ILL_CONDITIONED
     if rooted.used:
         safe &= ~np.isin(np.arange(n) // (n // len(grams)), list(rooted.used))
-    for gram, here in by_gram(np.flatnonzero(~safe), n // len(grams)):
-        V[here] = square_root.solve_on_support(rooted.root(gram), rows[here], supports[here])
+    if len(here := np.flatnonzero(~safe)):
+        V[here] = rooted.solve_on_support(here, n // len(grams), rows[here], supports[here])
     return from_numpy(V, C)
 
 

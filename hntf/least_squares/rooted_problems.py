@@ -9,12 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hntf.arrays import Array, backend_of
-from hntf.least_squares import square_root
+from hntf.least_squares import row_dictionaries, square_root
 from hntf.least_squares.gram import column_norms
+from hntf.least_squares.row_dictionaries import RowDictionaries
 from hntf.least_squares.square_root import SquareRoot
 
 SMALL = 1e-3
@@ -34,6 +36,9 @@ Unrefined, a solution has a relative error of about rounding over the reciprocal
 
 CORRECTIONS = 2
 """Number of corrections."""
+
+FEW_ROWS = 8
+"""Number of rows of a dictionary up to which it is not factorized as a whole."""
 
 
 class RootedProblems(ABC):
@@ -95,6 +100,14 @@ class RootedProblems(ABC):
         S, support, iterations = (np.concatenate(each) for each in zip(*found, strict=True))
         return S, support, iterations
 
+    def solve_on_support(self, rows: np.ndarray, rows_per_gram: int, D: np.ndarray, support: np.ndarray) -> np.ndarray:
+        """Solve `R_PᵀR_P v_P = d_P` on the support `P` of rows, in ascending order; `D` and `support` are those of these rows."""
+        V = np.empty(D.shape)
+        for gram, of_gram in by_gram(rows, rows_per_gram):
+            here = np.searchsorted(rows, of_gram)
+            V[here] = square_root.solve_on_support(self.root(gram), D[here], support[here])
+        return V
+
     def refined(self, gram: int, rows: np.ndarray, S: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the solution and support of these rows with what is lost in the square root; here, nothing is."""
         return S, support
@@ -120,6 +133,49 @@ class RootedProblems(ABC):
         Z, F = self.right(root, gram, rows)
         Y = (S @ root.columns - Z) @ root.columns.T
         return Y + F if len(F) else Y
+
+    def residual_gradients(self, rows: np.ndarray, rows_per_gram: int, S: np.ndarray) -> np.ndarray:
+        """Return the dual of rows, in ascending order; `S` is the code of these rows."""
+        Y = np.empty(S.shape)
+        for gram, of_gram in by_gram(rows, rows_per_gram):
+            here = np.searchsorted(rows, of_gram)
+            Y[here] = self.residual_gradient(gram, of_gram, S[here])
+        return Y
+
+
+class Unfactorized(NamedTuple):
+    """The dictionaries, weights and samples of problems.
+
+    Attributes
+    ----------
+    A : array, `(d, m, k)`
+        The dictionaries; Gram matrix `i` of `g` has `A[i * d // g]`.
+    roots : array, `(g, m)`, or None
+        The roots of the weights, which all rows of a Gram matrix have.
+    X : array, `(n, m)`, or None
+        The samples, which are not needed to solve on known supports.
+    n_grams : int
+        The number `g` of Gram matrices.
+    """
+
+    A: np.ndarray
+    roots: np.ndarray | None
+    X: Any
+    n_grams: int
+
+    def dictionaries(self, rows: np.ndarray, rows_per_gram: int) -> RowDictionaries:
+        """Return the dictionaries of some rows."""
+        grams = rows // rows_per_gram
+        roots = None if self.roots is None else self.roots[grams]
+        return row_dictionaries.of_dictionaries(self.A, grams * len(self.A) // self.n_grams, roots)
+
+    def dual(self, rows: np.ndarray, rows_per_gram: int, S: np.ndarray) -> np.ndarray:
+        """Return `Aᵀdiag(w²)(A s − x)` for some rows and their codes `S`."""
+        grams = rows // rows_per_gram
+        A = self.A[grams * len(self.A) // self.n_grams] if len(self.A) > 1 else self.A[0]
+        residual = (S[:, None] @ A.mT)[:, 0] - self.X[rows] if A.ndim > 2 else S @ A.T - self.X[rows]
+        weighted = residual if self.roots is None else residual * self.roots[grams] ** 2
+        return (weighted[:, None] @ A)[:, 0] if A.ndim > 2 else weighted @ A
 
 
 class FactoredProblems(RootedProblems):
@@ -149,35 +205,47 @@ class FactoredProblems(RootedProblems):
     def sizes_of_samples(self) -> np.ndarray | None:
         """Return bounds `(N, 1)` of the norms of all samples, times the roots of the weights, or None without a linear cost."""
 
-    def shared(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Return the dictionary `(m, k)` of all rows, the roots `(N, m)` of their weights, and the samples `(N, m)`.
-
-        None if the problems do not differ by weights of the rows alone, or have a ridge penalty; here, None.
-        """
+    def unfactorized(self) -> Unfactorized | None:
+        """Return the problems of several Gram matrices without a ridge penalty as they are given; here, None."""
         return None
 
     @cached_property
     def mean_gram(self) -> np.ndarray | None:
         """The mean of the Gram matrices, if the problems differ by weights of the rows alone and have no ridge."""
-        given = self.shared()
-        if given is None:
+        given = self.unfactorized()
+        if given is None or given.roots is None or len(given.A) > 1:
             return None
-        A, roots, _ = given
-        return (A * np.square(roots).mean(axis=0)[:, None]).T @ A
+        (A,) = given.A
+        return (A * np.square(given.roots).mean(axis=0)[:, None]).T @ A
 
     def search_rows(
         self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the solution, support and iterations of rows, in ascending order, from known supports or from zero."""
-        given = self.shared() if rows_per_gram == 1 else None
+        given = self.unfactorized() if rows_per_gram <= FEW_ROWS else None
         if given is None:
             return super().search_rows(rows, rows_per_gram, support)
-        self.used.update(rows.tolist())
-        (A, roots, X), F, sizes = given, self.linear_cost(rows), self.sizes(rows)
-        roots = roots[rows]
+        self.used.update((rows // rows_per_gram).tolist())
+        dictionaries, F, sizes = given.dictionaries(rows, rows_per_gram), self.linear_cost(rows), self.sizes(rows)
         if sizes is not None:
-            F = -bounded_below(-F, np.sqrt(roots**2 @ A**2), sizes)
-        return square_root.solve_weighted(A, roots, X[rows] * roots, F, support)
+            F = -bounded_below(-F, dictionaries.norms(), sizes)
+        Z = given.X[rows] * dictionaries.roots if len(dictionaries.roots) else given.X[rows]
+        return row_dictionaries.solve(dictionaries, Z, F, support)
+
+    def solve_on_support(self, rows: np.ndarray, rows_per_gram: int, D: np.ndarray, support: np.ndarray) -> np.ndarray:
+        """Solve `R_PᵀR_P v_P = d_P` on the support `P` of rows, in ascending order; `D` and `support` are those of these rows."""
+        given = self.unfactorized() if rows_per_gram <= FEW_ROWS else None
+        if given is None:
+            return super().solve_on_support(rows, rows_per_gram, D, support)
+        return row_dictionaries.solve_on_support(given.dictionaries(rows, rows_per_gram), D, support)
+
+    def residual_gradients(self, rows: np.ndarray, rows_per_gram: int, S: np.ndarray) -> np.ndarray:
+        """Return the dual of rows, in ascending order; `S` is the code of these rows."""
+        given = self.unfactorized() if rows_per_gram <= FEW_ROWS else None
+        if given is None:
+            return super().residual_gradients(rows, rows_per_gram, S)
+        Y, F = given.dual(rows, rows_per_gram, S), self.linear_cost(rows)
+        return Y + F if len(F) else Y
 
     @cached_property
     def _sizes(self) -> np.ndarray | None:
@@ -278,4 +346,11 @@ class _OfGrams(RootedProblems):
         if rows_per_gram > 1:
             return super().search_rows(rows, rows_per_gram, support)
         self.used.update(rows.tolist())
-        return square_root.solve_each(self._G[rows], self._C[rows], support)
+        dictionaries, bases = row_dictionaries.of_grams(self._G[rows])
+        Z, F = (x[:, 0] for x in square_root.in_bases(dictionaries.columns, bases, self._C[rows, None]))
+        return row_dictionaries.solve(dictionaries, Z, F if F.any() else F[:0], support)
+
+    def solve_on_support(self, rows: np.ndarray, rows_per_gram: int, D: np.ndarray, support: np.ndarray) -> np.ndarray:
+        if rows_per_gram > 1:
+            return super().solve_on_support(rows, rows_per_gram, D, support)
+        return row_dictionaries.solve_on_support(row_dictionaries.of_grams(self._G[rows])[0], D, support)

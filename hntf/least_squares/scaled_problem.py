@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array, backend_of, from_numpy, host_view, ones_like, to_numpy
+from hntf.arrays import Array, arange_like, backend_of, from_numpy, host_view, identity_like, ones_like, to_numpy
 from hntf.least_squares import kinks
 from hntf.least_squares.certificate import NNLSInfo, Rows
-from hntf.least_squares.gram import apply_gram
-from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, bound_of_norms
+from hntf.least_squares.gram import apply_gram, row_grams
+from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, Unfactorized, bound_of_norms
 from hntf.least_squares.solver import Solution, search_each, solve
-from hntf.scales import inverse_power
+from hntf.scales import MODERATE_EXPONENT, inverse_power
 from hntf.threads import matmul
 
 LARGEST_PENALTY = 1e300
@@ -24,7 +24,11 @@ LARGEST_PENALTY = 1e300
 
 @dataclass(frozen=True)
 class ScaledProblem:
-    """A least-squares problem in scaled Gram form, with right-hand sides as rows; its solution is `S * scale`."""
+    """A least-squares problem in scaled Gram form, with right-hand sides as rows `C`; its solution is `S * scale`.
+
+    Or a batch of problems: `A` is `(m, k)` or `(g, m, k)`, `B` and `weights` are `(m, n)` or `(g, m, n)`, and `scale`, `penalty`
+    and `ridge`, one number a column, are `(k,)` or `(g, k)`. The rows of all problems follow each other.
+    """
 
     A: Any
     B: Any
@@ -37,7 +41,7 @@ class ScaledProblem:
     @classmethod
     def scaled(cls, A: Any, B: Any, weights: Array | None, l1: float, l2: float) -> ScaledProblem:
         """Scale the columns of `A` by powers of two, which is exact, and form the Gram matrix and the right-hand sides."""
-        if weights is not None and weights.ndim == 1:
+        if weights is not None and weights.ndim < B.ndim:
             root = backend_of(weights).sqrt(weights)
             A, B, weights = _times_rows(A, root), _times_rows(B, root), None
         seen = None if weights is None else _largest_roots(weights)
@@ -45,37 +49,54 @@ class ScaledProblem:
         if seen is not None:
             # What is hidden from all right-hand sides may be huge beside the rest.
             A = _times_rows(A, 1.0 * (seen > 0))
-        A = A @ scipy.sparse.diags_array(scale) if scipy.sparse.issparse(A) else A * scale
+        if not bool((scale == 1).all()):
+            A = A @ scipy.sparse.diags_array(scale) if scipy.sparse.issparse(A) else A * scale[..., None, :]
         if weights is not None:
             A, B = _dense(A), _dense(B)
-            C = (weights * B).T @ A
+            C = (weights * B).mT @ A
         elif scipy.sparse.issparse(A) or scipy.sparse.issparse(B):
             C = _dense(B.T @ A)
         else:
-            C = matmul(B.T, A)
+            C = matmul(B.mT, A)
         ridge = l2**0.5 * scale if l2 else None
         penalty = from_numpy(_scaled_penalty(l1, to_numpy(scale)), C) if l1 else None
-        return cls(A, B, C if penalty is None else C - penalty, scale, weights, penalty, ridge)
+        C = C if penalty is None else C - penalty[..., None, :]
+        return cls(A, B, C.reshape(-1, A.shape[-1]), scale, weights, penalty, ridge)
 
     @cached_property
     def gram(self) -> Array:
-        """The Gram matrix `(k, k)`, or with weights those of the rows `(n, k, k)`, which may be far larger than the data."""
-        A, weights = self.A, self.weights
+        """The Gram matrix `(k, k)` or `(g, k, k)`, or with weights those of the rows, which may be far larger than the data."""
+        A, weights, k = self.A, self.weights, self.A.shape[-1]
         if weights is None:
-            G = _dense(A.T @ A)
+            G = _dense(A.T @ A) if A.ndim == 2 else A.mT @ A
         else:
-            outer = backend_of(A).einsum("mi,mj->mij", A, A).reshape(len(A), -1)
-            G = (weights.T @ outer).reshape(-1, *2 * A.shape[1:])
-        return G if self.ridge is None else G + from_numpy(np.diag(to_numpy(self.ridge) ** 2), G)
+            outer = (A[..., :, None] * A[..., None, :]).reshape(*A.shape[:-1], k * k)
+            G = (weights.mT @ outer).reshape(-1, k, k)
+        if self.ridge is None:
+            return G
+        ridge = self.ridge if weights is None or A.ndim == 2 else self.ridge[self._problem_of_row]
+        return G + ridge[..., None] ** 2 * identity_like(k, G)
 
     @cached_property
     def rooted(self) -> RootedProblems:
         """The problems in square-root form, by orthogonal factorizations of `A`."""
         return _OfScaledProblem(self)
 
+    @cached_property
+    def units(self) -> Array:
+        """The scale, `(k,)` or that of every row, `(n, k)`."""
+        return self.scale if self.scale.ndim == 1 else self.scale[self._problem_of_row]
+
+    @cached_property
+    def _problem_of_row(self) -> Array:
+        n = len(self.C)
+        return arange_like(n, self.C) // max(1, n // max(1, len(self.A)))
+
     def solve(self, support: Array | None) -> Solution:
         """Solve in Gram form, or, where that is not accurate enough, in square-root form."""
-        if len(self.C) and host_view(self.C) is not None and not kinks.is_recorded():
+        if not len(self.C):
+            return Solution(self.C, self.C > 0, 0)
+        if host_view(self.C) is not None and not kinks.is_recorded():
             # The Gram matrices of all rows would take far longer than the search.
             start = None if support is None else to_numpy(support)
             searched = search_each(len(self.C), self.rooted, start)
@@ -84,15 +105,19 @@ class ScaledProblem:
                 return searched._replace(S=S, support=found)
         return solve(self.gram, self.C, support, self.rooted)
 
-    def certificate(self, solution: Solution, shape: tuple[int, ...]) -> NNLSInfo:
-        """Return the information on the solution, with the margin in the user's units."""
+    def certificate(self, solution: Solution, support: Array) -> NNLSInfo:
+        """Return the information on the solution, with the margin in the user's units; `support` has the shape the user sees."""
         S = solution.S
-        Y = apply_gram(self.gram, S) - self.C
-        if self.weights is None and self.rooted.used:
-            Y = from_numpy(self.rooted.residual_gradient(0, np.arange(len(S)), to_numpy(S)), S)
+        if not len(S):
+            return NNLSInfo(support, 0, [])
+        Y = apply_gram(row_grams(self.gram, len(S)), S) - self.C
+        if self.weights is None:
+            for gram in self.rooted.used:
+                rows = np.arange(len(S)).reshape(-1, len(S) if self.A.ndim == 2 else len(S) // len(self.A))[gram]
+                Y[rows] = from_numpy(self.rooted.residual_gradient(gram, rows, to_numpy(S)[rows]), S)
         C = from_numpy(self.rooted.bounded(to_numpy(self.C), to_numpy(self.gram)), S)
-        rows = Rows(self.gram, C, S, solution.support, Y, self.scale)
-        return NNLSInfo(solution.support.T.reshape(shape), solution.n_iter, [rows])
+        rows = Rows(row_grams(self.gram, len(S)), C, S, solution.support, Y, self.units)
+        return NNLSInfo(support, solution.n_iter, [rows])
 
 
 class _OfScaledProblem(FactoredProblems):
@@ -103,27 +128,47 @@ class _OfScaledProblem(FactoredProblems):
     def __init__(self, problem: ScaledProblem) -> None:
         super().__init__()
         self._problem = problem
-        self._roots_of_weights = None if problem.weights is None else np.sqrt(to_numpy(problem.weights))
+        self._roots_of_weights = None if problem.weights is None else np.sqrt(_side_by_side(problem.weights))
+        self._n_grams = len(problem.C) if problem.weights is not None else 1 if problem.A.ndim == 2 else len(problem.A)
+
+    @cached_property
+    def _dictionaries(self) -> np.ndarray:
+        """The dictionaries, `(g, m, k)`."""
+        A = to_numpy(_dense(self._problem.A))
+        return A.reshape(-1, *A.shape[-2:])
+
+    @cached_property
+    def _columns(self) -> Any:
+        """The right-hand sides of all problems, `(m, n)`."""
+        B = self._problem.B
+        return B if scipy.sparse.issparse(B) else _side_by_side(B)
+
+    def _problem_with(self, gram: int) -> int:
+        """Return the problem that a Gram matrix belongs to."""
+        return gram * len(self._dictionaries) // self._n_grams
 
     def dictionary(self, gram: int) -> np.ndarray:
-        A, roots = to_numpy(_dense(self._problem.A)), self._roots_of_weights
+        A, roots = self._dictionaries[self._problem_with(gram)], self._roots_of_weights
         return A if roots is None else A * roots[:, gram, None]
 
     def ridge(self, gram: int) -> np.ndarray | None:
-        return None if self._problem.ridge is None else to_numpy(self._problem.ridge)
+        ridge = self._problem.ridge
+        return None if ridge is None else to_numpy(ridge).reshape(len(self._dictionaries), -1)[self._problem_with(gram)]
 
-    def shared(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        roots, problem = self._roots_of_weights, self._problem
-        if roots is None or problem.ridge is not None:
+    def unfactorized(self) -> Unfactorized | None:
+        if self._n_grams == 1 or self._problem.ridge is not None:
             return None
-        return to_numpy(problem.A), roots.T, to_numpy(problem.B).T
+        roots = self._roots_of_weights
+        return Unfactorized(self._dictionaries, None if roots is None else roots.T, self._columns.T, self._n_grams)
 
     def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
         return self._samples(rows).T @ M
 
     def linear_cost(self, rows: np.ndarray) -> np.ndarray:
-        penalty, k = self._problem.penalty, len(self._problem.scale)
-        return np.empty((0, k)) if penalty is None else np.tile(to_numpy(penalty), (len(rows), 1))
+        penalty, k = self._problem.penalty, self._dictionaries.shape[2]
+        if penalty is None:
+            return np.empty((0, k))
+        return to_numpy(penalty).reshape(-1, k)[rows * len(self._dictionaries) // len(self._problem.C)]
 
     def sizes_of_samples(self) -> np.ndarray | None:
         if self._problem.penalty is None:
@@ -135,9 +180,14 @@ class _OfScaledProblem(FactoredProblems):
 
     def _samples(self, rows: np.ndarray | slice) -> Any:
         """Return the right-hand sides of some rows as columns, times the roots of the weights."""
-        B, roots = self._problem.B[:, rows], self._roots_of_weights
-        B = B if scipy.sparse.issparse(B) else to_numpy(B)
+        B, roots = self._columns[:, rows], self._roots_of_weights
         return B if roots is None else B * roots[:, rows]
+
+
+def _side_by_side(x: Array) -> np.ndarray:
+    """Return the columns of all problems, `(m, n)` or `(g, m, n)`, as those of one matrix."""
+    array = to_numpy(x)
+    return array if array.ndim == 2 else array.transpose(1, 0, 2).reshape(array.shape[1], -1)
 
 
 def _scaled_penalty(l1: float, scale: np.ndarray) -> np.ndarray:
@@ -150,23 +200,28 @@ def _dense(x: Any) -> Array:
 
 
 def _times_rows(x: Any, factors: Array) -> Any:
-    return scipy.sparse.diags_array(factors) @ x if scipy.sparse.issparse(x) else x * factors[:, None]
+    return scipy.sparse.diags_array(factors) @ x if scipy.sparse.issparse(x) else x * factors[..., None]
 
 
 def _powers_of_two(A: Any, l2: float) -> Array:
     """Return, for each column, the power of two that brings its largest entry into [½, 1) if it is normal; 1 for a zero column.
 
-    The root of the ridge penalty is an entry of each column.
+    The root of the ridge penalty is an entry of each column. All are 1 if no entry is far from 1.
     """
     if scipy.sparse.issparse(A):
-        return inverse_power(np.maximum(abs(A).max(axis=0).toarray().ravel(), l2**0.5))
-    return from_numpy(inverse_power(np.maximum(to_numpy(abs(A)).max(axis=0), l2**0.5)), A)
+        scale = inverse_power(np.maximum(abs(A).max(axis=0).toarray().ravel(), l2**0.5))
+    else:
+        array = to_numpy(A)
+        scale = inverse_power(np.maximum(np.maximum(array.max(axis=-2), -array.min(axis=-2)), l2**0.5))
+    is_moderate = np.all((scale < 2.0**MODERATE_EXPONENT) & (scale > 2.0**-MODERATE_EXPONENT))
+    return from_numpy(np.ones(scale.shape) if is_moderate else scale, A)
 
 
 def _largest_roots(weights: Array) -> Array:
     """Return the root of the largest weight of every row, relative to the largest of all; ones if there are no columns."""
     tl = backend_of(weights)
-    if not weights.shape[1]:
-        return ones_like((len(weights),), weights)
-    largest = tl.max(weights, axis=1)
-    return tl.sqrt(largest / (tl.max(largest) or 1.0))
+    if not weights.shape[-1]:
+        return ones_like(weights.shape[:-1], weights)
+    largest = tl.max(weights, axis=-1)
+    most = tl.max(largest, axis=-1)[..., None]
+    return tl.sqrt(largest / tl.where(most > 0, most, 0 * most + 1))

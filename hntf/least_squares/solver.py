@@ -101,10 +101,13 @@ def _solve_compiled(
     hard, iterations = iterations < 0, np.abs(iterations)
     if len(G) > 1:
         # Of a single Gram matrix, the condition bounds that of its columns.
+        found = _conditions(G, C, reached)
         limits = (compiled.ILL_CONDITIONED,) * 2 if rooted is None else (ILL_CONDITIONED, LEAST_REACHED)
-        hard |= _ill_conditioned(G, C, support, reached, limits)
+        hard |= ~(found >= np.where((reached == support).all(axis=1), *limits))
+        if rooted is not None:
+            _refine_rows(G, rooted, S, support, hard, np.flatnonzero(~hard & (found < rooted.refined_below)))
     elif rooted is not None and condition < max(LEAST_REACHED, rooted.refined_below):
-        _improve(G[0], condition, rooted, S, support, reached, iterations, hard)
+        _improve(G, condition, rooted, S, support, reached, iterations, hard)
     if hard.any():
         # The last iterate of the pivoting is not feasible, so the search starts from zero.
         S[hard], support[hard], more = (rooted or from_grams(G, C)).search_rows(np.flatnonzero(hard), n // len(G))
@@ -126,19 +129,26 @@ def search_each(n: int, rooted: RootedProblems, start: np.ndarray | None) -> Sol
     return Solution(S, support, int(iterations.max(initial=0)))
 
 
-def _ill_conditioned(
-    G: np.ndarray, C: np.ndarray, support: np.ndarray, reached: np.ndarray, limits: tuple[float, float]
-) -> np.ndarray:
-    """Tell for which rows the reciprocal condition number of the columns `reached` is too low.
-
-    The limits are for rows that reach the columns of the support, and for those that reach more.
-    """
+def _conditions(G: np.ndarray, C: np.ndarray, reached: np.ndarray) -> np.ndarray:
+    """Return estimates of the reciprocal condition numbers of the columns `reached` of every row, with unit norm."""
     from hntf.least_squares import compiled
 
     n, k = C.shape
     found = np.empty(n)
     over_rows(lambda first, last: compiled.conditions(G, C, reached, found, first, last), n, k**3 // 6)
-    return ~(found >= np.where((reached == support).all(axis=1), *limits))
+    return found
+
+
+def _refine_rows(
+    G: np.ndarray, rooted: RootedProblems, S: np.ndarray, support: np.ndarray, hard: np.ndarray, rows: np.ndarray
+) -> None:
+    """Refine the solutions of some rows in place by their residuals; rows in which an entry is lost become hard."""
+    if not len(rows):
+        return
+    per_gram = len(S) // len(G)
+    Y = rooted.residual_gradients(rows, per_gram, S[rows])
+    S[rows] -= solve_on_support(G if len(G) == 1 else G[rows // per_gram], Y, support[rows])
+    hard[rows] = np.any(support[rows] & (S[rows] <= 0), axis=1)
 
 
 def _improve(
@@ -153,9 +163,8 @@ def _improve(
 ) -> None:
     """Improve solutions in place where the Gram matrix is not accurate enough; tell which rows become hard."""
     doubtful = (reached != support).any(axis=1) if len(reached) else np.zeros(len(S), bool)
-    if condition < rooted.refined_below and len(rows := np.flatnonzero(~hard & ~doubtful)):
-        S[rows] -= solve_on_support(G, rooted.residual_gradient(0, rows, S[rows]), support[rows])
-        hard[rows] = np.any(support[rows] & (S[rows] <= 0), axis=1)
+    if condition < rooted.refined_below:
+        _refine_rows(G, rooted, S, support, hard, np.flatnonzero(~hard & ~doubtful))
     if len(rows := np.flatnonzero(~hard & doubtful)):
         S[rows], support[rows], more = rooted.solve(0, rows, support[rows])
         iterations[rows] += more

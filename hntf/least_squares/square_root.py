@@ -187,19 +187,14 @@ def solve(
     """
     from hntf.least_squares.active_set import active_set
 
-    return _searched(active_set, (root.columns, root.tolerance), Z, F, support, root.columns.shape)
+    return searched(active_set, (root.columns, root.tolerance), Z, F, support)
 
 
-def _searched(
-    kernel: Any,
-    given: tuple[Any, ...],
-    Z: np.ndarray,
-    F: np.ndarray,
-    support: np.ndarray | None,
-    shape: tuple[int, ...],
+def searched(
+    kernel: Any, given: tuple[Any, ...], Z: np.ndarray, F: np.ndarray, support: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run a kernel of the active set over all rows; `shape` is `(k, q)`, that of the columns of a row."""
-    n, (k, q) = len(Z), shape
+    """Run a kernel of the active set over all rows; `given` are its first arguments, of which the first are columns `(…, k, q)`."""
+    n, (k, q) = len(Z), given[0].shape[-2:]
     S, iterations = np.empty((n, k)), np.empty(n, np.int64)
     found = np.zeros((n, k), bool) if support is None else np.array(support, bool, order="C")
     arguments = (*given, np.ascontiguousarray(Z), np.ascontiguousarray(F), S, found, iterations)
@@ -207,31 +202,16 @@ def _searched(
     return S, found, iterations
 
 
-def solve_weighted(
-    A: np.ndarray, roots: np.ndarray, Z: np.ndarray, F: np.ndarray, support: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Solve `min_{s ≥ 0} ½‖diag(w) A s − z‖² + fᵀs` for every row with the roots `w` of its own weights, as `solve` does."""
-    from hntf.least_squares.active_set import active_set_of_weighted
-
-    columns, roots = (np.ascontiguousarray(x) for x in (A.T, roots))
-    tolerance = 8 * len(columns) * EPS
-    return _searched(active_set_of_weighted, (columns, roots, tolerance), Z, F, support, columns.shape)
-
-
-def solve_each(G: np.ndarray, C: np.ndarray, support: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Solve for every row of `C` with a Gram matrix of its own, `(n, k, k)`, as `solve` does."""
-    from hntf.least_squares.active_set import active_set_each
-
-    columns, bases, tolerance = of_grams(G)
-    Z, F = (x[:, 0] for x in in_bases(columns, bases, C[:, None]))
-    return _searched(active_set_each, (columns, tolerance), Z, F if F.any() else F[:0], support, columns.shape[1:])
-
-
 def solve_on_support(root: SquareRoot, D: np.ndarray, support: np.ndarray) -> np.ndarray:
     """Solve `R_PᵀR_P v_P = d_P` on the support `P` of every row, zero elsewhere."""
     from hntf.least_squares.active_set import on_support
 
+    return solved_on_support(on_support, (root.columns, root.tolerance), D, support)
+
+
+def solved_on_support(kernel: Any, given: tuple[Any, ...], D: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Run a kernel that solves on supports over all rows; `given` are its first arguments, as in `searched`."""
     V = np.empty(D.shape)
-    arguments = (root.columns, root.tolerance, np.ascontiguousarray(D), np.ascontiguousarray(support), V)
-    over_rows(lambda first, last: on_support(*arguments, first, last), len(D), root.columns.shape[1] * len(V.T) ** 2)
+    arguments = (*given, np.ascontiguousarray(D), np.ascontiguousarray(support), V)
+    over_rows(lambda first, last: kernel(*arguments, first, last), len(D), given[0].shape[-1] * len(V.T) ** 2)
     return V

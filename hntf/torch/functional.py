@@ -14,6 +14,7 @@ from hntf.least_squares.gram import apply_gram, column_norms, row_grams
 from hntf.least_squares.nnls_gram import INDEFINITE
 from hntf.least_squares.rooted_problems import bound_of_norms, bounded_below
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
+from hntf.scales import MODERATE_EXPONENT
 from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
 from hntf.torch.scaling import cast_code, is_concrete, scales_of
@@ -23,6 +24,9 @@ Penalty = float | Tensor
 
 HUGE = 1e100
 """Scaled entry whose square is not formed where nobody sees it."""
+
+LEAST_MODERATE = 2.0**-60
+"""Size of an entry whose square is far from underflow."""
 
 TINY = torch.finfo(torch.float64).tiny
 
@@ -156,13 +160,13 @@ def _solve(
     penalty, ridge = penalties
     # The largest weight of every feature.
     seen = None if weights is None or not weights.shape[-2] else weights.detach().amax(-2)[..., None]
-    scale = scales_of(_largest_entries(A if seen is None else _as_seen(A, seen), ridge))
+    scale = scales_of(_largest_entries(A if seen is None or _is_moderate(A) else _as_seen(A, seen), ridge))
     if scale is not None:
         A = A * scale
         # The square of a scale alone may overflow.
         penalty = None if penalty is None else (penalty * scale).clamp(max=LARGEST_PENALTY)
         ridge = None if ridge is None else (ridge * scale * scale).clamp(max=LARGEST_PENALTY)
-    if seen is not None:
+    if seen is not None and not _is_moderate(A):
         # What is hidden from all samples may be huge beside the rest.
         A = A.where((A.abs() < HUGE) | (seen > 0), 0.0)
     penalty = None if penalty is None else penalty.expand(*X.shape[:-1], A.shape[-1])
@@ -289,6 +293,14 @@ def _info(
     rows = rows if sizes is None else bounded_below(rows, column_norms(grams), sizes)
     units = 1.0 if scale is None else scale.expand(solved.S.shape).reshape(-1, k)
     return NNLSInfo(solved.support.reshape(shape), int(solved.n_iter), [Rows(grams, rows, S, support, Y, units)])
+
+
+def _is_moderate(A: Tensor) -> bool:
+    """Tell whether columns need no scale, whatever part of them is seen: no entry is huge, nor tiny unless it is zero."""
+    if not is_concrete(A):
+        return False
+    sizes = A.detach().abs()
+    return bool(((sizes < 2.0**MODERATE_EXPONENT) & (sizes > LEAST_MODERATE) | (sizes == 0)).all())
 
 
 def _as_seen(A: Tensor, largest: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ also have forward mode and `vmap`.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ from torch.autograd import Function
 from hntf.arrays import host_view, to_numpy
 from hntf.least_squares import on_support as support_solver
 from hntf.least_squares import solver
-from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, bound_of_norms
+from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, Unfactorized, bound_of_norms
 from hntf.torch.products import matmul
 
 
@@ -124,22 +126,26 @@ class _OfFactor(FactoredProblems):
         self._arrays: Any = Factor(*(None if x is None else to_numpy(x) for x in factor))  # type: ignore[arg-type]
 
     def dictionary(self, gram: int) -> np.ndarray:
-        dictionaries = self._arrays.A.reshape(-1, *self._arrays.A.shape[-2:])
-        A, roots = dictionaries[gram * len(dictionaries) // self._n_grams], self._roots_of_weights(gram)
+        A, roots = self._arrays.A, self._roots_of_weights(gram)
+        lead = A.shape[:-2]
+        (A,) = A[_places([gram * math.prod(lead) // self._n_grams], lead)]
         return A if roots is None else A * roots[:, None]
 
     def ridge(self, gram: int) -> np.ndarray | None:
         l2 = self._arrays.l2
         return None if l2 is None else np.sqrt(l2.reshape(self._n_grams, -1)[gram])
 
-    def shared(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    def unfactorized(self) -> Unfactorized | None:
         A, X, weights = self._arrays.A, self._arrays.X, self._arrays.weights
-        if weights is None or self._arrays.l2 is not None or A[..., 0, 0].size > 1:
+        if self._n_grams == 1 or self._arrays.l2 is not None:
             return None
-        return A.reshape(A.shape[-2:]), np.sqrt(weights.reshape(self._n_grams, -1)), X.reshape(-1, X.shape[-1])
+        roots = None if weights is None else np.sqrt(weights.reshape(self._n_grams, -1))
+        samples = None if X is None else X.reshape(-1, X.shape[-1])
+        return Unfactorized(A.reshape(-1, *A.shape[-2:]), roots, samples, self._n_grams)
 
     def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
-        X, roots = self._arrays.X.reshape(-1, len(M))[rows], self._roots_of_weights(gram)
+        X, roots = self._arrays.X, self._roots_of_weights(gram)
+        X = X[_places(rows, X.shape[:-1])]
         return (X if roots is None else X * roots) @ M
 
     def linear_cost(self, rows: np.ndarray) -> np.ndarray:
@@ -157,6 +163,11 @@ class _OfFactor(FactoredProblems):
     def _roots_of_weights(self, gram: int) -> Any:
         weights = self._arrays.weights
         return None if weights is None else np.sqrt(weights.reshape(self._n_grams, -1)[gram])
+
+
+def _places(numbers: Any, lead: tuple[int, ...]) -> tuple[Any, ...]:
+    """Return the places of some items along leading dimensions, which may be repeated without a copy."""
+    return np.unravel_index(np.asarray(numbers), lead or (1,)) if lead else (np.newaxis,)
 
 
 def pullback(
@@ -179,6 +190,10 @@ def _pushforward(
     if dG is not None:
         right = right - S @ (0.5 * (dG + dG.mT))
     return solve_on_support(G, right, support, used, factor)
+
+
+OF_GRAMS, OF_GRAMS_ON_SUPPORT = (0, 2, 4, 6), (0, 3, 4, 5, 6)
+"""The arguments of the two functions that belong to the Gram matrices, the others belong to the rows."""
 
 
 class _Solve(Function):
@@ -212,6 +227,9 @@ class _Solve(Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *tensors: Any) -> Any:
+        if _serves_all(in_dims, OF_GRAMS):
+            (S, support, used, n_iter), mapped = _as_more_rows(_Solve, info, in_dims, tensors, OF_GRAMS)
+            return (mapped(S), mapped(support), used, n_iter), (0, 0, None, None)
         return _Solve.apply(*_batch_first(info, in_dims, tensors)), (0, 0, 0, None)
 
 
@@ -239,6 +257,9 @@ class _SolveOnSupport(Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *tensors: Any) -> Any:
+        if _serves_all(in_dims, OF_GRAMS_ON_SUPPORT):
+            V, mapped = _as_more_rows(_SolveOnSupport, info, in_dims, tensors, OF_GRAMS_ON_SUPPORT)
+            return mapped(V), 0
         return _SolveOnSupport.apply(*_batch_first(info, in_dims, tensors)), 0
 
 
@@ -248,8 +269,28 @@ def _save(ctx: Any, *tensors: Any) -> None:
     ctx.save_for_forward(*tensors)
 
 
+def _serves_all(in_dims: Any, of_grams: tuple[int, ...]) -> bool:
+    """Tell whether the Gram matrices, and what belongs to them, are the same for all mapped problems."""
+    return all(in_dims[i] is None for i in of_grams)
+
+
+def _as_more_rows(
+    function: Any, info: Any, in_dims: Any, tensors: Any, of_grams: tuple[int, ...]
+) -> tuple[Any, Callable[[Tensor], Tensor]]:
+    """Apply a function to the rows of all mapped problems as those of one; return what takes its results apart again, too."""
+    batch_first = _batch_first(info, in_dims, tensors)
+    rows = batch_first[1].shape[-2]
+    result = function.apply(
+        *(
+            x if x is None or i in of_grams else first.movedim(0, -3).flatten(-3, -2)
+            for i, (x, first) in enumerate(zip(tensors, batch_first, strict=True))
+        )
+    )
+    return result, lambda x: x.unflatten(-2, (info.batch_size, rows)).movedim(-3, 0)
+
+
 def _batch_first(info: Any, in_dims: Any, tensors: Any) -> list[Any]:
-    """Return the tensors with the mapped dimension first; tensors that are not mapped are repeated along it."""
+    """Return the tensors with the mapped dimension first; tensors that are not mapped are repeated along it without a copy."""
     return [
         x if x is None else x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
         for x, dim in zip(tensors, in_dims, strict=True)

@@ -6,11 +6,8 @@ import torch
 from torch import Tensor
 
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
-from hntf.scales import LARGEST_EXPONENT
+from hntf.scales import LARGEST_EXPONENT, MODERATE_EXPONENT
 from hntf.torch.primitive import is_finite
-
-MODERATE_EXPONENT = 20
-"""Exponent of a column up to which it needs no scale: its products neither overflow nor underflow."""
 
 
 def is_concrete(x: Tensor) -> bool:

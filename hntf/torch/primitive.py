@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from hntf import threads
 from hntf.arrays import host_view, to_numpy
 from hntf.least_squares import on_support as support_solver
 from hntf.least_squares import solver
@@ -82,7 +83,8 @@ def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> S
         raise ValueError(f"{names} must hold finite entries whose products do not overflow")
     rooted = _rooted(factor, batch) if C.device.type == "cpu" else None
     start = None if support is None else support.reshape(-1, k)
-    S, found, n_iter = solver.solve(G.reshape(-1, k, k), C.reshape(-1, k), start, rooted)
+    with threads.single_threaded_blas():
+        S, found, n_iter = solver.solve(G.reshape(-1, k, k), C.reshape(-1, k), start, rooted)
     if rooted is not None and rooted.used:
         used.view(-1)[list(rooted.used)] = True
     return Solved(S.reshape(C.shape), found.reshape(C.shape), used, torch.tensor(n_iter))
@@ -104,7 +106,8 @@ def solve_on_support_now(
     rooted = None
     if C.device.type == "cpu":
         rooted = _rooted(Factor(A, None, weights, None, l2), G.shape[:-2], np.flatnonzero(to_numpy(used)).tolist())
-    V = support_solver.solve_on_support(G.reshape(-1, k, k), C.reshape(-1, k), support.reshape(-1, k), rooted)
+    with threads.single_threaded_blas():
+        V = support_solver.solve_on_support(G.reshape(-1, k, k), C.reshape(-1, k), support.reshape(-1, k), rooted)
     return V.reshape(C.shape)
 
 
@@ -145,8 +148,9 @@ class _OfFactor(FactoredProblems):
 
     def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
         X, roots = self._arrays.X, self._roots_of_weights(gram)
-        X = X[_places(rows, X.shape[:-1])]
-        return (X if roots is None else X * roots) @ M
+        lead = X.shape[:-1]
+        X = X.reshape(-1, len(M)) if len(rows) == math.prod(lead) else X[_places(rows, lead)]
+        return threads.matmul(X if roots is None else X * roots, M)
 
     def linear_cost(self, rows: np.ndarray) -> np.ndarray:
         k, l1 = self._arrays.A.shape[-1], self._arrays.l1

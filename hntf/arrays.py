@@ -39,7 +39,7 @@ def as_float64(x: Array) -> Array:
 def cast_like(x: Array, reference: Array) -> Array:
     """Return the float64 array `x` in the backend and floating dtype of `reference`; for integers it stays float64.
 
-    Values that overflow in half or single precision are returned in the next wider one.
+    Values that overflow in half or single precision, or vanish in it altogether, are returned in the next wider one.
     """
     if is_torch(reference):
         x = x if is_torch(x) else from_numpy(x, reference)
@@ -50,16 +50,20 @@ def cast_like(x: Array, reference: Array) -> Array:
         torch = sys.modules["torch"]
         largest = float(abs(x).max())
         wider = (reference.dtype, torch.float32, torch.float64)
-        return x.to(next(dtype for dtype in wider if not largest > torch.finfo(dtype).max))
+        return x.to(next(dtype for dtype in wider if fits(largest, torch.finfo(dtype))))
     dtype = getattr(reference, "dtype", np.dtype(np.float64))
     if dtype.kind != "f":
         return x
     if dtype.itemsize >= x.dtype.itemsize or not x.size:
         return x.astype(dtype.newbyteorder("="), copy=False)
     largest = float(abs(x).max())
-    return x.astype(
-        next(t for t in (dtype.newbyteorder("="), "f4", "f8") if not largest > float(np.finfo(t).max)), copy=False
-    )
+    wider = (dtype.newbyteorder("="), np.dtype("f4"), np.dtype("f8"))
+    return x.astype(next(t for t in wider if fits(largest, np.finfo(t))), copy=False)
+
+
+def fits(largest: float, limits: Any) -> bool:
+    """Tell whether the largest of some numbers neither overflows nor loses digits with these limits; what fits nowhere is left."""
+    return limits.bits == 64 or not (largest > float(limits.max) or 0.0 < largest < float(limits.tiny))
 
 
 def host_view(x: Array) -> np.ndarray | None:
@@ -95,6 +99,11 @@ def _same_home(x: Array, reference: Array) -> bool:
 def as_bool(x: Array) -> Array:
     """Return `x` as booleans, in its backend."""
     return x.detach().bool() if is_torch(x) else np.asarray(x, dtype=bool)
+
+
+def broadcast_to(x: Array, shape: tuple[int, ...]) -> Array:
+    """Return `x` repeated to a shape, without a copy."""
+    return x.expand(shape) if is_torch(x) else np.broadcast_to(x, shape)
 
 
 def columns(x: Array, index: np.ndarray) -> Array:

@@ -243,6 +243,15 @@ class TestWhatCannotBeJudged:
         assert report.ok is is_kink
         assert report.n_at_kinks == is_kink
 
+    @pytest.mark.parametrize("distance", 10.0 ** np.arange(-18, -2))
+    @pytest.mark.parametrize("function", [torch.abs, torch.relu, torch.nn.functional.leaky_relu])
+    def test_near_a_kink_right_gradients_pass_and_those_beside_are_judged(self, function, distance):
+        x = torch.tensor([1.0, distance, -2.0], dtype=torch.float64)
+        report = hntf.gradcheck(function, x)
+        assert report.ok
+        assert report.n_judged + report.n_at_kinks + report.n_unresolved == 3
+        assert not hntf.gradcheck(lambda x: function(x) + torch.tensor([1.0, 0.0, 0.0]) * (x - x.detach()), x).ok
+
     def test_inputs_without_entries(self):
         report = hntf.gradcheck(
             lambda x, y: ((x**2).sum() + (y**2).sum(), [2 * x, 2 * y]), [np.zeros((0, 3)), np.ones(2)]

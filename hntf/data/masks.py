@@ -5,9 +5,7 @@ from __future__ import annotations
 from numbers import Integral, Number
 from typing import Any
 
-import numpy as np
-
-from hntf.arrays import Array, is_torch, to_numpy
+from hntf.arrays import Array, broadcast_to, is_torch, to_numpy
 
 ALL_HIDDEN = "X must have observed entries: the mask or the weights hide all of them"
 
@@ -49,4 +47,4 @@ def aligned(x: Array, name: str, X: Any) -> Array:
 def of_entries(x: Array, name: str, X: Any) -> Array:
     """Return an array for all entries of `X`, which may be given for each sample or be the same along some modes."""
     x, shape = aligned(x, name, X), tuple(X.shape)
-    return x.expand(shape) if is_torch(x) else np.broadcast_to(x, shape)
+    return broadcast_to(x, shape)

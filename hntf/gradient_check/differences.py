@@ -207,7 +207,7 @@ def derivative(
         return best._replace(samples=found.samples)
     if found.is_rounding and comparison.explains(best) and not comparison.resolves(best.value, best.error):
         return best._replace(hidden=_is_hidden(function, comparison))
-    return best._replace(crossed=not comparison.explains(best) and _is_kink(function, comparison, found.smallest))
+    return best._replace(crossed=not comparison.explains(best) and _is_kink(function, comparison, found.step))
 
 
 class _Slopes(NamedTuple):
@@ -257,8 +257,8 @@ class _Found:
         The error of the last one.
     is_rounding : bool
         Whether most of it is rounding.
-    smallest : float
-        The smallest step at which no problem crossed a kink that it recorded.
+    step : float
+        The step of the best one.
     samples : frozenset of int
         The samples at kinks.
     """
@@ -266,7 +266,7 @@ class _Found:
     def __init__(self, comparison: Comparison) -> None:
         self._comparison = comparison
         self.best = self.coarse = Derivative(np.nan, np.inf, True)
-        self.error, self.is_rounding, self.smallest = np.inf, False, np.inf
+        self.error, self.is_rounding, self.step = np.inf, False, np.inf
         self.samples: frozenset[int] = frozenset()
 
     @property
@@ -279,7 +279,6 @@ class _Found:
         self.samples |= slopes.samples
         if slopes.crossed:
             return
-        self.smallest = min(self.smallest, step)
         coarse, fine = slopes.slopes
         noise = self._comparison.noise
         rounded = noise.double / (0.5 * step)
@@ -290,8 +289,10 @@ class _Found:
             return
         self.is_rounding = rounded > 0.5 * self.error
         extrapolated = (4 * fine - coarse) / 3
-        if self.error < self.best.error:
-            self.best = Derivative(extrapolated, self.error, False)
+        # Smaller steps contradict the best one where there is a kink between them.
+        contradicts = step < self.step and abs(fine - self.best.value) > RESOLUTION * (self.error + self.best.error)
+        if self.error < self.best.error or contradicts:
+            self.best, self.step = Derivative(extrapolated, self.error, False), step
         in_single = self.error + noise.single / (0.5 * step)
         if in_single < self.coarse.error:
             self.coarse = Derivative(extrapolated, in_single, False)
@@ -312,13 +313,12 @@ def _is_hidden(function: Callable[[float], float], comparison: Comparison) -> bo
     return False
 
 
-def _is_kink(function: Callable[[float], float], comparison: Comparison, smallest: float) -> bool:
+def _is_kink(function: Callable[[float], float], comparison: Comparison, step: float) -> bool:
     """Tell whether the derivative jumps at 0, and the expected one lies between those of both sides.
 
-    One-sided differences of a smooth function approach each other as the step falls. `smallest` is the smallest step at which no
-    problem crossed a kink that it recorded.
+    One-sided differences of a smooth function approach each other as the step, from that of the best difference on, falls.
     """
-    gap, h = 0.0, smallest
+    gap, h = 0.0, step
     for _ in range(REFINEMENTS):
         sides = [sign * (function(sign * h) - comparison.value) / h for sign in (1.0, -1.0)]
         here = abs(sides[0] - sides[1])

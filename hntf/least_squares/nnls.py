@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array, as_bool, as_float64, backend_of, cast_like
+from hntf.arrays import Array, as_bool, as_float64, backend_of, broadcast_to, cast_like
 from hntf.least_squares.certificate import NNLSInfo
 from hntf.least_squares.scaled_problem import ScaledProblem
 from hntf.threads import single_threaded_blas
@@ -71,7 +71,7 @@ def nnls(
         dimensions, a batch of problems; those of the other arguments and of the results are the same.
     B : array or scipy.sparse matrix, `(m,)` or `(m, n)`, or array, `(…, m)` or `(…, m, n)`
         Right-hand sides, of any sign, in the backend of `A`.
-    weights : array, `(m,)` or `(…, m)`, or the shape of `B`, optional
+    weights : array, `(m,)` or `(…, m)`, or a shape that can be broadcast to that of `B`, optional
         Nonnegative weights of the squared residuals. An entry with weight zero is never looked at: it may be NaN.
     l2, l1 : float
         Ridge and sparsity penalties `λ₂`, `λ₁`, at least 0.
@@ -218,8 +218,12 @@ def _check_right_hand_side(B: Any, lead: tuple[int, ...], *, weighted: bool) -> 
 
 def _check_weights(weights: Any, B: Any, n_lead: int) -> Array:
     weights = check_real_array(weights, "weights", nonnegative=True, may_be_empty=True)
-    shape = tuple(B.shape[: n_lead + 1]) if weights.ndim == n_lead + 1 else tuple(B.shape)
-    check_shape(weights, "weights", shape, "one a row of B, or the shape of B")
+    of_rows, shape = tuple(B.shape[: n_lead + 1]), tuple(B.shape)
+    if weights.ndim == len(shape) and all(a in (1, b) for a, b in zip(weights.shape, shape, strict=True)):
+        return broadcast_to(as_float64(weights), shape)
+    check_shape(
+        weights, "weights", of_rows if weights.ndim == len(of_rows) else shape, "one a row of B, or the shape of B"
+    )
     return as_float64(weights)
 
 

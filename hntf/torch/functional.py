@@ -49,9 +49,9 @@ def nnls(
         + \langle \lambda_1, S \rangle + \tfrac12 \langle \lambda_2, S \circ S \rangle
 
     The solution and its first and second derivatives are exact, wherever they exist. At a kink, and where the solution is not
-    unique, the gradient is that of the returned solution on its support, whose columns are linearly independent; it is always
-    finite. In CPU memory, ill-conditioned problems are solved on an orthogonal factorization of `A`. Samples are rows,
-    as in a torch batch; `hntf.nnls(A, B)` has them in columns.
+    unique, the gradient is that of the returned solution on its support, whose columns are linearly independent; it is finite
+    where the dtype of the argument can hold it. In CPU memory, ill-conditioned problems are solved on an orthogonal factorization
+    of `A`. Samples are rows, as in a torch batch; `hntf.nnls(A, B)` has them in columns.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def nnls(
 
     Returns
     -------
-    S : tensor, `(…, n, k)` or `(k,)`
-        The nonnegative codes of the samples, on the device and in the dtype of `X`, or in float32 where they do not fit into half
-        precision; computed in float64.
+    S : tensor, `(…, n, k)`, or `(…, k)` of a single sample `(m,)`
+        The nonnegative codes of the samples, on the device and in the dtype of `X`, or in the next wider one where they overflow
+        or vanish; computed in float64.
     info : NNLSInfo
         Support, number of iterations, KKT residual, margin and uniqueness; only if `return_info`. What it does not hold yet is
         computed when it is read.
@@ -119,15 +119,22 @@ def nnls(
         batch = torch.broadcast_shapes(batch, dictionary.shape[:-2])
     n, (m, k) = samples.shape[-2], dictionary.shape[-2:]
     code_shape = (*batch, n, k)
-    shape = (k,) if is_vector else code_shape
-    penalties = [_penalty(value, name, shape, X) for value, name in ((l1, "l1"), (l2, "l2"))]
+    shape = (*batch, k) if is_vector else code_shape
+
+    def as_rows(x: Tensor) -> Tensor:
+        """Return what belongs to a code or a sample, with an axis for the samples if there is one sample alone."""
+        return x[..., None, :] if is_vector and x.ndim > 1 else x
+
+    given = [_penalty(value, name, shape, X) for value, name in ((l1, "l1"), (l2, "l2"))]
+    penalties = [None if x is None else as_rows(x) for x in given]
     samples = samples.expand(*batch, n, m)
     if weights is not None:
-        weights = _broadcast(weights.double(), "weights", (m,) if is_vector else (*batch, n, m)).expand(*batch, n, m)
+        of_entries = (*batch, m) if is_vector else (*batch, n, m)
+        weights = as_rows(_broadcast(weights.double(), "weights", of_entries)).expand(*batch, n, m)
         # What is hidden may be NaN; a number has no effect, but the gradient of its weight.
         samples = samples.where((weights > 0) | samples.isfinite(), 0.0)
     if support is not None:
-        support = _checked_support(support, shape).expand(code_shape)
+        support = as_rows(_checked_support(support, shape)).expand(code_shape)
     if dictionary.ndim == 2:
         # One Gram matrix serves the samples of all problems.
         samples = samples.flatten(0, -2)
@@ -342,8 +349,6 @@ def _check(X: Any, A: Any, weights: Any) -> None:
         raise ValueError(f"A must have shape (m, k) or (…, m, k) without an empty axis, got {tuple(A.shape)}")
     if X.shape[-1] != A.shape[-2]:
         raise ValueError(f"X must have {A.shape[-2]} features, as A has rows; got shape {tuple(X.shape)}")
-    if X.ndim == 1 and A.ndim > 2:
-        raise ValueError(f"X must have shape (…, n, m) with a batch of dictionaries, got {tuple(X.shape)}")
     if A.ndim > 2:
         try:
             torch.broadcast_shapes(A.shape[:-2], X.shape[:-2])
@@ -355,7 +360,8 @@ def _check(X: Any, A: Any, weights: Any) -> None:
     if X.device != A.device:
         raise ValueError(f"X and A must be on one device, got {X.device} and {A.device}")
     if weights is not None and is_concrete(weights) and not bool(((weights >= 0) & weights.isfinite()).all()):
-        raise ValueError("weights must be nonnegative, finite numbers")
+        wrong = weights[~(weights >= 0) | ~weights.isfinite()][0]
+        raise ValueError(f"weights must be nonnegative, finite numbers, got {float(wrong):g}")
 
 
 def _check_semidefinite(G: Tensor) -> None:
@@ -381,7 +387,8 @@ def _penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor
         value = value.double()
     check_tensor(name, value)
     if is_concrete(value) and not bool(((value >= 0) & value.isfinite()).all()):
-        raise ValueError(f"{name} must be at least 0 and finite")
+        wrong = value[~(value >= 0) | ~value.isfinite()][0]
+        raise ValueError(f"{name} must be at least 0 and finite, got an entry {float(wrong):g}")
     return _broadcast(value.double(), name, shape)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hntf.arrays import fits
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.scales import LARGEST_EXPONENT, MODERATE_EXPONENT
 from hntf.torch.primitive import is_finite
 
 
 def is_concrete(x: Tensor) -> bool:
-    """Tell whether the entries of a tensor can be read: it is neither traced nor transformed."""
-    return not (torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x))
+    """Tell whether the entries of a tensor can be read: it is neither traced nor transformed, and has some."""
+    return not (x.is_meta or torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x))
 
 
 def exponents_of(largest: Tensor) -> Tensor | None:
@@ -53,16 +54,16 @@ def scaled_penalty(value: float, exponents: Tensor) -> Tensor:
 
 
 def cast_code(S: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a code in a dtype, as a copy; in the next wider one in which it fits.
+    """Return a code in a dtype, as a copy; in the next wider one in which it fits, if it overflows or vanishes altogether.
 
     Raises
     ------
     ValueError
         If the code is not finite.
     """
-    cast = S.to(dtype, copy=True)
-    if is_concrete(S) and not is_finite(cast):
+    if is_concrete(S) and S.numel():
         if not is_finite(S):
             raise ValueError("A is too small beside X: the solution overflows")
-        cast = S.float() if is_finite(S.float()) else S.clone()
-    return cast
+        largest = float(S.detach().abs().max())
+        dtype = next(each for each in (dtype, torch.float32, torch.float64) if fits(largest, torch.finfo(each)))
+    return S.to(dtype, copy=True)

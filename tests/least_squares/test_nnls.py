@@ -226,7 +226,7 @@ def test_gram_form(seed, k, one_a_row):
         ({"B": [[1.0], [2.0, 3.0], [4.0]]}, TypeError, "uneven"),
         ({"B": torch.ones(3, 2)}, TypeError, "one backend"),
         ({"weights": -np.ones(3)}, ValueError, "Negative values in data: weights"),
-        ({"weights": np.ones((3, 1))}, ValueError, "weights must have shape"),
+        ({"weights": np.ones((1, 4))}, ValueError, "weights must have shape"),
         ({"l1": -1.0}, ValueError, "l1 must be at least 0"),
         ({"l2": "big"}, TypeError, "l2 must be a real number"),
         ({"support": np.ones((2, 3), bool)}, ValueError, "support must have shape"),

@@ -107,6 +107,23 @@ class TestSparseDictionaries:
             hntf.nnls(scipy.sparse.csr_array(np.ones((2, 1))), torch.ones(2), weights=np.ones(2))
 
 
+def test_weights_are_broadcast(backend, rng):
+    A, B = rng.random((2, 6, 3)), rng.random((2, 6, 5))
+    for shape in ((2, 6, 1), (2, 1, 5), (1, 6, 5), (1, 1, 5)):
+        W = rng.random(shape)
+        X = hntf.nnls(backend(A), backend(B), weights=backend(W))
+        np.testing.assert_allclose(X, hntf.nnls(A, B, weights=np.broadcast_to(W, B.shape)), atol=1e-13)
+        if shape[0] == 2:
+            one = hntf.nnls(backend(A[0]), backend(B[0]), weights=backend(W[0]))
+            np.testing.assert_allclose(one, X[0], atol=1e-13)
+
+
+def test_a_solution_that_vanishes_in_single_precision_is_wider(backend):
+    X = hntf.nnls(backend(np.array([[1e4]], np.float32)), backend(np.array([[1e-37]], np.float32)))
+    assert X.dtype == backend(np.ones(1)).dtype
+    assert float(X[0, 0]) == pytest.approx(1e-41, rel=1e-6)
+
+
 class TestBatches:
     @pytest.mark.parametrize("vector", [False, True])
     @pytest.mark.parametrize("weighted", [None, "rows", "entries"])

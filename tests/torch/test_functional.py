@@ -279,6 +279,30 @@ class TestScales:
         torch.testing.assert_close(hntf.torch.nnls(X, A, l2=torch.tensor(1)), hntf.torch.nnls(X, A, l2=1.0))
 
 
+@pytest.mark.parametrize(
+    "given", [{}, {"l1": 0.1, "l2": torch.tensor([0.1, 0.0, 0.3])}, {"weights": torch.rand(M, dtype=torch.float64)}]
+)
+def test_one_sample_of_several_dictionaries_is_a_row_of_each(given):
+    X, A = detached(*draw(0, (1, M), (2, 4, M, K)))
+    S, info = nnls(X[0], A, **given, return_info=True)
+    expected = nnls(X, A, **given)
+    assert S.shape == info.support.shape == (2, 4, K)
+    torch.testing.assert_close(S, expected[..., 0, :], rtol=0, atol=0)
+    torch.testing.assert_close(nnls(X[0], A, **given, support=info.support), S, rtol=0, atol=1e-13)
+    by_problem = torch.rand(2, 4, K, dtype=torch.float64)
+    S = nnls(X[0], A, l1=by_problem, l2=by_problem)
+    torch.testing.assert_close(
+        S, nnls(X, A, l1=by_problem[..., None, :], l2=by_problem[..., None, :])[..., 0, :], rtol=0, atol=0
+    )
+
+
+def test_shapes_without_entries():
+    X, A = torch.empty(5, 4, device="meta", requires_grad=True), torch.empty(2, 4, 3, device="meta", requires_grad=True)
+    S = nnls(X, A, l1=0.1, weights=torch.empty(4, device="meta"))
+    assert (S.shape, S.device.type, S.dtype) == ((2, 5, 3), "meta", torch.float32)
+    assert [x.shape for x in torch.autograd.grad(S.sum(), (X, A))] == [X.shape, A.shape]
+
+
 class TestWarmStarts:
     @pytest.mark.parametrize("name", OPTIONS)
     @pytest.mark.parametrize(("batch_X", "batch_A"), [((), ()), ((2, 3), ()), ((3,), (2, 1))], ids=str)
@@ -365,7 +389,6 @@ class TestInformation:
         (torch.ones(2, 2), torch.ones(2), ValueError, "A must have shape"),
         (torch.ones(2, 2), torch.ones(2, 0), ValueError, "empty axis"),
         (torch.ones(4, 2, 2), torch.ones(3, 2, 2), ValueError, "A must have leading dimensions"),
-        (torch.ones(2), torch.ones(3, 2, 2), ValueError, "X must have shape .* with a batch of dictionaries"),
         (torch.ones(2, 2), torch.ones(2, 2, device="meta"), ValueError, "X and A must be on one device"),
         (torch.full((1, 2), torch.nan), torch.ones(2, 2), ValueError, "X and A must hold finite entries"),
         (torch.ones(1, 2), torch.full((2, 2), torch.inf), ValueError, "X and A must hold finite entries"),

@@ -46,9 +46,13 @@ def vandermonde(rng):
     return noisy(rng, np.vander(np.linspace(0, 1, 60), 20, increasing=True), 1e-3)
 
 
+def of_condition_1e9(rng, m, k):
+    U, V = (np.linalg.qr(rng.standard_normal((n, k)))[0] for n in (m, k))
+    return (U * np.logspace(0, -9, k)) @ V.T
+
+
 def condition_1e9(rng):
-    U, V = (np.linalg.qr(rng.standard_normal((n, 50)))[0] for n in (100, 50))
-    return noisy(rng, (U * np.logspace(0, -9, 50)) @ V.T, 1e-3)
+    return noisy(rng, of_condition_1e9(rng, 100, 50), 1e-3)
 
 
 def relaxation(rng):
@@ -91,7 +95,7 @@ def loop(A, B, roots):
 
 
 def compare(name, A, B, W=None):
-    """Print a line on one problem, with weights or without, and return our seconds for a right-hand side."""
+    """Print a line on one problem, with weights or without, and return our seconds."""
     some, roots = B[:, :LOOPED], None if W is None else np.sqrt(W[:, :LOOPED])
     reference, X = loop(A, some, roots), hntf.nnls(A, B, weights=W)[:, :LOOPED]
     failed = np.isnan(reference[0])
@@ -100,23 +104,54 @@ def compare(name, A, B, W=None):
         np.linalg.norm(scale * R, axis=0)[~failed] for R in (some, some - A @ reference, some - A @ X)
     )
     looped, solved = seconds(lambda: loop(A, some, roots), lambda: hntf.nnls(A, B, weights=W))
-    looped, solved = looped / LOOPED, solved / RIGHT_HAND_SIDES
-    print(
-        f"{name:32} {A.shape[0]:4d} × {A.shape[1]:3d} {looped * 1e6:8.0f} µs {solved * 1e6:6.0f} µs {looped / solved:6.1f} "
-        f"{((ours - theirs) / norms).max():10.1e} {failed.sum():6d}",
-        flush=True,
-    )
+    print_line(name, A.shape, looped, solved, ((ours - theirs) / norms).max(), failed.sum())
     return solved
 
 
+OF_EVERY_ONE = {
+    "well-conditioned, each its own": lambda rng: rng.random((60, 30)),
+    "condition 1e9, each its own": lambda rng: of_condition_1e9(rng, 60, 30),
+    "Gaussian, each its own": lambda rng: rng.standard_normal((30, 60)),
+    "rank 3, each its own": lambda rng: rng.random((30, 3)) @ rng.random((3, 8)),
+}
+"""Dictionaries that every right-hand side has one of."""
+
+
+def compare_batch(name, rng, draw):
+    """Print a line on a batch of problems with a dictionary and a right-hand side each."""
+    A = np.stack([draw(rng) for _ in range(RIGHT_HAND_SIDES)])
+    B = (A @ rng.random((*A.shape[::2], 1)))[..., 0] + 1e-2 * rng.standard_normal(A.shape[:2])
+
+    def looped():
+        return np.stack([loop(a, b[:, None], None)[:, 0] for a, b in zip(A[:LOOPED], B[:LOOPED], strict=True)])
+
+    reference, X = looped(), hntf.nnls(A, B)[:LOOPED]
+    failed = np.isnan(reference[:, 0])
+    theirs, ours = (np.linalg.norm((A[:LOOPED] @ S[..., None])[..., 0] - B[:LOOPED], axis=1) for S in (reference, X))
+    excess = ((ours - theirs) / np.linalg.norm(B[:LOOPED], axis=1))[~failed].max()
+    print_line(name, A.shape[1:], *seconds(looped, lambda: hntf.nnls(A, B)), excess, failed.sum())
+
+
+def print_line(name, shape, looped, solved, excess, failed):
+    """Print times of a right-hand side, and how good the solutions are."""
+    looped, solved = looped / LOOPED, solved / RIGHT_HAND_SIDES
+    print(
+        f"{name:36} {shape[0]:4d} × {shape[1]:3d} {looped * 1e6:8.0f} µs {solved * 1e6:6.0f} µs {looped / solved:6.1f} "
+        f"{excess:10.1e} {failed:6d}",
+        flush=True,
+    )
+
+
 def main() -> None:
-    print(f"{'':32} {'A':>10} {'scipy loop':>11} {'hntf':>9} {'ratio':>6} {'excess':>10} {'failed':>6}")
+    print(f"{'':36} {'A':>10} {'scipy loop':>11} {'hntf':>9} {'ratio':>6} {'excess':>10} {'failed':>6}")
     rng = np.random.default_rng(0)
     problems = {name: problem(rng) for name, problem in PROBLEMS.items()}
     *_, half, whole = [compare(name, *problem) for name, problem in problems.items()]
     for name in WITH_HIDDEN_ENTRIES:
         A, B = problems[name]
         compare(f"{name}, hidden entries", A, B, 1.0 * (rng.random(B.shape) < 0.7))
+    for name, draw in OF_EVERY_ONE.items():
+        compare_batch(name, rng, draw)
     print(f"512 columns take {whole / half:.1f} times as long as 256")
     print(
         "Times are for one right-hand side. excess: the largest excess of the residual's norm over SciPy's, relative to that of\n"

@@ -43,18 +43,18 @@ def active_set(columns, tolerance, Z, F, S, support, iterations, start, stop):  
 
 
 @reordered_kernel
-def active_set_each(columns, index, roots, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
+def active_set_each(R, index, roots, tolerance, Z, F, S, support, iterations, start, stop):  # type: ignore[no-untyped-def]
     """Solve `min_{s ≥ 0} ½‖diag(w) R s − z‖² + fᵀs` for every row with a dictionary `R` and weights `w²` of its own.
 
-    Shapes: `columns` `(d, k, q)`, of which row `i` has `columns[index[i]]`; `roots` `(n, q)` of the weights, or `(0, q)` for ones.
+    Shapes: `R` `(d, q, k)`, of which row `i` has `R[index[i]]`; `roots` `(n, q)` of the weights, or `(0, q)` for ones.
     For a single row, to factorize all columns first would take longer than the search.
     """
-    k, q = columns.shape[1:]
+    q, k = R.shape[1:]
     linear = F.shape[0] > 0
     factors, row = empty_factorization(k, q), empty_row(k, q)
     dictionary, scales = Dictionary(np.empty((k, q)), np.empty(k), tolerance), np.empty(k)
     for i in range(start, stop):
-        _weigh_columns(columns, index, roots, i, i == start, dictionary, scales)
+        _weigh_columns(R, index, roots, i, i == start, dictionary, scales)
         copy(Z[i], row.z, q)
         for j in range(k):
             row.f[j] = F[i, j] * scales[j] if linear else 0.0
@@ -66,17 +66,14 @@ def active_set_each(columns, index, roots, tolerance, Z, F, S, support, iteratio
 
 
 @reordered_step
-def _weigh_columns(columns, index, roots, i, first, dictionary, scales):  # type: ignore[no-untyped-def]
+def _weigh_columns(R, index, roots, i, first, dictionary, scales):  # type: ignore[no-untyped-def]
     """Write the weighted columns of row `i` and their scales, unless they are those of the row before and it is not the first."""
     weighted = roots.shape[0] > 0
     if first or weighted or index[i] != index[i - 1]:
         for j in range(len(scales)):
-            column, target = columns[index[i], j], dictionary.columns[j]
-            if weighted:
-                for r in range(len(target)):
-                    target[r] = column[r] * roots[i, r]
-            else:
-                copy(column, target, len(target))
+            target = dictionary.columns[j]
+            for r in range(len(target)):
+                target[r] = R[index[i], r, j] * (roots[i, r] if weighted else 1.0)
             scales[j], dictionary.norms[j] = _scale_column(target)
 
 
@@ -134,13 +131,13 @@ def on_support(columns, tolerance, D, support, V, start, stop):  # type: ignore[
 
 
 @reordered_kernel
-def on_support_each(columns, index, roots, tolerance, D, support, V, start, stop):  # type: ignore[no-untyped-def]
+def on_support_each(R, index, roots, tolerance, D, support, V, start, stop):  # type: ignore[no-untyped-def]
     """Solve on the supports as `on_support` does, for dictionaries and weights as in `active_set_each`."""
-    k, q = columns.shape[1:]
+    q, k = R.shape[1:]
     factors, d = empty_factorization(k, q), np.empty(k)
     dictionary, scales = Dictionary(np.empty((k, q)), np.empty(k), tolerance), np.empty(k)
     for i in range(start, stop):
-        _weigh_columns(columns, index, roots, i, i == start, dictionary, scales)
+        _weigh_columns(R, index, roots, i, i == start, dictionary, scales)
         for j in range(k):
             d[j] = D[i, j] * scales[j]
         _solve_on_support(dictionary, factors, d, support[i], V[i])

@@ -22,9 +22,6 @@ from hntf.scales import EPS
 
 FULL_EXCHANGES = 3
 
-ILL_CONDITIONED = 1e-8
-"""Reciprocal condition number of a Gram matrix with unit columns below which its square root is used."""
-
 
 @kernel
 def block_pivoting(G, guess, C, S, support, reached, iterations, max_iterations, start, stop):  # type: ignore[no-untyped-def]
@@ -184,3 +181,12 @@ def coordinate_descent(G, C, S, sweeps, enough, start, stop):  # type: ignore[no
                 first = moved
             if moved <= enough * enough * first:
                 break
+
+
+@kernel
+def largest_entries(A, result, start, stop):  # type: ignore[no-untyped-def]
+    """Write the size of the largest entry of each column of each of several matrices `(g, m, k)` into zeros, `(g, k)`."""
+    for i in range(start, stop):
+        for r in range(A.shape[1]):
+            for j in range(A.shape[2]):
+                result[i, j] = max(result[i, j], abs(A[i, r, j]))

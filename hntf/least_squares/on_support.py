@@ -13,7 +13,7 @@ import numpy as np
 from hntf.arrays import Array, from_numpy, host_view
 from hntf.least_squares import portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, symmetric_outer
-from hntf.least_squares.rooted_problems import RootedProblems, from_grams
+from hntf.least_squares.rooted_problems import SINGULAR, RootedProblems, from_grams
 from hntf.least_squares.square_root import SquareRoot
 from hntf.threads import over_rows
 
@@ -56,7 +56,7 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
         over_rows(lambda a, b: compiled.on_support(grams, right, supports, result, safe, a, b), n, k**3 // 6)
         return result
 
-    if condition >= compiled.ILL_CONDITIONED:
+    if condition >= SINGULAR:
         V = eliminate(rows)
         if rooted is not None and not rooted.used and condition < rooted.refined_below:
             V += eliminate(_residual(rooted.root(0), rows, supports, V))
@@ -64,7 +64,7 @@ def solve_on_support(G: Gram, C: Array, support: Array, rooted: RootedProblems |
     if not judged:
         found = np.empty(n)
         over_rows(lambda a, b: compiled.conditions(grams, rows, supports, found, a, b), n, k**3 // 6)
-        safe &= found >= compiled.ILL_CONDITIONED
+        safe &= found >= SINGULAR
     if rooted.used:
         safe &= ~np.isin(np.arange(n) // (n // len(grams)), list(rooted.used))
     if len(here := np.flatnonzero(~safe)):

@@ -34,6 +34,9 @@ ILL_CONDITIONED, MODERATE = 1e-6, 1e-4
 Unrefined, a solution has a relative error of about rounding over the reciprocal condition number.
 """
 
+SINGULAR = 1e-8
+"""Reciprocal condition number of a Gram matrix with unit columns below which its square root is used."""
+
 CORRECTIONS = 2
 """Number of corrections."""
 
@@ -85,9 +88,9 @@ class RootedProblems(ABC):
         return *self.refined(gram, rows, S, support), iterations
 
     @property
-    def mean_gram(self) -> np.ndarray | None:
-        """The mean of the Gram matrices, if the problems differ by weights of the rows alone and have no ridge; here, None."""
-        return None
+    def is_ill_conditioned(self) -> bool:
+        """Whether all but few Gram matrices are known to be ill-conditioned before they are formed; here, nothing is known."""
+        return False
 
     def search_rows(
         self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
@@ -210,13 +213,19 @@ class FactoredProblems(RootedProblems):
         return None
 
     @cached_property
-    def mean_gram(self) -> np.ndarray | None:
-        """The mean of the Gram matrices, if the problems differ by weights of the rows alone and have no ridge."""
+    def is_ill_conditioned(self) -> bool:
+        """Whether all but few Gram matrices are known to be ill-conditioned before they are formed.
+
+        They are if there are more columns than rows, and, if they differ by weights alone, where their mean is.
+        """
         given = self.unfactorized()
-        if given is None or given.roots is None or len(given.A) > 1:
-            return None
+        if given is None:
+            return False
+        if given.roots is None or len(given.A) > 1:
+            return given.A.shape[2] > given.A.shape[1]
         (A,) = given.A
-        return (A * np.square(given.roots).mean(axis=0)[:, None]).T @ A
+        mean = (A * np.square(given.roots).mean(axis=0)[:, None]).T @ A
+        return square_root.reciprocal_condition(mean[None]) < SINGULAR
 
     def search_rows(
         self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
@@ -347,7 +356,7 @@ class _OfGrams(RootedProblems):
             return super().search_rows(rows, rows_per_gram, support)
         self.used.update(rows.tolist())
         dictionaries, bases = row_dictionaries.of_grams(self._G[rows])
-        Z, F = (x[:, 0] for x in square_root.in_bases(dictionaries.columns, bases, self._C[rows, None]))
+        Z, F = (x[:, 0] for x in square_root.in_bases(dictionaries.R.mT, bases, self._C[rows, None]))
         return row_dictionaries.solve(dictionaries, Z, F if F.any() else F[:0], support)
 
     def solve_on_support(self, rows: np.ndarray, rows_per_gram: int, D: np.ndarray, support: np.ndarray) -> np.ndarray:

@@ -14,9 +14,9 @@ from hntf.least_squares import kinks
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram, row_grams
 from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, Unfactorized, bound_of_norms
-from hntf.least_squares.solver import Solution, search_each, solve
+from hntf.least_squares.solver import Solution, search, solve
 from hntf.scales import MODERATE_EXPONENT, inverse_power
-from hntf.threads import matmul
+from hntf.threads import matmul, over_rows
 
 LARGEST_PENALTY = 1e300
 """Scaled penalty from which a column is left out whatever the data, so that a larger one need not be represented."""
@@ -82,6 +82,11 @@ class ScaledProblem:
         """The problems in square-root form, by orthogonal factorizations of `A`."""
         return _OfScaledProblem(self)
 
+    @property
+    def n_grams(self) -> int:
+        """The number of Gram matrices."""
+        return len(self.C) if self.weights is not None else 1 if self.A.ndim == 2 else len(self.A)
+
     @cached_property
     def units(self) -> Array:
         """The scale, `(k,)` or that of every row, `(n, k)`."""
@@ -96,13 +101,11 @@ class ScaledProblem:
         """Solve in Gram form, or, where that is not accurate enough, in square-root form."""
         if not len(self.C):
             return Solution(self.C, self.C > 0, 0)
-        if host_view(self.C) is not None and not kinks.is_recorded():
-            # The Gram matrices of all rows would take far longer than the search.
+        if host_view(self.C) is not None and not kinks.is_recorded() and self.rooted.is_ill_conditioned:
+            # To form the Gram matrices would take longer than the search.
             start = None if support is None else to_numpy(support)
-            searched = search_each(len(self.C), self.rooted, start)
-            if searched is not None:
-                S, found = (from_numpy(each, self.C) for each in searched[:2])
-                return searched._replace(S=S, support=found)
+            found = search(self.rooted, len(self.C), len(self.C) // self.n_grams, start)
+            return found._replace(S=from_numpy(found.S, self.C), support=from_numpy(found.support, self.C))
         return solve(self.gram, self.C, support, self.rooted)
 
     def certificate(self, solution: Solution, support: Array) -> NNLSInfo:
@@ -113,7 +116,7 @@ class ScaledProblem:
         Y = apply_gram(row_grams(self.gram, len(S)), S) - self.C
         if self.weights is None:
             for gram in self.rooted.used:
-                rows = np.arange(len(S)).reshape(-1, len(S) if self.A.ndim == 2 else len(S) // len(self.A))[gram]
+                rows = np.arange(len(S)).reshape(self.n_grams, -1)[gram]
                 Y[rows] = from_numpy(self.rooted.residual_gradient(gram, rows, to_numpy(S)[rows]), S)
         C = from_numpy(self.rooted.bounded(to_numpy(self.C), to_numpy(self.gram)), S)
         rows = Rows(row_grams(self.gram, len(S)), C, S, solution.support, Y, self.units)
@@ -129,7 +132,7 @@ class _OfScaledProblem(FactoredProblems):
         super().__init__()
         self._problem = problem
         self._roots_of_weights = None if problem.weights is None else np.sqrt(_side_by_side(problem.weights))
-        self._n_grams = len(problem.C) if problem.weights is not None else 1 if problem.A.ndim == 2 else len(problem.A)
+        self._n_grams = problem.n_grams
 
     @cached_property
     def _dictionaries(self) -> np.ndarray:
@@ -211,10 +214,21 @@ def _powers_of_two(A: Any, l2: float) -> Array:
     if scipy.sparse.issparse(A):
         scale = inverse_power(np.maximum(abs(A).max(axis=0).toarray().ravel(), l2**0.5))
     else:
-        array = to_numpy(A)
-        scale = inverse_power(np.maximum(np.maximum(array.max(axis=-2), -array.min(axis=-2)), l2**0.5))
+        scale = inverse_power(np.maximum(_largest_entries(to_numpy(A)), l2**0.5))
     is_moderate = np.all((scale < 2.0**MODERATE_EXPONENT) & (scale > 2.0**-MODERATE_EXPONENT))
     return from_numpy(np.ones(scale.shape) if is_moderate else scale, A)
+
+
+def _largest_entries(A: np.ndarray) -> np.ndarray:
+    """Return the size of the largest entry of each column, `(…, k)`."""
+    if A.ndim == 2:
+        return np.maximum(A.max(axis=0), -A.min(axis=0))
+    from hntf.least_squares.compiled import largest_entries
+
+    result = np.zeros((len(A), A.shape[2]))
+    A = np.ascontiguousarray(A)
+    over_rows(lambda first, last: largest_entries(A, result, first, last), len(A), A.shape[1] * A.shape[2])
+    return result
 
 
 def _largest_roots(weights: Array) -> Array:

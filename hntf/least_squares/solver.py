@@ -10,7 +10,7 @@ from hntf.arrays import Array, backend_of, from_numpy, host_view, to_numpy
 from hntf.least_squares import kinks, portable, square_root
 from hntf.least_squares.gram import Gram, StructuredGram, row_grams, unit_columns
 from hntf.least_squares.on_support import kernel_arrays, solve_on_support
-from hntf.least_squares.rooted_problems import ILL_CONDITIONED, RootedProblems, from_grams
+from hntf.least_squares.rooted_problems import ILL_CONDITIONED, SINGULAR, RootedProblems, from_grams
 from hntf.threads import over_rows
 
 LEAST_REACHED = 1e-4
@@ -86,9 +86,9 @@ def _solve_compiled(
     if rooted is not None:
         C = rooted.bounded(C, G)
     condition = square_root.reciprocal_condition(G)
-    if rooted is not None and len(G) == n > 1 and (searched := search_each(n, rooted, start)) is not None:
-        return searched
-    if condition < compiled.ILL_CONDITIONED:
+    if rooted is not None and len(G) > 1 and rooted.is_ill_conditioned:
+        return search(rooted, n, n // len(G), start)
+    if condition < SINGULAR:
         S, support, iterations = (rooted or from_grams(G, C)).solve(0, np.arange(n), start)
         return Solution(S, support, int(iterations.max(initial=0)))
     S, iterations = np.empty((n, k)), np.empty(n, np.int64)
@@ -102,7 +102,7 @@ def _solve_compiled(
     if len(G) > 1:
         # Of a single Gram matrix, the condition bounds that of its columns.
         found = _conditions(G, C, reached)
-        limits = (compiled.ILL_CONDITIONED,) * 2 if rooted is None else (ILL_CONDITIONED, LEAST_REACHED)
+        limits = (SINGULAR,) * 2 if rooted is None else (ILL_CONDITIONED, LEAST_REACHED)
         hard |= ~(found >= np.where((reached == support).all(axis=1), *limits))
         if rooted is not None:
             _refine_rows(G, rooted, S, support, hard, np.flatnonzero(~hard & (found < rooted.refined_below)))
@@ -115,17 +115,9 @@ def _solve_compiled(
     return Solution(S, support, int(iterations.max(initial=0)))
 
 
-def search_each(n: int, rooted: RootedProblems, start: np.ndarray | None) -> Solution | None:
-    """Return the solution of rows with weights of their own by a search for each, None where that would not be worth it.
-
-    It is where the mean of the Gram matrices is ill-conditioned: then so are they, but for few.
-    """
-    from hntf.least_squares import compiled
-
-    mean = rooted.mean_gram
-    if mean is None or square_root.reciprocal_condition(mean[None]) >= compiled.ILL_CONDITIONED:
-        return None
-    S, support, iterations = rooted.search_rows(np.arange(n), 1, start)
+def search(rooted: RootedProblems, n: int, rows_per_gram: int, start: np.ndarray | None) -> Solution:
+    """Return the solution of all rows by the active set."""
+    S, support, iterations = rooted.search_rows(np.arange(n), rows_per_gram, start)
     return Solution(S, support, int(iterations.max(initial=0)))
 
 

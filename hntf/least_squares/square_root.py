@@ -187,14 +187,14 @@ def solve(
     """
     from hntf.least_squares.active_set import active_set
 
-    return searched(active_set, (root.columns, root.tolerance), Z, F, support)
+    return searched(active_set, (root.columns, root.tolerance), Z, F, support, len(root.columns))
 
 
 def searched(
-    kernel: Any, given: tuple[Any, ...], Z: np.ndarray, F: np.ndarray, support: np.ndarray | None
+    kernel: Any, given: tuple[Any, ...], Z: np.ndarray, F: np.ndarray, support: np.ndarray | None, k: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run a kernel of the active set over all rows; `given` are its first arguments, of which the first are columns `(…, k, q)`."""
-    n, (k, q) = len(Z), given[0].shape[-2:]
+    """Run a kernel of the active set over all rows, with `k` columns; `given` are its first arguments."""
+    n, q = Z.shape
     S, iterations = np.empty((n, k)), np.empty(n, np.int64)
     found = np.zeros((n, k), bool) if support is None else np.array(support, bool, order="C")
     arguments = (*given, np.ascontiguousarray(Z), np.ascontiguousarray(F), S, found, iterations)
@@ -206,12 +206,12 @@ def solve_on_support(root: SquareRoot, D: np.ndarray, support: np.ndarray) -> np
     """Solve `R_PᵀR_P v_P = d_P` on the support `P` of every row, zero elsewhere."""
     from hntf.least_squares.active_set import on_support
 
-    return solved_on_support(on_support, (root.columns, root.tolerance), D, support)
+    return solved_on_support(on_support, (root.columns, root.tolerance), D, support, root.columns.shape[1])
 
 
-def solved_on_support(kernel: Any, given: tuple[Any, ...], D: np.ndarray, support: np.ndarray) -> np.ndarray:
-    """Run a kernel that solves on supports over all rows; `given` are its first arguments, as in `searched`."""
+def solved_on_support(kernel: Any, given: tuple[Any, ...], D: np.ndarray, support: np.ndarray, q: int) -> np.ndarray:
+    """Run a kernel that solves on supports over all rows, with columns of length `q`; `given` are its first arguments."""
     V = np.empty(D.shape)
     arguments = (*given, np.ascontiguousarray(D), np.ascontiguousarray(support), V)
-    over_rows(lambda first, last: kernel(*arguments, first, last), len(D), given[0].shape[-1] * len(V.T) ** 2)
+    over_rows(lambda first, last: kernel(*arguments, first, last), len(D), q * D.shape[1] ** 2)
     return V

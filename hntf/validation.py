@@ -100,12 +100,12 @@ def check_real_dtype(dtype: np.dtype, name: str) -> None:
         raise TypeError(f"{name} must hold real numbers, got dtype {dtype}")
 
 
-def check_sparse(x: Any, name: str, *, nonnegative: bool = False) -> Any:
+def check_sparse(x: Any, name: str, *, nonnegative: bool = False, hidden_by: str = "") -> Any:
     """Return the SciPy sparse `x` if it is a finite real matrix without empty axes; raise as `check_real_array` does."""
     check_real_dtype(x.dtype, name)
     check_order(x, name, (2,))
     if x.nnz:
-        check_entries(x.tocoo().data, name, nonnegative=nonnegative)
+        check_entries(x.tocoo().data, name, nonnegative=nonnegative, hidden_by=hidden_by)
     return x
 
 

@@ -75,7 +75,7 @@ def as_data(
         return sparse_tensor_data(X, mask, weights, nonnegative=nonnegative, some_observed=some_observed)
     if scipy.sparse.issparse(X):
         if mask is None and weights is None:
-            return SparseData(check_sparse(X, "X", nonnegative=nonnegative))
+            return SparseData(check_sparse(X, "X", nonnegative=nonnegative, hidden_by="mask='nan'"))
         return weighted_sparse_data(X, mask, weights, nonnegative=nonnegative, some_observed=some_observed)
     X = check_real_array(X, "X", entries=False)
     if X.ndim < 2:
@@ -85,15 +85,18 @@ def as_data(
         )
     if mask is None and weights is None:
         return DenseData(check_real_array(X, "X", nonnegative=nonnegative, hidden_by="mask='nan'"))
-    for name, x in (*(("mask", each) for each in as_masks(mask)), ("weights", weights)):
-        if scipy.sparse.issparse(x):
-            raise TypeError(f"{name} must be a dense array for a dense X, got a sparse matrix; use {name}.toarray()")
-    weights = _weights_of_entries(X, mask, weights, some_observed=some_observed)
+    masks = tuple(_dense(each, X) for each in as_masks(mask))
+    weights = _weights_of_entries(X, masks, _dense(weights, X), some_observed=some_observed)
     X = X * 1
     X[~(weights > 0)] = 0
     return WeightedData(
         DenseData(check_real_array(X, "X", nonnegative=nonnegative, hidden_by="mask='nan'")), entry_weights(weights)
     )
+
+
+def _dense(x: Any, X: Array) -> Any:
+    """Return a sparse mask or weights of dense data as an array in their backend, anything else unchanged."""
+    return from_numpy(x.toarray(), X) if scipy.sparse.issparse(x) else x
 
 
 def _weights_of_entries(X: Array, mask: Any, weights: Any, *, some_observed: bool) -> Array:
@@ -123,7 +126,7 @@ def _checked_mask(X: Array, mask: Any) -> Array:
         return as_bool(from_numpy(mask.of_shape(tuple(X.shape)), X))
     if isinstance(mask, str):
         if mask != "nan":
-            raise ValueError(f"mask must be an array or 'nan', got {mask!r}")
+            raise ValueError(f"mask must be an array or 'nan' (or 'stored', for sparse data), got {mask!r}")
         return X == X  # noqa: PLR0124  NaN is the one number that differs from itself
     mask = mask if is_torch(mask) else np.asarray(mask)
     check_same_home({"X": X, "mask": mask})

@@ -24,7 +24,14 @@ def is_entries(x: Any) -> bool:
 
 def as_masks(mask: Any) -> tuple[Any, ...]:
     """Return what may be no mask, one, or several, as a tuple."""
-    return mask if isinstance(mask, tuple) and not is_entries(mask) else () if mask is None else (mask,)
+    if mask is None:
+        return ()
+    if isinstance(mask, list) and not all(
+        hasattr(each, "shape") or isinstance(each, Number | list | tuple) for each in mask
+    ):
+        # Names and hold-outs are no rows of an array.
+        return tuple(mask)
+    return mask if isinstance(mask, tuple) and not is_entries(mask) else (mask,)
 
 
 def on_host(mask: Any) -> tuple[Any, ...]:
@@ -37,9 +44,10 @@ def aligned(x: Array, name: str, X: Any) -> Array:
     shape = tuple(X.shape)
     x_aligned = x.reshape(-1, *[1] * (len(shape) - 1)) if x.ndim == 1 else x
     if x_aligned.ndim != len(shape) or any(a not in (1, b) for a, b in zip(x_aligned.shape, shape, strict=True)):
+        several = "; several masks are given as a tuple" if x.ndim > len(shape) else ""
         raise ValueError(
             f"{name} must have the shape of X, {shape}, ({shape[0]},) for each sample, or an axis of length 1 where it is the "
-            f"same for a whole mode; got {tuple(x.shape)}"
+            f"same for a whole mode; got {tuple(x.shape)}{several}"
         )
     return x_aligned
 

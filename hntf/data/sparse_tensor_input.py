@@ -73,7 +73,7 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool, so
         values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
         matrix = scipy.sparse.csr_array((values, tuple(index)), shape=shape)
         if mask is None and weights is None:
-            check_entries(np.append(matrix.data, 0), "X", nonnegative=nonnegative)
+            check_entries(np.append(matrix.data, 0), "X", nonnegative=nonnegative, hidden_by="mask='nan'")
             return SparseData(matrix)
         return weighted_sparse_data(matrix, mask, weights, nonnegative=nonnegative, some_observed=some_observed)
     coordinates, summed = Coordinates.of_entries(index, values.astype(np.float64), shape)
@@ -91,7 +91,7 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool, so
         of_weights = _weights_of(weights, "weights", coordinates, boolean=False, seen=total)
         total = of_weights if total is None else total.times(of_weights)
     if total is None:
-        check_entries(np.append(summed, 0), "X", nonnegative=nonnegative)
+        check_entries(np.append(summed, 0), "X", nonnegative=nonnegative, hidden_by="mask='nan'")
         return SparseTensorData(coordinates, summed, values[:0])
     # What is hidden may be anything.
     summed[~(total.of_entries(*coordinates.index) > 0)] = 0
@@ -139,8 +139,14 @@ def _weights_of(
         # What a mask observes twice is observed.
         values = np.minimum(values, 1.0) if boolean else values
         return SparseTensorWeights([np.ones((d, 0)) for d in shape], coordinates, values, is_mask=boolean)
-    x = np.asarray(check_boolean(x, name), bool) if boolean else check_real_array(x, name, nonnegative=True)
+    if boolean:
+        x = np.asarray(check_boolean(x, name), bool)
+    else:
+        x = check_real_array(x, name, entries=seen is None, nonnegative=seen is None)
     x = aligned(x, name, at)
+    if x.shape == at.shape:
+        stored = np.nonzero(x)
+        return _weights_of((np.stack(stored), x[stored], x.shape), name, at, boolean=boolean, seen=seen)
     if sum(d > 1 for d in x.shape) > 1:
         raise TypeError(
             f"{name} must be a sparse tensor for a sparse tensor X, or be given for each sample or for the entries of one mode; "

@@ -154,16 +154,21 @@ def _input_here(X: Any, mask: Any, weights: Any, *, nonnegative: bool, some_obse
         return Input(parts, parts.prototype)
     sparse = scipy.sparse.issparse(X)
     array = X.tocsr() if sparse else check_real_array(X, "X", entries=False)
-    check_same_home({"X": np.empty(0) if sparse else array, "weights": weights})
+    if not scipy.sparse.issparse(weights):
+        check_same_home({"X": np.empty(0) if sparse else array, "weights": weights})
     prototype = array[:0]
     array, mask, weights = (_on_host(x) for x in (array, mask, weights))
     if mask is not None and not sparse:
-        mask = tuple(
-            m if isinstance(m, str | HoldOut) else in_backend_of([m if is_torch(m) else np.asarray(m)], array)[0]
-            for m in as_masks(mask)
-        )
+        mask = tuple(_mask_beside(array, each) for each in as_masks(mask))
     data = as_data(array, mask=mask, weights=weights, nonnegative=nonnegative, some_observed=some_observed)
     return Input(InMemory.of(data), prototype, 1.0, (array, mask, weights))
+
+
+def _mask_beside(X: Any, mask: Any) -> Any:
+    """Return a mask of dense data, in their backend if it is an array."""
+    if isinstance(mask, str | HoldOut) or scipy.sparse.issparse(mask):
+        return mask
+    return in_backend_of([mask if is_torch(mask) else np.asarray(mask)], X)[0]
 
 
 def _on_host(x: Any) -> Any:

@@ -158,8 +158,9 @@ def test_several_masks_hide_what_any_of_them_hides(rng):
         (np.ones((2, 2)), {"mask": "missing"}, ValueError, "'nan'"),
         (np.ones((2, 2)), {"weights": -np.ones((2, 2))}, ValueError, "Negative values in data: weights"),
         (np.ones((2, 2)), {"mask": torch.ones(2, 2)}, TypeError, "one backend"),
-        (np.ones((2, 2)), {"mask": scipy.sparse.eye_array(2)}, TypeError, "mask must be a dense array for a dense X"),
-        (np.ones((2, 2)), {"weights": scipy.sparse.eye_array(2)}, TypeError, "weights must be a dense array"),
+        (np.ones((2, 2)), {"mask": scipy.sparse.eye_array(3)}, ValueError, "mask must have the shape of X"),
+        (np.ones((2, 2)), {"weights": -scipy.sparse.eye_array(2)}, ValueError, "Negative values in data: weights"),
+        (np.ones((2, 2)), {"mask": [np.ones((2, 2))] * 2}, ValueError, "several masks are given as a tuple"),
         (scipy.sparse.eye_array(2), {"mask": "missing"}, ValueError, "'nan' or 'stored'"),
         (scipy.sparse.eye_array(2), {"mask": scipy.sparse.eye_array(3)}, ValueError, "mask must have shape"),
         (scipy.sparse.eye_array(2), {"mask": 0.5 * scipy.sparse.eye_array(2)}, ValueError, "only True and False"),
@@ -240,11 +241,14 @@ def test_the_gram_matrix_of_a_mode_of_a_tucker_decomposition(backend, rng, weigh
         assert_close(np.broadcast_to(gram, expected.shape), expected)
 
 
-def test_sparse_masks_of_dense_data_are_refused_by_name(rng):
-    X = rng.random((4, 3))
-    for mask in (scipy.sparse.csr_array(X > 0.5), ("nan", scipy.sparse.csr_array(X > 0.5))):
-        with pytest.raises(TypeError, match="mask must be a dense array for a dense X"):
-            hntf.as_data(X, mask=mask)
+def test_sparse_masks_and_weights_of_dense_data(backend, rng):
+    X = rng.random((6, 4))
+    observed, weights = X > 0.3, np.where(X > 0.6, 2.0, 0.0)
+    for mask in (scipy.sparse.csr_array(observed), ["nan", scipy.sparse.coo_array(observed)]):
+        data = hntf.as_data(backend(X), mask=mask, weights=scipy.sparse.csr_array(weights))
+        assert float(data.norm_squared()) == pytest.approx((np.where(observed, weights, 0) * X**2).sum())
+        fits = [hntf.NMF(2, random_state=0).fit(backend(X), mask=each) for each in (mask, backend(observed))]
+        assert fits[0].reconstruction_err_ == fits[1].reconstruction_err_
 
 
 def test_no_masks_are_no_mask(rng):

@@ -137,13 +137,30 @@ def test_what_is_not_taken_is_named():
     with pytest.raises(TypeError, match="16777216 entries"):
         hntf.NTD((2, 2, 2)).fit(([[0, 1], [0, 1], [0, 9999]], [1.0, 2.0], (2, 10_000, 10_000)), mask="stored")
     with pytest.raises(TypeError, match="must be a sparse tensor"):
-        hntf.NCPD(2).fit(entries, mask=observed)
+        hntf.NCPD(2).fit(entries, mask=observed[:1])
+    with pytest.raises(ValueError, match="hold only True and False"):
+        hntf.NCPD(2).fit(entries, mask=2.0 * observed)
+    with pytest.raises(ValueError, match="Negative values in data: weights"):
+        hntf.NCPD(2).fit(entries, weights=-1.0 * observed)
+    with pytest.raises(TypeError, match="give a sparse tensor as a whole"):
+        hntf.NCPD(2).fit([sparse.COO.from_numpy(X), sparse.COO.from_numpy(X)])
     with pytest.raises(ValueError, match="'stored'"):
         hntf.NCPD(2).fit(entries, mask="all")
     with pytest.raises(ValueError, match="observed"):
         hntf.NCPD(2).fit(entries, mask=sparse.COO.from_numpy(X > 1e9))
     with pytest.raises(ValueError, match="shape"):
         hntf.NCPD(2).fit(entries, mask=sparse.COO.from_numpy(observed[:-1]))
+
+
+def test_dense_masks_and_weights_are_those_of_their_entries():
+    X, observed, entries = problem()
+    weights = np.where(np.median(X) < X, 2.0, 0.5)
+    as_entries = sparse.COO.from_numpy(observed), sparse.COO.from_numpy(weights)
+    for mask, of_weights in ((observed, None), (None, weights), (observed, np.where(observed, weights, np.nan))):
+        given = as_entries[0] if mask is not None else None, as_entries[1] if of_weights is not None else None
+        found = hntf.NCPD(2, random_state=0, max_iter=20).fit(entries, mask=mask, weights=of_weights)
+        expected = hntf.NCPD(2, random_state=0, max_iter=20).fit(entries, mask=given[0], weights=given[1])
+        assert found.reconstruction_err_ == pytest.approx(expected.reconstruction_err_, rel=1e-10)
 
 
 def test_a_hold_out_goes_with_masks_of_every_kind():

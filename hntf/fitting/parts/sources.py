@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.algebra import MATRIX
+from hntf.data.sparse_tensor_input import is_sparse_tensor
 
 BLOCK_BYTES = 2**25
 """Size of the blocks in which dense arrays are read, in float64."""
@@ -114,6 +115,10 @@ class Blocks(Source):
 
     def __iter__(self) -> Iterator[Any]:
         for block in self.blocks:
+            if is_sparse_tensor(block):
+                raise TypeError(
+                    "X must hold blocks of dense arrays or SciPy sparse matrices; give a sparse tensor as a whole"
+                )
             array = block if scipy.sparse.issparse(block) else np.asarray(block)
             if array.shape[:1] != (0,):
                 yield array
@@ -172,7 +177,7 @@ def _source_of(X: Any) -> Source | None:
 
 def _is_blocks(X: Any) -> bool:
     if isinstance(X, list | tuple):
-        return bool(X) and all(_is_array(block) and block.ndim > 1 for block in X)
+        return bool(X) and all(is_sparse_tensor(block) or (_is_array(block) and block.ndim > 1) for block in X)
     if isinstance(X, Iterator):
         raise TypeError(f"X must be an iterable that can be read again, got {type(X).__name__}, which can be read once")
     array_like = hasattr(X, "shape") or hasattr(X, "__array__") or isinstance(X, Sequence | Mapping | Set)

@@ -499,3 +499,18 @@ def test_updates_that_depend_on_the_one_before_run_wherever_tasks_stay_in_this_p
         assert_same(fitted(model, X), expected)
     with dask.config.set(scheduler="processes"), pytest.raises(ValueError, match="other processes"):
         model.fit(X)
+
+
+@pytest.mark.parametrize("kind", ["blocks", "sparse blocks", "sparse"])
+def test_masks_and_weights_of_blocks_are_those_of_all_samples(kind, rng):
+    X, observed = rng.random((30, 8)), rng.random((30, 8)) < 0.8
+    given = {
+        "blocks": lambda x: np.array_split(x, 3),
+        "sparse blocks": lambda x: [scipy.sparse.csr_array(block) for block in np.array_split(x, 3)],
+        "sparse": scipy.sparse.csr_array,
+    }[kind]
+    blocks = [X[:4], X[4:20], X[20:]]
+    for name, of_all in (("mask", observed), ("weights", 2.0 * observed)):
+        found = hntf.NMF(3, random_state=0).fit(blocks, **{name: given(of_all)})
+        expected = hntf.NMF(3, random_state=0).fit(X, **{name: of_all})
+        np.testing.assert_allclose(found.components_[0], expected.components_[0], rtol=1e-6)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hntf.arrays import Array, backend_of, to_numpy
+from hntf.arrays import Array, backend_of, from_numpy, to_numpy
 from hntf.costs.base import Differentiable, Loss
 from hntf.costs.softmax import cross_entropy, softmax_classifier
 from hntf.costs.targets import Labels, concatenated
@@ -235,6 +235,36 @@ class RunningLabels(Loss):
         self.loss = loss
         self.classifier: Array | None = None
         self.memory = memory
+
+    def state(self) -> dict[str, Array] | None:
+        """Return the memory as arrays, None if there is none."""
+        return (
+            None if self.memory is None else {"S": self.memory[0], "Y": self.memory[1].Y, "known": self.memory[1].known}
+        )
+
+    def restore(self, state: Any, labels: Labels) -> None:
+        """Go on with a saved memory of samples with such labels.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        if state is None:
+            self.memory = self.classifier = None
+            return
+        S, Y, known = (np.asarray(state[name], np.float64) for name in ("S", "Y", "known"))
+        widths = (Y.shape[1:], known.shape[1:]) == (labels.Y.shape[1:], labels.known.shape[1:])
+        if not (
+            S.ndim == 2
+            and len(S) == len(Y) == len(known)
+            and widths
+            and all(np.isfinite(x).all() for x in (S, Y, known))
+        ):
+            raise ValueError("it holds no codes with their labels")
+        S, Y, known = (from_numpy(x, labels.Y) for x in (S, Y, known))
+        self.memory = S, Labels(Y, known, labels.classes)
+        self.classifier = self.loss.classifier(*self.memory)
 
     @property
     def settles(self) -> bool:

@@ -147,6 +147,7 @@ class NeuralEstimator(Classifier):
             given = given.in_memory()
         trained = given.with_labels(labels) if plan.codes_samples else given
         loss = self._with_labels(plan.loss, trained, plan.n_levels, running=batch_size is not None)
+        running: Any = loss.label_loss if batch_size is not None and isinstance(loss, Supervised) else None
         loss = self._with_penalties(loss, given)
         samples = chain([first], iter(sample, None))
 
@@ -170,6 +171,7 @@ class NeuralEstimator(Classifier):
                     batch_size=batch_size,
                     tol=settings.tol,
                     random_state=random_state,
+                    running=running,
                 )
 
             solution = run(descent, settings, given.parts, plan.rank)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from hntf.costs import Loss
+from hntf.costs.labels import RunningLabels
 from hntf.costs.targets import Labels
 from hntf.data import Data
+from hntf.fitting.checkpoint import take_over
 from hntf.fitting.loop import Descent, Ended
-from hntf.fitting.objective import Evaluation, Objective, flattened, relative_projected_gradient
+from hntf.fitting.objective import Evaluation, Objective, flattened, model_at, relative_projected_gradient
 from hntf.fitting.optimizers import STEPS
 from hntf.fitting.parts import InMemory
 from hntf.models import Trainable
+from hntf.storage import REFUSED
 
 HALVINGS = 5
 """Number of epochs with too small a decrease of the mean loss, each of which halves the learning rate, that end a fit."""
@@ -65,6 +70,17 @@ class BatchTrainer:
         """Halve the learning rate."""
         self._method.length *= 0.5
 
+    def state(self) -> dict[str, Any]:
+        """Return the state from which the training can go on, which later steps do not change."""
+        return {"x": self.x, "_n_steps": self._n_steps, "method": dict(vars(self._method))}
+
+    def restore(self, state: Any) -> None:
+        """Go on from a saved state."""
+        take_over(self, ("x", "_n_steps"), state)
+        take_over(self._method, list(vars(self._method)), state.get("method"))
+        self.model = model_at(self.x, self.model, simplex=self.simplex)
+        self._losses = np.zeros(self._n_steps)
+
 
 class Epochs(Descent):
     """Training on shuffled batches, with an epoch as one step of the descent.
@@ -86,6 +102,8 @@ class Epochs(Descent):
         Relative decrease of the mean loss per epoch below which the learning rate is halved.
     random_state : RandomState
         The generator that shuffles the samples.
+    running : RunningLabels or None
+        The part of the loss that remembers labelled samples.
     """
 
     race = 1
@@ -100,20 +118,48 @@ class Epochs(Descent):
         batch_size: int,
         tol: float,
         random_state: np.random.RandomState,
+        running: RunningLabels | None = None,
     ) -> None:
         self.trainer = trainer
         self.data, self.labels, self.cost = data, labels, loss
         self.batch_size = batch_size
         self.tol = tol
-        self.random_state = random_state
-        self._value: float | None = None
-        self._best = float("inf")
+        self.random_state, self.running = random_state, running
+        self._value = self._best = float("inf")
         self._gradient = 0.0
         self._halvings = 0
+        self._after_epoch = self._state_now()
+
+    kept = ("_value", "_best", "_gradient", "_halvings")
+
+    def state(self) -> dict[str, Any]:
+        """Return the state after the last whole epoch: in the middle of one, its order of the samples is not known."""
+        return self._after_epoch
+
+    def _state_now(self) -> dict[str, Any]:
+        return {
+            **super().state(),
+            "trainer": self.trainer.state(),
+            "generator": self.random_state.get_state(legacy=False),
+            "running": None if self.running is None else self.running.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        try:
+            self.trainer.restore(state["trainer"])
+            self.random_state.set_state(state["generator"])
+            if self.running is not None:
+                self.running.restore(state["running"], self.labels)  # type: ignore[arg-type]
+        except REFUSED as error:
+            raise ValueError(
+                f"checkpoint must hold the state of this fit, but not of its batches: {error!r}"
+            ) from error
+        self._after_epoch = self._state_now()
 
     @property
     def loss(self) -> float | None:
-        return self._value
+        return None if self._value == float("inf") else self._value
 
     @property
     def projected_gradient(self) -> float:
@@ -129,10 +175,11 @@ class Epochs(Descent):
 
     def step(self) -> bool:
         value, self._gradient = self._epoch()
-        if self._value is not None and self._best - value <= self.tol * abs(self._best):
+        if self.loss is not None and self._best - value <= self.tol * abs(self._best):
             self.trainer.halve_rate()
             self._halvings += 1
         self._value, self._best = value, min(self._best, value)
+        self._after_epoch = self._state_now()
         return True
 
     def _epoch(self) -> tuple[float, float]:

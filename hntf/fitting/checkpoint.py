@@ -90,11 +90,11 @@ class Checkpoint:
             self._state["generator"] = random_state.get_state(legacy=False)
             return random_state
         try:
-            bit_generator = GENERATORS[saved["bit_generator"]]()
-            bit_generator.state = saved
-            return np.random.RandomState(bit_generator)
+            generator = np.random.RandomState(GENERATORS[saved["bit_generator"]]())
+            generator.set_state(saved)
         except REFUSED as error:
             raise ValueError(f"checkpoint must be a whole checkpoint of hntf, got {self.path}: {error}") from error
+        return generator
 
     def stage(self) -> Stage:
         """Return the state of the next stage of the fit."""

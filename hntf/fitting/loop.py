@@ -172,9 +172,7 @@ class Descent(ABC):
     def state(self) -> dict[str, Any]:
         """Return the state from which the descent can go on: nested dictionaries and lists of arrays and numbers."""
         if self.kept is None:
-            raise TypeError(
-                "checkpoint must be None with batch_size: training on batches is not resumed; save the model and call partial_fit"
-            )
+            raise TypeError(f"checkpoint must be None: {type(self).__name__} keeps a state that cannot be saved")
         return attributes(self, self.kept)
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -75,19 +75,9 @@ class Objective:
         """The starting point."""
         return flattened(self.model.factors)
 
-    def split(self, x: Array) -> list[Array]:
-        """Return the vector `x` as matrices of the shapes of the factors."""
-        factors, start = [], 0
-        for factor in self.model.factors:
-            size = factor.shape[0] * factor.shape[1]
-            factors.append(x[start : start + size].reshape(factor.shape))
-            start += size
-        return factors
-
     def model_at(self, x: Array) -> Trainable:
         """Return the model with the factors in the vector `x`, scaled to the simplex if required."""
-        factors = self.split(x)
-        return self.model.with_factors([on_simplex(U)[0] for U in factors] if self.simplex else factors)
+        return model_at(x, self.model, simplex=self.simplex)
 
     def __call__(self, x: Array) -> Evaluation:
         """Return the value and the gradient at the vector `x`."""
@@ -95,7 +85,7 @@ class Objective:
         value, dfactors = self.value_and_grad(model)
         value, dfactors = self.loss.with_cost_of_factors(model.factors, value, dfactors, self.fraction)
         if self.simplex:
-            sums = [on_simplex(U)[1] for U in self.split(x)]
+            sums = [on_simplex(U)[1] for U in split(x, self.model.factors)]
             dfactors = list(map(on_simplex_pullback, model.factors, sums, dfactors))
         self.n_evaluations += 1
         return Evaluation(x, self.scale * value, self.scale * flattened(dfactors))
@@ -106,6 +96,22 @@ class Objective:
         if self.loss.settles:
             settled = self.loss.settle(self.parts.each(forward, self._key, model, self.loss))
         return self.parts.total(backward, self._key, model, self.loss, settled)
+
+
+def split(x: Array, factors: Sequence[Array]) -> list[Array]:
+    """Return the vector `x` as matrices of the shapes of some factors."""
+    parts, start = [], 0
+    for factor in factors:
+        size = factor.shape[0] * factor.shape[1]
+        parts.append(x[start : start + size].reshape(factor.shape))
+        start += size
+    return parts
+
+
+def model_at(x: Array, model: Trainable, *, simplex: bool) -> Trainable:
+    """Return a model with the factors in the vector `x`, scaled to the simplex if required."""
+    factors = split(x, model.factors)
+    return model.with_factors([on_simplex(U)[0] for U in factors] if simplex else factors)
 
 
 def forward(part: Part, key: str, model: Trainable, loss: Loss) -> Any:

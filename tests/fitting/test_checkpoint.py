@@ -13,6 +13,7 @@ import torch
 from sklearn.base import clone
 
 import hntf
+from hntf.fitting.batches import BatchTrainer
 from tests.fitting.parts.test_parts import LABELS, MATRIX, METHODS, TENSOR, in_parts
 
 
@@ -52,6 +53,13 @@ MODELS = {
     "sgd": (hntf.NeuralNMF((4, 2), solver="sgd", max_iter=25, random_state=0), MATRIX, None),
     "NeuralNTF": (hntf.NeuralNTF((3, 2), n_init=2, max_iter=25, random_state=0), TENSOR, None),
     "torch": (hntf.NeuralNMF((4, 2), max_iter=25, random_state=0), torch.tensor(MATRIX), None),
+    "batches": (hntf.NeuralNMF((4, 2), batch_size=8, max_iter=25, random_state=0), MATRIX, LABELS),
+    "batches of starts": (
+        hntf.NeuralNMF((4, 2), batch_size=8, n_init=3, solver="sgd", max_iter=25, random_state=0),
+        torch.tensor(MATRIX),
+        None,
+    ),
+    "batches of a tensor": (hntf.NeuralNTF((3, 2), batch_size=5, tol=0.0, max_iter=15, random_state=0), TENSOR, None),
 }
 
 
@@ -94,6 +102,26 @@ def test_it_goes_on_with_another_number_of_parts(name, tmp_path):
             )
     found = fit(clone(model), in_parts("dask", X, 2, None), y, checkpoint=path)
     np.testing.assert_allclose(found.reconstruction_err_, whole.reconstruction_err_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("labels", [None, LABELS])
+def test_an_epoch_that_is_interrupted_begins_anew(labels, tmp_path, monkeypatch):
+    model, X, _ = MODELS["batches"]
+    whole, path = fit(clone(model), X, labels), tmp_path / "fit"
+    step, n_steps = BatchTrainer.step, 0
+
+    def interrupted_step(*given, **options):
+        nonlocal n_steps
+        n_steps += 1
+        if n_steps == 40:
+            raise KeyboardInterrupt
+        return step(*given, **options)
+
+    monkeypatch.setattr(BatchTrainer, "step", interrupted_step)
+    assert fit(clone(model), X, labels, checkpoint=path).n_iter_ < whole.n_iter_
+    found = fit(clone(model), X, labels, checkpoint=path)
+    np.testing.assert_array_equal(found.history_["loss"], whole.history_["loss"])
+    np.testing.assert_array_equal(found.reconstruction_err_, whole.reconstruction_err_)
 
 
 def test_more_iterations_go_on(tmp_path):
@@ -254,7 +282,6 @@ def test_a_truncated_or_hostile_file_is_refused_and_left(tmp_path, rng):
         hntf.DeepNMF((3, 2)),
         hntf.NMF(3, solver="mu"),
         hntf.NMF(3, solver="hals"),
-        hntf.NeuralNMF((3, 2), batch_size=10),
         hntf.MultiHNTF((3, 2)),
     ],
 )

@@ -19,11 +19,11 @@ class SGDStep:
         self.length = LEARNING_RATE if learning_rate is None else learning_rate
         self.size = float(start @ start) ** 0.5
         self.velocity = 0 * start
-        self._scale: float | None = None
+        self._scale = 0.0
 
     def __call__(self, n_iter: int, gradient: Array) -> Array:
-        """Return the step of an iteration."""
-        if self._scale is None:
+        """Return the step of an iteration, counted from 0."""
+        if n_iter == 0:
             norm = float(gradient @ gradient) ** 0.5
             self._scale = self.size / norm if norm > 0 else 0.0
         self.velocity = MOMENTUM * self.velocity - self.length * self._scale * gradient

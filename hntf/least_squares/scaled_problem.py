@@ -159,10 +159,13 @@ class _OfScaledProblem(FactoredProblems):
         return None if ridge is None else to_numpy(ridge).reshape(len(self._dictionaries), -1)[self._problem_with(gram)]
 
     def unfactorized(self) -> Unfactorized | None:
-        if self._n_grams == 1 or self._problem.ridge is not None:
+        if self._n_grams == 1:
             return None
-        roots = self._roots_of_weights
-        return Unfactorized(self._dictionaries, None if roots is None else roots.T, self._columns.T, self._n_grams)
+        roots, ridge = self._roots_of_weights, self._problem.ridge
+        ridge = None if ridge is None else to_numpy(ridge).reshape(len(self._dictionaries), -1)
+        return Unfactorized(
+            self._dictionaries, None if roots is None else roots.T, self._columns.T, ridge, self._n_grams
+        )
 
     def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
         return self._samples(rows).T @ M

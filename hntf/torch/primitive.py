@@ -145,11 +145,14 @@ class _OfFactor(FactoredProblems):
 
     def unfactorized(self) -> Unfactorized | None:
         A, X, weights = self._arrays.A, self._arrays.X, self._arrays.weights
-        if self._n_grams == 1 or self._arrays.l2 is not None:
+        if self._n_grams == 1:
             return None
         roots = None if weights is None else np.sqrt(weights.reshape(self._n_grams, -1))
         samples = None if X is None else X.reshape(-1, X.shape[-1])
-        return Unfactorized(A.reshape(-1, *A.shape[-2:]), roots, samples, self._n_grams)
+        ridge = None if self._arrays.l2 is None else np.sqrt(self._arrays.l2.reshape(self._n_grams, -1))
+        if ridge is not None and (ridge == ridge[0]).all():
+            ridge = ridge[:1]
+        return Unfactorized(A.reshape(-1, *A.shape[-2:]), roots, samples, ridge, self._n_grams)
 
     def product(self, gram: int, rows: np.ndarray, M: np.ndarray) -> np.ndarray:
         X, roots = self._arrays.X, self._roots_of_weights(gram)

@@ -43,28 +43,30 @@ def problems(request, rng):
     return with_rows
 
 
-def costs(A, X, B, W, l1):
+def costs(A, X, B, W, l1, l2):
     squares = 0.5 * (W * np.square(A @ X - B)).sum(axis=1)
-    return squares + l1 * X.sum(axis=1)
+    return squares + l1 * X.sum(axis=1) + 0.5 * l2 * np.square(X).sum(axis=1)
 
 
 @pytest.mark.parametrize("n", [1, 3, FEW_ROWS + 1])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("l1", [0.0, 1e-3])
-def test_they_are_as_accurate_as_one_problem_at_a_time(problems, rng, n, weighted, l1):
+@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (1e-3, 0.0), (0.0, 1e-10), (1e-3, 1e-3)])
+def test_they_are_as_accurate_as_one_problem_at_a_time(problems, rng, n, weighted, l1, l2):
     A, B = problems(n)
     W = (rng.random(B.shape) < 0.8) * 1.0 if weighted else np.ones(B.shape)
     given = {"weights": W} if weighted else {}
-    X, info = hntf.nnls(A, B, l1=l1, return_info=True, **given)
-    single = [hntf.nnls(a, b, l1=l1, weights=w if weighted else None) for a, b, w in zip(A, B, W, strict=True)]
-    expected = costs(A, np.stack(single), B, W, l1)
+    X, info = hntf.nnls(A, B, l1=l1, l2=l2, return_info=True, **given)
+    single = [hntf.nnls(a, b, l1=l1, l2=l2, weights=w if weighted else None) for a, b, w in zip(A, B, W, strict=True)]
+    expected = costs(A, np.stack(single), B, W, l1, l2)
     size = np.maximum(0.5 * np.square(B).sum(axis=1), 1e-300)
-    assert ((costs(A, X, B, W, l1) - expected) / size).max() < 1e-13
+    assert ((costs(A, X, B, W, l1, l2) - expected) / size).max() < 1e-13
     assert info.kkt_residual < 1e-14
     of_torch = hntf.torch.nnls(
-        torch.tensor(B).mT, torch.tensor(A), l1=l1, **{name: torch.tensor(w).mT for name, w in given.items()}
+        torch.tensor(B).mT, torch.tensor(A), l1=l1, l2=l2, **{name: torch.tensor(w).mT for name, w in given.items()}
     )
-    assert ((costs(A, of_torch.mT.numpy(), B, W, l1) - expected) / size).max() < 1e-13
+    assert ((costs(A, of_torch.mT.numpy(), B, W, l1, l2) - expected) / size).max() < 1e-13
+    if l2:
+        return
     # Their columns are independent, so what is solved on a support is determined.
     for a, w, support in zip(A, W, info.support, strict=True):
         for j in range(n):

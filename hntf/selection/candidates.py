@@ -36,6 +36,13 @@ def as_candidates(candidates: Any) -> list[Any] | None:
     return sorted(set(checked), key=lambda candidate: (_size(candidate), repr(candidate)))
 
 
+def without_tuples(candidates: list[Any] | None) -> list[Any] | None:
+    """Return candidates of a single level, each a tuple of one number, as numbers; others unchanged."""
+    if candidates and all(isinstance(c, tuple) and len(c) == 1 and isinstance(c[0], int) for c in candidates):
+        return [c[0] for c in candidates]
+    return candidates
+
+
 def _size(candidate: Any) -> int:
     """Return the sum of all ranks that a candidate names."""
     return sum(map(_size, candidate)) if isinstance(candidate, tuple) else candidate
@@ -52,8 +59,16 @@ def _checked(candidate: Any) -> Any:
 
 def check_model(model: Any) -> None:
     """Raise `TypeError` if a model is no estimator of this library, nor its class."""
-    if model is not None and not issubclass(model if isinstance(model, type) else type(model), Estimator):
-        raise TypeError(f"model must be an estimator of hntf, such as hntf.NMF, got {model!r}")
+    kind = model if isinstance(model, type) else type(model)
+    if model is not None and not issubclass(kind, Estimator):
+        raise TypeError(f"model must be an estimator of hntf, such as hntf.NMF, got {described(model)}")
+
+
+def described(model: Any) -> str:
+    """Return what is not an estimator, and for a model of texts what to give instead."""
+    if "hierarchy_" not in getattr(type(model), "__annotations__", {}):
+        return repr(model)
+    return f"a {type(model).__name__}; give its hierarchy_ and the counts of words, vectorizer_.transform(texts)"
 
 
 def is_tucker_model(model: Any) -> bool:

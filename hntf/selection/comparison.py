@@ -13,9 +13,11 @@ from sklearn.metrics import normalized_mutual_info_score
 from hntf.arrays import to_numpy
 from hntf.data import HoldOut
 from hntf.estimators.base import Estimator
+from hntf.estimators.inputs import as_input
 from hntf.metrics.inputs import factors_of
 from hntf.metrics.matching import factor_match_score
 from hntf.metrics.trees import as_clusters, is_known
+from hntf.selection.candidates import described
 from hntf.selection.problem import fitted, given, with_mask
 from hntf.tables import Table
 from hntf.validation import check_number
@@ -62,7 +64,8 @@ def compare(
     Returns
     -------
     Comparison
-        The table, a row for every level of every model, and `plot()`.
+        The table, a row for every level of every model, and `plot()`. In a new process the seconds of the first model include the
+        loading of compiled code.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def compare(
     if fraction is not None:
         HoldOut(fraction)  # checks it
     if y is not None:
-        _check_classes(y, X)
+        _check_classes(y, as_input(X, mask, weights, nonnegative=False, together=False).shape[0])
     options = given(mask=mask, weights=weights)
     columns: dict[str, list[Any]] = {}
     for name, model in named.items():
@@ -119,13 +122,13 @@ def _checked_models(models: Any) -> Mapping[str, Any]:
         raise ValueError("models must hold at least one estimator, got none")
     for name, model in named.items():
         if not isinstance(model, Estimator):
-            raise TypeError(f"models must hold estimators of hntf, got {type(model).__name__} for {name!r}")
+            raise TypeError(f"models must hold estimators of hntf, got {described(model)} for {name!r}")
     return named
 
 
-def _check_classes(y: Any, X: Any) -> None:
+def _check_classes(y: Any, n: int) -> None:
     """Raise `ValueError` if labels are not one class for each sample, with some that are known."""
-    shape, n = np.shape(y), getattr(X, "shape", (len(y),))[0]
+    shape = np.shape(y)
     if shape != (n,):
         raise ValueError(f"y must hold one class for each of the {n} samples, got shape {shape}")
     if not is_known(y).any():

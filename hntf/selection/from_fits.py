@@ -91,5 +91,6 @@ def smallest(values: Mapping[int, float]) -> int:
 
 def _n_parameters(rank: int, shape: tuple[int, ...]) -> int:
     if len(shape) == 2:
-        return rank * (sum(shape) - rank)
+        # Above the rank of the data no more of them are lost to changes of the basis.
+        return rank * (sum(shape) - min(rank, *shape))
     return rank * (sum(shape) - len(shape) + 1)

@@ -54,6 +54,8 @@ def _sums(problem: Problem, mask: Any) -> tuple[float, float, float]:
     """Return the weighted sums of entries, of their squares, and of ones, over the entries that a mask observes."""
     options = {"weights": None, **problem.masked(mask)}
     parts = as_input(problem.X, **options, nonnegative=False, together=False).parts
+    if problem.scale != 1.0:
+        parts = parts.times(problem.scale)
     total, norm_squared, number = parts.total(sums_of_part)
     return total, norm_squared, number
 

@@ -38,6 +38,8 @@ class Problem(NamedTuple):
         The seed of the first hold-out; the others follow.
     is_in_memory : bool
         Whether the data are in memory, so that fits can start from others.
+    scale : float
+        The power of two by which samples in parts are multiplied where their squares would overflow or vanish.
     """
 
     X: Any
@@ -48,6 +50,7 @@ class Problem(NamedTuple):
     fraction: float
     seed: int
     is_in_memory: bool
+    scale: float = 1.0
 
     def hold_out(self, fold: int) -> HoldOut:
         """Return a mask that hides entries."""

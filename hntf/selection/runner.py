@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs
 from tqdm import tqdm
 
@@ -18,6 +20,9 @@ from hntf.fitting.checkpoint import described
 from hntf.selection.problem import Problem
 from hntf.storage import replace_file
 from hntf.threads import limit_cores
+
+SHARED_FILES = "joblib_memmapping_folder"
+"""Part of the paths of the files in which joblib keeps large arrays for its processes."""
 
 Job = tuple[str, Any, Any]
 """The name of what is computed, the candidate, and the fold or the folds."""
@@ -104,6 +109,8 @@ def _signature(problem: Problem) -> list[Any]:
 
 def in_processes(n_jobs: int | None, work: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
     """Yield `work(*arguments)` for all calls, computed in this process or in several that share the cores."""
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or isinstance(n_jobs, bool) or n_jobs == 0):
+        raise ValueError(f"n_jobs must be a number of processes, or -1 for all cores, got {n_jobs!r}")
     jobs = effective_n_jobs(n_jobs)
     if jobs == 1:
         return (work(*arguments) for arguments in calls)
@@ -113,4 +120,15 @@ def in_processes(n_jobs: int | None, work: Callable[..., Any], calls: Sequence[t
 
 def _in_process(cores: int, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     limit_cores(cores)
-    return work(*arguments)
+    return work(*_in_memory(arguments))
+
+
+def _in_memory(x: Any) -> Any:
+    """Return arguments with arrays in place of the files through which processes share them: a file would be fitted in parts."""
+    if isinstance(x, np.memmap) and SHARED_FILES in str(x.filename):
+        return x.view(np.ndarray)
+    if isinstance(x, dict):
+        return {name: _in_memory(value) for name, value in x.items()}
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x)(*map(_in_memory, x))
+    return type(x)(map(_in_memory, x)) if type(x) in (list, tuple) else x

@@ -14,9 +14,17 @@ from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
 from hntf.data import Data
 from hntf.data.sparse_tensor_input import is_sparse_tensor
+from hntf.data.units import multiplied
 from hntf.estimators.inputs import Input, as_input
 from hntf.selection.bi_cross_validation import SPLITS
-from hntf.selection.candidates import as_candidates, check_model, finest_model, has_levels, is_tucker_model
+from hntf.selection.candidates import (
+    as_candidates,
+    check_model,
+    finest_model,
+    has_levels,
+    is_tucker_model,
+    without_tuples,
+)
 from hntf.selection.decision import Decision
 from hntf.selection.folds import PREDICTIONS, fold_errors
 from hntf.selection.held_out import n_observed
@@ -118,6 +126,8 @@ def select_ranks(
     names = _as_criteria(criterion)
     checked = as_candidates(candidates)
     check_model(model)
+    if model is not None and not has_levels(model) and not is_tucker_model(model):
+        checked = without_tuples(checked)
     # The information criteria count the parameters of a matrix or CP model.
     names = ["held-out"] if names == AUTO and _is_tucker(model, checked) else names
     if isinstance(X, Data):
@@ -138,7 +148,8 @@ def select_ranks(
         raise ValueError(f"candidates must have fewer components at every level than at the one below, got {checked}")
     seed = int(as_random_state(random_state).randint(2**31 - 1))
     finest_level = finest_model(model, len(shape), checked)
-    problem = Problem(X, mask, weights, shape, finest_level, fraction, seed, given.arrays is not None)
+    scale = given.in_moderate_units().scale if given.arrays is None else 1.0
+    problem = Problem(X, mask, weights, shape, finest_level, fraction, seed, given.arrays is not None, scale)
     n_entries = n_observed(problem)
     if "held-out" in names and fraction * n_entries < FEWEST_HELD_OUT:
         raise ValueError(
@@ -179,7 +190,7 @@ def _as_criteria(criterion: Any) -> list[str]:
         check_choice(name, "criterion", ("auto", *CRITERIA))
     if not names or "auto" in names:
         raise ValueError(f"criterion must be 'auto' or names of criteria, got {criterion!r}")
-    return names
+    return list(dict.fromkeys(names))
 
 
 def _check_fits(names: Sequence[str], candidates: list[Any] | None, model: Any, shape: tuple[int, ...]) -> None:
@@ -192,7 +203,7 @@ def _check_fits(names: Sequence[str], candidates: list[Any] | None, model: Any, 
         raise ValueError(f"X must have {SPLITS} samples and features for 'bi-cross-validation', got shape {shape}")
     if "core-consistency" in names and len(shape) < 3:
         raise ValueError("criterion must be another than 'core-consistency' for a matrix")
-    if names[0] == "elbow" and candidates is not None and len(candidates) < 3:
+    if "elbow" in names and names != AUTO and candidates is not None and len(candidates) < 3:
         raise ValueError(f"candidates must name at least three numbers of components for the elbow, got {candidates}")
     of_cp = [name for name in names if name not in ("held-out", "stability", "bi-cross-validation")]
     if of_cp and _is_tucker(model, candidates):
@@ -214,10 +225,11 @@ def _as_array(X: Any, given: Input, names: Sequence[str], mask: Any, weights: An
         raise ValueError(f"criterion must be another than {splits[0]!r} with a mask or weights")
     if splits and (given.arrays is None or is_sparse_tensor(X)):
         raise ValueError(f"criterion must be another than {splits[0]!r} for data outside of memory and sparse tensors")
-    if not given.is_dense:
-        return X.tocsr() if scipy.sparse.issparse(X) else X
     scale = given.in_moderate_units().scale
-    if not splits and scale == 1.0:
+    if given.arrays is not None and not given.is_dense:
+        X = X.tocsr() if scipy.sparse.issparse(X) else X
+        return X if scale == 1.0 else multiplied(X, scale)
+    if given.arrays is None or (not splits and scale == 1.0):
         return X
     return to_numpy(given.arrays[0]) * scale
 

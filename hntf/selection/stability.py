@@ -11,9 +11,11 @@ import scipy.sparse
 from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
 from hntf.data import Data
+from hntf.estimators.base import Estimator
 from hntf.estimators.checks import check_shape
 from hntf.estimators.inputs import as_input
 from hntf.metrics.matching import matched, unit
+from hntf.selection.candidates import described
 from hntf.selection.problem import fitted, given
 from hntf.selection.resampling import RESAMPLES, redrawn
 from hntf.selection.runner import in_processes
@@ -132,8 +134,8 @@ def stability(
     """
     check_number(n_fits, "n_fits", low=2, integer=True)
     check_choice(resample, "resample", RESAMPLES)
-    if isinstance(model, type) or not hasattr(model, "fit"):
-        raise TypeError(f"model must be an estimator, got {model!r}")
+    if not isinstance(model, Estimator):
+        raise TypeError(f"model must be an estimator of hntf, got {described(model)}")
     if isinstance(X, Data) and resample == "entries":
         raise TypeError("X must be an array for resample='entries', not a data object, which has its mask")
     data = as_input(X, mask, weights, nonnegative=False, together=False)
@@ -144,11 +146,17 @@ def stability(
     staying = None if data.is_dense or scipy.sparse.issparse(X) or isinstance(X, Data) else data.shape
     if y is not None and staying and resample in ("bootstrap", "halves"):
         raise TypeError(f"X must be an array for resample={resample!r} with labels, got {type(X).__name__}")
+    if y is not None and len(y) != data.shape[0]:
+        raise ValueError(f"y must have one label for each of the {data.shape[0]} samples, got {len(y)}")
     rng = as_random_state(random_state)
     options = given(y=y, mask=mask, weights=weights)
     if not hasattr(model, "model_"):
         model = fitted(model, X, int(rng.randint(2**31 - 1)), **options)
     check_shape(model, data.described(X), data.shape, reset=False)
+    if resample in OF_SAME_SAMPLES and len(model.codes_[0]) != data.shape[0]:
+        raise ValueError(
+            f"X must hold the {len(model.codes_[0])} samples of the fit for resample={resample!r}, got {data.shape[0]}"
+        )
     reference, parents = _profiles(model, resample), _parents(model)
     seeds = rng.randint(2**31 - 1, size=n_fits).tolist()
     fits = list(in_processes(n_jobs, _refitted, [(model, X, staying, options, resample, seed) for seed in seeds]))
@@ -176,6 +184,9 @@ def _bounds(matched_fits: list[list[np.ndarray]], order: int) -> Any:
     return bounds[-1] if order == MATRIX else [*[None] * (order - len(bounds)), *bounds]
 
 
+OF_SAME_SAMPLES = ("starts", "entries")
+"""What draws the same samples for every fit, so that their codes are compared, too."""
+
 Profiles = list[list[np.ndarray]]
 """For every level the factors of the modes on which fits are compared."""
 
@@ -191,12 +202,11 @@ def _refitted(
 
 def _profiles(model: Any, resample: str) -> Profiles:
     """Return the factors of all levels by mode: those of the samples only where all fits have the same samples."""
-    same = resample in ("starts", "entries")
     levels = []
     for codes, profiles in zip(model.codes_, model.components_, strict=True):
         modes = profiles[1:] if isinstance(profiles, list) else [profiles]
         of_modes = [to_numpy(P).T for P in modes]
-        levels.append([to_numpy(codes), *of_modes] if same else of_modes)
+        levels.append([to_numpy(codes), *of_modes] if resample in OF_SAME_SAMPLES else of_modes)
     return levels
 
 

@@ -13,9 +13,10 @@ from sklearn.decomposition import NMF as ScikitLearnNMF
 import hntf
 from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
 from hntf.selection import folds as module
-from hntf.selection import levels
+from hntf.selection import from_fits, levels, runner
 from hntf.selection import problem as problems
 from hntf.selection.held_out import held_out_errors
+from hntf.topics import TopicModel
 
 BLOCKS = make_hierarchical_blocks(random_state=0).X
 
@@ -320,6 +321,10 @@ def test_a_selection_shows_itself():
         ({"criterion": None}, "criterion"),
         ({"criterion": "thinning"}, "counts"),
         ({"criterion": "elbow", "candidates": [2, 3]}, "candidates"),
+        ({"criterion": ["held-out", "elbow"], "candidates": [2, 3]}, "at least three"),
+        ({"n_jobs": 1.5}, "n_jobs"),
+        ({"n_jobs": "2"}, "n_jobs"),
+        ({"model": TopicModel(3)}, "hierarchy_ and the counts of words"),
         ({"candidates": [()]}, "candidates"),
         ({"model": "NMF"}, "model"),
         ({"model": ScikitLearnNMF(2)}, "model"),
@@ -469,11 +474,45 @@ def test_criteria_of_fits_without_candidates():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scale", [1e-170, 1e-150, 1e160])
-def test_units_do_not_matter(scale):
-    found = hntf.select_ranks(scale * low_rank(), range(1, 5), hntf.NMF, random_state=0)
-    assert found.best == 3
-    assert found.criteria["bic"] == 3
+@pytest.mark.parametrize("scale", [1e-200, 1e-150, 1e160])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "blocks", "sparse tensor"])
+def test_units_do_not_matter(scale, kind):
+    X, model = (low_rank(), hntf.NMF) if kind != "sparse tensor" else (low_rank(shape=(12, 11, 10)), hntf.NCPD)
+
+    def given(X):
+        return {
+            "dense": lambda: X,
+            "sparse": lambda: scipy.sparse.csr_array(X),
+            "blocks": lambda: [X[:10], X[10:]],
+            "sparse tensor": lambda: (np.stack(np.nonzero(X)), X[np.nonzero(X)], X.shape),
+        }[kind]()
+
+    found = hntf.select_ranks(given(scale * X), range(1, 5), model, random_state=0)
+    expected = hntf.select_ranks(given(X), range(1, 5), model, random_state=0)
+    assert found.criteria == expected.criteria
+    np.testing.assert_allclose(found.table["held-out"], expected.table["held-out"], rtol=1e-5)
+
+
+def test_the_penalty_of_more_components_than_the_rank_of_the_data_grows():
+    values = from_fits.bic(dict.fromkeys([2, 5, 8, 20, 100], 0.5), (20, 8), 160)
+    assert sorted(values, key=values.__getitem__) == [2, 5, 8, 20, 100]
+
+
+def test_tuples_of_one_number_are_numbers_for_a_single_level():
+    found = hntf.select_ranks(low_rank(), [(2,), (3,), (4,)], hntf.NMF, criterion=["bic", "bic"], random_state=0)
+    assert (found.best, list(found.criteria)) == (3, ["bic"])
+
+
+def kinds_of(*arrays):
+    return [(type(x).__name__, float(np.sum(x))) for x in arrays]
+
+
+def test_large_arrays_are_arrays_in_processes_and_files_stay_files(tmp_path):
+    large, file = np.ones((500, 400)), tmp_path / "X.npy"
+    np.save(file, large)
+    calls = [(large, np.load(file, mmap_mode="r"))] * 2
+    for kinds in runner.in_processes(2, kinds_of, calls):
+        assert kinds == [("ndarray", 200_000), ("memmap", 200_000)]
 
 
 @pytest.mark.parametrize("criterion", ["bi-cross-validation", "thinning"])

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 import hntf
 from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
+from hntf.topics import TopicModel
 
 X, CLASSES, GROUPS, _ = make_hierarchical_blocks(random_state=0)
 
@@ -137,6 +138,15 @@ def test_what_is_wrong_is_named():
         hntf.stability(hntf.NMF(2), X, resample="jackknife")
     with pytest.raises(TypeError, match="X must be"):
         hntf.stability(hntf.NMF(2), object())
+    with pytest.raises(TypeError, match="hierarchy_ and the counts of words"):
+        hntf.stability(TopicModel(3), ["one text", "another text"])
+    model = hntf.SSNMF(2, random_state=0).fit(np.ones((12, 5)), np.arange(12) % 2)
+    with pytest.raises(ValueError, match="X must hold the 12 samples"):
+        hntf.stability(model, np.ones((9, 5)), np.arange(9) % 2, resample="starts", n_fits=2)
+    with pytest.raises(ValueError, match="y must have one label"):
+        hntf.stability(model, np.ones((12, 5)), np.arange(6) % 2, resample="halves", n_fits=2)
+    with pytest.raises(ValueError, match="each of the 12 samples"):
+        hntf.compare([hntf.NMF(2)], [np.ones((6, 5)), np.ones((6, 5))], np.arange(9))
     with pytest.raises(TypeError, match="model"):
         hntf.stability(hntf.NMF, X)
 
@@ -193,7 +203,7 @@ def test_a_comparison_names_the_model_that_fails():
     with pytest.raises(ValueError, match="n_components") as failed:
         hntf.compare({"good": hntf.NMF(2), "bad": hntf.NMF(-4)}, X)
     assert "'bad'" in failed.value.__notes__[0]
-    with pytest.raises(TypeError, match="PCA for 'PCA'"):
+    with pytest.raises(TypeError, match=r"PCA\(n_components=2\) for 'PCA'"):
         hntf.compare([PCA(2)], X)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.metrics.inputs import check_fitted
-from hntf.validation import check_choice, check_number
+from hntf.validation import check_choice, check_entries, check_number
 
 SMOOTHING = 1e-12
 """What is added to probabilities of pairs, as gensim does, so that pairs that never occur have a logarithm."""
@@ -62,7 +62,9 @@ def coherence(components: Any, X: Any, *, measure: str = "npmi", n_words: int = 
     check_choice(measure, "measure", MEASURES)
     check_number(n_words, "n_words", low=2, integer=True)
     words = _heaviest(_weights(components), n_words)
-    occurs = scipy.sparse.csc_array(X) > 0
+    documents = scipy.sparse.csc_array(X)
+    check_entries(np.append(documents.data, 0.0), "X")
+    occurs = documents > 0
     if occurs.shape[1] <= max((j for topic in words for j in topic), default=0):
         raise ValueError(f"X must have a column for every word of the components, got {occurs.shape[1]} columns")
     if not occurs.shape[0]:
@@ -131,6 +133,7 @@ def _weights(components: Any) -> np.ndarray:
     array = np.asarray(components, dtype=float)
     if array.ndim != 2:
         raise ValueError(f"components must have shape (k, m), got order {array.ndim}")
+    check_entries(np.append(array, 0.0), "components")
     return array
 
 

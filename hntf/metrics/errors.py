@@ -109,7 +109,9 @@ def poisson_deviance(X: Any, expected: Any, *, mask: Any = None) -> float:
     x, m = counts[observed], means[observed]
     for values, name in ((x, "X"), (m, "expected")):
         if not (values >= 0).all():
-            raise ValueError(f"{name} must be nonnegative where it is observed")
+            raise ValueError(
+                f"{name} must hold numbers of at least 0 where it is observed, got {values[~(values >= 0)][0]:g}"
+            )
     if not len(x):
         raise ValueError("mask must observe some entries")
     if (m[x > 0] <= 0).any():

@@ -262,8 +262,10 @@ def test_tiny_factors_have_their_congruence():
 def test_the_deviance_looks_at_what_the_mask_observes():
     X, means = np.array([[1.0, np.nan]]), np.array([[2.0, 1.0]])
     assert np.isfinite(hntf.metrics.poisson_deviance(X, means, mask=~np.isnan(X)))
-    with pytest.raises(ValueError, match="X must be nonnegative"):
+    with pytest.raises(ValueError, match="X must hold numbers of at least 0.*got -2"):
         hntf.metrics.poisson_deviance(-means, means)
+    with pytest.raises(ValueError, match="X must hold numbers of at least 0.*got nan"):
+        hntf.metrics.poisson_deviance(X, means)
     with pytest.raises(ValueError, match="mask"):
         hntf.metrics.poisson_deviance(means, means, mask=np.ones((3, 3), bool))
 
@@ -404,3 +406,11 @@ def test_a_topic_model_stands_for_its_hierarchy():
     assert hntf.metrics.relative_error(model, X) == pytest.approx(model.hierarchy_.reconstruction_err_[0], rel=1e-6)
     assert len(hntf.metrics.residuals(model, X)) == len(hntf.metrics.leverage(model)) == len(documents)
     assert hntf.metrics.coherence(model, X, n_words=3) > 0
+
+
+@pytest.mark.parametrize("name", ["components", "X"])
+def test_coherence_of_what_is_not_known_is_refused(name):
+    given = {"components": np.eye(3), "X": np.eye(3)}
+    given[name] = np.where(np.eye(3) > 0, np.nan, 0.0)
+    with pytest.raises(ValueError, match=f"{name} contains NaN"):
+        hntf.metrics.coherence(**given)

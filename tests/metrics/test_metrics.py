@@ -262,9 +262,9 @@ def test_tiny_factors_have_their_congruence():
 def test_the_deviance_looks_at_what_the_mask_observes():
     X, means = np.array([[1.0, np.nan]]), np.array([[2.0, 1.0]])
     assert np.isfinite(hntf.metrics.poisson_deviance(X, means, mask=~np.isnan(X)))
-    with pytest.raises(ValueError, match="X must hold numbers of at least 0.*got -2"):
+    with pytest.raises(ValueError, match=r"X must hold numbers of at least 0.*got -2"):
         hntf.metrics.poisson_deviance(-means, means)
-    with pytest.raises(ValueError, match="X must hold numbers of at least 0.*got nan"):
+    with pytest.raises(ValueError, match=r"X must hold numbers of at least 0.*got nan"):
         hntf.metrics.poisson_deviance(X, means)
     with pytest.raises(ValueError, match="mask"):
         hntf.metrics.poisson_deviance(means, means, mask=np.ones((3, 3), bool))

@@ -25,6 +25,47 @@ def test_it_finds_a_wrong_gradient_and_says_where():
     assert "GRADIENTS DIFFER" in str(report)
 
 
+class DoubledColumn(torch.autograd.Function):
+    """The identity, with a gradient whose first column is twice as large."""
+
+    @staticmethod
+    def forward(ctx, A):
+        return A.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        gradient = gradient.clone()
+        gradient[:, 0] *= 2
+        return gradient
+
+
+class Layer(torch.nn.Module):
+    def __init__(self, A):
+        super().__init__()
+        self.A = torch.nn.Parameter(A)
+
+    def forward(self, X):
+        return hntf.torch.nnls(X, self.A)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_sample_at_a_kink_does_not_hide_the_others_of_a_torch_function(seed):
+    rng = np.random.default_rng(seed)
+    A, S = torch.tensor(rng.random((8, 3))), torch.tensor(rng.random((5, 3)) + 0.5)
+    S[0, 2] = 0
+    X = S @ A.mT
+    wrong = hntf.gradcheck(lambda X, A: hntf.torch.nnls(X, DoubledColumn.apply(A)), [X, A])
+    assert (wrong.verdict, wrong.samples_at_kinks) == ("GRADIENTS DIFFER", (0,))
+    for function, inputs in ((hntf.torch.nnls, [X, A]), (hntf.torch.nnls, [X[:2], A]), (Layer(A), [X])):
+        report = hntf.gradcheck(function, inputs)
+        assert report.ok
+        assert report.samples_at_kinks == (0,)
+    # Where samples depend on each other, none is left out.
+    mixed = hntf.gradcheck(lambda X, A: torch.softmax(hntf.torch.nnls(X, A), dim=0), [X, A])
+    assert mixed.verdict != "GRADIENTS DIFFER"
+    assert mixed.samples_at_kinks == ()
+
+
 def test_a_kink_is_told_apart_from_a_bug():
     # The sample is orthogonal to the second column: its code there is zero, and so is its dual.
     layer = NNLSLayer(Dense(np.eye(2)))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array, backend_of, from_numpy, is_torch, to_numpy
+from hntf.arrays import Array, as_float64, backend_of, from_numpy, is_torch, to_numpy
 from hntf.costs import Energy, Loss
 from hntf.data import Data, DenseData
 from hntf.gradient_check.differences import sizes
@@ -32,11 +32,23 @@ class Function(NamedTuple):
         The point at which it is checked.
     n_samples : int
         Number of samples that can be left out, 0 if the function does not tell them apart.
+    by_rows : tuple of int
+        The inputs that have a row for each sample, if it is not known whether samples depend on each other.
     """
 
     value_and_grad: Callable[..., Any]
     arrays: list[Array]
     n_samples: int = 0
+    by_rows: tuple[int, ...] = ()
+
+    def can_leave_out(self, samples: frozenset[int]) -> bool:
+        """Tell whether the value without some samples does not depend on them."""
+        if not 0 < len(samples) < self.n_samples:
+            return False
+        if not self.by_rows:
+            return True
+        _, gradients = self.value_and_grad(samples, *self.arrays)
+        return not any(bool((gradients[i][sorted(samples)] != 0).any()) for i in self.by_rows)
 
     def value(self, left_out: frozenset[int], *arrays: Array) -> float:
         """Return the value alone."""
@@ -66,7 +78,7 @@ def as_function(function: Checkable, inputs: Any, order: int) -> Function:
     called, arrays = _with_fixed_integers(function, arrays)
     if _is_module(called):
         return _of_module(called, arrays, order)
-    return Function(_user_function(called, order), arrays)
+    return _of_callable(called, arrays, order)
 
 
 def _with_fixed_integers(function: Any, arrays: list[Any]) -> tuple[Any, list[Any]]:
@@ -122,7 +134,7 @@ def _of_module(module: Any, arrays: list[Array], order: int) -> Function:
         unmoved = {name: x.clone() for name, x in fixed.items()}
         return torch.func.functional_call(module, {**unmoved, **moved}, tensors[: len(arrays)])
 
-    return Function(_user_function(function, order), [*arrays, *(parameters[name].detach() for name in names)])
+    return _of_callable(function, [*arrays, *(parameters[name].detach() for name in names)], order)
 
 
 class _Directions:
@@ -143,6 +155,20 @@ class _Directions:
         return from_numpy(self._known[number].copy(), output)
 
 
+def _of_callable(function: Callable[..., Any], arrays: list[Array], order: int) -> Function:
+    """Return a callable of a user; samples are told apart if all outputs and an input have a row for each."""
+    checked = Function(_user_function(function, order), arrays)
+    if order == 2 or not all(map(is_torch, arrays)):
+        return checked
+    result = function(*map(as_float64, arrays))
+    if _is_value_and_gradients(result):
+        return checked
+    lengths = {len(output) if output.ndim else 0 for output in _tensors(result)}
+    n_samples = lengths.pop() if len(lengths) == 1 else 0
+    by_rows = tuple(i for i, x in enumerate(arrays) if x.ndim and len(x) == n_samples)
+    return checked._replace(n_samples=n_samples, by_rows=by_rows) if n_samples > 1 and by_rows else checked
+
+
 def _user_function(function: Callable[..., Any], order: int) -> Callable[..., Any]:
     direction = _Directions()
 
@@ -157,7 +183,8 @@ def _user_function(function: Callable[..., Any], order: int) -> Callable[..., An
         if len(outputs) == 1 and outputs[0].ndim == 0:
             value = outputs[0]
         else:
-            value = sum((output * direction(output, i)).sum() for i, output in enumerate(outputs))
+            directions = [_without(direction(output, i), left_out) for i, output in enumerate(outputs)]
+            value = sum((output * D).sum() for output, D in zip(outputs, directions, strict=True))
         if order == 2:
             slopes = _gradients(value, leaves, create_graph=True)
             numbers = range(len(outputs), len(outputs) + len(slopes))

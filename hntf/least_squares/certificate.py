@@ -15,6 +15,9 @@ from hntf.least_squares.kinks import margin
 from hntf.least_squares.solver import solve
 from hntf.scales import EPS
 
+SMALLEST = 5e-324
+"""The smallest positive number."""
+
 
 class Rows(NamedTuple):
     """Problems with one row each, and their solution: `(G, C)`, `S`, its support, and the dual `Y = S G − C`.
@@ -70,13 +73,18 @@ class NNLSInfo:
     def margin(self) -> float:
         """The distance to the nearest change of the support."""
         solved = [rows for rows in self._problems if len(rows.S)]
-        distances = (float(margin(rows.S * rows.scale, rows.Y / rows.scale).min()) for rows in solved)
-        return min(distances, default=float("inf"))
+        return min((_margin_in_units(rows) for rows in solved), default=float("inf"))
 
     @cached_property
     def unique(self) -> bool:
         """Whether the solution of every row is unique."""
         return all(is_unique(rows.G, rows.S, rows.Y, rows.support) for rows in self._problems if len(rows.S))
+
+
+def _margin_in_units(rows: Rows) -> float:
+    """Return the smallest margin of the rows in the user's units, in which one that is not zero may be too small for a number."""
+    smallest = float(margin(rows.S * rows.scale, rows.Y / rows.scale).min())
+    return SMALLEST if smallest == 0.0 and float(margin(rows.S, rows.Y).min()) > 0.0 else smallest
 
 
 def kkt_residual(G: Array, C: Array, S: Array, Y: Array) -> Array:

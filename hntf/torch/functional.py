@@ -272,7 +272,7 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
     else:
         grams, rows = grams.expand(*batch, k, k), rows.expand(*batch, rows.shape[-2], k)
     grams = 0.5 * (grams + grams.mT)
-    _check_semidefinite(grams)
+    _check_semidefinite(grams, rounding=4 * k * torch.finfo(G.dtype).eps)
     scale = scales_of(torch.diagonal(grams.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()[..., None, :])
     if scale is not None:
         grams, rows = grams * scale * scale.mT, rows * scale
@@ -364,13 +364,13 @@ def _check(X: Any, A: Any, weights: Any) -> None:
         raise ValueError(f"weights must be nonnegative, finite numbers, got {float(wrong):g}")
 
 
-def _check_semidefinite(G: Tensor) -> None:
-    """Raise `ValueError` if a Gram matrix has a negative eigenvalue beyond rounding."""
+def _check_semidefinite(G: Tensor, rounding: float) -> None:
+    """Raise `ValueError` if a Gram matrix has a negative eigenvalue beyond the rounding of its dtype."""
     if is_concrete(G) and bool(torch.isfinite(G).all()):
         norms = torch.diagonal(G.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()
         norms = norms.where(norms > 0, 1.0)
         values = torch.linalg.eigvalsh(G.detach() / (norms[..., :, None] * norms[..., None, :]))
-        if bool((values[..., 0] < -INDEFINITE * values.abs().amax(-1)).any()):
+        if bool((values[..., 0] < -max(INDEFINITE, rounding) * values.abs().amax(-1)).any()):
             raise ValueError(
                 f"G must be positive semidefinite, got a negative eigenvalue, {float(values.min()):g} with unit columns"
             )

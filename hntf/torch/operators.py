@@ -30,7 +30,7 @@ def nnls_solve(
 def _(G: Tensor, C: Tensor, *_: Any) -> tuple[Tensor, ...]:
     S = torch.empty(C.shape, dtype=C.dtype, device=C.device)
     used = torch.empty(G.shape[:-2], dtype=torch.bool, device=C.device)
-    return S, torch.empty(C.shape, dtype=torch.bool, device=C.device), used, torch.empty((), dtype=torch.int64)
+    return S, torch.empty(C.shape, dtype=torch.bool, device=C.device), used, torch.zeros((), dtype=torch.int64)
 
 
 def _on_support(G: Tensor, C: Tensor, support: Tensor, used: Tensor, factor: Factor) -> Tensor:

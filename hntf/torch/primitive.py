@@ -84,8 +84,8 @@ def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> S
     if C.numel() == 0:
         return Solved(torch.zeros_like(C), torch.zeros_like(C, dtype=torch.bool), used, torch.tensor(0))
     if not (is_finite(G) and is_finite(C)):
-        names = "G and C" if factor.A is None else "X and A"
-        raise ValueError(f"{names} must hold finite entries whose products do not overflow")
+        names, instead = ("G and C", "") if factor.A is None else ("X and A", "; hide entries of X with weights of 0")
+        raise ValueError(f"{names} must hold finite entries whose products do not overflow{instead}")
     rooted = _rooted(factor, batch) if C.device.type == "cpu" else None
     start = None if support is None else support.reshape(-1, k)
     with threads.single_threaded_blas():

@@ -107,6 +107,12 @@ class TestSparseDictionaries:
             hntf.nnls(scipy.sparse.csr_array(np.ones((2, 1))), torch.ones(2), weights=np.ones(2))
 
 
+def test_a_margin_that_is_no_number_in_its_units_is_not_zero():
+    A, b = np.array([[1.0, 0.0], [0.0, -1.0]]), np.ones(2)
+    assert hntf.nnls(1e-165 * A, 1e-165 * b, return_info=True)[1].margin == 5e-324
+    assert hntf.nnls(1e-165 * A, np.array([1e-165, 0.0]), return_info=True)[1].margin == 0.0
+
+
 def test_weights_are_broadcast(backend, rng):
     A, B = rng.random((2, 6, 3)), rng.random((2, 6, 5))
     for shape in ((2, 6, 1), (2, 1, 5), (1, 6, 5), (1, 1, 5)):

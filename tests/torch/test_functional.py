@@ -296,10 +296,20 @@ def test_one_sample_of_several_dictionaries_is_a_row_of_each(given):
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_gram_matrices_are_semidefinite_to_the_rounding_of_their_dtype(dtype):
+    A = draw(0, (5, 12))[0].detach().to(dtype)
+    S = nnls_gram(A.mT @ A, torch.ones(2, 12, dtype=dtype))
+    assert S.isfinite().all()
+    with pytest.raises(ValueError, match="semidefinite"):
+        nnls_gram(-torch.eye(3, dtype=dtype), torch.ones(2, 3, dtype=dtype))
+
+
 def test_shapes_without_entries():
     X, A = torch.empty(5, 4, device="meta", requires_grad=True), torch.empty(2, 4, 3, device="meta", requires_grad=True)
     S = nnls(X, A, l1=0.1, weights=torch.empty(4, device="meta"))
     assert (S.shape, S.device.type, S.dtype) == ((2, 5, 3), "meta", torch.float32)
+    assert nnls(X, A, return_info=True)[1].n_iter == 0
     assert [x.shape for x in torch.autograd.grad(S.sum(), (X, A))] == [X.shape, A.shape]
 
 

@@ -9,18 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from hntf.arrays import Array, backend_of
 from hntf.least_squares import row_dictionaries, square_root
 from hntf.least_squares.gram import column_norms
-from hntf.least_squares.row_dictionaries import RowDictionaries
 from hntf.least_squares.square_root import SquareRoot
-
-SMALL = 1e-3
-"""Size of a column, relative to the root of its ridge penalty, below which its entries are corrected."""
+from hntf.least_squares.unfactorized import SMALL, Unfactorized
 
 FARTHEST = 4.0
 """Size of a linear cost, in units of the norms of its column and of the sample, of which no larger one makes a difference.
@@ -146,74 +142,6 @@ class RootedProblems(ABC):
         return Y
 
 
-class Unfactorized(NamedTuple):
-    """The dictionaries, weights, samples and penalties of problems.
-
-    Attributes
-    ----------
-    A : array, `(d, m, k)`
-        The dictionaries; Gram matrix `i` of `g` has `A[i * d // g]`.
-    roots : array, `(g, m)`, or None
-        The roots of the weights, which all rows of a Gram matrix have.
-    X : array, `(n, m)`, or None
-        The samples, which are not needed to solve on known supports.
-    ridge : array, `(p, k)`, or None
-        The roots of the ridge penalties; Gram matrix `i` of `g` has `ridge[i * p // g]`.
-    n_grams : int
-        The number `g` of Gram matrices.
-    """
-
-    A: np.ndarray
-    roots: np.ndarray | None
-    X: Any
-    ridge: np.ndarray | None
-    n_grams: int
-
-    def dictionaries(self, rows: np.ndarray, rows_per_gram: int) -> RowDictionaries:
-        """Return the dictionaries of some rows, each above the diagonal matrix of its ridge penalty."""
-        grams = rows // rows_per_gram
-        roots = None if self.roots is None else self.roots[grams]
-        if self.ridge is None:
-            return row_dictionaries.of_dictionaries(self.A, self._of(self.A, grams), roots)
-        A, ridge, index = self.A, self.ridge, self._of(self.A, grams)
-        if len(ridge) > 1:
-            used, index = np.unique(grams, return_inverse=True)
-            A, ridge = A[self._of(A, used)], ridge[self._of(ridge, used)]
-        # A zero column never enters a support.
-        below = np.where(A.any(axis=1), ridge, 0.0)[:, :, None] * np.eye(A.shape[2])
-        roots = None if roots is None else np.concatenate([roots, np.ones((len(roots), A.shape[2]))], axis=1)
-        return row_dictionaries.of_dictionaries(np.concatenate([A, below], axis=1), index, roots)
-
-    def samples(self, rows: np.ndarray, dictionaries: RowDictionaries) -> np.ndarray:
-        """Return the samples of some rows, times the roots of their weights, above the zeros of their ridge penalty."""
-        Z = np.zeros((len(rows), dictionaries.R.shape[1]))
-        Z[:, : self.A.shape[1]] = self.X[rows]
-        return Z * dictionaries.roots if len(dictionaries.roots) else Z
-
-    def dual(self, rows: np.ndarray, rows_per_gram: int, S: np.ndarray) -> np.ndarray:
-        """Return `Aᵀdiag(w²)(A s − x) + r² s` for some rows and their codes `S`."""
-        grams = rows // rows_per_gram
-        A = self.A[self._of(self.A, grams)] if len(self.A) > 1 else self.A[0]
-        residual = (S[:, None] @ A.mT)[:, 0] - self.X[rows] if A.ndim > 2 else S @ A.T - self.X[rows]
-        weighted = residual if self.roots is None else residual * self.roots[grams] ** 2
-        Y = (weighted[:, None] @ A)[:, 0] if A.ndim > 2 else weighted @ A
-        return Y if self.ridge is None else Y + S * self.ridge[self._of(self.ridge, grams)] ** 2
-
-    @property
-    def has_small_columns(self) -> bool:
-        """Whether a column is far smaller than the root of its ridge penalty, but not zero."""
-        if self.ridge is None:
-            return False
-        largest = np.max(np.abs(self.A), axis=1)
-        if len(self.ridge) > len(largest):
-            largest = largest[self._of(largest, np.arange(self.n_grams))]
-        return bool(((largest > 0) & (largest < SMALL * self.ridge)).any())
-
-    def _of(self, items: np.ndarray, grams: np.ndarray) -> np.ndarray:
-        """Return which of some dictionaries or penalties Gram matrices have."""
-        return grams * len(items) // self.n_grams
-
-
 class FactoredProblems(RootedProblems):
     """Problems whose square roots are orthogonal factorizations of a dictionary `A`, above `diag(r)` with a ridge penalty `r²`.
 
@@ -241,8 +169,9 @@ class FactoredProblems(RootedProblems):
     def sizes_of_samples(self) -> np.ndarray | None:
         """Return bounds `(N, 1)` of the norms of all samples, times the roots of the weights, or None without a linear cost."""
 
+    @property
     def unfactorized(self) -> Unfactorized | None:
-        """Return the problems of several Gram matrices as they are given; here, None."""
+        """The problems of several Gram matrices as they are given; here, None."""
         return None
 
     @cached_property
@@ -251,7 +180,7 @@ class FactoredProblems(RootedProblems):
 
         They are if there are more columns than rows, and, if they differ by weights alone, where their mean is.
         """
-        given = self.unfactorized()
+        given = self.unfactorized
         if given is None or given.ridge is not None:
             return False
         if given.roots is None or len(given.A) > 1:
@@ -264,7 +193,7 @@ class FactoredProblems(RootedProblems):
         self, rows: np.ndarray, rows_per_gram: int, support: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the solution, support and iterations of rows, in ascending order, from known supports or from zero."""
-        given = self.unfactorized() if rows_per_gram <= FEW_ROWS else None
+        given = self.unfactorized if rows_per_gram <= FEW_ROWS else None
         if given is None or given.has_small_columns:
             return super().search_rows(rows, rows_per_gram, support)
         self.used.update((rows // rows_per_gram).tolist())
@@ -276,14 +205,14 @@ class FactoredProblems(RootedProblems):
 
     def solve_on_support(self, rows: np.ndarray, rows_per_gram: int, D: np.ndarray, support: np.ndarray) -> np.ndarray:
         """Solve `R_PᵀR_P v_P = d_P` on the support `P` of rows, in ascending order; `D` and `support` are those of these rows."""
-        given = self.unfactorized() if rows_per_gram <= FEW_ROWS else None
+        given = self.unfactorized if rows_per_gram <= FEW_ROWS else None
         if given is None:
             return super().solve_on_support(rows, rows_per_gram, D, support)
         return row_dictionaries.solve_on_support(given.dictionaries(rows, rows_per_gram), D, support)
 
     def residual_gradients(self, rows: np.ndarray, rows_per_gram: int, S: np.ndarray) -> np.ndarray:
         """Return the dual of rows, in ascending order; `S` is the code of these rows."""
-        given = self.unfactorized() if rows_per_gram <= FEW_ROWS else None
+        given = self.unfactorized if rows_per_gram <= FEW_ROWS else None
         if given is None:
             return super().residual_gradients(rows, rows_per_gram, S)
         Y, F = given.dual(rows, rows_per_gram, S), self.linear_cost(rows)

@@ -13,8 +13,9 @@ from hntf.arrays import Array, arange_like, backend_of, from_numpy, host_view, i
 from hntf.least_squares import kinks
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram, row_grams
-from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, Unfactorized, bound_of_norms
+from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, bound_of_norms
 from hntf.least_squares.solver import Solution, search, solve
+from hntf.least_squares.unfactorized import Unfactorized
 from hntf.scales import MODERATE_EXPONENT, inverse_power
 from hntf.threads import matmul, over_rows
 
@@ -158,6 +159,7 @@ class _OfScaledProblem(FactoredProblems):
         ridge = self._problem.ridge
         return None if ridge is None else to_numpy(ridge).reshape(len(self._dictionaries), -1)[self._problem_with(gram)]
 
+    @cached_property
     def unfactorized(self) -> Unfactorized | None:
         if self._n_grams == 1:
             return None

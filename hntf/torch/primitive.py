@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,8 @@ from hntf import threads
 from hntf.arrays import host_view, to_numpy
 from hntf.least_squares import on_support as support_solver
 from hntf.least_squares import solver
-from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, Unfactorized, bound_of_norms
+from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, bound_of_norms
+from hntf.least_squares.unfactorized import Unfactorized
 from hntf.torch.products import matmul
 
 
@@ -143,6 +145,7 @@ class _OfFactor(FactoredProblems):
         l2 = self._arrays.l2
         return None if l2 is None else np.sqrt(l2.reshape(self._n_grams, -1)[gram])
 
+    @cached_property
     def unfactorized(self) -> Unfactorized | None:
         A, X, weights = self._arrays.A, self._arrays.X, self._arrays.weights
         if self._n_grams == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -68,9 +69,11 @@ def nnls(
     ----------
     A : array or scipy.sparse matrix, `(m, k)`, or array, `(…, m, k)`
         NumPy array or torch tensor, of any sign. `k > m`, zero columns and duplicate columns are allowed. With leading
-        dimensions, a batch of problems; those of the other arguments and of the results are the same.
+        dimensions, a batch of problems.
     B : array or scipy.sparse matrix, `(m,)` or `(m, n)`, or array, `(…, m)` or `(…, m, n)`
-        Right-hand sides, of any sign, in the backend of `A`.
+        Right-hand sides, of any sign, in the backend of `A`. The leading dimensions of `A` and `B` are broadcast; those of the
+        other arguments and of the results are the same. An array with one dimension less than a batch `A` holds a vector for
+        each problem, if its shape allows that.
     weights : array, `(m,)` or `(…, m)`, or a shape that can be broadcast to that of `B`, optional
         Nonnegative weights of the squared residuals. An entry with weight zero is never looked at: it may be NaN.
     l2, l1 : float
@@ -127,10 +130,13 @@ def nnls(
         A = check_sparse(A, "A")
     else:
         A = check_real_array(A, "A", orders=(2,)) if getattr(A, "ndim", 2) <= 2 else _check_batch(A)
-    lead = tuple(A.shape[:-2])
-    B = _check_right_hand_side(B, lead, weighted=weights is not None)
+    B = _check_right_hand_side(A, B, weighted=weights is not None)
     dense = {"A": A, "B": B, "weights": weights, "support": support}
     check_same_home({name: np.empty(0) if scipy.sparse.issparse(x) else x for name, x in dense.items()})
+    if A.ndim == 2 < B.ndim:
+        return _of_one_dictionary(A, B, weights, support, {"l1": l1, "l2": l2, "return_info": return_info})
+    A, B = (A, B) if A.ndim == 2 else _with_one_lead(A, B)
+    lead = tuple(A.shape[:-2])
     if A.shape[-2] != B.shape[len(lead)]:
         raise ValueError(f"A and B must have as many rows, got {A.shape[-2]} and {B.shape[len(lead)]}")
     shape = (*lead, A.shape[-1], *B.shape[len(lead) + 1 :])
@@ -201,19 +207,60 @@ def _visible(B: Any, weights: Array) -> Any:
     return backend_of(B).where(seen, B, 0 * backend_of(B).zeros_like(B))
 
 
-def _check_right_hand_side(B: Any, lead: tuple[int, ...], *, weighted: bool) -> Any:
+def _check_right_hand_side(A: Any, B: Any, *, weighted: bool) -> Any:
     if scipy.sparse.issparse(B):
-        if lead:
+        if A.ndim > 2:
             raise TypeError("B must be a dense array with a batch of dictionaries, got a sparse matrix")
         return B.toarray() if weighted else check_sparse(B, "B")
-    if not lead:
-        return check_real_array(B, "B", orders=(1, 2), entries=False, may_be_empty=True)
-    B = check_real_array(B, "B", entries=False, may_be_empty=True)
-    if tuple(B.shape[: len(lead)]) != lead or B.ndim - len(lead) not in (1, 2):
+    return check_real_array(B, "B", entries=False, may_be_empty=True)
+
+
+def _with_one_lead(A: Array, B: Array) -> tuple[Array, Array]:
+    """Return a batch of dictionaries and its right-hand sides, `(…, m)` or `(…, m, n)`, with leading dimensions of both."""
+    m, lead = A.shape[-2], tuple(A.shape[:-2])
+    is_vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape[-1] == m and _broadcasts(B.shape[:-1], lead))
+    of_one = tuple(B.shape[-1:] if is_vector else B.shape[-2:])
+    of_batch = tuple(B.shape[: B.ndim - len(of_one)])
+    if of_one[0] != m or not _broadcasts(of_batch, lead):
         raise ValueError(
-            f"B must have the leading dimensions of A, {lead}, and shape (…, m) or (…, m, n); got {tuple(B.shape)}"
+            f"B must have shape (…, {m}) or (…, {m}, n), with leading dimensions that can be broadcast with those of A, {lead}; "
+            f"got {tuple(B.shape)}"
         )
-    return B
+    lead = np.broadcast_shapes(lead, of_batch)
+    return broadcast_to(A, (*lead, *A.shape[-2:])), broadcast_to(B, (*lead, *of_one))
+
+
+def _broadcasts(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Tell whether shapes can be broadcast with each other."""
+    return all(a == b or 1 in (a, b) for a, b in zip(one[::-1], other[::-1], strict=False))
+
+
+def _of_one_dictionary(A: Any, B: Array, weights: Any, support: Any, options: dict[str, Any]) -> Any:
+    """Solve for a batch of right-hand sides `(…, m, n)` of one dictionary, as the columns of one matrix."""
+    (*lead, m, n), k = B.shape, A.shape[1]
+
+    def side_by_side(x: Any, rows: int, name: str) -> Any:
+        if x is None or tuple(x.shape) == (rows,):
+            return x
+        x = x[..., None] if x.ndim == B.ndim - 1 else x
+        if x.ndim != B.ndim or any(a not in (1, b) for a, b in zip(x.shape, (*lead, rows, n), strict=True)):
+            raise ValueError(
+                f"{name} must have a shape that can be broadcast to {(*lead, rows, n)}, got {tuple(x.shape)}"
+            )
+        return backend_of(x).moveaxis(broadcast_to(x, (*lead, rows, n)), -2, 0).reshape(rows, -1)
+
+    if B.shape[-2] != A.shape[0]:
+        raise ValueError(f"A and B must have as many rows, got {A.shape[0]} and {B.shape[-2]}")
+
+    def as_given(X: Array) -> Array:
+        return backend_of(X).moveaxis(X.reshape(k, *lead, n), 0, -2)
+
+    solve: Any = nnls
+    of_entries, start = side_by_side(weights, m, "weights"), side_by_side(support, k, "support")
+    found = solve(A, side_by_side(B, m, "B"), weights=of_entries, support=start, **options)
+    if not options["return_info"]:
+        return as_given(found)
+    return as_given(found[0]), replace(found[1], support=as_given(found[1].support))
 
 
 def _check_weights(weights: Any, B: Any, n_lead: int) -> Array:

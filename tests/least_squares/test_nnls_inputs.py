@@ -222,6 +222,46 @@ class TestBatches:
         assert not hntf.nnls(A, A.sum(-1), return_info=True)[1].unique
         assert hntf.nnls(A[[0, 2]], A[[0, 2]].sum(-1), return_info=True)[1].unique
 
+    @pytest.mark.parametrize(
+        ("of_A", "of_B"),
+        [
+            ((4, 6, 3), (6,)),
+            ((4, 6, 3), (6, 5)),
+            ((4, 6, 3), (1, 6)),
+            ((4, 1, 6, 3), (2, 6, 5)),
+            ((2, 4, 6, 3), (1, 4, 6)),
+            ((2, 1, 6, 3), (1, 4, 6, 5)),
+            ((6, 3), (4, 6, 5)),
+            ((6, 3), (2, 4, 6, 5)),
+            ((6, 3), (0, 6, 5)),
+        ],
+        ids=str,
+    )
+    def test_leading_dimensions_are_broadcast(self, backend, rng, of_A, of_B):
+        A, B = rng.random(of_A), rng.random(of_B)
+        is_vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape[-1] == 6 and of_B != (6, 5))
+        matrices = B[..., None] if is_vector else B
+        lead = np.broadcast_shapes(A.shape[:-2], matrices.shape[:-2])
+        A_all = np.broadcast_to(A, (*lead, 6, 3))
+        B_all = np.broadcast_to(matrices, (*lead, *matrices.shape[-2:]))
+        X, info = hntf.nnls(backend(A), backend(B), l1=0.01, return_info=True)
+        expected = np.zeros((*lead, 3, B_all.shape[-1]))
+        for i in np.ndindex(lead):
+            expected[i] = hntf.nnls(A_all[i].copy(), B_all[i].copy(), l1=0.01)
+        expected = expected[..., 0] if is_vector else expected
+        assert tuple(X.shape) == tuple(info.support.shape) == expected.shape
+        np.testing.assert_allclose(X, expected, atol=1e-12)
+        again = hntf.nnls(backend(A), backend(B), l1=0.01, support=info.support)
+        np.testing.assert_allclose(again, expected, atol=1e-12)
+
+    @pytest.mark.parametrize("shape", [(6,), (4, 6), (4, 6, 5), (4, 6, 1), (1, 1, 5)])
+    def test_weights_of_right_hand_sides_of_one_dictionary(self, backend, rng, shape):
+        A, B, W = rng.random((6, 3)), rng.random((4, 6, 5)), rng.random(shape)
+        W_all = np.broadcast_to(W[..., None] if W.ndim < 3 else W, B.shape)
+        X = hntf.nnls(backend(A), backend(B), weights=backend(W))
+        for i in range(4):
+            np.testing.assert_allclose(X[i], hntf.nnls(A, B[i], weights=W_all[i].copy()), atol=1e-12)
+
     def test_float32(self, rng):
         A, B = rng.random((3, 6, 2)).astype("f4"), rng.random((3, 6, 4)).astype("f4")
         assert hntf.nnls(A, B).dtype == np.float32
@@ -229,13 +269,16 @@ class TestBatches:
     @pytest.mark.parametrize(
         ("A", "B", "options", "words"),
         [
-            ((2, 6, 3), (3, 6, 5), {}, "B must have the leading dimensions of A"),
-            ((2, 6, 3), (6, 5), {}, "B must have the leading dimensions of A"),
-            ((2, 6, 3), (2, 7, 5), {}, "as many rows"),
+            ((2, 6, 3), (3, 6, 5), {}, r"B must have shape .*broadcast with those of A, \(2,\)"),
+            ((2, 6, 3), (5, 5), {}, "B must have shape"),
+            ((2, 6, 3), (2, 7, 5), {}, "B must have shape"),
+            ((6, 3), (2, 7, 5), {}, "as many rows"),
+            ((6, 3), (2, 6, 5), {"weights": np.ones((2, 5))}, "weights must have"),
+            ((6, 3), (2, 6, 5), {"support": np.ones((2, 6, 5), bool)}, "support must have"),
             ((2, 6, 3), (2, 6, 5), {"weights": np.ones((3, 6))}, "weights must have"),
             ((2, 6, 3), (2, 6, 5), {"support": np.ones((3, 5), bool)}, "support must have"),
             ((2, 6, 3), (2, 6, 5), {"support": np.ones((3, 3, 5), bool)}, "support must have"),
-            ((0, 6, 3), (0, 5, 5), {}, "as many rows"),
+            ((0, 6, 3), (0, 5, 5), {}, "B must have shape"),
         ],
     )
     def test_shapes_that_do_not_fit_are_named(self, A, B, options, words):

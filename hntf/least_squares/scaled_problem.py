@@ -115,13 +115,13 @@ class ScaledProblem:
         if not len(S):
             return NNLSInfo(support, 0, [])
         Y = apply_gram(row_grams(self.gram, len(S)), S) - self.C
-        if self.weights is None:
-            for gram in self.rooted.used:
-                rows = np.arange(len(S)).reshape(self.n_grams, -1)[gram]
-                Y[rows] = from_numpy(self.rooted.residual_gradient(gram, rows, to_numpy(S)[rows]), S)
+        if self.weights is None and self.rooted.used:
+            per_gram = len(S) // self.n_grams
+            rows = np.arange(len(S)).reshape(-1, per_gram)[sorted(self.rooted.used)].ravel()
+            Y[rows] = from_numpy(self.rooted.residual_gradients(rows, per_gram, to_numpy(S)[rows]), S)
         C = from_numpy(self.rooted.bounded(to_numpy(self.C), to_numpy(self.gram)), S)
-        rows = Rows(row_grams(self.gram, len(S)), C, S, solution.support, Y, self.units)
-        return NNLSInfo(support, solution.n_iter, [rows])
+        solved = Rows(row_grams(self.gram, len(S)), C, S, solution.support, Y, self.units)
+        return NNLSInfo(support, solution.n_iter, [solved])
 
 
 class _OfScaledProblem(FactoredProblems):

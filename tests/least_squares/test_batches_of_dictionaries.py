@@ -7,7 +7,7 @@ import torch
 import hntf
 from hntf.least_squares.rooted_problems import FEW_ROWS
 
-M, K, N_PROBLEMS = 24, 10, 12
+M, K, N_PROBLEMS = 24, 10, 10
 
 
 def of_condition(rng, condition):
@@ -32,7 +32,7 @@ MIXED = list(DICTIONARIES.values())[:5]
 @pytest.fixture(params=[*DICTIONARIES, "mixed"])
 def problems(request, rng):
     draws = (
-        [MIXED[i % 5] for i in range(N_PROBLEMS)] if request.param == "mixed" else [DICTIONARIES[request.param]] * 12
+        [MIXED[i % 5] for i in range(N_PROBLEMS)] if request.param == "mixed" else [DICTIONARIES[request.param]] * N_PROBLEMS
     )
     A = np.stack([draw(rng) for draw in draws])
 
@@ -48,9 +48,9 @@ def costs(A, X, B, W, l1, l2):
     return squares + l1 * X.sum(axis=1) + 0.5 * l2 * np.square(X).sum(axis=1)
 
 
-@pytest.mark.parametrize("n", [1, 3, FEW_ROWS + 1])
+@pytest.mark.parametrize("n", [2, FEW_ROWS + 1])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (1e-3, 0.0), (0.0, 1e-10), (1e-3, 1e-3)])
+@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (1e-3, 0.0), (1e-3, 1e-10)])
 def test_they_are_as_accurate_as_one_problem_at_a_time(problems, rng, n, weighted, l1, l2):
     A, B = problems(n)
     W = (rng.random(B.shape) < 0.8) * 1.0 if weighted else np.ones(B.shape)

@@ -32,7 +32,9 @@ MIXED = list(DICTIONARIES.values())[:5]
 @pytest.fixture(params=[*DICTIONARIES, "mixed"])
 def problems(request, rng):
     draws = (
-        [MIXED[i % 5] for i in range(N_PROBLEMS)] if request.param == "mixed" else [DICTIONARIES[request.param]] * N_PROBLEMS
+        [MIXED[i % 5] for i in range(N_PROBLEMS)]
+        if request.param == "mixed"
+        else [DICTIONARIES[request.param]] * N_PROBLEMS
     )
     A = np.stack([draw(rng) for draw in draws])
 

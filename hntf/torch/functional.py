@@ -17,7 +17,7 @@ from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.scales import MODERATE_EXPONENT
 from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
-from hntf.torch.scaling import cast_code, is_concrete, scales_of
+from hntf.torch.scaling import cast_code, is_concrete, scales_of, unmapped
 from hntf.validation import check_number
 
 Penalty = float | Tensor
@@ -167,13 +167,14 @@ def _solve(
     penalty, ridge = penalties
     # The largest weight of every feature.
     seen = None if weights is None or not weights.shape[-2] else weights.detach().amax(-2)[..., None]
-    scale = scales_of(_largest_entries(A if seen is None or _is_moderate(A) else _as_seen(A, seen), ridge))
+    is_moderate = seen is not None and _is_moderate(A, seen)
+    scale = scales_of(_largest_entries(A if seen is None or is_moderate else _as_seen(A, seen), ridge))
     if scale is not None:
         A = A * scale
         # The square of a scale alone may overflow.
         penalty = None if penalty is None else (penalty * scale).clamp(max=LARGEST_PENALTY)
         ridge = None if ridge is None else (ridge * scale * scale).clamp(max=LARGEST_PENALTY)
-    if seen is not None and not _is_moderate(A):
+    if seen is not None and not is_moderate:
         # What is hidden from all samples may be huge beside the rest.
         A = A.where((A.abs() < HUGE) | (seen > 0), 0.0)
     penalty = None if penalty is None else penalty.expand(*X.shape[:-1], A.shape[-1])
@@ -302,12 +303,19 @@ def _info(
     return NNLSInfo(solved.support.reshape(shape), int(solved.n_iter), [Rows(grams, rows, S, support, Y, units)])
 
 
-def _is_moderate(A: Tensor) -> bool:
-    """Tell whether columns need no scale, whatever part of them is seen: no entry is huge, nor tiny unless it is zero."""
+def _is_moderate(A: Tensor, largest: Tensor) -> bool:
+    """Tell whether columns need no scale, whatever part of them is seen: no entry is huge, nor tiny unless it is zero.
+
+    Nor is the largest weight of a feature tiny beside that of another; of mapped weights, those of all samples are looked at.
+    """
     if not is_concrete(A):
         return False
-    sizes = A.detach().abs()
-    return bool(((sizes < 2.0**MODERATE_EXPONENT) & (sizes > LEAST_MODERATE) | (sizes == 0)).all())
+    sizes, weights = A.detach().abs(), unmapped(largest)
+    below = weights.amax() * LEAST_MODERATE if weights.numel() else 0.0
+    return bool(
+        ((sizes < 2.0**MODERATE_EXPONENT) & (sizes > LEAST_MODERATE) | (sizes == 0)).all()
+        and ((weights > below) | (weights == 0)).all()
+    )
 
 
 def _as_seen(A: Tensor, largest: Tensor) -> Tensor:
@@ -359,9 +367,8 @@ def _check(X: Any, A: Any, weights: Any) -> None:
             ) from None
     if X.device != A.device:
         raise ValueError(f"X and A must be on one device, got {X.device} and {A.device}")
-    if weights is not None and is_concrete(weights) and not bool(((weights >= 0) & weights.isfinite()).all()):
-        wrong = weights[~(weights >= 0) | ~weights.isfinite()][0]
-        raise ValueError(f"weights must be nonnegative, finite numbers, got {float(wrong):g}")
+    if weights is not None and (wrong := _negative_or_infinite(weights)) is not None:
+        raise ValueError(f"weights must be nonnegative, finite numbers, got {wrong:g}")
 
 
 def _check_semidefinite(G: Tensor, rounding: float) -> None:
@@ -386,10 +393,17 @@ def _penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor
     if value.dtype in INTEGERS:
         value = value.double()
     check_tensor(name, value)
-    if is_concrete(value) and not bool(((value >= 0) & value.isfinite()).all()):
-        wrong = value[~(value >= 0) | ~value.isfinite()][0]
-        raise ValueError(f"{name} must be at least 0 and finite, got an entry {float(wrong):g}")
+    if (wrong := _negative_or_infinite(value)) is not None:
+        raise ValueError(f"{name} must be at least 0 and finite, got an entry {wrong:g}")
     return _broadcast(value.double(), name, shape)
+
+
+def _negative_or_infinite(x: Tensor) -> float | None:
+    """Return an entry that is negative, infinite or NaN; None if there is none, or the entries cannot be read."""
+    if not is_concrete(x):
+        return None
+    wrong = x.detach()[~((x >= 0) & x.isfinite())]
+    return float(wrong[0]) if len(wrong) else None
 
 
 def _checked_support(support: Any, shape: tuple[int, ...]) -> Tensor:

@@ -16,6 +16,13 @@ def is_concrete(x: Tensor) -> bool:
     return not (x.is_meta or torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x))
 
 
+def unmapped(x: Tensor) -> Tensor:
+    """Return a tensor with all entries that it has in the transforms that it is in."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(x):
+        x = torch._C._functorch.get_unwrapped(x)
+    return x
+
+
 def exponents_of(largest: Tensor) -> Tensor | None:
     """Return the exponents of the powers of two that bring numbers, at least 0, near 1; None if they are known and near it already.
 

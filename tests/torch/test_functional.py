@@ -305,6 +305,17 @@ def test_gram_matrices_are_semidefinite_to_the_rounding_of_their_dtype(dtype):
         nnls_gram(-torch.eye(3, dtype=dtype), torch.ones(2, 3, dtype=dtype))
 
 
+def test_weights_of_any_size_are_no_zeros():
+    A, X = torch.eye(2, dtype=torch.float64), torch.ones(3, 2, dtype=torch.float64)
+    weights = torch.tensor([[1.0, 1e-200], [1.0, 1e-30], [1e-3, 1.0]], dtype=torch.float64)
+    mapped = torch.func.vmap(lambda x, w: nnls(x, A, weights=w))
+    for S in (nnls(X, A, weights=weights), nnls(X, A, weights=weights[:1]), mapped(X, weights)):
+        torch.testing.assert_close(S, X, rtol=0, atol=1e-15)
+    # Beyond, what cannot be represented is an error, not a code of zero.
+    with pytest.raises(ValueError, match="do not overflow"):
+        nnls(X[:1], A, weights=torch.tensor([[1.0, 1e-310]], dtype=torch.float64))
+
+
 def test_shapes_without_entries():
     X, A = torch.empty(5, 4, device="meta", requires_grad=True), torch.empty(2, 4, 3, device="meta", requires_grad=True)
     S = nnls(X, A, l1=0.1, weights=torch.empty(4, device="meta"))

@@ -70,6 +70,29 @@ def duplicate(rng):
     return NNLSLayer(Dense(A[:, [0, 1, 2, 0]])), [rng.random((4, 7))]
 
 
+def in_single_precision(rng):
+    W = torch.tensor(rng.standard_normal((6, 4)), dtype=torch.float32)
+    return (lambda x: torch.softmax(x.float() @ W, -1).square().sum()), [torch.tensor(rng.standard_normal((4, 6)))]
+
+
+def partly_in_single_precision(rng):
+    W = torch.tensor(rng.standard_normal((6, 4)), dtype=torch.float32)
+    return (lambda x: torch.tanh(x.float() @ W).double().sum() + x.square().sum()), [
+        torch.tensor(rng.standard_normal((4, 6)))]  # fmt: skip
+
+
+def powers_beside_zero(rng):
+    x = rng.uniform(0.3, 1.0, (3, 4)) * rng.choice([-1, 1], (3, 4))
+    x[rng.integers(3), rng.integers(4)] = 10.0 ** rng.uniform(-12, -1)
+    power = rng.choice([0.5, 1.0, 1.25, 1.5, 1.75, 1.9])
+    return (lambda x: x.abs().pow(power).sum()), [torch.tensor(x)]
+
+
+def penalty_without_effect(rng):
+    X = torch.tensor(rng.random((3, 2))) * torch.tensor([1.0, -1.0])
+    return (lambda l1: hntf.torch.nnls(X, torch.eye(2, dtype=torch.float64), l1=l1)), [torch.tensor([0.01, 0.01])]
+
+
 RIGHT = {
     "layer": layer,
     "layer with penalties": lambda rng: layer(rng, l1=0.05, l2=0.1),
@@ -93,5 +116,9 @@ RIGHT = {
     "torch, second derivatives": torch_second,
     "torch, second derivatives written out": lambda rng: of_torch(second(), order=2)(rng, 1.0),
     "torch, a Tucker module": torch_tucker,
+    "torch, in single precision": in_single_precision,
+    "torch, partly in single precision": partly_in_single_precision,
+    "powers beside zero": powers_beside_zero,
+    "a penalty without effect": penalty_without_effect,
     "callable": lambda rng: ((lambda x: (np.sum(np.exp(3 * x)), [3 * np.exp(3 * x)])), [rng.uniform(-4, 4, 6)]),
 }

@@ -7,9 +7,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from hntf.arrays import Array, as_float64, from_numpy, to_numpy
-from hntf.gradient_check.differences import RESOLUTION, Comparison, Derivative, derivative, noise_of, sizes
+from hntf.gradient_check.comparison import RESOLUTION, Comparison
+from hntf.gradient_check.derivative import Derivative, derivative
 from hntf.gradient_check.functions import Checkable, Function, as_function
 from hntf.gradient_check.report import GradcheckReport, Worst
+from hntf.gradient_check.rounding import coarse_rounding_of, rounding_of, sizes
 from hntf.least_squares.kinks import KinkRecorder, recording
 from hntf.validation import check_number, check_real_array
 
@@ -104,9 +106,12 @@ def _compare(
     if len(gradients) != len(arrays):
         raise ValueError(f"function must return one gradient an input, {len(arrays)}; got {len(gradients)}")
     value = float(value)
-    noise = noise_of(
-        lambda inputs: function.value(left_out, *map(from_numpy, inputs, arrays)), [to_numpy(x) for x in arrays], value
-    )
+    point = [to_numpy(x) for x in arrays]
+
+    def value_at(inputs: list[np.ndarray]) -> float:
+        return function.value(left_out, *map(from_numpy, inputs, arrays))
+
+    roundings = rounding_of(value_at, point, value), coarse_rounding_of(value_at, point)
     measured: list[_Measured] = []
     for i, (x, gradient) in enumerate(zip(arrays, gradients, strict=True)):
         analytic = to_numpy(gradient)
@@ -122,7 +127,7 @@ def _compare(
                 i,
                 at,
                 left_out,
-                Comparison(value, step, eps * abs(float(to_numpy(x)[at])), farthest, expected, rtol, noise),
+                Comparison(value, step, eps * abs(float(to_numpy(x)[at])), farthest, expected, rtol, *roundings),
             )
             measured.append(_Measured(Worst(i, at, expected, numeric.value), numeric, step / eps))
     unit = min(abs(value), max((entry.resolved_change for entry in measured), default=0.0))

@@ -12,7 +12,7 @@ import scipy.sparse
 from hntf.arrays import Array, as_float64, backend_of, from_numpy, is_torch, to_numpy
 from hntf.costs import Energy, Loss
 from hntf.data import Data, DenseData
-from hntf.gradient_check.differences import sizes
+from hntf.gradient_check.rounding import sizes
 from hntf.layers import NNLSLayer
 from hntf.least_squares.gram import apply_gram, symmetric_outer
 from hntf.maps import LinearMap

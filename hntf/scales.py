@@ -22,6 +22,11 @@ def inverse_power(largest: Any) -> Any:
     return np.ldexp(1.0, np.clip(-np.frexp(largest)[1], -LARGEST_EXPONENT, LARGEST_EXPONENT))
 
 
+def exponents_of(powers: Any) -> np.ndarray:
+    """Return the exponents of powers of two."""
+    return np.frexp(powers)[1] - 1
+
+
 def with_exponents(U: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return `V` and integers `e` such that `U = V 2^e`, with the largest entry of every column of `V` in [½, 1), or zero."""
     exponents = np.frexp(np.abs(U).max(axis=0, initial=0.0))[1]

@@ -26,8 +26,8 @@ class Rows(NamedTuple):
     ----------
     C : array, `(n, k)`
         The right-hand sides, bounded below where penalties make them larger than the samples: residuals are measured by them.
-    scale : array, `(k,)` or a number
-        The solution in the user's units is `S * scale`, its dual `Y / scale`.
+    code_exponents, dual_exponents : arrays, `(k,)` or `(n, k)`, or integers
+        The solution in the user's units is `S` times powers of two with these exponents, its dual `Y` times others.
     """
 
     G: Array
@@ -35,7 +35,8 @@ class Rows(NamedTuple):
     S: Array
     support: Array
     Y: Array
-    scale: Any = 1.0
+    code_exponents: Any = 0
+    dual_exponents: Any = 0
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,12 @@ class NNLSInfo:
 
 def _margin_in_units(rows: Rows) -> float:
     """Return the smallest margin of the rows in the user's units, in which one that is not zero may be too small for a number."""
-    smallest = float(margin(rows.S * rows.scale, rows.Y / rows.scale).min())
-    return SMALLEST if smallest == 0.0 and float(margin(rows.S, rows.Y).min()) > 0.0 else smallest
+    S, Y, of_code, of_dual = map(to_numpy, (rows.S, rows.Y, rows.code_exponents, rows.dual_exponents))
+    # On the support it is rounding, which may be large in its units beside a code in its own.
+    Y = np.where(to_numpy(rows.support), 0.0, Y)
+    with np.errstate(over="ignore"):
+        smallest = float(margin(np.ldexp(S, of_code), np.ldexp(Y, of_dual)).min())
+    return SMALLEST if smallest == 0.0 and float(margin(S, Y).min()) > 0.0 else smallest
 
 
 def kkt_residual(G: Array, C: Array, S: Array, Y: Array) -> Array:

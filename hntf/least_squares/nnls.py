@@ -181,13 +181,7 @@ def _solve(
         return rows.reshape(*batch, n, k).mT.reshape(shape)
 
     info = problem.certificate(solution, as_given(solution.support)) if return_info else None
-    S = solution.S
-    with np.errstate(over="ignore"):
-        if info is None:
-            S *= problem.units
-        else:
-            # The certificate keeps the solution in units of the scaled problem.
-            S = S * problem.units
+    S = problem.in_units_of_data(solution.S)
     if len(S) and not float(S.max()) < np.inf:
         raise ValueError("A is too small beside B: the solution overflows")
     return as_given(S), info
@@ -266,12 +260,19 @@ def _of_one_dictionary(A: Any, B: Array, weights: Any, support: Any, options: di
 def _check_weights(weights: Any, B: Any, n_lead: int) -> Array:
     weights = check_real_array(weights, "weights", nonnegative=True, may_be_empty=True)
     of_rows, shape = tuple(B.shape[: n_lead + 1]), tuple(B.shape)
-    if weights.ndim == len(shape) and all(a in (1, b) for a, b in zip(weights.shape, shape, strict=True)):
-        return broadcast_to(as_float64(weights), shape)
+    # Two axes beside a batch of one are those of the rows, if they can be, or else those of one problem.
+    for full, fewest in ((shape, len(shape)), (of_rows, 1), (shape, 2)):
+        if fewest <= weights.ndim <= len(full) and _fits(weights.shape, full):
+            return broadcast_to(as_float64(weights), full)
     check_shape(
         weights, "weights", of_rows if weights.ndim == len(of_rows) else shape, "one a row of B, or the shape of B"
     )
     return as_float64(weights)
+
+
+def _fits(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
+    """Tell whether a shape can be broadcast to a full one."""
+    return all(a in (1, b) for a, b in zip(shape[::-1], full[::-1], strict=False))
 
 
 def _is_float32(x: Any) -> bool:

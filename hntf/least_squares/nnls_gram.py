@@ -8,7 +8,7 @@ from hntf.arrays import Array, arange_like, as_bool, as_float64, backend_of, cas
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram, column_norms, row_grams, unit_columns
 from hntf.least_squares.solver import Solution, solve
-from hntf.scales import inverse_power
+from hntf.scales import exponents_of, inverse_power
 from hntf.validation import check_boolean, check_real_array, check_same_home
 
 
@@ -76,7 +76,9 @@ def nnls_gram(
     if not return_info:
         return S
     grams = row_grams(grams, len(rows))
-    problem = Rows(grams, rows, solution.S, solution.support, apply_gram(grams, solution.S) - rows, scale)
+    exponents = exponents_of(to_numpy(scale)) if len(rows) else 0
+    dual = apply_gram(grams, solution.S) - rows
+    problem = Rows(grams, rows, solution.S, solution.support, dual, exponents, -exponents)
     return S, NNLSInfo(solution.support.reshape(C.shape), solution.n_iter, [problem])
 
 

@@ -16,7 +16,7 @@ from hntf.least_squares.gram import apply_gram, row_grams
 from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, bound_of_norms
 from hntf.least_squares.solver import Solution, search, solve
 from hntf.least_squares.unfactorized import Unfactorized
-from hntf.scales import MODERATE_EXPONENT, inverse_power
+from hntf.scales import MODERATE_EXPONENT, exponents_of, inverse_power
 from hntf.threads import matmul, over_rows
 
 LARGEST_PENALTY = 1e300
@@ -25,10 +25,11 @@ LARGEST_PENALTY = 1e300
 
 @dataclass(frozen=True)
 class ScaledProblem:
-    """A least-squares problem in scaled Gram form, with right-hand sides as rows `C`; its solution is `S * scale`.
+    """A least-squares problem in scaled Gram form, with right-hand sides as rows `C`; its solution is `S * scale / 2^of_data`.
 
     Or a batch of problems: `A` is `(m, k)` or `(g, m, k)`, `B` and `weights` are `(m, n)` or `(g, m, n)`, and `scale`, `penalty`
-    and `ridge`, one number a column, are `(k,)` or `(g, k)`. The rows of all problems follow each other.
+    and `ridge`, one number a column, are `(k,)` or `(g, k)`. The rows of all problems follow each other. Data and weights are
+    those of the user times `2^of_data` and `2^of_weights`.
     """
 
     A: Any
@@ -38,10 +39,21 @@ class ScaledProblem:
     weights: Array | None
     penalty: Array | None
     ridge: Array | None
+    of_data: int = 0
+    of_weights: int = 0
 
     @classmethod
     def scaled(cls, A: Any, B: Any, weights: Array | None, l1: float, l2: float) -> ScaledProblem:
-        """Scale the columns of `A` by powers of two, which is exact, and form the Gram matrix and the right-hand sides."""
+        """Scale the columns of `A` by powers of two, which is exact, and form the Gram matrix and the right-hand sides.
+
+        With weights, they and the data are scaled as a whole as well, since products of three numbers leave the range first.
+        """
+        of_data = of_weights = 0
+        if weights is not None:
+            # The root of an even power is one, too.
+            of_data, of_weights = _exponent(B), 2 * (_exponent(weights) // 2)
+            B, weights = _times_power(B, of_data), _times_power(weights, of_weights)
+            l1, l2 = float(_times_penalty(l1, of_data + of_weights)), float(_times_penalty(l2, of_weights))
         if weights is not None and weights.ndim < B.ndim:
             root = backend_of(weights).sqrt(weights)
             A, B, weights = _times_rows(A, root), _times_rows(B, root), None
@@ -60,9 +72,9 @@ class ScaledProblem:
         else:
             C = matmul(B.mT, A)
         ridge = l2**0.5 * scale if l2 else None
-        penalty = from_numpy(_scaled_penalty(l1, to_numpy(scale)), C) if l1 else None
+        penalty = from_numpy(_times_penalty(l1, exponents_of(to_numpy(scale))), C) if l1 else None
         C = C if penalty is None else C - penalty[..., None, :]
-        return cls(A, B, C.reshape(-1, A.shape[-1]), scale, weights, penalty, ridge)
+        return cls(A, B, C.reshape(-1, A.shape[-1]), scale, weights, penalty, ridge, of_data, of_weights)
 
     @cached_property
     def gram(self) -> Array:
@@ -89,9 +101,14 @@ class ScaledProblem:
         return len(self.C) if self.weights is not None else 1 if self.A.ndim == 2 else len(self.A)
 
     @cached_property
-    def units(self) -> Array:
+    def _scale_of_rows(self) -> Array:
         """The scale, `(k,)` or that of every row, `(n, k)`."""
         return self.scale if self.scale.ndim == 1 else self.scale[self._problem_of_row]
+
+    def in_units_of_data(self, S: Array) -> Array:
+        """Return the solution in the user's units, in which it may be infinite."""
+        with np.errstate(over="ignore"):
+            return _times_power(S * self._scale_of_rows, -self.of_data)
 
     @cached_property
     def _problem_of_row(self) -> Array:
@@ -120,7 +137,9 @@ class ScaledProblem:
             rows = np.arange(len(S)).reshape(-1, per_gram)[sorted(self.rooted.used)].ravel()
             Y[rows] = from_numpy(self.rooted.residual_gradients(rows, per_gram, to_numpy(S)[rows]), S)
         C = from_numpy(self.rooted.bounded(to_numpy(self.C), to_numpy(self.gram)), S)
-        solved = Rows(row_grams(self.gram, len(S)), C, S, solution.support, Y, self.units)
+        exponents = exponents_of(to_numpy(self._scale_of_rows))
+        duals = -exponents - self.of_data - self.of_weights
+        solved = Rows(row_grams(self.gram, len(S)), C, S, solution.support, Y, exponents - self.of_data, duals)
         return NNLSInfo(support, solution.n_iter, [solved])
 
 
@@ -198,9 +217,23 @@ def _side_by_side(x: Array) -> np.ndarray:
     return array if array.ndim == 2 else array.transpose(1, 0, 2).reshape(array.shape[1], -1)
 
 
-def _scaled_penalty(l1: float, scale: np.ndarray) -> np.ndarray:
+def _times_penalty(value: float, exponents: Any) -> np.ndarray:
+    """Return a penalty times powers of two."""
     with np.errstate(over="ignore"):
-        return np.minimum(l1 * scale, LARGEST_PENALTY)
+        return np.minimum(np.ldexp(value, exponents), LARGEST_PENALTY)
+
+
+def _exponent(x: Array) -> int:
+    """Return the exponent of the power of two that brings the largest entry of an array near 1; 0 if it is near it already."""
+    array = to_numpy(x)
+    largest = max(array.max(initial=0.0), -array.min(initial=0.0))
+    exponent = int(exponents_of(inverse_power(largest))) if largest < np.inf else 0
+    return exponent if abs(exponent) > MODERATE_EXPONENT else 0
+
+
+def _times_power(x: Array, exponent: int) -> Array:
+    """Return an array times a power of two."""
+    return from_numpy(np.ldexp(to_numpy(x), exponent), x) if exponent else x
 
 
 def _dense(x: Any) -> Array:

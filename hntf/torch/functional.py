@@ -17,7 +17,7 @@ from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.scales import MODERATE_EXPONENT
 from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
-from hntf.torch.scaling import cast_code, is_concrete, scales_of, unmapped
+from hntf.torch.scaling import cast_code, exponents_of, is_concrete, scales_of, times_power, unmapped
 from hntf.validation import check_number
 
 Penalty = float | Tensor
@@ -133,6 +133,9 @@ def nnls(
         weights = as_rows(_broadcast(weights.double(), "weights", of_entries)).expand(*batch, n, m)
         # What is hidden may be NaN; a number has no effect, but the gradient of its weight.
         samples = samples.where((weights > 0) | samples.isfinite(), 0.0)
+        samples, weights, penalties, exponents = _in_moderate_units(samples, weights, penalties)
+    else:
+        exponents = None
     if support is not None:
         support = as_rows(_checked_support(support, shape)).expand(code_shape)
     if dictionary.ndim == 2:
@@ -144,13 +147,40 @@ def nnls(
     else:
         dictionary = dictionary.expand(*batch, m, k)
     solved, G, C, scale = _solve(samples, dictionary, (penalties[0], penalties[1]), weights, support)
-    S = cast_code((solved.S if scale is None else solved.S * scale).reshape(shape), dtype)
+    S = (solved.S if scale is None else solved.S * scale).reshape(shape)
+    S = cast_code(S if exponents is None else times_power(S, -exponents[0]), dtype)
     if not return_info:
         return S
-    if penalties[0] is None:
-        return S, _info(solved, G, C, shape, scale)
-    weighted = (samples if weights is None else samples * weights.sqrt()).detach().reshape(-1, m)
-    return S, _info(solved, G, C, shape, scale, from_numpy(bound_of_norms(to_numpy(weighted)), weighted))
+    sizes = None
+    if penalties[0] is not None:
+        weighted = (samples if weights is None else samples * weights.sqrt()).detach().reshape(-1, m)
+        sizes = from_numpy(bound_of_norms(to_numpy(weighted)), weighted)
+    return S, _info(solved, G, C, shape, scale, sizes, exponents)
+
+
+def _in_moderate_units(
+    X: Tensor, weights: Tensor, penalties: list[Tensor | None]
+) -> tuple[Tensor, Tensor, list[Tensor | None], tuple[Tensor, Tensor] | None]:
+    """Return samples, weights and penalties, and the exponents of the powers of two that the first two were multiplied by.
+
+    Products of weights, samples and the dictionary would leave the range of numbers first. The code is multiplied by the first of
+    the powers.
+    """
+    if not weights.numel():
+        return X, weights, penalties, None
+    seen = X.detach().abs() * (weights.detach() > 0)
+    found = exponents_of(seen.amax()), exponents_of(weights.detach().amax())
+    if found == (None, None):
+        return X, weights, penalties, None
+    of_data, of_weights = (seen.new_zeros(()) if x is None else x for x in found)
+    # The root of an even power is one, too.
+    of_weights = 2 * (0.5 * of_weights).floor()
+    l1, l2 = penalties
+    scaled = [
+        None if l1 is None else times_power(l1, of_data + of_weights).clamp(max=LARGEST_PENALTY),
+        None if l2 is None else times_power(l2, of_weights).clamp(max=LARGEST_PENALTY),
+    ]
+    return times_power(X, of_data), times_power(weights, of_weights), scaled, (of_data, of_weights)
 
 
 def _solve(
@@ -289,18 +319,22 @@ def _info(
     shape: tuple[int, ...],
     scale: Tensor | None = None,
     sizes: Tensor | None = None,
+    exponents: tuple[Tensor, Tensor] | None = None,
 ) -> NNLSInfo:
     """Return the information on a solution of problems in Gram form, whose code in the user's units is `S * scale`.
 
-    `sizes` are bounds of the norms of the samples, if penalties make the right-hand sides larger.
+    `sizes` are bounds of the norms of the samples, if penalties make the right-hand sides larger; `exponents` those of the samples
+    and weights, if they are in other units, too.
     """
     k = G.shape[-1]
     grams = row_grams(G.detach().reshape(-1, k, k), C.numel() // k)
     rows, S, support = (x.detach().reshape(-1, k) for x in (C, solved.S, solved.support))
     Y = apply_gram(grams, S) - rows
     rows = rows if sizes is None else bounded_below(rows, column_norms(grams), sizes)
-    units = 1.0 if scale is None else scale.expand(solved.S.shape).reshape(-1, k)
-    return NNLSInfo(solved.support.reshape(shape), int(solved.n_iter), [Rows(grams, rows, S, support, Y, units)])
+    of_scale = 0 if scale is None else torch.frexp(scale.expand(solved.S.shape).reshape(-1, k)).exponent - 1
+    of_data, of_weights = (0, 0) if exponents is None else (x.int() for x in exponents)
+    problem = Rows(grams, rows, S, support, Y, of_scale - of_data, -of_scale - of_data - of_weights)
+    return NNLSInfo(solved.support.reshape(shape), int(solved.n_iter), [problem])
 
 
 def _is_moderate(A: Tensor, largest: Tensor) -> bool:

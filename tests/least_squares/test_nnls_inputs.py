@@ -113,6 +113,11 @@ def test_a_margin_that_is_no_number_in_its_units_is_not_zero():
     assert hntf.nnls(1e-165 * A, np.array([1e-165, 0.0]), return_info=True)[1].margin == 0.0
 
 
+def test_a_dual_beyond_all_numbers_is_no_kink():
+    info = hntf.nnls(1e200 * np.eye(2), 1e200 * np.array([1.0, -1.0]), return_info=True)[1]
+    assert info.margin == 1.0
+
+
 def test_weights_are_broadcast(backend, rng):
     A, B = rng.random((2, 6, 3)), rng.random((2, 6, 5))
     for shape in ((2, 6, 1), (2, 1, 5), (1, 6, 5), (1, 1, 5)):
@@ -122,6 +127,11 @@ def test_weights_are_broadcast(backend, rng):
         if shape[0] == 2:
             one = hntf.nnls(backend(A[0]), backend(B[0]), weights=backend(W[0]))
             np.testing.assert_allclose(one, X[0], atol=1e-13)
+    for shape in ((6,), (1, 6), (2, 6), (6, 5), (6, 1)):
+        W = rng.random(shape)
+        of_entries = W if shape[-1] != 6 else W[..., None]
+        X = hntf.nnls(backend(A), backend(B), weights=backend(W))
+        np.testing.assert_allclose(X, hntf.nnls(A, B, weights=np.broadcast_to(of_entries, B.shape)), atol=1e-13)
 
 
 def test_a_solution_that_vanishes_in_single_precision_is_wider(backend):

@@ -274,6 +274,33 @@ class TestScales:
         numpy = hntf.nnls(A.numpy(), B.numpy(), weights=unit * weights.numpy())
         torch.testing.assert_close(torch.tensor(numpy.T), expected)
 
+    @pytest.mark.parametrize("of_entries", [True, False])
+    @pytest.mark.parametrize(
+        ("of_columns", "of_data"), [(1e-200, 1e-250), (1e-160, 1e-160), (1e200, 1e250), (1, 1e250)]
+    )
+    @pytest.mark.parametrize("of_weights", [1e-300, 1e-130, 1e130, 1e300])
+    def test_products_of_data_columns_and_weights_may_be_beyond_all_numbers(
+        self, of_weights, of_columns, of_data, of_entries
+    ):
+        A, X, weights = torch.rand(3, 8, 8, dtype=torch.float64)
+        A, weights = A[:, :4], weights.mT if of_entries else weights[0]
+        expected = hntf.torch.nnls(X, A, weights=weights) * (of_data / of_columns)
+        A, X, weights = of_columns * A, of_data * X, of_weights * weights
+        S, info = hntf.torch.nnls(X, A, weights=weights, return_info=True)
+        torch.testing.assert_close(S, expected, rtol=1e-11, atol=0)
+        numpy, of_numpy = hntf.nnls(A.numpy(), X.mT.numpy(), weights=weights.numpy().T, return_info=True)
+        torch.testing.assert_close(torch.tensor(numpy.T), expected, rtol=1e-11, atol=0)
+        assert info.margin > 0
+        assert abs(info.margin - of_numpy.margin) <= 1e-10 * info.margin
+
+    def test_penalties_are_in_the_units_of_weights(self):
+        A, X, weights = torch.rand(3, 8, 8, dtype=torch.float64)
+        expected = hntf.torch.nnls(X, A, weights=weights, l1=0.1, l2=0.2)
+        given = {"weights": 1e-150 * weights, "l1": 0.1e-150, "l2": 0.2e-150}
+        torch.testing.assert_close(hntf.torch.nnls(X, A, **given), expected)
+        numpy = hntf.nnls(A.numpy(), X.mT.numpy(), **{**given, "weights": given["weights"].mT.numpy()})
+        torch.testing.assert_close(torch.tensor(numpy.T), expected)
+
     def test_penalties_of_integers(self):
         X, A = torch.ones(2, 2), torch.eye(2)
         torch.testing.assert_close(hntf.torch.nnls(X, A, l2=torch.tensor(1)), hntf.torch.nnls(X, A, l2=1.0))
@@ -314,6 +341,12 @@ def test_weights_of_any_size_are_no_zeros():
     # Beyond, what cannot be represented is an error, not a code of zero.
     with pytest.raises(ValueError, match="do not overflow"):
         nnls(X[:1], A, weights=torch.tensor([[1.0, 1e-310]], dtype=torch.float64))
+
+
+def test_weights_of_a_sample_may_be_tiny_beside_those_of_others():
+    A, X = torch.eye(2, dtype=torch.float64), torch.ones(2, 2, dtype=torch.float64)
+    weights = torch.tensor([[1.0, 1.0], [1e-130, 1e-130]], dtype=torch.float64)
+    torch.testing.assert_close(nnls(1e-200 * X, 1e-200 * A, weights=weights), X, rtol=0, atol=1e-15)
 
 
 def test_shapes_without_entries():

@@ -182,6 +182,9 @@ def _solve(
 
     info = problem.certificate(solution, as_given(solution.support)) if return_info else None
     S = problem.in_units_of_data(solution.S)
+    if info is not None and S is solution.S:
+        # The certificate keeps the solution, and users may change theirs.
+        S = 1.0 * S
     if len(S) and not float(S.max()) < np.inf:
         raise ValueError("A is too small beside B: the solution overflows")
     return as_given(S), info

@@ -106,7 +106,9 @@ class ScaledProblem:
         return self.scale if self.scale.ndim == 1 else self.scale[self._problem_of_row]
 
     def in_units_of_data(self, S: Array) -> Array:
-        """Return the solution in the user's units, in which it may be infinite."""
+        """Return the solution in the user's units, in which it may be infinite; itself, if they are the same."""
+        if bool((self.scale == 1).all()):
+            return _times_power(S, -self.of_data)
         with np.errstate(over="ignore"):
             return _times_power(S * self._scale_of_rows, -self.of_data)
 

@@ -194,11 +194,30 @@ def add_outer_hadamard(starts, stops, others, values, factors, G, first, last): 
 
 @kernel
 def mixed(state, coordinate):  # type: ignore[no-untyped-def]
-    """Return the next state of the hash of coordinates, as in `hntf.data.hold_out.hashes`."""
+    """Return the next state of the hash of coordinates, as in `hntf.data.hashes.hash_states`."""
     state = state + np.uint64(coordinate) + np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return state ^ (state >> np.uint64(31))
+
+
+@kernel
+def hash_rows(bits, places, hashes, start, stop):  # type: ignore[no-untyped-def]
+    """Add the hashes of all entries that are not zero to those of their rows."""
+    for i in range(start, stop):
+        row = bits[i]
+        for j in range(len(row)):
+            if row[j] != 0:
+                hashes[i] += mixed(places[j], row[j])
+
+
+@kernel
+def hash_entries(bits, places, bounds, hashes, start, stop):  # type: ignore[no-untyped-def]
+    """Add the hashes of all entries that are not zero to those of their rows, whose entries lie between `bounds`."""
+    for i in range(start, stop):
+        for e in range(bounds[i], bounds[i + 1]):
+            if bits[e] != 0:
+                hashes[i] += mixed(places[e], bits[e])
 
 
 @kernel

@@ -15,8 +15,9 @@ import numpy as np
 import scipy.sparse
 
 from hntf.algebra import Factors, cp_dense, unfold
-from hntf.arrays import Array, as_float64, columns, from_numpy, host_view, to_numpy
+from hntf.arrays import Array, as_float64, backend_of, columns, from_numpy, host_view, to_numpy
 from hntf.data.dense import DenseData
+from hntf.data.hashes import hash_states, hashes_of_entries, hashes_of_rows
 from hntf.data.protocol import blocks_of_rows
 from hntf.least_squares.downdated import Downdates
 from hntf.least_squares.gram_blocks import EqualRows
@@ -109,21 +110,24 @@ class EntryWeights(ABC):
     def equal_slices(self, mode: int) -> EqualRows:
         """Return which slices of a mode have equal weights."""
         if mode not in self._equal:
-            keys = self._keys(mode)
-            self._equal[mode] = EqualRows.of_keys(np.round(keys / (np.abs(keys).max() or 1.0), KEY_DIGITS))
+            self._equal[mode] = EqualRows.of_keys(self._hashes(mode, None)[:, None])
         return self._equal[mode]
 
     def proportional_slices(self, mode: int) -> tuple[EqualRows, np.ndarray]:
         """Return which slices of a mode have weights that are equal but for a positive factor, and these factors, `(d_mode,)`."""
         if mode not in self._proportional:
-            keys = self._keys(mode)
-            factors = np.where(keys[:, 0] > 0, keys[:, 0], 1.0)
-            self._proportional[mode] = EqualRows.of_keys(np.round(keys / factors[:, None], KEY_DIGITS)), factors
+            sizes = self._sizes(mode)
+            factors = np.where(sizes > 0, sizes, 1.0)
+            self._proportional[mode] = EqualRows.of_keys(self._hashes(mode, factors)[:, None]), factors
         return self._proportional[mode]
 
     @abstractmethod
-    def _keys(self, mode: int) -> np.ndarray:
-        """Return linear functions of the weights of every slice, `(d_mode, q)`, that tell them apart; the first is positive."""
+    def _sizes(self, mode: int) -> np.ndarray:
+        """Return the sizes of the weights of every slice of a mode, which a factor multiplies, `(d_mode,)`."""
+
+    @abstractmethod
+    def _hashes(self, mode: int, factors: np.ndarray | None) -> np.ndarray:
+        """Return hashes that tell the slices of a mode apart, or these divided by factors, `(d_mode,)`."""
 
 
 def entry_weights(array: Array) -> EntryWeights:
@@ -219,15 +223,19 @@ class DenseWeights(EntryWeights):
                 result[rows if mode == 0 else slice(None)] += block.mttkrp(here, mode)
         return results
 
-    def _keys(self, mode: int) -> np.ndarray:
-        rng = np.random.default_rng(0)
-        reference = as_float64(self.array[:0])
-        vectors = [from_numpy(rng.random((d, 2)), reference) for d in self.shape]
-        every = np.arange(self.shape[mode])
-        if mode == 0:
-            return np.concatenate([to_numpy(self.mttkrp_of_slices(every[b], vectors, 0)) for b in self.blocks()])
-        parts = [self.mttkrp_of_slices(every, [vectors[0][b], *vectors[1:]], mode, b) for b in self.blocks()]
-        return to_numpy(sum(parts))
+    def _sizes(self, mode: int) -> np.ndarray:
+        parts = [unfold(self.of_samples(rows), mode) for rows in self.blocks()]
+        largest = [backend_of(part).max(part, axis=1) for part in parts]
+        return np.concatenate([*map(to_numpy, largest)]) if mode == 0 else np.max([*map(to_numpy, largest)], axis=0)
+
+    def _hashes(self, mode: int, factors: np.ndarray | None) -> np.ndarray:
+        hashes = np.zeros(self.shape[mode], np.uint64)
+        for rows in self.blocks():
+            values = to_numpy(unfold(self.of_samples(rows), mode))
+            columns, slices = np.arange(values.shape[1]), rows if mode == 0 else slice(None)
+            places = hash_states(0 if mode == 0 else rows.start, (columns,))
+            hashes[slices] += hashes_of_rows(values, places, None if factors is None else factors[slices])
+        return hashes
 
 
 class StructuredWeights(EntryWeights):
@@ -369,12 +377,17 @@ class StructuredWeights(EntryWeights):
             results.append(from_numpy(product, self.prototype))
         return results
 
-    def _keys(self, mode: int) -> np.ndarray:
-        vectors = np.random.default_rng(0).random((self.shape[1 - mode], 2))
-        matrix, outer, inner = (self.rest, self.U, self.V) if mode == 0 else (self.rest.T, self.V, self.U)
-        of_rest = matrix @ vectors
+    def _sizes(self, mode: int) -> np.ndarray:
+        outer, rest = (self.U, self.rest) if mode == 0 else (self.V, self._transposed_rest)
+        of_rest = abs(rest).max(axis=1).toarray().ravel() if rest.nnz else np.zeros(rest.shape[0])
+        return np.maximum(np.abs(outer).max(axis=1, initial=0.0), of_rest)
+
+    def _hashes(self, mode: int, factors: np.ndarray | None) -> np.ndarray:
+        outer, rest = (self.U, self.rest) if mode == 0 else (self.V, self._transposed_rest)
         # The two parts are compared separately: their sum may cancel.
-        return np.hstack([of_rest + outer @ (inner.T @ vectors), of_rest, outer])
+        return hashes_of_rows(outer, hash_states(0, (np.arange(outer.shape[1]),)), factors) + hashes_of_entries(
+            rest.data, hash_states(1, (rest.indices,)), rest.indptr, factors
+        )
 
 
 @cache

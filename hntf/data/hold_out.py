@@ -15,7 +15,7 @@ from hntf.algebra import Factors
 from hntf.arrays import Array, to_numpy
 from hntf.data.coordinates import index_dtype
 from hntf.data.entry_weights import EntryWeights, StructuredWeights
-from hntf.least_squares.gram_blocks import EqualRows
+from hntf.data.hashes import hash_states
 from hntf.threads import over_rows
 from hntf.validation import check_number
 
@@ -153,18 +153,6 @@ def _blocks_of_entries(seed: int, fraction: float, rows: np.ndarray, shape: tupl
 def hashes(seed: int, index: Any) -> np.ndarray:
     """Return a number in `[0, 1)` for every tuple of coordinates."""
     return (hash_states(seed, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
-def hash_states(seed: int, index: Any) -> np.ndarray:
-    """Return the state of the hash for every tuple of coordinates, by the finalizer of SplitMix64."""
-    state = np.array(seed, np.uint64)
-    with np.errstate(over="ignore"):
-        for coordinates in index:
-            state = state + np.asarray(coordinates).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            state = state ^ (state >> np.uint64(31))
-    return state
 
 
 def held_out(
@@ -324,12 +312,8 @@ class HeldOut(EntryWeights):
             results.append(self._by_block(np.arange(self.shape[mode]), mode, of_block))
         return results
 
-    def equal_slices(self, mode: int) -> EqualRows:
-        n = self.shape[mode]
-        return EqualRows(np.arange(n), [], np.arange(n))
+    def _sizes(self, mode: int) -> np.ndarray:
+        return np.ones(self.shape[mode])
 
-    def proportional_slices(self, mode: int) -> tuple[EqualRows, np.ndarray]:
-        return self.equal_slices(mode), np.ones(self.shape[mode])
-
-    def _keys(self, mode: int) -> np.ndarray:
-        return np.arange(1.0, self.shape[mode] + 1)[:, None]
+    def _hashes(self, mode: int, factors: np.ndarray | None) -> np.ndarray:
+        return np.arange(self.shape[mode])

@@ -15,6 +15,7 @@ from hntf.algebra import Factors, cp_dense, khatri_rao
 from hntf.arrays import Array, to_numpy
 from hntf.data.coordinates import Coordinates, mttkrp
 from hntf.data.entry_weights import KEY_DIGITS, EntryWeights, StructuredWeights
+from hntf.data.hashes import hash_states, hashes_of_entries, hashes_of_rows
 from hntf.threads import over_rows
 
 
@@ -156,9 +157,16 @@ class SparseTensorWeights(EntryWeights):
             results.append(product)
         return results
 
-    def _keys(self, mode: int) -> np.ndarray:
-        rng = np.random.default_rng(0)
-        vectors = [rng.random((d, 2)) for d in self.shape]
-        of_rest = mttkrp(self.coordinates, self.values, vectors, mode)
+    def _sizes(self, mode: int) -> np.ndarray:
+        sizes = np.abs(self.vectors[mode]).max(axis=1, initial=0.0)
+        np.maximum.at(sizes, self.coordinates.index[mode], np.abs(self.values))
+        return sizes
+
+    def _hashes(self, mode: int, factors: np.ndarray | None) -> np.ndarray:
+        outer, groups = self.vectors[mode], self.coordinates.groups((mode,))
+        places = hash_states(1, groups.others.T)
+        bounds = self.coordinates.bounds_of_slices(mode)
         # The two parts are compared separately: their sum may cancel.
-        return np.hstack([self.mttkrp(vectors, mode), of_rest, self.vectors[mode]])
+        return hashes_of_rows(outer, hash_states(0, (np.arange(outer.shape[1]),)), factors) + hashes_of_entries(
+            self.values[groups.order], places, bounds, factors
+        )

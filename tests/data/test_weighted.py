@@ -164,6 +164,18 @@ def test_ill_conditioned_weights_of_samples(rng):
     np.testing.assert_allclose(dX, expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_light_weights_are_not_hidden_by_heavy_ones(rng, sparse):
+    """Rows that differ in light weights alone are not solved together."""
+    X, W, A = rng.random((300, 12)), 1.0 * (rng.random((300, 12)) < 0.5), rng.random((12, 3))
+    W[:, 0] = 1e12
+    given = (scipy.sparse.csr_array(X), scipy.sparse.csr_array(W)) if sparse else (X, W)
+    layer = hntf.layers.NNLSLayer(hntf.maps.Dense(A))
+    codes, _ = layer.forward(hntf.as_data(given[0], weights=given[1]))
+    expected = hntf.nnls(A, X.T, weights=W.T).T
+    np.testing.assert_allclose(codes, expected, atol=1e-9)
+
+
 def test_rows_with_equal_weights_have_one_gram_matrix(rng):
     W = rng.random((3, 6))[rng.integers(3, size=600)]
     W[7], W[9] = rng.random(6), rng.random(6)

@@ -17,7 +17,7 @@ import scipy.sparse
 from hntf.algebra import Factors, cp_dense, unfold
 from hntf.arrays import Array, as_float64, backend_of, columns, from_numpy, host_view, to_numpy
 from hntf.data.dense import DenseData
-from hntf.data.hashes import hash_states, hashes_of_entries, hashes_of_rows
+from hntf.data.hashes import hash_states, hashes_of_rows, hashes_of_sums
 from hntf.data.protocol import blocks_of_rows
 from hntf.least_squares.downdated import Downdates
 from hntf.least_squares.gram_blocks import EqualRows
@@ -384,10 +384,7 @@ class StructuredWeights(EntryWeights):
 
     def _hashes(self, mode: int, factors: np.ndarray | None) -> np.ndarray:
         outer, rest = (self.U, self.rest) if mode == 0 else (self.V, self._transposed_rest)
-        # The two parts are compared separately: their sum may cancel.
-        return hashes_of_rows(outer, hash_states(0, (np.arange(outer.shape[1]),)), factors) + hashes_of_entries(
-            rest.data, hash_states(1, (rest.indices,)), rest.indptr, factors
-        )
+        return hashes_of_sums(outer, rest.data, hash_states(1, (rest.indices,)), rest.indptr, factors)
 
 
 @cache

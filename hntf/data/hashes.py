@@ -50,6 +50,17 @@ def hashes_of_entries(
     return hashes
 
 
+def hashes_of_sums(
+    low_rank: np.ndarray, values: np.ndarray, places: np.ndarray, bounds: np.ndarray, factors: np.ndarray | None
+) -> np.ndarray:
+    """Return the hashes of slices that are given by a row of a factor and entries; both are compared, since their sum may cancel.
+
+    `values`, `places` and `bounds` are those of `hashes_of_entries`.
+    """
+    components = hash_states(0, (np.arange(low_rank.shape[1]),))
+    return hashes_of_rows(low_rank, components, factors) + hashes_of_entries(values, places, bounds, factors)
+
+
 def _bits(values: np.ndarray, factors: np.ndarray | None) -> np.ndarray:
     """Return the digits of numbers as integers, of those divided by factors without the last ones."""
     if factors is None:

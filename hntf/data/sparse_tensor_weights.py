@@ -15,7 +15,7 @@ from hntf.algebra import Factors, cp_dense, khatri_rao
 from hntf.arrays import Array, to_numpy
 from hntf.data.coordinates import Coordinates, mttkrp
 from hntf.data.entry_weights import KEY_DIGITS, EntryWeights, StructuredWeights
-from hntf.data.hashes import hash_states, hashes_of_entries, hashes_of_rows
+from hntf.data.hashes import hash_states, hashes_of_sums
 from hntf.threads import over_rows
 
 
@@ -163,10 +163,6 @@ class SparseTensorWeights(EntryWeights):
         return sizes
 
     def _hashes(self, mode: int, factors: np.ndarray | None) -> np.ndarray:
-        outer, groups = self.vectors[mode], self.coordinates.groups((mode,))
+        groups, bounds = self.coordinates.groups((mode,)), self.coordinates.bounds_of_slices(mode)
         places = hash_states(1, groups.others.T)
-        bounds = self.coordinates.bounds_of_slices(mode)
-        # The two parts are compared separately: their sum may cancel.
-        return hashes_of_rows(outer, hash_states(0, (np.arange(outer.shape[1]),)), factors) + hashes_of_entries(
-            self.values[groups.order], places, bounds, factors
-        )
+        return hashes_of_sums(self.vectors[mode], self.values[groups.order], places, bounds, factors)

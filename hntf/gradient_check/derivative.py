@@ -60,11 +60,12 @@ def derivative(function: Callable[[float], float], comparison: Comparison, cross
     crossings : callable
         Whether a kink lies between the two points whose problems were recorded, and the samples that it belongs to.
     """
-    found = _with_smaller_steps(function, comparison, crossings)
-    first, last = found[0], found[-1]
-    if first is last and not first.settles(comparison):
-        found += _with_larger_steps(function, comparison, crossings)
-        last = found[-1]
+    found, larger = _with_smaller_steps(function, comparison, crossings), None
+    first = found[0]
+    if len(found) == 1 and not first.settles(comparison):
+        larger = _with_larger_steps(function, comparison, crossings)
+        found = [*found, *larger]
+    last = found[-1]
     if last.agrees:
         hidden = last.is_constant and _is_hidden(function, comparison)
         return Derivative(last.slope, last.rounding if hidden else 0.0, hidden=hidden)
@@ -77,11 +78,11 @@ def derivative(function: Callable[[float], float], comparison: Comparison, cross
         return Derivative(best.slope, best.error, hidden=hidden and _is_hidden(function, comparison))
     if comparison.coarse_rounding > RESOLUTION * comparison.rounding and not first.crossed:
         # Parts that are rounded more coarsely change with larger steps alone.
-        larger = [first, *_with_larger_steps(function, comparison, crossings)]
-        if larger[-1].agrees:
-            return Derivative(larger[-1].slope, 0.0)
-        noise = max(comparison.coarse_rounding, *(one.noise for one in larger))
-        coarse = min((one.with_noise(noise) for one in larger), key=lambda one: one.error)
+        coarser = [first, *(_with_larger_steps(function, comparison, crossings) if larger is None else larger)]
+        if coarser[-1].agrees:
+            return Derivative(coarser[-1].slope, 0.0)
+        noise = max(comparison.coarse_rounding, *(one.noise for one in coarser))
+        coarse = min((one.with_noise(noise) for one in coarser), key=lambda one: one.error)
         if comparison.explains(coarse.slope, coarse.error):
             return Derivative(coarse.slope, coarse.error)
     return _of_both_sides(function, comparison, best)

@@ -240,7 +240,7 @@ def _of_one_dictionary(A: Any, B: Array, weights: Any, support: Any, options: di
         if x is None or tuple(x.shape) == (rows,):
             return x
         x = x[..., None] if x.ndim == B.ndim - 1 else x
-        if x.ndim != B.ndim or any(a not in (1, b) for a, b in zip(x.shape, (*lead, rows, n), strict=True)):
+        if x.ndim != B.ndim or not _fits(x.shape, (*lead, rows, n)):
             raise ValueError(
                 f"{name} must have a shape that can be broadcast to {(*lead, rows, n)}, got {tuple(x.shape)}"
             )

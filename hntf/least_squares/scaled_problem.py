@@ -107,10 +107,9 @@ class ScaledProblem:
 
     def in_units_of_data(self, S: Array) -> Array:
         """Return the solution in the user's units, in which it may be infinite; itself, if they are the same."""
-        if bool((self.scale == 1).all()):
-            return _times_power(S, -self.of_data)
+        is_scaled = not bool((self.scale == 1).all())
         with np.errstate(over="ignore"):
-            return _times_power(S * self._scale_of_rows, -self.of_data)
+            return _times_power(S * self._scale_of_rows if is_scaled else S, -self.of_data)
 
     @cached_property
     def _problem_of_row(self) -> Array:
@@ -227,15 +226,14 @@ def _times_penalty(value: float, exponents: Any) -> np.ndarray:
 
 def _exponent(x: Array) -> int:
     """Return the exponent of the power of two that brings the largest entry of an array near 1; 0 if it is near it already."""
-    array = to_numpy(x)
-    largest = max(array.max(initial=0.0), -array.min(initial=0.0))
+    largest = 0.0 if 0 in x.shape else max(float(x.max()), -float(x.min()))
     exponent = int(exponents_of(inverse_power(largest))) if largest < np.inf else 0
     return exponent if abs(exponent) > MODERATE_EXPONENT else 0
 
 
 def _times_power(x: Array, exponent: int) -> Array:
     """Return an array times a power of two."""
-    return from_numpy(np.ldexp(to_numpy(x), exponent), x) if exponent else x
+    return x * 2.0**exponent if exponent else x
 
 
 def _dense(x: Any) -> Array:

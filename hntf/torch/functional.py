@@ -128,14 +128,13 @@ def nnls(
     given = [_penalty(value, name, shape, X) for value, name in ((l1, "l1"), (l2, "l2"))]
     penalties = [None if x is None else as_rows(x) for x in given]
     samples = samples.expand(*batch, n, m)
+    exponents = None
     if weights is not None:
         of_entries = (*batch, m) if is_vector else (*batch, n, m)
         weights = as_rows(_broadcast(weights.double(), "weights", of_entries)).expand(*batch, n, m)
         # What is hidden may be NaN; a number has no effect, but the gradient of its weight.
         samples = samples.where((weights > 0) | samples.isfinite(), 0.0)
         samples, weights, penalties, exponents = _in_moderate_units(samples, weights, penalties)
-    else:
-        exponents = None
     if support is not None:
         support = as_rows(_checked_support(support, shape)).expand(code_shape)
     if dictionary.ndim == 2:

@@ -165,8 +165,7 @@ class Coordinates:
         """Return the coordinates in some slices of mode 0, in the order of `rows`, and which entries they are."""
         bounds = self._sample_pointers
         counts = bounds[rows + 1] - bounds[rows]
-        ends = np.cumsum(counts)
-        entries = np.arange(ends[-1] if len(ends) else 0) + np.repeat(bounds[rows] - (ends - counts), counts)
+        entries = ranges(bounds[rows], counts)
         index = self.index[:, entries]
         index[0] = np.repeat(np.arange(len(rows)), counts)
         return Coordinates(index, (len(rows), *self.shape[1:])), entries
@@ -190,6 +189,12 @@ class Coordinates:
     @cached_property
     def _sample_pointers(self) -> np.ndarray:
         return np.searchsorted(self.index[0], np.arange(self.shape[0] + 1))
+
+
+def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the integers of several ranges, one range after the other."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - counts), counts)
 
 
 def stacked_entries(blocks: Sequence[tuple[Coordinates, np.ndarray]]) -> tuple[Coordinates, np.ndarray]:

@@ -14,8 +14,9 @@ import scipy.sparse
 from hntf.algebra import Factors
 from hntf.arrays import Array, to_numpy
 from hntf.data.coordinates import index_dtype
-from hntf.data.entry_weights import EntryWeights, StructuredWeights
+from hntf.data.entry_weights import EntryWeights
 from hntf.data.hashes import hash_states
+from hntf.data.structured_weights import StructuredWeights
 from hntf.threads import over_rows
 from hntf.validation import check_number
 
@@ -286,7 +287,7 @@ class HeldOut(EntryWeights):
     def as_matrix(self) -> HeldOut:
         return self
 
-    def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int, samples: slice = slice(None)) -> Array:
+    def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
         other = [None, factors[1 - mode]]
         return self._by_block(slices, mode, lambda here, block: block.mttkrp_of_slices(np.arange(len(here)), other, 0))
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Iterator, Sequence
+from functools import cached_property, reduce
 from operator import mul
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from hntf.algebra import Factors, cp_dense, khatri_rao
 from hntf.arrays import Array, to_numpy
-from hntf.data.coordinates import Coordinates, mttkrp
-from hntf.data.entry_weights import KEY_DIGITS, EntryWeights, StructuredWeights
+from hntf.data.coordinates import Coordinates, mttkrp, ranges
+from hntf.data.entry_weights import DenseWeights, EntryWeights
 from hntf.data.hashes import hash_states, hashes_of_sums
+from hntf.data.structured_weights import StructuredWeights, cancelled, differences
 from hntf.threads import over_rows
+
+LARGEST_SLICE = 2**24
+"""Number of entries of a slice up to which its weights are formed as a dense array."""
 
 
 class SparseTensorWeights(EntryWeights):
@@ -25,11 +28,11 @@ class SparseTensorWeights(EntryWeights):
     Parameters
     ----------
     vectors : list of arrays, `(d_i, r)`
-        The factors `V_i`; `r` may be 0.
+        The factors `V_i`, nonnegative; `r` is 0 or 1.
     coordinates : Coordinates
         Where `R` has entries.
     values : array, `(nnz,)`
-        The entries of `R`.
+        The entries of `R`; the negative of that of the other part, exactly, where a weight is 0.
     is_mask : bool
         Whether all weights are known to be 0 or 1.
     """
@@ -55,23 +58,35 @@ class SparseTensorWeights(EntryWeights):
         return float(low_rank) + max(0.0, float(self.values.max(initial=0.0)))
 
     def of_samples(self, rows: Any) -> Array:
-        rows = np.arange(self.shape[0])[rows]
-        coordinates, entries = self.coordinates.take(rows)
-        dense = cp_dense(self.vectors[0][rows], self.vectors)
-        dense[tuple(coordinates.index)] += self.values[entries]
-        return dense
+        return self._of_slices(np.arange(self.shape[0])[rows], 0)
 
     def of_entries(self, *index: np.ndarray) -> np.ndarray:
         at = Coordinates(np.stack(index), self.shape)
         return at.cp_at_entries(self.vectors) + self.coordinates.lookup(at, self.values)
 
+    @cached_property
+    def _at_coordinates(self) -> np.ndarray:
+        """The weights where the sparse part has entries."""
+        return self.coordinates.cp_at_entries(self.vectors) + self.values
+
+    def _of_slices(self, slices: np.ndarray, mode: int) -> np.ndarray:
+        """Return the weights of some slices of a mode, a dense array with these slices along it."""
+        vectors = [V[slices] if i == mode else V for i, V in enumerate(self.vectors)]
+        dense = cp_dense(vectors[0], vectors)
+        bounds = self.coordinates.bounds_of_slices(mode)
+        counts = bounds[slices + 1] - bounds[slices]
+        entries = self.coordinates.groups((mode,)).order[ranges(bounds[slices], counts)]
+        index = self.coordinates.index[:, entries]
+        index[mode] = np.repeat(np.arange(len(slices)), counts)
+        dense[tuple(index)] = self._at_coordinates[entries]
+        return dense
+
     @property
     def n_empty_samples(self) -> int:
-        ones = [np.ones((d, 1)) for d in self.shape]
-        sums = self.mttkrp(ones, 0)[:, 0]
-        sizes = np.abs(self.vectors[0]) @ reduce(mul, [np.abs(V).sum(axis=0) for V in self.vectors[1:]])
-        sizes = sizes + mttkrp(self.coordinates, np.abs(self.values), ones, 0)[:, 0]
-        return int(np.count_nonzero(sums <= 10.0**-KEY_DIGITS * sizes))
+        changes = 1 * (self._at_coordinates > 0) - (self.coordinates.cp_at_entries(self.vectors) > 0)
+        n_positive = (self.vectors[0] > 0) @ reduce(mul, [np.count_nonzero(V, axis=0) for V in self.vectors[1:]])
+        n_changed = np.bincount(self.coordinates.index[0], changes, self.shape[0])
+        return int(np.count_nonzero(n_positive + n_changed == 0))
 
     def take(self, rows: Array) -> SparseTensorWeights:
         rows = to_numpy(rows)
@@ -84,11 +99,9 @@ class SparseTensorWeights(EntryWeights):
 
     def as_matrix(self) -> StructuredWeights:
         features = range(1, len(self.shape))
-        shape = (self.shape[0], math.prod(self.shape[1:]))
-        index = (self.coordinates.index[0], self.coordinates.cells(features))
-        rest = scipy.sparse.csr_array((self.values, index), shape=shape)
-        V = khatri_rao(self.vectors[1:])
-        return StructuredWeights(self.vectors[0], V, rest, prototype=np.empty(0), is_mask=self.is_mask)
+        U, V = self.vectors[0], khatri_rao(self.vectors[1:])
+        rest = differences(U, V, self.coordinates.index[0], self.coordinates.cells(features), self._at_coordinates)
+        return StructuredWeights(U, V, rest, prototype=np.empty(0), is_mask=self.is_mask)
 
     def of_cells(self, cells: Coordinates, mode: int) -> StructuredWeights:
         """Return the weights along a mode of some cells, given by their coordinates in the other modes, `(d_mode, cells)`."""
@@ -97,12 +110,10 @@ class SparseTensorWeights(EntryWeights):
         at = Coordinates(self.coordinates.index[others], cells.shape)
         of_entry = cells.lookup(at, columns).astype(np.intp) - 1
         known = of_entry >= 0
-        rest = scipy.sparse.csr_array(
-            (self.values[known], (self.coordinates.index[mode][known], of_entry[known])),
-            shape=(self.shape[mode], len(cells)),
-        )
+        U = self.vectors[mode]
         V = reduce(mul, [self.vectors[i][index] for i, index in zip(others, cells.index, strict=True)])
-        return StructuredWeights(self.vectors[mode], V, rest, prototype=np.empty(0), is_mask=self.is_mask)
+        rest = differences(U, V, self.coordinates.index[mode][known], of_entry[known], self._at_coordinates[known])
+        return StructuredWeights(U, V, rest, prototype=np.empty(0), is_mask=self.is_mask)
 
     def times(self, other: SparseTensorWeights) -> SparseTensorWeights:
         """Return the product of two weights, entry by entry."""
@@ -110,22 +121,19 @@ class SparseTensorWeights(EntryWeights):
             np.einsum("ir,is->irs", V, W).reshape(len(V), -1) for V, W in zip(self.vectors, other.vectors, strict=True)
         ]
         index = np.hstack([self.coordinates.index, other.coordinates.index])
-        here, there = self.values, other.values
-        values = np.concatenate(
-            [
-                here * self.coordinates.cp_at_entries(other.vectors)
-                + here * other.coordinates.lookup(self.coordinates, there),
-                there * other.coordinates.cp_at_entries(self.vectors),
-            ]
-        )
-        coordinates, values = Coordinates.of_entries(index, values, self.shape)
+        coordinates, _ = Coordinates.of_entries(index, np.empty(index.shape[1]), self.shape)
+        weights = self.of_entries(*coordinates.index) * other.of_entries(*coordinates.index)
+        values = weights - coordinates.cp_at_entries(vectors)
         return SparseTensorWeights(vectors, coordinates, values, is_mask=self.is_mask and other.is_mask)
 
-    def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int, samples: slice = slice(None)) -> Array:
+    def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
         low_rank = self.vectors[mode][slices] @ reduce(
             mul, [V.T @ to_numpy(U) for i, (V, U) in enumerate(zip(self.vectors, factors, strict=True)) if i != mode]
         )
-        return low_rank + mttkrp(self.coordinates, self.values, factors, mode)[slices]
+        product = low_rank + mttkrp(self.coordinates, self.values, factors, mode)[slices]
+        for here, W in self._cancelled(product, low_rank, slices, mode):
+            product[here] = W.mttkrp(factors, mode)
+        return product
 
     def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
         from hntf.data.compiled import add_outer_hadamard
@@ -137,11 +145,15 @@ class SparseTensorWeights(EntryWeights):
         for r in range(self.vectors[0].shape[1]):
             products = [(U * self.vectors[i][:, r : r + 1]).T @ U for i, U in zip(others, arrays, strict=True)]
             G += self.vectors[mode][slices, r][:, None, None] * reduce(mul, products)
+        diagonal = np.einsum("nkk->nk", G)
+        of_low_rank = diagonal.copy()
         groups = self.coordinates.groups((mode,))
         bounds = self.coordinates.bounds_of_slices(mode)
         arguments = (bounds[slices], bounds[slices + 1], groups.others, self.values[groups.order], arrays, G)
         work = len(self.values) * k * k // max(1, self.shape[mode])
         over_rows(lambda first, last: add_outer_hadamard(*arguments, first, last), len(slices), work)
+        for here, W in self._cancelled(diagonal, of_low_rank, slices, mode):
+            G[here] = W.grams_of_slices(np.arange(len(here)), factors, mode)
         return G
 
     def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
@@ -149,13 +161,27 @@ class SparseTensorWeights(EntryWeights):
         entries = self.values * self.coordinates.cp_at_entries(left)
         results = []
         for mode in modes:
-            product = mttkrp(self.coordinates, entries, right, mode)
+            sparse = mttkrp(self.coordinates, entries, right, mode)
+            low_rank = np.zeros(sparse.shape)
             for r in range(self.vectors[0].shape[1]):
                 weighted = [U * V[:, r : r + 1] for U, V in zip(left, self.vectors, strict=True)]
                 others = [W.T @ to_numpy(right[i]) for i, W in enumerate(weighted) if i != mode]
-                product = product + weighted[mode] @ reduce(mul, others)
+                low_rank += weighted[mode] @ reduce(mul, others)
+            product = low_rank + sparse
+            for here, W in self._cancelled(product, low_rank, np.arange(len(product)), mode):
+                of_slices = [U[here] if i == mode else U for i, U in enumerate(left)]
+                product[here] = W.products(of_slices, right, [mode])[0]
             results.append(product)
         return results
+
+    def _cancelled(
+        self, parts: np.ndarray, of_low_rank: np.ndarray, slices: np.ndarray, mode: int
+    ) -> Iterator[tuple[np.ndarray, DenseWeights]]:
+        """Yield positions of slices that are formed anew, as in `structured_weights`, with their weights."""
+        entries = math.prod(self.shape) // max(1, self.shape[mode])
+        if entries <= LARGEST_SLICE:
+            for here in cancelled(parts, of_low_rank, entries):
+                yield here, DenseWeights(self._of_slices(slices[here], mode))
 
     def _sizes(self, mode: int) -> np.ndarray:
         sizes = np.abs(self.vectors[mode]).max(axis=1, initial=0.0)

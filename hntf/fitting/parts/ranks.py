@@ -16,8 +16,8 @@ from hntf.arrays import from_numpy, is_torch, to_numpy
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData, SparseData, WeightedData
 from hntf.data.coordinates import stacked_entries
-from hntf.data.entry_weights import entry_weights
 from hntf.data.sparse_tensor import SparseTensorData
+from hntf.data.structured_weights import entry_weights
 from hntf.fitting.parts.blocks import joined, rows_between
 from hntf.fitting.parts.protocol import OfPart, Parts
 from hntf.least_squares.gram_blocks import all_formed

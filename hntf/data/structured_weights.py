@@ -20,7 +20,7 @@ from hntf.data.hashes import hash_states, hashes_of_sums
 from hntf.least_squares.downdated import Downdates
 from hntf.threads import matmul, over_rows
 
-LARGEST_REST = 0.05
+LARGEST_REST = 0.1
 """Fraction of entries with other weights than most up to which products with them alone are faster."""
 
 SMALLEST_DIFFERENCE = 1e-3

@@ -65,7 +65,7 @@ def nnls(
         code: a scalar, `(k,)` for each component, `(…, n, 1)` for each sample.
     weights : tensor, optional
         Nonnegative weights `W` of the entries, or a mask of booleans, of a shape that can be broadcast to that of `X`. An entry
-        with weight zero is never looked at.
+        with weight zero is never looked at, so that the gradient of that weight is zero.
     support : bool tensor, shape of the code, optional
         The support from which the search starts, for example that of the last step of a training.
     return_info : bool
@@ -131,9 +131,10 @@ def nnls(
     exponents = None
     if weights is not None:
         of_entries = (*batch, m) if is_vector else (*batch, n, m)
-        weights = as_rows(_broadcast(weights.double(), "weights", of_entries)).expand(*batch, n, m)
-        # What is hidden may be NaN; a number has no effect, but the gradient of its weight.
-        samples = samples.where((weights > 0) | samples.isfinite(), 0.0)
+        weights = as_rows(_broadcast(weights.double(), "weights", of_entries))
+        # What is hidden may be anything: it has no effect, nor has its weight a gradient.
+        weights = weights.where(weights > 0, 0.0).expand(*batch, n, m)
+        samples = samples.where(weights > 0, 0.0)
         samples, weights, penalties, exponents = _in_moderate_units(samples, weights, penalties)
     if support is not None:
         support = as_rows(_checked_support(support, shape)).expand(code_shape)

@@ -84,7 +84,7 @@ def test_hold_outs_that_are_drawn_anew(decades, monkeypatch):
 
 @pytest.mark.parametrize("decades", [3, 6])
 def test_features_in_larger_units_count_as_heavy_weights_do(decades):
-    """Less than 5 % of the entries of dense data are hidden, those of the feature in the larger unit."""
+    """Less than 10 % of the entries of dense data are hidden, those of the feature in the larger unit."""
     rng = rng_of(decades)
     A = rng.random((60, K))
     A[0] *= 10.0**decades

@@ -24,16 +24,39 @@ class Axis(NamedTuple):
 
 
 def axes_of(X: Any, shape: Sequence[int]) -> list[Axis]:
-    """Return the names that data bring along, one axis a mode."""
+    """Return the names that data, or data frames that are blocks of them, bring along, one axis a mode.
+
+    Raises
+    ------
+    ValueError
+        If blocks have features of other names, or in another order.
+    """
+    if isinstance(X, list | tuple) and len(X) and all(_is_frame(block) for block in X):
+        return _axes_of_blocks([axes_of(block, block.shape) for block in X])
     if _has_dimensions(X):
         return [Axis(str(name), _labels(X.coords[name].values) if name in X.coords else None) for name in X.dims]
     axes = [Axis() for _ in shape]
-    if len(shape) == 2 and hasattr(X, "columns") and hasattr(X, "__array__"):
+    if len(shape) == 2 and _is_frame(X):
         index, columns = getattr(X, "index", None), X.columns
         numbered = index is None or is_default_index(index)
         axes[0] = Axis(None if index is None else _name(index), None if numbered else _labels(index))
         axes[1] = Axis(_name(columns), _labels(columns))
     return axes
+
+
+def _is_frame(X: Any) -> bool:
+    return hasattr(X, "columns") and hasattr(X, "__array__")
+
+
+def _axes_of_blocks(blocks: Sequence[Sequence[Axis]]) -> list[Axis]:
+    samples, features = zip(*blocks, strict=True)
+    for number, axis in enumerate(features):
+        if not np.array_equal(axis.labels, features[0].labels):
+            raise ValueError(
+                f"X must hold blocks with features of the same names and order, got others in block {number}"
+            )
+    named = all(axis.labels is not None for axis in samples)
+    return [Axis(samples[0].name, np.concatenate([axis.labels for axis in samples]) if named else None), features[0]]
 
 
 def texts_of(labels: Any) -> list[str]:

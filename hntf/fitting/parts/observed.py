@@ -70,8 +70,8 @@ def _as_array(x: Any, name: str, X: Any) -> Any:
     """Return a mask or weights as an array that has the order of `X`; what is not one, and stays so, is returned unchanged."""
     if isinstance(x, str | HoldOut):
         return x
-    if isinstance(x, list) and x and all(_is_array(block) and block.ndim == len(X.shape) for block in x):
-        x = (scipy.sparse.vstack if scipy.sparse.issparse(x[0]) else np.concatenate)(x)
+    if isinstance(x, list) and x and all(len(getattr(block, "shape", ())) == len(X.shape) for block in x):
+        x = scipy.sparse.vstack(x) if scipy.sparse.issparse(x[0]) else np.concatenate([*map(to_numpy, x)])
     if scipy.sparse.issparse(x) and x.shape == tuple(X.shape):
         return scipy.sparse.csr_array(x)
     x = x if _is_array(x) else to_numpy(x) if is_torch(x) else np.asarray(x)

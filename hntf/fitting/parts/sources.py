@@ -13,7 +13,9 @@ import numpy as np
 import scipy.sparse
 
 from hntf.algebra import MATRIX
-from hntf.data.sparse_tensor_input import is_sparse_tensor
+from hntf.arrays import to_numpy
+from hntf.data.sparse_tensor_input import entries_of, is_sparse_tensor
+from hntf.validation import check_real_array
 
 BLOCK_BYTES = 2**25
 """Size of the blocks in which dense arrays are read, in float64."""
@@ -114,14 +116,9 @@ class Blocks(Source):
         self.bounds = list(zip([0, *ends[:-1]], ends, strict=True))
 
     def __iter__(self) -> Iterator[Any]:
-        for block in self.blocks:
-            if is_sparse_tensor(block):
-                raise TypeError(
-                    "X must hold blocks of dense arrays or SciPy sparse matrices; give a sparse tensor as a whole"
-                )
-            array = block if scipy.sparse.issparse(block) else np.asarray(block)
-            if array.shape[:1] != (0,):
-                yield array
+        for block in map(_as_block, self.blocks):
+            if block.shape[:1] != (0,):
+                yield block
 
 
 class NpzFiles(Source):
@@ -177,15 +174,23 @@ def _source_of(X: Any) -> Source | None:
 
 def _is_blocks(X: Any) -> bool:
     if isinstance(X, list | tuple):
-        return bool(X) and all(is_sparse_tensor(block) or (_is_array(block) and block.ndim > 1) for block in X)
+        return bool(X) and all(is_sparse_tensor(block) or len(getattr(block, "shape", ())) >= MATRIX for block in X)
     if isinstance(X, Iterator):
         raise TypeError(f"X must be an iterable that can be read again, got {type(X).__name__}, which can be read once")
     array_like = hasattr(X, "shape") or hasattr(X, "__array__") or isinstance(X, Sequence | Mapping | Set)
     return isinstance(X, Iterable) and not array_like
 
 
-def _is_array(x: Any) -> bool:
-    return isinstance(x, np.ndarray) or scipy.sparse.issparse(x)
+def _as_block(block: Any) -> Any:
+    """Return a block of samples as a NumPy array or SciPy sparse matrix."""
+    if is_sparse_tensor(block):
+        index, values, shape = entries_of(block, "X")
+        if len(shape) > MATRIX:
+            raise TypeError("X must hold blocks of dense arrays or sparse matrices; give a sparse tensor as a whole")
+        return scipy.sparse.csr_array((values, tuple(index)), shape=shape)
+    if scipy.sparse.issparse(block):
+        return block
+    return to_numpy(check_real_array(block, "X", entries=False, may_be_empty=True))
 
 
 def _is_zarr(path: Path) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+import sparse
 import torch
 import xarray
 import zarr
@@ -514,3 +515,62 @@ def test_masks_and_weights_of_blocks_are_those_of_all_samples(kind, rng):
         found = hntf.NMF(3, random_state=0).fit(blocks, **{name: given(of_all)})
         expected = hntf.NMF(3, random_state=0).fit(X, **{name: of_all})
         np.testing.assert_allclose(found.components_[0], expected.components_[0], rtol=1e-6)
+
+
+KINDS_OF_BLOCKS = {
+    "tensors": torch.from_numpy,
+    "data frames": lambda block: pandas.DataFrame(block).convert_dtypes(),
+    "xarray": xarray.DataArray,
+    "sparse": sparse.COO.from_numpy,
+    "chunks": dask.array.from_array,
+}
+
+
+@pytest.mark.parametrize("collect", [list, tuple, Again])
+@pytest.mark.parametrize("kind", KINDS_OF_BLOCKS)
+def test_blocks_of_any_kind_of_array(kind, collect, in_memory):
+    """They are blocks of samples, as arrays of NumPy are, not slices of a tensor."""
+    blocks = [KINDS_OF_BLOCKS[kind](block) for block in (MATRIX[:20], MATRIX[20:])]
+    assert_same(fitted(METHODS["NMF"][0], collect(blocks)), in_memory("NMF"))
+
+
+@pytest.mark.parametrize("kind", [torch.from_numpy, xarray.DataArray])
+def test_blocks_of_tensors_of_any_kind(kind, in_memory):
+    assert_same(fitted(METHODS["NCPD"][0], [kind(TENSOR[:9]), kind(TENSOR[9:])]), in_memory("NCPD"))
+
+
+def test_masks_in_blocks_of_any_kind():
+    observed = np.random.default_rng(0).random(MATRIX.shape) < 0.8
+    expected = fitted(METHODS["NMF"][0], [MATRIX[:20], MATRIX[20:]], mask=observed)
+    for kind in (torch.from_numpy, pandas.DataFrame):
+        mask = [kind(observed[:7]), kind(observed[7:])]
+        assert_same(fitted(METHODS["NMF"][0], [kind(MATRIX[:20]), kind(MATRIX[20:])], mask=mask), expected)
+
+
+def test_names_of_blocks_are_those_of_their_features():
+    columns = [f"f{i}" for i in range(MATRIX.shape[1])]
+    whole = pandas.DataFrame(MATRIX, [f"s{i}" for i in range(len(MATRIX))], columns)
+    blocks = [whole[:20], whole[20:]]
+    model = METHODS["NMF"][0].fit(blocks)
+    np.testing.assert_array_equal(model.axes_[1].labels, columns)
+    np.testing.assert_array_equal(model.axes_[0].labels, whole.index)
+    backwards = [block[columns[::-1]] for block in blocks]
+    with pytest.raises(ValueError, match="named and ordered as in fit"):
+        model.transform(backwards)
+    with pytest.raises(ValueError, match="blocks with features of the same names and order, got others in block 1"):
+        model.fit([blocks[0], backwards[1]])
+
+
+@pytest.mark.parametrize(
+    ("block", "error", "message"),
+    [
+        (sparse.COO.from_numpy(TENSOR), TypeError, "give a sparse tensor as a whole"),
+        (torch.ones(3, MATRIX.shape[1], requires_grad=True), TypeError, "requires a gradient"),
+        (np.ma.masked_less(MATRIX, 0.5), TypeError, "masked array"),
+        (np.full(MATRIX.shape, "a"), TypeError, "real numbers"),
+        (MATRIX * 1j, ValueError, "Complex data"),
+    ],
+)
+def test_bad_blocks_are_named(block, error, message):
+    with pytest.raises(error, match=message):
+        fitted(METHODS["NMF"][0], [block, block])

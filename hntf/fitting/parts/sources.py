@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import mmap
+import tokenize
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,9 @@ from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
 from hntf.data.sparse_tensor_input import entries_of, is_sparse_tensor
 from hntf.validation import check_real_array
+
+DAMAGED = (EOFError, ValueError, KeyError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+"""Errors that a damaged archive may raise."""
 
 BLOCK_BYTES = 2**25
 """Size of the blocks in which dense arrays are read, in float64."""
@@ -72,8 +78,9 @@ class NpyFile(Source):
     def of_path(cls, path: Path) -> Source:
         """Open a file."""
         try:
-            array = np.load(path, mmap_mode="r")
-        except (EOFError, ValueError) as error:
+            # `numpy.load` takes what is no array for a pickle.
+            array = np.lib.format.open_memmap(path, mode="r")
+        except (EOFError, ValueError, SyntaxError, tokenize.TokenError) as error:
             raise ValueError(f"X must be a whole .npy file, got {path}: {error}") from error
         return cls.of_memmap(array)
 
@@ -130,12 +137,12 @@ class NpzFiles(Source):
             raise ValueError(f"X must be a directory with .npz files of sparse matrices, got {path}, which holds none")
         shapes = []
         for each in self.paths:
-            try:
-                with np.load(each) as file:
-                    shapes.append(tuple(map(int, file["shape"])))
-                    self.dtype = file["data"].dtype
-            except (EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-                raise ValueError(f"X must be a directory of sparse matrices of SciPy, got {each}: {error}") from error
+            with _reading(each), zipfile.ZipFile(each) as file:
+                with file.open("shape.npy") as array:
+                    shapes.append(tuple(map(int, np.lib.format.read_array(array))))
+                with file.open("data.npy") as array:
+                    np.lib.format.read_magic(array)
+                    self.dtype = np.lib.format.read_array_header_1_0(array)[2]
         if len({shape[1] for shape in shapes}) > 1:
             raise ValueError(f"X must hold blocks with the same features, got shapes {sorted(set(shapes))} in {path}")
         self.paths = [each for each, shape in zip(self.paths, shapes, strict=True) if shape[0]]
@@ -145,7 +152,18 @@ class NpzFiles(Source):
 
     def __iter__(self) -> Iterator[Any]:
         for path in self.paths:
-            yield scipy.sparse.load_npz(path)
+            with _reading(path):
+                block = scipy.sparse.load_npz(path)
+            yield block
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Name the file of a sparse matrix that cannot be read."""
+    try:
+        yield
+    except DAMAGED as error:
+        raise ValueError(f"X must be a directory of sparse matrices of SciPy, got {path}: {error}") from error
 
 
 def source_of(X: Any) -> Source | None:

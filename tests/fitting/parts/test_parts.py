@@ -574,3 +574,33 @@ def test_names_of_blocks_are_those_of_their_features():
 def test_bad_blocks_are_named(block, error, message):
     with pytest.raises(error, match=message):
         fitted(METHODS["NMF"][0], [block, block])
+
+
+def damaged(content, rng, n):
+    """Yield damaged copies of the content of a file: cut, or with some bytes changed near its start or its end."""
+    for i in range(n):
+        copy = bytearray(content)
+        if i % 3 == 0:
+            yield bytes(copy[: rng.integers(len(copy))])
+            continue
+        for place in rng.integers(min(150, len(copy)), size=3):
+            copy[place if i % 3 == 1 else -place - 1] = rng.integers(256)
+        yield bytes(copy)
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+@pytest.mark.parametrize("kind", ["path", "npz"])
+def test_damaged_files_are_named(kind, rng, tmp_path):
+    whole = in_parts(kind, MATRIX, 2, tmp_path)
+    file = tmp_path / ("x.npy" if kind == "path" else "001.npz")
+    content = file.read_bytes()
+    for each in damaged(content, rng, 90):
+        file.write_bytes(each)
+        try:
+            fitted(hntf.NMF(2, n_init=1, max_iter=1, random_state=0), whole)
+        except ValueError as error:
+            assert "X must" in str(error) or "X contains" in str(error)
+    for name in ("junk.npy", "junk.npz"):
+        (file.parent / name).write_bytes(b"neither an array nor an archive")
+    with pytest.raises(ValueError, match=r"X must be.*(magic|zip)"):
+        hntf.NMF(2).fit(tmp_path / "junk.npy" if kind == "path" else whole)

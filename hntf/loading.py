@@ -45,7 +45,8 @@ def load(path: str | Path) -> Any:
     path = Path(path).expanduser()
     content = path.read_bytes()
     try:
-        state = unpacked(content, STORED_FORMAT)
+        # Models of version 0.1 have no digest.
+        state = unpacked(content, STORED_FORMAT, signed=False)
         model = topic_model_of(state) if state["class"] == "TopicModel" else estimator_of(state)
     except REFUSED as error:
         raise ValueError(f"path must be a file that model.save wrote, got {path}: {error}") from error

@@ -28,7 +28,7 @@ GENERATORS: dict[str, Any] = {
 LARGEST = 1e150
 """Number from which squares overflow; data are fitted in moderate units."""
 
-AGREES = 1e-8
+AGREES = 1e-12
 """Relative difference of numbers of two data sets below which they are the same up to the order of sums."""
 
 
@@ -204,10 +204,17 @@ def described(x: Any) -> Any:
 
 def _difference(name: str, known: Any, value: Any) -> str:
     """Return in words where an entry of a signature differs: of parameters, which ones."""
-    if name != "parameters" or not isinstance(known, list) or [key for key, _ in known] != [key for key, _ in value]:
+    if name != "parameters" or not _are_parameters(known) or [key for key, _ in known] != [key for key, _ in value]:
         return f"{name} {known!r}, not {value!r}"
     pairs = [(key, a, b) for (key, a), (_, b) in zip(known, value, strict=True) if not _agree(a, b)]
     return "other parameters: " + ", ".join(f"{key}={a}, not {b}" for key, a, b in pairs)
+
+
+def _are_parameters(x: Any) -> bool:
+    """Return whether a stored value is a list of names of parameters with their values."""
+    return isinstance(x, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in x
+    )
 
 
 def _agree(a: Any, b: Any) -> bool:

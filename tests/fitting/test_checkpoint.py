@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 import hntf
 from hntf.fitting.batches import BatchTrainer
+from hntf.storage import digest
 from tests.fitting.parts.test_parts import LABELS, MATRIX, METHODS, TENSOR, in_parts
 
 
@@ -222,6 +223,12 @@ def test_damaged_numbers_are_refused(tmp_path, rng):
         assert path.read_bytes() == each
 
 
+def signed(tree, arrays):
+    """Return the content of a file with the digest of what it holds, whatever that is."""
+    tree = {**tree, "digest": digest(tree["state"], arrays)}
+    return safetensors.numpy.save(arrays, metadata={"hntf": json.dumps(tree)})
+
+
 def test_a_truncated_or_hostile_file_is_refused_and_left(tmp_path, rng):
     model, X, y = MODELS["NeuralNMF"]
     path = tmp_path / "fit"
@@ -230,12 +237,11 @@ def test_a_truncated_or_hostile_file_is_refused_and_left(tmp_path, rng):
     header = int.from_bytes(content[:8], "little")
     arrays = safetensors.numpy.load(content)
     tree = json.loads(json.loads(content[8 : 8 + header])["__metadata__"]["hntf"])
-    del tree["digest"]  # which would be that of what is stored, whatever it is
 
     def with_tree(change):
         changed = json.loads(json.dumps(tree))
         change(changed)
-        return safetensors.numpy.save(arrays, metadata={"hntf": json.dumps(changed)})
+        return signed(changed, arrays)
 
     run = ("state", "items", "stages", 0, "items", "runs", 0, "items")
 
@@ -248,13 +254,13 @@ def test_a_truncated_or_hostile_file_is_refused_and_left(tmp_path, rng):
     bad += [
         safetensors.numpy.save(arrays),
         safetensors.numpy.save(arrays, metadata={"hntf": "["}),
+        safetensors.numpy.save(arrays, metadata={"hntf": json.dumps({**tree, "digest": None})}),
+        safetensors.numpy.save(arrays, metadata={"hntf": json.dumps({k: v for k, v in tree.items() if k != "digest"})}),
         safetensors.numpy.save(arrays, metadata={"hntf": "[" * 100_000}),
-        safetensors.numpy.save({**arrays, "array3": np.zeros(3)}, metadata={"hntf": json.dumps(tree)}),
-        safetensors.numpy.save({k: v * np.nan for k, v in arrays.items()}, metadata={"hntf": json.dumps(tree)}),
-        safetensors.numpy.save({k: v > 0 for k, v in arrays.items()}, metadata={"hntf": json.dumps(tree)}),
-        safetensors.numpy.save(
-            {k: v * 1e300 if v.dtype.kind == "f" else v for k, v in arrays.items()}, metadata={"hntf": json.dumps(tree)}
-        ),
+        signed(tree, {**arrays, "array3": np.zeros(3)}),
+        signed(tree, {k: v * np.nan for k, v in arrays.items()}),
+        signed(tree, {k: v > 0 for k, v in arrays.items()}),
+        signed(tree, {k: v * 1e300 if v.dtype.kind == "f" else v for k, v in arrays.items()}),
         with_tree(lambda t: at(t, "state", "items", "signature", "items").update(parameters={"array": "array0"})),
         with_tree(lambda t: t.update(format=99)),
         with_tree(lambda t: t["state"]["items"].update(stages=3)),
@@ -274,6 +280,36 @@ def test_a_truncated_or_hostile_file_is_refused_and_left(tmp_path, rng):
             fit(clone(model), X, y, checkpoint=path)
         assert path.read_bytes() == each
     assert [file.name for file in tmp_path.iterdir()] == ["fit"]
+
+
+def test_whatever_is_changed_in_a_file_is_named(tmp_path, rng):
+    """The digest is that of the changed file, so that only what it holds can tell."""
+    model, path = hntf.NMF(3, max_iter=6, random_state=0), tmp_path / "fit"
+    fit(clone(model), MATRIX, checkpoint=path)
+    content = path.read_bytes()
+    arrays = safetensors.numpy.load(content)
+    text = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]["hntf"]
+
+    def nodes(x):
+        for key in x if isinstance(x, dict) else range(len(x)):
+            yield x, key
+            if isinstance(x[key], dict | list):
+                yield from nodes(x[key])
+
+    values = [None, -1, 3, 1e30, "x", [], {}, {"items": {}}, [1], True, 10**30, {"array": "array0"}, {"tuple": []}]
+    messages = []
+    for _ in range(150):
+        tree = json.loads(text)
+        found = list(nodes(tree["state"]))
+        holder, key = found[rng.integers(len(found))]
+        holder[key] = values[rng.integers(len(values))]
+        path.write_bytes(signed(tree, arrays))
+        try:
+            assert np.isfinite(fit(clone(model), MATRIX, checkpoint=path).reconstruction_err_).all()
+        except ValueError as error:
+            messages.append(str(error))
+    assert len(messages) > 50
+    assert all(message.startswith("checkpoint must") for message in messages)
 
 
 @pytest.mark.parametrize(

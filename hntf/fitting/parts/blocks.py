@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,16 @@ def rows_between(rows: np.ndarray, start: int, stop: int) -> np.ndarray:
 def rows_of(block: Any, rows: np.ndarray) -> Any:
     """Return some samples of a block."""
     return scipy.sparse.csr_array(block)[rows] if scipy.sparse.issparse(block) else block[rows]
+
+
+def ends_of(block: Any) -> bytes:
+    """Return a digest of the first and the last sample of a block."""
+    ends = rows_of(block, np.array([0, -1]))
+    arrays = (ends.indices, ends.data) if scipy.sparse.issparse(ends) else (ends,)
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()
 
 
 def joined(blocks: Sequence[Any]) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
-from hntf.fitting.parts.blocks import joined, rows_between, rows_of
+from hntf.fitting.parts.blocks import ends_of, joined, rows_between, rows_of
 from hntf.fitting.parts.observed import Observed
 from hntf.fitting.parts.part import Part
 from hntf.fitting.parts.protocol import InMemory, OfPart, Parts, added, stacked
@@ -44,6 +44,7 @@ class InTurn(Parts):
         self.prototype = np.empty((0, *source.shape[1:]), source.dtype)
         self._memories: list[dict[Any, Any]] = [{} for _ in source.bounds]
         self._scale = 1.0
+        self._ends: dict[int, bytes] = {}  # those of the blocks as they were read first
 
     def _blocks(self) -> Iterator[Any]:
         """Yield the blocks, which must be those that the source held when it was opened."""
@@ -52,11 +53,16 @@ class InTurn(Parts):
             if i > len(self.source.bounds):
                 raise ValueError(f"X must hold the same blocks whenever it is read; there are more than {i - 1} now")
             start, stop = self.source.bounds[i - 1]
-            if tuple(block.shape) != (stop - start, *self.shape[1:]):
+            if tuple(block.shape) != (stop - start, *self.shape[1:]) or self._has_changed(i - 1, block):
                 raise ValueError(f"X must hold the same blocks whenever it is read; block {i - 1} has changed")
             yield block
         if i < len(self.source.bounds):
             raise ValueError(f"X must hold the same blocks whenever it is read; there are only {i} now")
+
+    def _has_changed(self, i: int, block: Any) -> bool:
+        """Tell whether the first or the last sample of a block is another one than before, as in blocks in another order."""
+        ends = ends_of(block)
+        return self._ends.setdefault(i, ends) != ends
 
     def _read_ahead(self) -> Iterator[Any]:
         if self.source.is_in_memory:

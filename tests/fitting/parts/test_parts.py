@@ -397,6 +397,18 @@ def test_blocks_that_change_are_noticed():
         hntf.NMF(3, random_state=0).fit(Changing())
 
 
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array])
+def test_blocks_in_another_order_are_noticed(kind, rng):
+    """Codes are kept by the place of a sample."""
+
+    class Shuffling:
+        def __iter__(self):
+            yield from (kind(block) for block in np.array_split(MATRIX[rng.permutation(len(MATRIX))], 3))
+
+    with pytest.raises(ValueError, match="same blocks whenever it is read; block 0 has changed"):
+        hntf.NMF(3, random_state=0).fit(Shuffling())
+
+
 def test_single_precision_and_integers(tmp_path):
     for dtype, expected in ((np.float32, np.float32), (np.int64, np.float64)):
         X = np.round(MATRIX * 10).astype(dtype)
@@ -594,12 +606,15 @@ def test_damaged_files_are_named(kind, rng, tmp_path):
     whole = in_parts(kind, MATRIX, 2, tmp_path)
     file = tmp_path / ("x.npy" if kind == "path" else "001.npz")
     content = file.read_bytes()
+    messages = []
     for each in damaged(content, rng, 90):
         file.write_bytes(each)
         try:
             fitted(hntf.NMF(2, n_init=1, max_iter=1, random_state=0), whole)
         except ValueError as error:
-            assert "X must" in str(error) or "X contains" in str(error)
+            messages.append(str(error))
+    assert len(messages) > 30
+    assert all("X must" in message or "X contains" in message for message in messages)
     for name in ("junk.npy", "junk.npz"):
         (file.parent / name).write_bytes(b"neither an array nor an archive")
     with pytest.raises(ValueError, match=r"X must be.*(magic|zip)"):

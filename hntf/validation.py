@@ -242,7 +242,12 @@ def as_random_state(seed: Any) -> np.random.RandomState:
     """Return the `RandomState` for a seed: None, an integer, a `RandomState`, or a `Generator`, whose stream it continues."""
     if isinstance(seed, np.random.Generator):
         return np.random.RandomState(seed.bit_generator)
-    return check_random_state(seed)
+    try:
+        return check_random_state(seed)
+    except ValueError as error:
+        raise ValueError(
+            f"random_state must be None, an integer from 0 to 2**32 - 1, a RandomState or a Generator, got {seed!r}"
+        ) from error
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:

@@ -15,8 +15,9 @@ from hntf.data.hold_out import HoldOut
 from hntf.data.masks import ALL_HIDDEN, as_masks, of_entries
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
+from hntf.data.sparse_arrays import densified, in_scipy, is_sparse_tensor
 from hntf.data.sparse_masks import weighted_sparse_data
-from hntf.data.sparse_tensor_input import is_sparse_tensor, sparse_tensor_data
+from hntf.data.sparse_tensor_input import sparse_tensor_data
 from hntf.data.structured_weights import entry_weights
 from hntf.data.weighted import WeightedData
 from hntf.validation import check_boolean, check_real_array, check_same_home, check_sparse
@@ -70,7 +71,7 @@ def as_data(
         if mask is not None or weights is not None:
             raise ValueError("mask and weights belong to as_data: X is a data object already")
         return X
-    mask = None if isinstance(mask, tuple) and not mask else mask
+    mask, weights = None if isinstance(mask, tuple) and not mask else mask, in_scipy(weights, "weights")
     if is_sparse_tensor(X):
         return sparse_tensor_data(X, mask, weights, nonnegative=nonnegative, some_observed=some_observed)
     if scipy.sparse.issparse(X):
@@ -85,8 +86,8 @@ def as_data(
         )
     if mask is None and weights is None:
         return DenseData(check_real_array(X, "X", nonnegative=nonnegative, hidden_by="mask='nan'"))
-    masks = tuple(_dense(each, X) for each in as_masks(mask))
-    weights = _weights_of_entries(X, masks, _dense(weights, X), some_observed=some_observed)
+    masks = tuple(_dense(each, "mask", X) for each in as_masks(mask))
+    weights = _weights_of_entries(X, masks, _dense(weights, "weights", X), some_observed=some_observed)
     X = X * 1
     X[~(weights > 0)] = 0
     return WeightedData(
@@ -94,9 +95,10 @@ def as_data(
     )
 
 
-def _dense(x: Any, X: Array) -> Any:
+def _dense(x: Any, name: str, X: Array) -> Any:
     """Return a sparse mask or weights of dense data as an array in their backend, anything else unchanged."""
-    return from_numpy(x.toarray(), X) if scipy.sparse.issparse(x) else x
+    dense = densified(x, name)
+    return x if dense is x else from_numpy(dense, X)
 
 
 def _weights_of_entries(X: Array, mask: Any, weights: Any, *, some_observed: bool) -> Array:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Number
+from numbers import Number
 from typing import Any
 
 from hntf.arrays import Array, broadcast_to, is_torch, to_numpy
+from hntf.data.sparse_arrays import in_scipy, is_entries
 
 ALL_HIDDEN = "X must have observed entries: the mask or the weights hide all of them"
 
 
-ENTRIES = 3
-"""Length of the tuple `(coordinates, values, shape)` of a sparse tensor."""
-
-
-def is_entries(x: Any) -> bool:
-    """Tell whether a tuple is a sparse tensor, `(coordinates, values, shape)`, and not nested lists of numbers or several masks."""
-    if not (isinstance(x, tuple) and len(x) == ENTRIES and isinstance(x[2], tuple | list) and len(x[2])):
-        return False
-    is_shape = all(isinstance(d, Integral) and not isinstance(d, bool) for d in x[2])
-    return is_shape and not (isinstance(x[0], tuple | list) and len(x[0]) and isinstance(x[0][0], Number))
-
-
 def as_masks(mask: Any) -> tuple[Any, ...]:
-    """Return what may be no mask, one, or several, as a tuple."""
+    """Return what may be no mask, one, or several, as a tuple; sparse matrices among them are those of SciPy."""
     if mask is None:
         return ()
     if isinstance(mask, list) and not all(
@@ -31,7 +20,8 @@ def as_masks(mask: Any) -> tuple[Any, ...]:
     ):
         # Names and hold-outs are no rows of an array.
         return tuple(mask)
-    return mask if isinstance(mask, tuple) and not is_entries(mask) else (mask,)
+    masks = mask if isinstance(mask, tuple) and not is_entries(mask) else (mask,)
+    return tuple(in_scipy(each, "mask") for each in masks)
 
 
 def on_host(mask: Any) -> tuple[Any, ...]:

@@ -1,10 +1,9 @@
-"""Sparse tensors as users have them: arrays of the package `sparse`, or `(coordinates, values, shape)`."""
+"""Sparse tensors as data, with masks and weights of any kind."""
 
 from __future__ import annotations
 
-import sys
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -12,57 +11,15 @@ import scipy.sparse
 from hntf.algebra import MATRIX
 from hntf.data.coordinates import Coordinates
 from hntf.data.hold_out import HoldOut
-from hntf.data.masks import ALL_HIDDEN, aligned, as_masks, is_entries
+from hntf.data.masks import ALL_HIDDEN, aligned, as_masks
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
+from hntf.data.sparse_arrays import Entries, entries_of, is_sparse_tensor
 from hntf.data.sparse_masks import weighted_sparse_data
 from hntf.data.sparse_tensor import SparseTensorData
 from hntf.data.sparse_tensor_weights import SparseTensorWeights
 from hntf.data.weighted import WeightedData
 from hntf.validation import check_boolean, check_entries, check_real_array, check_shape
-
-
-class Entries(NamedTuple):
-    """The entries of a sparse tensor as they were given."""
-
-    coordinates: np.ndarray
-    values: np.ndarray
-    shape: tuple[int, ...]
-
-
-def is_sparse_tensor(X: Any) -> bool:
-    """Return whether `X` is an array of the package `sparse`, or a tuple `(coordinates, values, shape)`."""
-    package = sys.modules.get("sparse")
-    if package is not None and isinstance(X, package.SparseArray):
-        return True
-    return is_entries(X)
-
-
-def entries_of(X: Any, name: str) -> Entries:
-    """Return the checked entries of a sparse tensor; their values may be anything that is real."""
-    if not isinstance(X, tuple):
-        X = X.asformat("coo")
-        if X.fill_value != 0:
-            raise ValueError(f"{name} must have fill_value 0, got {X.fill_value}")
-        X = (X.coords, X.data, X.shape)
-    index, values, shape = np.asarray(X[0]), np.asarray(X[1]), tuple(X[2])
-    if not all(isinstance(d, int | np.integer) and d > 0 for d in shape) or len(shape) < MATRIX:
-        raise ValueError(f"{name} must have a shape of two or more positive integers, got {shape}")
-    if index.ndim == MATRIX and index.shape[0] != len(shape) == index.shape[1]:
-        index = index.T
-    if index.dtype.kind not in "iu" or values.ndim != 1 or index.shape != (len(shape), len(values)):
-        raise ValueError(
-            f"{name} must hold integer coordinates of shape {(len(shape), 'nnz')}, and one value for each; got coordinates of "
-            f"shape {index.shape} and type {index.dtype}, and values of shape {values.shape}"
-        )
-    for mode, (coordinates, d) in enumerate(zip(index, shape, strict=True)):
-        if len(values) and not (coordinates.min() >= 0 and coordinates.max() < d):
-            raise ValueError(
-                f"{name} must have coordinates from 0 to {d - 1} in mode {mode}, got {coordinates.min()} to {coordinates.max()}"
-            )
-    if len(values):
-        check_real_array(values, name, entries=False)
-    return Entries(index, values, tuple(map(int, shape)))
 
 
 def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool, some_observed: bool = True) -> Data:

@@ -121,7 +121,7 @@ class SparseTensorWeights(EntryWeights):
             np.einsum("ir,is->irs", V, W).reshape(len(V), -1) for V, W in zip(self.vectors, other.vectors, strict=True)
         ]
         index = np.hstack([self.coordinates.index, other.coordinates.index])
-        coordinates, _ = Coordinates.of_entries(index, np.empty(index.shape[1]), self.shape)
+        coordinates, _ = Coordinates.of_entries(index, np.zeros(index.shape[1]), self.shape)
         weights = self.of_entries(*coordinates.index) * other.of_entries(*coordinates.index)
         values = weights - coordinates.cp_at_entries(vectors)
         return SparseTensorWeights(vectors, coordinates, values, is_mask=self.is_mask and other.is_mask)

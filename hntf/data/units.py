@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.arrays import as_float64, is_torch
-from hntf.data.sparse_tensor_input import entries_of, is_sparse_tensor
+from hntf.data.sparse_arrays import entries_of, is_sparse_tensor
 from hntf.scales import inverse_power
 
 MODERATE = (1e-50, 1e50)

@@ -12,7 +12,7 @@ from hntf.costs.targets import Labels
 from hntf.data import Data, as_data
 from hntf.data.hold_out import HoldOut
 from hntf.data.masks import as_masks
-from hntf.data.sparse_tensor_input import Entries, entries_of, is_sparse_tensor
+from hntf.data.sparse_arrays import Entries, entries_of, in_scipy, is_sparse_tensor
 from hntf.data.units import moderate_scale, multiplied
 from hntf.fitting.checkpoint import Checkpoint
 from hntf.fitting.parts import InMemory, Parts
@@ -152,9 +152,9 @@ def _input_here(X: Any, mask: Any, weights: Any, *, nonnegative: bool, some_obse
     parts = parts_of(X, mask, weights, nonnegative=nonnegative)
     if parts is not None:
         return Input(parts, parts.prototype)
-    sparse = scipy.sparse.issparse(X)
+    sparse, weights = scipy.sparse.issparse(X), in_scipy(weights, "weights")
     array = X.tocsr() if sparse else check_real_array(X, "X", entries=False)
-    if not scipy.sparse.issparse(weights):
+    if not scipy.sparse.issparse(weights) and not is_sparse_tensor(weights):
         check_same_home({"X": np.empty(0) if sparse else array, "weights": weights})
     prototype = array[:0]
     array, mask, weights = (_on_host(x) for x in (array, mask, weights))
@@ -166,7 +166,7 @@ def _input_here(X: Any, mask: Any, weights: Any, *, nonnegative: bool, some_obse
 
 def _mask_beside(X: Any, mask: Any) -> Any:
     """Return a mask of dense data, in their backend if it is an array."""
-    if isinstance(mask, str | HoldOut) or scipy.sparse.issparse(mask):
+    if isinstance(mask, str | HoldOut) or scipy.sparse.issparse(mask) or is_sparse_tensor(mask):
         return mask
     return in_backend_of([mask if is_torch(mask) else np.asarray(mask)], X)[0]
 

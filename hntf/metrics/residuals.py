@@ -13,7 +13,7 @@ from hntf.axes import in_order_of
 from hntf.data import as_data
 from hntf.data.conversion import observed_entries
 from hntf.data.masks import on_host
-from hntf.data.sparse_tensor_input import is_sparse_tensor
+from hntf.data.sparse_arrays import is_sparse_tensor
 from hntf.data.units import moderate_scale, multiplied
 from hntf.metrics.inputs import check_fitted, factors_of, in_first_mode
 from hntf.scales import EPS, inverse_power, with_exponents

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from hntf.arrays import from_numpy
-from hntf.data.masks import as_masks, is_entries
+from hntf.data.masks import as_masks
+from hntf.data.sparse_arrays import is_entries
 from hntf.estimators.inputs import as_input
 from hntf.fitting.parts import Part
 from hntf.selection.problem import Problem

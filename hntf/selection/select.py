@@ -13,7 +13,7 @@ import scipy.sparse
 from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
 from hntf.data import Data
-from hntf.data.sparse_tensor_input import is_sparse_tensor
+from hntf.data.sparse_arrays import is_sparse_tensor
 from hntf.data.units import multiplied
 from hntf.estimators.inputs import Input, as_input
 from hntf.selection.bi_cross_validation import SPLITS

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 
+import dask.array
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse
+import sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -296,6 +298,7 @@ def test_a_sparse_mask_is_never_made_dense():
 
 MEMORY = """
 import resource, sys, warnings
+import dask.array
 import numpy as np
 import hntf
 warnings.simplefilter("ignore")
@@ -325,3 +328,41 @@ def test_masks_take_little_memory():
         for h in (0.0, 1e-6, 0.5)
     ]
     assert max(peak[1:]) < peak[0] + 2.0, peak
+
+
+OF_SPARSE_MATRICES = {
+    "scipy": scipy.sparse.csr_array,
+    "sparse": sparse.COO.from_numpy,
+    "entries": lambda x: (np.stack(np.nonzero(x)), x[np.nonzero(x)], x.shape),
+}
+
+
+@pytest.mark.parametrize("of_weights", OF_SPARSE_MATRICES)
+@pytest.mark.parametrize("of_data", ["dense", "blocks", "chunks", *OF_SPARSE_MATRICES])
+def test_sparse_masks_and_weights_of_any_package_go_with_any_data(rng, of_data, of_weights):
+    X, observed, weights = rng.random((30, 8)), rng.random((30, 8)) < 0.8, rng.random((30, 8))
+    give = {
+        "dense": np.asarray,
+        "blocks": lambda x: [sparse.COO.from_numpy(x[:10]), x[10:]],
+        "chunks": lambda x: dask.array.from_array(x, chunks=(10, 8)).map_blocks(sparse.COO.from_numpy),
+        **OF_SPARSE_MATRICES,
+    }[of_data]
+    sparsely = OF_SPARSE_MATRICES[of_weights]
+    for options in (
+        {"mask": observed},
+        {"weights": weights * observed},
+        {"mask": observed, "weights": weights * observed},
+    ):
+        expected = hntf.NMF(2, random_state=0, max_iter=30, tol=1e-3).fit(X, **options)
+        given = {name: sparsely(value) for name, value in options.items()}
+        found = hntf.NMF(2, random_state=0, max_iter=30, tol=1e-3).fit(give(X), **given)
+        np.testing.assert_allclose(found.reconstruction_err_, expected.reconstruction_err_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("in_blocks", [False, True])
+def test_sparse_masks_of_dense_tensors(rng, in_blocks):
+    X, observed = rng.random((12, 5, 4)), rng.random((12, 5, 4)) < 0.8
+    expected = hntf.NCPD(2, random_state=0, max_iter=30, tol=1e-3).fit(X, mask=observed)
+    given = [X[:5], X[5:]] if in_blocks else X
+    found = hntf.NCPD(2, random_state=0, max_iter=30, tol=1e-3).fit(given, mask=sparse.COO.from_numpy(observed))
+    np.testing.assert_allclose(found.reconstruction_err_, expected.reconstruction_err_, rtol=1e-6)

@@ -22,7 +22,7 @@ import numpy as np
 from hntf.costs.targets import Labels
 from hntf.data import Data
 from hntf.data.masks import as_masks
-from hntf.data.sparse_tensor_input import is_sparse_tensor
+from hntf.data.sparse_arrays import is_sparse_tensor
 from hntf.fitting.parts.blocks import joined, rows_between, rows_of
 from hntf.fitting.parts.observed import Observed, cut
 from hntf.fitting.parts.part import Part

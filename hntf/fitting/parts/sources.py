@@ -17,7 +17,7 @@ import scipy.sparse
 
 from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
-from hntf.data.sparse_tensor_input import entries_of, is_sparse_tensor
+from hntf.data.sparse_arrays import in_scipy, is_sparse_tensor
 from hntf.validation import check_real_array
 
 DAMAGED = (EOFError, ValueError, KeyError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error)
@@ -202,10 +202,9 @@ def _is_blocks(X: Any) -> bool:
 def _as_block(block: Any) -> Any:
     """Return a block of samples as a NumPy array or SciPy sparse matrix."""
     if is_sparse_tensor(block):
-        index, values, shape = entries_of(block, "X")
-        if len(shape) > MATRIX:
+        block = in_scipy(block, "X")
+        if not scipy.sparse.issparse(block):
             raise TypeError("X must hold blocks of dense arrays or sparse matrices; give a sparse tensor as a whole")
-        return scipy.sparse.csr_array((values, tuple(index)), shape=shape)
     if scipy.sparse.issparse(block):
         return block
     return to_numpy(check_real_array(block, "X", entries=False, may_be_empty=True))

@@ -187,9 +187,9 @@ class NNLS(Layer):
         """Number of entries of a code."""
         return self.k
 
-    def forward(self, X: Tensor) -> Tensor:
-        """Return the codes `(…, n, k)` of the samples `(…, n, in_features)`."""
-        return nnls(X, self.A, l1=self.l1, l2=self.l2)
+    def forward(self, X: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return the codes `(…, n, k)` of the samples `(…, n, in_features)`, of weighted or hidden entries as `nnls` takes them."""
+        return nnls(X, self.A, l1=self.l1, l2=self.l2, weights=weights)
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""

@@ -371,3 +371,13 @@ def test_sparse_samples_are_refused_by_name(name, sparse):
     layer = make(name)
     with pytest.raises(TypeError, match=r"X must be a dense tensor.*to_dense"):
         layer(sparse(samples(layer).flatten(1)))
+
+
+def test_hidden_entries_of_the_dense_layer():
+    generator = torch.Generator().manual_seed(0)
+    layer, X = hntf.torch.NNLS(6, 2), torch.rand(5, 6, generator=generator)
+    mask = torch.rand(5, 6, generator=generator) < 0.7
+    codes = layer(X.masked_fill(~mask, torch.nan), weights=mask)
+    torch.testing.assert_close(codes, hntf.torch.nnls(X, layer.A, weights=mask), rtol=0, atol=0)
+    (gradient,) = torch.autograd.grad(codes.sum(), layer.A)
+    assert gradient.isfinite().all()

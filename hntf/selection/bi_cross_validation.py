@@ -1,7 +1,7 @@
 """Bi-cross-validation of a matrix: rows and columns are held out together (Owen & Perry 2009, Ann. Appl. Stat. 3).
 
 With the matrix in blocks `[A B; C D]`, the model of `D` predicts `A`: the codes of the held-out rows come from `B`, the profiles of
-the held-out columns from `C`, both by nonnegative least squares.
+the held-out columns from `C`, both by least squares, nonnegative unless the profiles of the model may have any sign.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.least_squares import nnls
-from hntf.selection.held_out import EXACT
+from hntf.selection.candidates import takes_signs
 from hntf.selection.problem import Problem
 
 SPLITS = 2
@@ -35,10 +35,11 @@ def bi_cross_validated_error(problem: Problem, rank: int, fold: int) -> float:
     else:
         fitted = problem.fitted(rank, X[other_rows][:, other_columns])
         S_of_rows = fitted.transform(X[held_rows][:, other_columns])
-        profiles = nnls(fitted.codes_[0], X[other_rows][:, held_columns])
+        codes, C = fitted.codes_[0], X[other_rows][:, held_columns]
+        profiles = np.linalg.lstsq(codes, _dense(C))[0] if takes_signs(problem.model) else nnls(codes, C)
         model = S_of_rows @ profiles
     norm_squared = float((A**2).sum())
-    return max(float(((A - model) ** 2).sum()) / norm_squared, EXACT) if norm_squared else 0.0
+    return float(((A - model) ** 2).sum()) / norm_squared if norm_squared else 0.0
 
 
 def _dense(x: Any) -> np.ndarray:

@@ -76,6 +76,11 @@ def is_tucker_model(model: Any) -> bool:
     return isinstance(model, NTD) or model is NTD
 
 
+def takes_signs(model: Any) -> bool:
+    """Return whether a model takes data of any sign, and has profiles of any sign."""
+    return bool(getattr(model, "_takes_signs", False))
+
+
 def has_levels(model: Any) -> bool:
     """Return whether a model, or its class, is a hierarchy, with a number of components for every level."""
     default = (model if isinstance(model, type) else type(model))().n_components
@@ -86,7 +91,7 @@ def finest_model(model: Any, order: int, candidates: list[Any] | None) -> Any:
     """Return the estimator that is fitted for every rank: the model, or the single level that a hierarchy begins with."""
     if model is None and _are_compressed(candidates):
         model = NeuralNTF
-    begins_with_a_single_level = model is None or (has_levels(model) and not model._takes_signs)
+    begins_with_a_single_level = model is None or (has_levels(model) and not takes_signs(model))
     if begins_with_a_single_level and not _are_compressed(candidates):
         return (NMF() if order == 2 else NCPD()).set_params(**QUICK)
     if isinstance(model, type):

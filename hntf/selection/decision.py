@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from hntf.selection import from_fits
-from hntf.selection.held_out import recommended
+from hntf.selection.folds import FoldErrors
 from hntf.selection.runner import Runner
 from hntf.tables import Table
 
@@ -22,7 +19,7 @@ class Decision:
         runner: Runner,
         names: Sequence[str],
         ranks: Sequence[Any],
-        errors: dict[str, dict[Any, list[float]]],
+        errors: dict[str, FoldErrors],
         n_observed: float,
     ) -> None:
         self.names, self.ranks, self.errors = list(names), list(ranks), errors
@@ -53,22 +50,17 @@ class Decision:
                 self.recommended[name] = from_fits.smallest(self.values[name])
 
     def _by_prediction(self, name: str) -> Any:
-        found = self.errors[name]
-        n_folds = max(map(len, found.values()))
-        ranks = list(found)
-        errors = np.array([found[rank] + [math.nan] * (n_folds - len(found[rank])) for rank in ranks]).T
-        best, lowest = recommended(errors)
-        self.lowest[name] = ranks[lowest]
-        return ranks[best] or None
+        best, self.lowest[name] = self.errors[name].recommended()
+        return best or None
 
     @property
     def table(self) -> Table:
         """A row for every candidate."""
         columns: dict[str, list[Any]] = {"rank": [0, *self.ranks] if self.errors else self.ranks}
-        for name, found in self.errors.items():
-            columns[name] = [float(np.mean(found[rank])) for rank in columns["rank"]]
-            columns[f"{name} standard error"] = [float(_standard_error(found[rank])) for rank in columns["rank"]]
-            columns[f"{name} folds"] = [len(found[rank]) for rank in columns["rank"]]
+        for name, errors in self.errors.items():
+            columns[name] = [errors.mean(rank) for rank in columns["rank"]]
+            columns[f"{name} standard error"] = [errors.standard_error(rank) for rank in columns["rank"]]
+            columns[f"{name} folds"] = [errors.n_folds(rank) for rank in columns["rank"]]
         for name, values in self.values.items():
             columns[name] = [values.get(rank) for rank in columns["rank"]]
         return Table(columns)
@@ -77,7 +69,11 @@ class Decision:
         """Return why, and which criteria disagree."""
         name, best = self.names[0], self.recommended[self.names[0]]
         if name in self.errors and best is None:
-            text = "No structure: no number of components predicts entries better than the mean of the others does."
+            tried = f"{self.ranks[0]} to {self.ranks[-1]}" if len(self.ranks) > 1 else f"{self.ranks[0]}"
+            text = (
+                f"No structure: no number of components that was tried, {tried}, predicts entries better than the mean of the "
+                "others does."
+            )
         elif name in self.errors:
             text = (
                 f"{_components(best)}: the smallest number whose prediction error ({name}) is within one standard error of the "
@@ -98,10 +94,6 @@ class Decision:
         if differ:
             text += f" Criteria disagree: {', '.join(differ)}."
         return text
-
-
-def _standard_error(values: Sequence[float]) -> Any:
-    return np.std(values, ddof=1) / len(values) ** 0.5
 
 
 def _components(rank: Any) -> str:

@@ -1,34 +1,23 @@
-"""Errors of predictions, fold by fold, and which candidates are worth further folds."""
+"""Errors of predictions, fold by fold: which numbers of components are tried, in how many folds, and which one is recommended.
+
+Errors that are fractions of what is predicted are compared by their ratios, as logarithms, so that one fit that goes astray in one
+fold does not decide. The number 0 stands for the mean of all entries.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from hntf.selection.bi_cross_validation import bi_cross_validated_error
+from hntf.selection.bi_cross_validation import SPLITS, bi_cross_validated_error
 from hntf.selection.candidates import FIRST, LATER, STEP
 from hntf.selection.held_out import held_out_errors
 from hntf.selection.problem import Problem
 from hntf.selection.runner import Runner
 from hntf.selection.thinning import thinned_deviance
-
-
-def each_fold(
-    error: Callable[[Problem, int, int], float], problem: Problem, rank: int, folds: Sequence[int]
-) -> list[float]:
-    """Return the errors in several folds, each by itself."""
-    return [error(problem, rank, fold) for fold in folds]
-
-
-PREDICTIONS: dict[str, Callable[[Problem, Any, Sequence[int]], list[float]]] = {
-    "held-out": held_out_errors,
-    "bi-cross-validation": partial(each_fold, bi_cross_validated_error),
-    "thinning": partial(each_fold, thinned_deviance),
-}
-"""Criteria that score predictions, in several folds."""
 
 WORSE, MUCH_WORSE, CLEARLY = 0.03, 0.1, 3.0
 """A candidate is dropped if its error exceeds the lowest in all of the first folds by the larger fraction, or by the smaller one
@@ -38,55 +27,165 @@ FIRST_FOLDS = 2
 """Number of folds in which all candidates are tried."""
 
 STILL_NEAR = 0.02
-"""Larger numbers are tried as long as the error of the largest exceeds the lowest by at most this fraction.
+"""Larger numbers are tried as long as the error of a large one exceeds the lowest of a fold by at most this fraction.
 
 Of a likelihood, which has no ratios, it is a fraction of what is gained over no components.
 """
 
+LARGE = 2
+"""How many of the largest numbers that were tried are looked at: with few counts the error of a single one may be anything."""
 
-def fold_errors(runner: Runner, name: str, candidates: list[Any] | None, n_folds: int) -> dict[Any, list[float]]:
-    """Return the errors of a criterion in all folds that were tried, for every candidate, in their order, and for 0, the mean.
+EXACT = 1e-5
+"""Squared error, relative to that of the mean, from which entries count as predicted exactly: less depends on when a fit stops."""
 
-    Without candidates, numbers of components are tried as long as the errors decrease, and then those beside the best.
+ROUNDING = 1e-14
+"""Squared error, relative to the entries, below which nothing is resolved."""
+
+
+class Prediction(NamedTuple):
+    """A criterion that scores predictions.
+
+    Attributes
+    ----------
+    errors : callable
+        Returns the errors of a candidate in some folds.
+    is_ratio : bool
+        Whether they are fractions of what is predicted.
+    n_folds : int or None
+        The number of folds; None for that of the user.
     """
-    first, rest = range(min(FIRST_FOLDS, n_folds)), range(FIRST_FOLDS, n_folds)
-    found: dict[Any, list[float]] = {}
 
-    def run(ranks: Sequence[Any], folds: range) -> None:
-        jobs = [(name, rank, tuple(folds)) for rank in ranks if folds]
-        for (_, rank, _), errors in zip(jobs, runner.run(PREDICTIONS[name], jobs), strict=True):
-            found.setdefault(rank, []).extend(errors)
+    errors: Callable[[Problem, Any, Sequence[int]], list[float]]
+    is_ratio: bool = True
+    n_folds: int | None = None
 
-    def mean(rank: Any) -> float:
-        return float(np.mean(found[rank]))
 
-    largest = runner.problem.largest_rank
-    run([0, *(candidates or [r for r in range(1, FIRST + 1) if r <= largest])], first)
-    if candidates is None:
-        later = [rank for rank in LATER if rank <= largest]
-        while later and mean(max(found)) < _near(name, mean(0), min(map(mean, found))):
-            run(later[:STEP], first)
-            later = later[STEP:]
-        best = min(found, key=mean)
-        tried = sorted(found)
-        below, above = (
-            max([r for r in tried if r < best], default=best),
-            min([r for r in tried if r > best], default=best),
+def each_fold(
+    error: Callable[[Problem, int, int], float], problem: Problem, rank: int, folds: Sequence[int]
+) -> list[float]:
+    """Return the errors in several folds, each by itself."""
+    return [error(problem, rank, fold) for fold in folds]
+
+
+PREDICTIONS: dict[str, Prediction] = {
+    "held-out": Prediction(held_out_errors),
+    "bi-cross-validation": Prediction(partial(each_fold, bi_cross_validated_error), n_folds=SPLITS**2),
+    "thinning": Prediction(partial(each_fold, thinned_deviance), is_ratio=False),
+}
+"""Criteria that score predictions, in several folds."""
+
+
+class FoldErrors:
+    """The errors of a criterion for every candidate that was tried, and for 0.
+
+    Parameters
+    ----------
+    runner : Runner
+        Runs the fits.
+    name : str
+        The criterion.
+    """
+
+    def __init__(self, runner: Runner, name: str) -> None:
+        self.name, self._runner, self._prediction = name, runner, PREDICTIONS[name]
+        self._found: dict[Any, list[float]] = {}
+
+    @property
+    def ranks(self) -> list[Any]:
+        """What was tried, without 0."""
+        return [rank for rank in self._found if rank]
+
+    def run(self, ranks: Sequence[Any], folds: Sequence[int]) -> None:
+        """Add the errors in some folds."""
+        jobs = [(self.name, rank, tuple(folds)) for rank in ranks if folds]
+        for (_, rank, _), errors in zip(jobs, self._runner.run(self._prediction.errors, jobs), strict=True):
+            self._found.setdefault(rank, []).extend(errors)
+
+    def sort(self) -> None:
+        """Bring what was tried into the order of the numbers of components."""
+        self._found = {rank: self._found[rank] for rank in sorted(self._found)}
+
+    def scores(self, rank: Any) -> np.ndarray:
+        """Return the errors in all folds as numbers whose differences compare candidates."""
+        errors = np.array(self._found[rank])
+        if not self._prediction.is_ratio:
+            return errors
+        of_mean = np.array(self._found[0])[: len(errors)]
+        return np.log(np.maximum(errors, np.maximum(EXACT * of_mean, ROUNDING)))
+
+    def n_folds(self, rank: Any) -> int:
+        """Return the number of folds in which a candidate was tried."""
+        return len(self._found[rank])
+
+    def mean(self, rank: Any) -> float:
+        """Return the mean error: the geometric one of ratios."""
+        mean = float(self.scores(rank).mean())
+        return float(np.exp(mean)) if self._prediction.is_ratio else mean
+
+    def standard_error(self, rank: Any) -> float:
+        """Return the standard error of the mean error."""
+        deviation = float(self.scores(rank).std(ddof=1)) / self.n_folds(rank) ** 0.5
+        return deviation * self.mean(rank) if self._prediction.is_ratio else deviation
+
+    def lowest(self) -> np.ndarray:
+        """Return the lowest scores of all in the first folds."""
+        return np.min([self.scores(rank)[:FIRST_FOLDS] for rank in self._found], axis=0)
+
+    def is_near(self, rank: Any) -> bool:
+        """Tell whether a candidate is near the lowest in one of the first folds."""
+        lowest = self.lowest()
+        near = (
+            np.log1p(STILL_NEAR) if self._prediction.is_ratio else STILL_NEAR * (self.scores(0)[:FIRST_FOLDS] - lowest)
         )
-        run([rank for rank in range(below + 1, above) if rank not in found], first)
-    lowest = np.min([found[rank] for rank in found], axis=0)
-    # A likelihood has no ratios.
-    run([rank for rank in found if name == "thinning" or _may_win(np.array(found[rank]), lowest)], rest)
-    return {rank: found[rank] for rank in ([0, *candidates] if candidates else sorted(found))}
+        return bool((self.scores(rank)[:FIRST_FOLDS] <= lowest + near).any())
+
+    def may_win(self, rank: Any) -> bool:
+        """Tell whether a candidate may be recommended, from the first folds."""
+        if rank == 0 or not self._prediction.is_ratio:
+            return True
+        excess = np.expm1(self.scores(rank)[:FIRST_FOLDS] - self.lowest())
+        return bool(excess.min() <= min(MUCH_WORSE, max(WORSE, CLEARLY * float(np.ptp(excess)))))
+
+    def recommended(self) -> tuple[Any, Any]:
+        """Return the first candidate whose mean is within one standard error of the lowest, and the lowest, of those in all folds.
+
+        The standard error is that of the differences to the lowest in the same folds.
+        """
+        n_folds = max(map(len, self._found.values()))
+        ranks = [rank for rank in self._found if self.n_folds(rank) == n_folds]
+        scores = np.stack([self.scores(rank) for rank in ranks], axis=1)
+        best = int(scores.mean(axis=0).argmin())
+        differences = scores - scores[:, [best]]
+        spread = differences.std(axis=0, ddof=1) / n_folds**0.5
+        near = np.flatnonzero(differences.mean(axis=0) <= spread + 1e-12)
+        return ranks[int(near[0])], ranks[best]
 
 
-def _near(name: str, without: float, lowest: float) -> float:
-    """Return the error below which one is near the lowest; `without` is that of no components."""
-    return lowest + STILL_NEAR * (without - lowest if name == "thinning" else lowest)
+def fold_errors(runner: Runner, name: str, candidates: list[Any] | None, n_folds: int) -> FoldErrors:
+    """Return the errors of a criterion in all folds that were tried, for every candidate in their order.
+
+    Without candidates, numbers of components are tried as long as large ones are near the lowest, and then those beside the best.
+    """
+    n_folds = PREDICTIONS[name].n_folds or n_folds
+    first, rest = range(min(FIRST_FOLDS, n_folds)), range(FIRST_FOLDS, n_folds)
+    errors = FoldErrors(runner, name)
+    if candidates is None:
+        _search(errors, first, runner.problem.largest_rank)
+    else:
+        errors.run([0, *candidates], first)
+    errors.run([rank for rank in (0, *errors.ranks) if errors.may_win(rank)], rest)
+    return errors
 
 
-def _may_win(errors: np.ndarray, lowest: np.ndarray) -> bool:
-    """Return whether a candidate may be recommended, from its errors and the lowest ones in the first folds."""
-    excess = errors / np.where(lowest > 0, lowest, 1.0) - 1.0
-    clearly = max(WORSE, CLEARLY * float(np.ptp(excess)))
-    return bool(excess.min() <= min(MUCH_WORSE, clearly))
+def _search(errors: FoldErrors, folds: Sequence[int], largest: int) -> None:
+    """Try numbers of components up to the largest that is worth it."""
+    errors.run([0, *(rank for rank in range(1, FIRST + 1) if rank <= largest)], folds)
+    later = [rank for rank in LATER if rank <= largest]
+    while later and any(map(errors.is_near, errors.ranks[-LARGE:])):
+        errors.run(later[:STEP], folds)
+        later = later[STEP:]
+    best = min((0, *errors.ranks), key=errors.mean)
+    below = max((rank for rank in errors.ranks if rank < best), default=best)
+    above = min((rank for rank in errors.ranks if rank > best), default=best)
+    errors.run([rank for rank in range(below + 1, above) if rank not in errors.ranks], folds)
+    errors.sort()

@@ -30,8 +30,17 @@ def fit_error(problem: Problem, rank: int, _: int) -> float:
     return float(problem.fitted(rank, **problem.unmasked).reconstruction_err_[0])
 
 
-SMALLEST_ERROR = 1e-12
-"""Relative error from which a fit counts as exact."""
+EXACT = 3e-3
+"""Error, relative to the largest one, from which a fit counts as exact: less depends on when it stops."""
+
+SMALLEST_ERROR = 1e-5
+"""Relative error from which it does in any case."""
+
+
+def _logarithms(errors: Mapping[int, float]) -> dict[int, float]:
+    """Return the logarithms of squared errors."""
+    exact = max(SMALLEST_ERROR, EXACT * max(errors.values()))
+    return {rank: 2 * math.log(max(error, exact)) for rank, error in errors.items()}
 
 
 def bic(errors: Mapping[int, float], shape: tuple[int, ...], n: float) -> dict[int, float]:
@@ -40,8 +49,8 @@ def bic(errors: Mapping[int, float], shape: tuple[int, ...], n: float) -> dict[i
     `n` is the number of observed entries, and `p` that of free parameters.
     """
     return {
-        rank: 2 * n * math.log(max(error, SMALLEST_ERROR)) + _n_parameters(rank, shape) * math.log(n)
-        for rank, error in errors.items()
+        rank: n * logarithm + _n_parameters(rank, shape) * math.log(n)
+        for rank, logarithm in _logarithms(errors).items()
     }
 
 
@@ -52,7 +61,7 @@ def bai_ng(errors: Mapping[int, float], shape: tuple[int, ...], n: float) -> dic
     """
     samples, features = shape[0], math.prod(shape[1:])
     penalty = (samples + features) / n * math.log(min(samples, features) + 1)
-    return {rank: 2 * math.log(max(error, SMALLEST_ERROR)) + rank * penalty for rank, error in errors.items()}
+    return {rank: logarithm + rank * penalty for rank, logarithm in _logarithms(errors).items()}
 
 
 def elbow(errors: Mapping[int, float]) -> int | None:

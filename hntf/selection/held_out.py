@@ -1,7 +1,4 @@
-"""The error of entries that were hidden from a fit, over several random hold-outs (Wold 1978; Owen & Perry 2009).
-
-A rank is recommended if its error is within one standard error of the lowest: the smallest such. Rank 0 predicts the mean.
-"""
+"""The error of entries that were hidden from a fit, over several random hold-outs (Wold 1978; Owen & Perry 2009)."""
 
 from __future__ import annotations
 
@@ -17,9 +14,6 @@ from hntf.data.sparse_arrays import is_entries
 from hntf.estimators.inputs import as_input
 from hntf.fitting.parts import Part
 from hntf.selection.problem import Problem
-
-EXACT = 1e-6
-"""Relative squared error from which entries count as predicted exactly: less depends on when a fit stops."""
 
 
 def held_out_errors(problem: Problem, rank: Any, folds: Sequence[int]) -> list[float]:
@@ -37,8 +31,7 @@ def held_out_errors(problem: Problem, rank: Any, folds: Sequence[int]) -> list[f
             errors.append(_error_of_mean(problem, fold))
             continue
         model = problem.fitted(rank, start=model, **problem.masked(mask))
-        error = float(model.reconstruction_error(problem.X, level=0, **problem.masked(~mask))) ** 2
-        errors.append(max(error, EXACT))
+        errors.append(float(model.reconstruction_error(problem.X, level=0, **problem.masked(~mask))) ** 2)
     return errors
 
 
@@ -85,16 +78,3 @@ def sums_of_part(part: Part) -> tuple[float, float, float]:
     ones = [from_numpy(np.ones((d, 1)), data.prototype) for d in data.shape]
     total = float(data.mttkrp(ones, 0).sum())
     return total, data.norm_squared(), float((ones[0] * data.weights_mttkrp(ones, 0)).sum())
-
-
-def recommended(errors: np.ndarray) -> tuple[int, int]:
-    """Return the first column whose mean is within one standard error of the lowest, and the lowest, for `(folds, ranks)`.
-
-    The standard error is that of the differences to the lowest in the same folds. Columns with NaN were not tried in all folds.
-    """
-    means = errors.mean(axis=0)
-    best = int(np.nanargmin(means))
-    differences = errors - errors[:, [best]]
-    spread = differences.std(axis=0, ddof=1) / len(errors) ** 0.5 if len(errors) > 1 else 0 * means
-    near = np.flatnonzero(differences.mean(axis=0) <= spread + 1e-12)
-    return int(near[0]), best

@@ -23,10 +23,11 @@ from hntf.selection.candidates import (
     finest_model,
     has_levels,
     is_tucker_model,
+    takes_signs,
     without_tuples,
 )
 from hntf.selection.decision import Decision
-from hntf.selection.folds import PREDICTIONS, fold_errors
+from hntf.selection.folds import PREDICTIONS, FoldErrors, fold_errors
 from hntf.selection.held_out import n_observed
 from hntf.selection.hierarchy import best_levels, level_table, level_tests, reason_of_levels
 from hntf.selection.problem import Problem
@@ -132,7 +133,7 @@ def select_ranks(
     names = ["held-out"] if names == AUTO and _is_tucker(model, checked) else names
     if isinstance(X, Data):
         raise TypeError("X must be data as `fit` takes them, but for a data object, which has its mask; pass the array")
-    given = as_input(X, mask, weights, nonnegative=not getattr(model, "_takes_signs", False), together=False)
+    given = as_input(X, mask, weights, nonnegative=not takes_signs(model), together=False)
     shape = tuple(given.shape)
     _check_fits(names, checked, model, shape)
     X = _as_array(X, given, names, mask, weights)
@@ -163,12 +164,12 @@ def select_ranks(
             f"candidates names {largest} components, and data of shape {shape} have rank {problem.largest_rank} at most: more than "
             "that are redundant and take long"
         )
-    errors: dict[str, dict[Any, list[float]]] = {}
+    errors: dict[str, FoldErrors] = {}
     for name in names:
         if name in PREDICTIONS:
-            errors[name] = fold_errors(runner, name, finest, SPLITS**2 if name == "bi-cross-validation" else n_folds)
+            errors[name] = fold_errors(runner, name, finest, n_folds)
             # The other criteria are asked about the same numbers.
-            finest = [rank for rank in errors[name] if rank]
+            finest = errors[name].ranks
     finest = finest or [rank for rank in WITHOUT_PREDICTIONS if rank <= problem.largest_rank]
     decision = Decision(runner, names, finest, errors, n_entries)
     rank = decision.recommended[names[0]]
@@ -205,6 +206,8 @@ def _check_fits(names: Sequence[str], candidates: list[Any] | None, model: Any, 
         raise ValueError("criterion must be another than 'core-consistency' for a matrix")
     if "elbow" in names and names != AUTO and candidates is not None and len(candidates) < 3:
         raise ValueError(f"candidates must name at least three numbers of components for the elbow, got {candidates}")
+    if "thinning" in names and takes_signs(model):
+        raise ValueError(f"criterion must be another than 'thinning' for a model of any sign, got {model!r}")
     of_cp = [name for name in names if name not in ("held-out", "stability", "bi-cross-validation")]
     if of_cp and _is_tucker(model, candidates):
         raise ValueError(f"criterion must be 'held-out' or 'stability' for Tucker models, got {of_cp[0]!r}")

@@ -239,7 +239,7 @@ def test_a_stopped_selection_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return original(problem, rank, folds)
 
-    monkeypatch.setitem(module.PREDICTIONS, "held-out", counted)
+    monkeypatch.setitem(module.PREDICTIONS, "held-out", module.Prediction(counted))
     with pytest.raises(KeyboardInterrupt):
         hntf.select_ranks(low_rank(), checkpoint=path, **arguments)
     assert len(json.loads(path.read_text())["results"]) == 4
@@ -573,3 +573,51 @@ def test_pictures_name_what_their_axes_measure():
     assert left.get_ylabel() == "relative error"
     assert right.get_ylabel().startswith("core consistency")
     assert right.get_ylim()[0] > -110
+
+
+def topics_as_counts(seed, n_topics=12):
+    """Return counts of 150 documents of 200 words about sharp topics, of which many words are seldom or never seen."""
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet(np.full(n_topics, 0.1), 150) @ rng.dirichlet(np.full(100, 0.05), n_topics)
+    return np.array([rng.multinomial(200, row) for row in shares])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2, 8])
+def test_a_search_is_not_ended_by_one_fit_that_goes_astray(seed):
+    """Below the true number, errors of hidden counts are anything between .5 and 5; the search ended at six."""
+    found = hntf.select_ranks(topics_as_counts(seed), model=hntf.NMF, criterion="held-out", random_state=0)
+    assert found.best == 12
+
+
+@pytest.mark.parametrize("offset", [0, 300, 1e4])
+def test_an_offset_hides_nothing(offset):
+    """What counts as exact is relative to the error of the mean, not to entries such as temperatures in kelvin."""
+    found = hntf.select_ranks(
+        offset + low_rank(4, noise=0.0), range(1, 8), hntf.NMF, criterion=("held-out", "bic"), random_state=0
+    )
+    assert set(found.criteria.values()) == {4 + (offset > 0)}
+
+
+def test_errors_of_constant_data_say_that_there_is_no_structure():
+    found = hntf.select_ranks(np.full((20, 12), 7.3), range(1, 4), hntf.NMF, criterion="held-out", random_state=0)
+    assert found.best is None
+    assert "1 to 3" in found.reason
+
+
+def test_bi_cross_validation_of_profiles_of_any_sign(rng):
+    X = rng.gamma(0.5, size=(80, 3)) @ rng.normal(size=(3, 50)) + 0.1 * rng.normal(size=(80, 50))
+    found = hntf.select_ranks(X, range(1, 6), hntf.DeepSemiNMF, criterion="bi-cross-validation", random_state=0)
+    assert min(found.table["bi-cross-validation"][3:]) < 0.05
+
+
+def test_thinning_refuses_models_of_any_sign(rng):
+    with pytest.raises(ValueError, match="criterion must be another than 'thinning'"):
+        hntf.select_ranks(rng.poisson(3, (20, 10)), [1, 2], hntf.DeepSemiNMF, criterion="thinning")
+
+
+def test_criteria_of_fits_that_are_exact(rng):
+    """They compared how soon fits stop."""
+    X = rng.gamma(0.5, size=(60, 4)) @ rng.gamma(0.5, size=(4, 40))
+    found = hntf.select_ranks(X, range(1, 9), hntf.NMF, random_state=0)
+    assert set(found.criteria.values()) == {4}

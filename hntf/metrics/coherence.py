@@ -130,6 +130,8 @@ def _weights(components: Any) -> np.ndarray:
         components = check_fitted(components, "components").components_[0]
         if isinstance(components, list):
             raise TypeError("components must be those of a matrix, (k, m), got an estimator of a tensor")
+    if scipy.sparse.issparse(components):
+        components = components.toarray()
     array = np.asarray(components, dtype=float)
     if array.ndim != 2:
         raise ValueError(f"components must have shape (k, m), got order {array.ndim}")

@@ -9,6 +9,7 @@ import numpy as np
 from hntf.arrays import as_float64, from_numpy, to_numpy
 from hntf.metrics.inputs import factors_and_data
 from hntf.metrics.matching import unit
+from hntf.scales import with_exponents
 
 
 def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = None) -> float:
@@ -45,12 +46,14 @@ def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = Non
     """
     factors, data = factors_and_data(model, X, mask, weights)
     k = factors[0].shape[1]
-    sizes = np.prod([np.linalg.norm(U, axis=0) for U in factors], axis=0)
+    # Products of sizes, or their squares, may overflow.
+    moderate, exponents = zip(*map(with_exponents, factors), strict=True)
+    sizes = np.prod([np.linalg.norm(U, axis=0) for U in moderate], axis=0)
     if not sizes.all():
         return 0.0
     # The size of a component is spread evenly over the modes: that of the core depends on it.
-    units = [unit(U) * sizes ** (1.0 / len(factors)) for U in factors]
-
+    spread = sizes ** (1.0 / len(factors)) * np.exp2(np.sum(exponents, axis=0) / len(factors))
+    units = [unit(U) * spread for U in moderate]
     inverses = [from_numpy(np.linalg.pinv(U).T, data.prototype) for U in units]
     completed = data.completed(lambda: [from_numpy(U, data.prototype) for U in units])
     core = to_numpy(as_float64(completed.multi_mode_dot(inverses, skip=-1))).copy()

@@ -52,7 +52,8 @@ def explained_variance(model: Any, X: Any, *, mask: Any = None, weights: Any = N
     .. math:: \frac{\| X - \hat X_{-r} \|^2 - \| X - \hat X \|^2}{\| X \|^2}
 
     with the model without component `r`. Components that share what they explain lose less than it when one of them is left out,
-    so that the fractions need not sum to that of the model, `1 - relative_error(model, X) ** 2`.
+    so that the fractions need not sum to that of the model, `1 - relative_error(model, X) ** 2`. Of data that are zero nothing is
+    explained: 0 for a component that is zero, and −∞ for others.
 
     Parameters
     ----------
@@ -66,11 +67,13 @@ def explained_variance(model: Any, X: Any, *, mask: Any = None, weights: Any = N
     array([0.1, 0.9])
     """
     factors, data = _of_same_shape(model, X, mask, weights)
-    size = data.norm_squared() or 1.0
+    size = data.norm_squared()
     whole = cp_squared_residual(data, factors)
     k = factors[0].shape[1]
+    if not size:
+        return np.where(np.all([np.abs(U).max(axis=0) > 0 for U in factors], axis=0), -np.inf, 0.0)
     if k == 1:
-        return np.array([(data.norm_squared() - whole) / size])
+        return np.array([(size - whole) / size])
     others = [[j for j in range(k) if j != r] for r in range(k)]
     without = [cp_squared_residual(data, [U[:, kept] for U in factors]) for kept in others]
     return (np.array(without) - whole) / size
@@ -108,10 +111,9 @@ def poisson_deviance(X: Any, expected: Any, *, mask: Any = None) -> float:
     observed = np.ones(counts.shape, bool) if masked is None else masked
     x, m = counts[observed], means[observed]
     for values, name in ((x, "X"), (m, "expected")):
-        if not (values >= 0).all():
-            raise ValueError(
-                f"{name} must hold numbers of at least 0 where it is observed, got {values[~(values >= 0)][0]:g}"
-            )
+        wrong = values[~((values >= 0) & np.isfinite(values))]
+        if len(wrong):
+            raise ValueError(f"{name} must hold finite numbers of at least 0 where it is observed, got {wrong[0]:g}")
     if not len(x):
         raise ValueError("mask must observe some entries")
     if (m[x > 0] <= 0).any():

@@ -104,4 +104,8 @@ def in_first_mode(factors: list[np.ndarray], scale: float) -> list[np.ndarray]:
     """Return factors of the same model times a power of two, each column with a largest entry near 1 but in the first mode."""
     moderate, exponents = zip(*[with_exponents(U) for U in factors], strict=True)
     total = np.sum(exponents, axis=0) + np.frexp(scale)[1] - 1
-    return [np.ldexp(moderate[0], total), *moderate[1:]]
+    with np.errstate(over="ignore"):
+        first = np.ldexp(moderate[0], total)
+    if not np.isfinite(first).all():
+        raise ValueError("model must have factors whose products are finite numbers, got larger ones")
+    return [first, *moderate[1:]]

@@ -186,9 +186,9 @@ def as_clusters(x: Any) -> np.ndarray:
         return np.argmax(array, axis=1)
     if array.ndim != 1:
         raise ValueError(f"clusters must have shape (n,), or be codes of shape (n, k); got order {array.ndim}")
+    if (array.dtype.kind == "f" and np.isnan(array).any()) or (array.dtype.kind == "O" and not all(is_known(array))):
+        raise ValueError("clusters must hold one for every sample, got None, NaN or NA")
     if array.dtype.kind == "O":
-        if not all(is_known(array)):
-            raise ValueError("clusters must hold one for every sample, got None, NaN or NA")
         # Strings beside numbers have no order.
         numbers: dict[Any, int] = {}
         return np.array([numbers.setdefault(cluster, len(numbers)) for cluster in array.tolist()], dtype=int)

@@ -16,6 +16,18 @@ HELD_OUT = 0.1
 """Fraction of the entries that every fit leaves out with `resample="entries"`."""
 
 
+FIXED_STARTS = ("nndsvd", "nndsvda")
+"""Starts that are the same whatever the seed."""
+
+
+def check_starts(model: Any, name: str) -> None:
+    """Raise `ValueError` if all fits of a model start at the same place, so that they tell nothing of other starts."""
+    init = model.get_params().get("init")
+    if init is not None and (not isinstance(init, str) or init in FIXED_STARTS):
+        given = repr(init) if isinstance(init, str) else f"a {type(init).__name__}"
+        raise ValueError(f"model must start at random for {name}, got init={given}")
+
+
 def redrawn(
     X: Any, staying: tuple[int, ...] | None, options: dict[str, Any], resample: str, seed: int
 ) -> tuple[Any, dict[str, Any]]:

@@ -31,6 +31,7 @@ from hntf.selection.folds import PREDICTIONS, FoldErrors, fold_errors
 from hntf.selection.held_out import n_observed
 from hntf.selection.hierarchy import best_levels, level_table, level_tests, reason_of_levels
 from hntf.selection.problem import Problem
+from hntf.selection.resampling import check_starts
 from hntf.selection.result import RankSelection
 from hntf.selection.runner import Runner
 from hntf.validation import as_random_state, check_choice, check_number, warn_user
@@ -206,6 +207,8 @@ def _check_fits(names: Sequence[str], candidates: list[Any] | None, model: Any, 
         raise ValueError("criterion must be another than 'core-consistency' for a matrix")
     if "elbow" in names and names != AUTO and candidates is not None and len(candidates) < 3:
         raise ValueError(f"candidates must name at least three numbers of components for the elbow, got {candidates}")
+    if "stability" in names and model is not None and not isinstance(model, type):
+        check_starts(model, "criterion 'stability'")
     if "thinning" in names and takes_signs(model):
         raise ValueError(f"criterion must be another than 'thinning' for a model of any sign, got {model!r}")
     of_cp = [name for name in names if name not in ("held-out", "stability", "bi-cross-validation")]

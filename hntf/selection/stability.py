@@ -17,7 +17,7 @@ from hntf.estimators.inputs import as_input
 from hntf.metrics.matching import matched, unit
 from hntf.selection.candidates import described
 from hntf.selection.problem import fitted, given
-from hntf.selection.resampling import RESAMPLES, redrawn
+from hntf.selection.resampling import RESAMPLES, check_starts, redrawn
 from hntf.selection.runner import in_processes
 from hntf.tables import Table
 from hntf.validation import as_random_state, check_choice, check_number
@@ -138,6 +138,12 @@ def stability(
         raise TypeError(f"model must be an estimator of hntf, got {described(model)}")
     if isinstance(X, Data) and resample == "entries":
         raise TypeError("X must be an array for resample='entries', not a data object, which has its mask")
+    if resample == "starts":
+        check_starts(model, "resample='starts'")
+    if y is None and hasattr(model, "model_") and getattr(model, "classes_", None) is not None:
+        raise ValueError(
+            "y must be given for a model that was fitted with labels, so that it is fitted with them again"
+        )
     data = as_input(X, mask, weights, nonnegative=False, together=False)
     if resample == "halves" and data.shape[0] < 2:
         raise ValueError(f"X must have two samples or more for resample='halves', got {data.shape[0]}")

@@ -262,9 +262,9 @@ def test_tiny_factors_have_their_congruence():
 def test_the_deviance_looks_at_what_the_mask_observes():
     X, means = np.array([[1.0, np.nan]]), np.array([[2.0, 1.0]])
     assert np.isfinite(hntf.metrics.poisson_deviance(X, means, mask=~np.isnan(X)))
-    with pytest.raises(ValueError, match=r"X must hold numbers of at least 0.*got -2"):
+    with pytest.raises(ValueError, match=r"X must hold finite numbers of at least 0.*got -2"):
         hntf.metrics.poisson_deviance(-means, means)
-    with pytest.raises(ValueError, match=r"X must hold numbers of at least 0.*got nan"):
+    with pytest.raises(ValueError, match=r"X must hold finite numbers of at least 0.*got nan"):
         hntf.metrics.poisson_deviance(X, means)
     with pytest.raises(ValueError, match="mask"):
         hntf.metrics.poisson_deviance(means, means, mask=np.ones((3, 3), bool))
@@ -414,3 +414,36 @@ def test_coherence_of_what_is_not_known_is_refused(name):
     given[name] = np.where(np.eye(3) > 0, np.nan, 0.0)
     with pytest.raises(ValueError, match=f"{name} contains NaN"):
         hntf.metrics.coherence(**given)
+
+
+def test_nothing_of_zero_data_is_explained():
+    S, A = np.ones((3, 2)), np.ones((4, 2))
+    A[:, 1] = 0.0
+    np.testing.assert_array_equal(hntf.metrics.explained_variance([S, A], np.zeros((3, 4))), [-np.inf, 0.0])
+    np.testing.assert_array_equal(hntf.metrics.explained_variance([S[:, :1], A[:, :1]], np.zeros((3, 4))), [-np.inf])
+
+
+def test_core_consistency_of_factors_far_from_the_data(rng):
+    factors = [rng.random((5, 2)) for _ in range(3)]
+    X = np.einsum("ar,br,cr->abc", *factors)
+    assert hntf.metrics.core_consistency([1e100 * U for U in factors], X) == pytest.approx(0.0)
+    with pytest.raises(ValueError, match="model must have factors whose products are finite"):
+        hntf.metrics.core_consistency([1e200 * U for U in factors], X)
+
+
+@pytest.mark.parametrize(("X", "expected", "name"), [([[np.inf]], [[1.0]], "X"), ([[1.0]], [[np.inf]], "expected")])
+def test_infinite_counts_are_named(X, expected, name):
+    with pytest.raises(ValueError, match=f"{name} must hold finite numbers"):
+        hntf.metrics.poisson_deviance(X, expected)
+
+
+def test_coherence_of_sparse_components():
+    components = np.array([[1.0, 0.9, 0.0]])
+    X = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1], [0, 0, 1]])
+    assert hntf.metrics.coherence(scipy.sparse.csr_array(components), X) == hntf.metrics.coherence(components, X)
+
+
+def test_samples_without_a_cluster_are_named():
+    for missing in (np.nan, None):
+        with pytest.raises(ValueError, match="clusters must hold one for every sample"):
+            hntf.metrics.purity([0, 0, 1], [missing, 1, 2])

@@ -281,3 +281,20 @@ def test_labels_of_samples_in_parts_are_refused_where_samples_are_drawn():
     model = hntf.SSNMF(9, random_state=0).fit(X, CLASSES)
     with pytest.raises(TypeError, match="X must be an array for resample='halves' with labels, got Blocks"):
         hntf.stability(model, Blocks(X), CLASSES, resample="halves", n_fits=2)
+
+
+@pytest.mark.parametrize("init", ["nndsvd", "nndsvda", [np.ones((30, 2))]])
+def test_starts_that_are_all_the_same_are_no_test_of_starts(rng, init):
+    X = rng.random((40, 30))
+    with pytest.raises(ValueError, match="model must start at random for resample='starts'"):
+        hntf.stability(hntf.NMF(2, init=init), X, n_fits=3, resample="starts")
+    with pytest.raises(ValueError, match="model must start at random for criterion 'stability'"):
+        hntf.select_ranks(X, [1, 2], hntf.NMF(init=init), criterion="stability")
+
+
+def test_a_model_that_was_fitted_with_labels_needs_them_again(rng):
+    X, y = rng.random((20, 8)), np.arange(20) % 2
+    model = hntf.SSNMF(2, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="y must be given for a model that was fitted with labels"):
+        hntf.stability(model, X, n_fits=2)
+    assert hntf.stability(model, X, y, n_fits=2, random_state=0).n_fits == 2

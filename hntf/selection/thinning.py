@@ -58,9 +58,14 @@ def thinned_deviance(problem: Problem, rank: int, fold: int) -> float:
 def _smoothed(factors: list[np.ndarray], test: Any, n_train: float, mean: float) -> np.ndarray:
     """Return what a model expects of the training counts at the entries of `test`, and a share of it evenly everywhere."""
     sum_of_rates = float(np.prod([U.sum(axis=0) for U in factors], axis=0).sum())
-    share = min(LARGEST_SHARE, LARGEST_SHARE / mean) if sum_of_rates > 0 else 1.0
+    share = share_of_mean(mean) if sum_of_rates > 0 else 1.0
     # The model is scaled so that its sum is that of the training counts, as a least-squares model need not have.
     return (1 - share) * n_train / (sum_of_rates or 1.0) * _at(factors, test) + share * mean
+
+
+def share_of_mean(mean: float) -> float:
+    """Return the share of the expected counts that is spread evenly, from their mean."""
+    return min(LARGEST_SHARE, LARGEST_SHARE / mean)
 
 
 def check_counts(X: Any) -> None:

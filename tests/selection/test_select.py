@@ -621,3 +621,28 @@ def test_criteria_of_fits_that_are_exact(rng):
     X = rng.gamma(0.5, size=(60, 4)) @ rng.gamma(0.5, size=(4, 40))
     found = hntf.select_ranks(X, range(1, 9), hntf.NMF, random_state=0)
     assert set(found.criteria.values()) == {4}
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "blocks"])
+def test_divergences_of_held_out_counts(kind):
+    """Models of least divergence were scored by squared errors."""
+    rng = np.random.default_rng(1)
+    shares = rng.dirichlet(np.full(4, 0.1), 80) @ rng.dirichlet(np.full(50, 0.1), 4)
+    counts = np.array([rng.multinomial(60, row) for row in shares]).astype(float)
+    X = {"dense": counts, "sparse": scipy.sparse.csr_array(counts), "blocks": [counts[:30], counts[30:]]}[kind]
+    model = hntf.NMF(loss="kullback-leibler", solver="mu", max_iter=300, random_state=0)
+    found = hntf.select_ranks(X, range(1, 7), model, criterion="held-out", random_state=0)
+    assert found.best == 4
+    mask = hntf.HoldOut(0.1, 5)
+    problem = problems.Problem(X, None, None, counts.shape, model, 0.1, 5, kind != "blocks")
+    fit = problem.fitted(2, mask=mask)
+    seen = mask.of_shape(counts.shape)
+    mean = counts[seen].mean()
+    share = min(0.01, 0.01 / mean)
+    expected = (1 - share) * fit.codes_[0] @ fit.components_[0] + share * mean
+    of_mean, of_model = (
+        hntf.metrics.poisson_deviance(counts, rates, mask=~seen) * (~seen).sum() / 2 / counts[~seen].sum()
+        for rates in (np.full(counts.shape, mean), expected)
+    )
+    np.testing.assert_allclose(held_out_errors(problem, 0, [0]), of_mean, rtol=1e-10)
+    np.testing.assert_allclose(held_out_errors(problem, 2, [0]), of_model, rtol=1e-6)

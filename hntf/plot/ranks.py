@@ -64,7 +64,7 @@ def ranks(selection: RankSelection, *, ax: Any = None) -> Any:
         )
     if not numeric:
         ax.set_xticks(x, labels, rotation=45)
-    title = selection.reason.split(". ")[0].rstrip(".").split(": ")[0]
+    title = "nothing is recommended" if best is None else f"{selection.best} recommended"
     ax.set(xlabel="components", ylabel="" if is_alone else "relative error", title=title)
     of_criterion = ax
     if decides in table.columns and decides not in errors:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hntf.selection import from_fits
 from hntf.selection.folds import FoldErrors
+from hntf.selection.from_fits import FROM_FITS
 from hntf.selection.runner import Runner
 from hntf.tables import Table
 
@@ -26,32 +26,25 @@ class Decision:
         self.values: dict[str, dict[Any, float]] = {}
         self.recommended: dict[str, Any] = {}
         self.lowest: dict[str, Any] = {}
-        problem = runner.problem
-        fits: dict[Any, float] = {}
-        if set(names) & {"bic", "bai-ng", "elbow"} and not any(isinstance(rank, tuple) for rank in self.ranks):
-            jobs = [("fit", rank, 0) for rank in self.ranks]
-            fits = dict(zip(self.ranks, runner.run(from_fits.fit_error, jobs), strict=True))
-            self.values["error"] = fits
         for name in names:
             if name in errors:
-                self.recommended[name] = self._by_prediction(name)
-            elif name in ("core-consistency", "stability"):
-                work = from_fits.consistency if name == "core-consistency" else from_fits.restarts
-                found = runner.run(work, [(name, rank, 0) for rank in self.ranks])
-                self.values[name] = dict(zip(self.ranks, found, strict=True))
-                bound = from_fits.CONSISTENT if name == "core-consistency" else from_fits.STABLE
-                self.recommended[name] = from_fits.last_above(self.values[name], bound)
-            elif name == "elbow":
-                if (bend := from_fits.elbow(fits)) is not None:
-                    self.recommended[name] = bend
-            elif fits:
-                of_name = from_fits.bic if name == "bic" else from_fits.bai_ng
-                self.values[name] = of_name(fits, problem.shape, n_observed)
-                self.recommended[name] = from_fits.smallest(self.values[name])
+                best, self.lowest[name] = errors[name].recommended()
+                self.recommended[name] = best or None
+            else:
+                self._look_at_fits(runner, name, n_observed)
 
-    def _by_prediction(self, name: str) -> Any:
-        best, self.lowest[name] = self.errors[name].recommended()
-        return best or None
+    def _look_at_fits(self, runner: Runner, name: str, n_observed: float) -> None:
+        """Add the values of a criterion that looks at fits of all data, and what it recommends."""
+        criterion = FROM_FITS[name]
+        if criterion.of_numbers and any(isinstance(rank, tuple) for rank in self.ranks):
+            return
+        if len(self.ranks) < criterion.fewest:
+            return
+        found = runner.run(criterion.work, [(criterion.column, rank, 0) for rank in self.ranks])
+        values = self.values[criterion.column] = dict(zip(self.ranks, found, strict=True))
+        if criterion.values is not None:
+            values = self.values[name] = criterion.values(values, runner.problem.shape, n_observed)
+        self.recommended[name] = criterion.choose(values)
 
     @property
     def table(self) -> Table:

@@ -6,8 +6,10 @@ Information criteria, the elbow of the errors, core consistency, and whether fit
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,11 +66,9 @@ def bai_ng(errors: Mapping[int, float], shape: tuple[int, ...], n: float) -> dic
     return {rank: logarithm + rank * penalty for rank, logarithm in _logarithms(errors).items()}
 
 
-def elbow(errors: Mapping[int, float]) -> int | None:
+def elbow(errors: Mapping[int, float]) -> int:
     """Return the rank at which the curve of errors is farthest below the line from its first to its last point."""
     ranks = sorted(errors)
-    if len(ranks) < 3:
-        return None
     x = (np.array(ranks) - ranks[0]) / (ranks[-1] - ranks[0])
     y = np.array([errors[rank] for rank in ranks])
     below = y[0] + x * (y[-1] - y[0]) - y
@@ -103,3 +103,40 @@ def _n_parameters(rank: int, shape: tuple[int, ...]) -> int:
         # Above the rank of the data no more of them are lost to changes of the basis.
         return rank * (sum(shape) - min(rank, *shape))
     return rank * (sum(shape) - len(shape) + 1)
+
+
+class FromFits(NamedTuple):
+    """A criterion that looks at fits of all data.
+
+    Attributes
+    ----------
+    column : str
+        What is computed for every number of components, and its column in the table.
+    work : callable
+        Computes it.
+    choose : callable
+        Returns the number that is recommended from the values of all of them, or None.
+    values : callable, optional
+        Returns the values from what is computed, the shape of the data and the number of observed entries.
+    of_numbers : bool
+        Whether it is made for numbers of components alone, not for tuples with those of a Tucker model.
+    fewest : int
+        How many numbers it compares at least.
+    """
+
+    column: str
+    work: Callable[[Problem, Any, int], float]
+    choose: Callable[[Mapping[Any, float]], Any]
+    values: Callable[[Mapping[int, float], tuple[int, ...], float], dict[int, float]] | None = None
+    of_numbers: bool = False
+    fewest: int = 1
+
+
+FROM_FITS: dict[str, FromFits] = {
+    "bic": FromFits("error", fit_error, smallest, bic, of_numbers=True),
+    "bai-ng": FromFits("error", fit_error, smallest, bai_ng, of_numbers=True),
+    "elbow": FromFits("error", fit_error, elbow, of_numbers=True, fewest=3),
+    "core-consistency": FromFits("core-consistency", consistency, partial(last_above, bound=CONSISTENT)),
+    "stability": FromFits("stability", restarts, partial(last_above, bound=STABLE)),
+}
+"""Criteria that look at fits of all data."""

@@ -28,6 +28,7 @@ from hntf.selection.candidates import (
 )
 from hntf.selection.decision import Decision
 from hntf.selection.folds import PREDICTIONS, FoldErrors, fold_errors
+from hntf.selection.from_fits import FROM_FITS
 from hntf.selection.held_out import n_observed
 from hntf.selection.hierarchy import best_levels, level_table, level_tests, reason_of_levels
 from hntf.selection.problem import Problem
@@ -36,7 +37,7 @@ from hntf.selection.result import RankSelection
 from hntf.selection.runner import Runner
 from hntf.validation import as_random_state, check_choice, check_number, warn_user
 
-CRITERIA = (*PREDICTIONS, "bic", "bai-ng", "elbow", "core-consistency", "stability")
+CRITERIA = (*PREDICTIONS, *FROM_FITS)
 
 LARGEST_FRACTION, SMALLEST_FRACTION = 0.1, 0.01
 FEWEST_HELD_OUT, MOST_HELD_OUT = 10, 2**21
@@ -205,8 +206,11 @@ def _check_fits(names: Sequence[str], candidates: list[Any] | None, model: Any, 
         raise ValueError(f"X must have {SPLITS} samples and features for 'bi-cross-validation', got shape {shape}")
     if "core-consistency" in names and len(shape) < 3:
         raise ValueError("criterion must be another than 'core-consistency' for a matrix")
-    if "elbow" in names and names != AUTO and candidates is not None and len(candidates) < 3:
-        raise ValueError(f"candidates must name at least three numbers of components for the elbow, got {candidates}")
+    fewest = FROM_FITS["elbow"].fewest
+    if "elbow" in names and names != AUTO and candidates is not None and len(candidates) < fewest:
+        raise ValueError(
+            f"candidates must name at least {fewest} numbers of components for the elbow, got {candidates}"
+        )
     if "stability" in names and model is not None and not isinstance(model, type):
         check_starts(model, "criterion 'stability'")
     if "thinning" in names and takes_signs(model):

@@ -321,7 +321,7 @@ def test_a_selection_shows_itself():
         ({"criterion": None}, "criterion"),
         ({"criterion": "thinning"}, "counts"),
         ({"criterion": "elbow", "candidates": [2, 3]}, "candidates"),
-        ({"criterion": ["held-out", "elbow"], "candidates": [2, 3]}, "at least three"),
+        ({"criterion": ["held-out", "elbow"], "candidates": [2, 3]}, "at least 3"),
         ({"n_jobs": 1.5}, "n_jobs"),
         ({"n_jobs": "2"}, "n_jobs"),
         ({"model": TopicModel(3)}, "hierarchy_ and the counts of words"),

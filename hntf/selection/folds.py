@@ -35,6 +35,10 @@ Of a likelihood, which has no ratios, it is a fraction of what is gained over no
 LARGE = 2
 """How many of the largest numbers that were tried are looked at: with few counts the error of a single one may be anything."""
 
+ASTRAY, ASTRAY_UP_TO = 2.0, 16
+"""Error, divided by that of the mean, from which a fit went astray where entries were hidden, which tells nothing of larger
+numbers; and the number of components up to which larger ones are tried for that."""
+
 EXACT = 1e-5
 """Squared error, relative to that of the mean, from which entries count as predicted exactly: less depends on when a fit stops."""
 
@@ -139,6 +143,11 @@ class FoldErrors:
         )
         return bool((self.scores(rank)[:FIRST_FOLDS] <= lowest + near).any())
 
+    def is_astray(self, rank: Any) -> bool:
+        """Tell whether fits with a moderate number of components are much worse than the mean in all of the first folds."""
+        scores = self.scores(rank) - self.scores(0)[: self.n_folds(rank)]
+        return self._prediction.is_ratio and rank < ASTRAY_UP_TO and bool((scores > np.log(ASTRAY)).all())
+
     def may_win(self, rank: Any) -> bool:
         """Tell whether a candidate may be recommended, from the first folds."""
         if rank == 0 or not self._prediction.is_ratio:
@@ -181,7 +190,7 @@ def _search(errors: FoldErrors, folds: Sequence[int], largest: int) -> None:
     """Try numbers of components up to the largest that is worth it."""
     errors.run([0, *(rank for rank in range(1, FIRST + 1) if rank <= largest)], folds)
     later = [rank for rank in LATER if rank <= largest]
-    while later and any(map(errors.is_near, errors.ranks[-LARGE:])):
+    while later and any(errors.is_near(rank) or errors.is_astray(rank) for rank in errors.ranks[-LARGE:]):
         errors.run(later[:STEP], folds)
         later = later[STEP:]
     best = min((0, *errors.ranks), key=errors.mean)

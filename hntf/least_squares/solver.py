@@ -16,6 +16,9 @@ from hntf.threads import over_rows
 LEAST_REACHED = 1e-4
 """Reciprocal condition number below which a search goes on in square-root form where the dual of a column outside is rounding."""
 
+FEW_ENTRIES = 300
+"""Number of entries of a code up to which an inverse costs more than a search without a guess."""
+
 GUESS_RIDGE = 1e-10
 """Relative ridge for the first guess of a support, large enough to invert any Gram matrix."""
 
@@ -168,7 +171,7 @@ def _guess(G: np.ndarray, n: int) -> np.ndarray:
     `(0, k, k)` if there are so few rows to a Gram matrix that its inverse costs more than a search from `c > 0`.
     """
     k = G.shape[-1]
-    if len(G) > 1 and n < k * len(G):
+    if n * k <= FEW_ENTRIES or (len(G) > 1 and n < k * len(G)):
         return np.empty((0, k, k))
     scaled, norms = unit_columns(G)
     # A zero column does not affect the solution; any positive diagonal entry keeps the matrix invertible.

@@ -19,6 +19,9 @@ CHUNK = 2**14
 CACHED = 2**17
 """Number of entries of a result that stays in the cache of a core."""
 
+SPREAD = 16
+"""Length of a mode, divided by the number of entries, from which counting its slices takes longer than comparing entries."""
+
 SHARES = 16
 """Number of partial results of this size."""
 
@@ -343,7 +346,10 @@ def _sorted(index: np.ndarray, modes: Sequence[int], shape: Sequence[int]) -> np
 
     order = np.arange(index.shape[1])
     for mode in reversed(list(modes)):
-        order = counting_sort(index[mode], shape[mode], order)
+        if shape[mode] > SPREAD * len(order):
+            order = order[np.argsort(index[mode][order], kind="stable")]
+        else:
+            order = counting_sort(index[mode], shape[mode], order)
     return order
 
 

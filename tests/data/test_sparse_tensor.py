@@ -263,3 +263,16 @@ def test_what_is_found_again_is_not_pickled(rng):
     again = pickle.loads(pickle.dumps(data))
     for mode in range(3):
         np.testing.assert_array_equal(again.mttkrp(factors, mode), expected[mode])
+
+
+def test_modes_far_longer_than_there_are_entries(rng):
+    """Entries are sorted by comparison there, not by counting those of every slice."""
+    shape = (5, 2**40, 2**41)
+    index = np.array([rng.integers(0, d, 50) for d in shape])
+    index[:, 40:] = index[:, :10]
+    values = rng.random(50)
+    data = hntf.as_data((index, values, shape))
+    cells, of_entry = np.unique(index, axis=1, return_inverse=True)
+    assert data.n_entries == cells.shape[1] == 40
+    summed = np.bincount(of_entry.ravel(), values)
+    np.testing.assert_allclose(data.norm_squared(), summed @ summed, rtol=1e-14)

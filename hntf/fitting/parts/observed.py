@@ -7,11 +7,12 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import is_torch, to_numpy
+from hntf.arrays import to_numpy
 from hntf.data import Data, DenseData, as_data
 from hntf.data.hold_out import HoldOut
 from hntf.data.masks import aligned, as_masks
 from hntf.data.sparse_arrays import densified, in_scipy
+from hntf.fitting.parts.blocks import joined
 
 
 class Observed(NamedTuple):
@@ -72,13 +73,14 @@ def _as_array(x: Any, name: str, X: Any) -> Any:
     if isinstance(x, str | HoldOut):
         return x
     if isinstance(x, list) and x and all(len(getattr(block, "shape", ())) == len(X.shape) for block in x):
-        blocks = [in_scipy(block, name) for block in x]
-        sparse = any(map(scipy.sparse.issparse, blocks))
-        x = scipy.sparse.vstack(blocks) if sparse else np.concatenate([to_numpy(densified(b, name)) for b in blocks])
-    x = in_scipy(x, name)
-    if not scipy.sparse.issparse(x):
-        x = densified(x, name)
+        x = joined([_on_host(block, name) for block in x])
+    x = _on_host(x, name)
     if scipy.sparse.issparse(x) and x.shape == tuple(X.shape):
         return scipy.sparse.csr_array(x)
-    x = x if _is_array(x) else to_numpy(x) if is_torch(x) else np.asarray(x)
     return aligned(x, name, X)
+
+
+def _on_host(x: Any, name: str) -> Any:
+    """Return an array of any kind as one of NumPy, or as a matrix of SciPy or an array of Dask."""
+    x = in_scipy(x, name)
+    return x if _is_array(x) else to_numpy(densified(x, name))

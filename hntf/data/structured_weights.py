@@ -60,7 +60,26 @@ def differences(U: np.ndarray, V: np.ndarray, rows: np.ndarray, columns: np.ndar
 
 
 def _at_entries(U: np.ndarray, V: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    return np.einsum("er,er->e", U[rows], V[columns])
+    return U[rows, 0] * V[columns, 0] if U.shape[1] else np.zeros(len(rows))
+
+
+def _rows_of(matrix: Any) -> np.ndarray:
+    """Return the rows of the stored entries of a sparse matrix."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+
+
+def _on_both_patterns(one: Any, other: Any) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Return the pattern of the entries of two sparse matrices, and those of each on it."""
+    for matrix in (one, other):
+        matrix.sort_indices()
+    marked = [
+        scipy.sparse.csr_array((np.full(R.nnz, mark), R.indices, R.indptr), shape=R.shape)
+        for R, mark in ((one, 1), (other, 2))
+    ]
+    pattern = marked[0] + marked[1]
+    values = np.zeros((2, pattern.nnz))
+    values[0, pattern.data != 2], values[1, pattern.data != 1] = one.data, other.data
+    return pattern, values[0], values[1]
 
 
 def cancelled(parts: np.ndarray, of_low_rank: np.ndarray, width: int) -> Iterator[np.ndarray]:
@@ -119,15 +138,11 @@ class StructuredWeights(EntryWeights):
 
     @property
     def n_empty_samples(self) -> int:
-        rows = self._rows_of_rest
+        rows = _rows_of(self.rest)
         low_rank = _at_entries(self.U, self.V, rows, self.rest.indices)
         changes = 1 * (low_rank + self.rest.data > 0) - (low_rank > 0)
         n_positive = (self.U > 0) @ np.count_nonzero(self.V, axis=0)
         return int(np.count_nonzero(n_positive + np.bincount(rows, changes, len(self.U)) == 0))
-
-    @property
-    def _rows_of_rest(self) -> np.ndarray:
-        return np.repeat(np.arange(self.shape[0]), np.diff(self.rest.indptr))
 
     def take(self, rows: Array) -> StructuredWeights:
         rows = to_numpy(rows)
@@ -143,15 +158,18 @@ class StructuredWeights(EntryWeights):
         """Return the product of two weights, entry by entry."""
         U = np.einsum("nr,ns->nrs", self.U, other.U).reshape(self.shape[0], -1)
         V = np.einsum("mr,ms->mrs", self.V, other.V).reshape(self.shape[1], -1)
-        # The absolute values, so that no entry of the pattern of both is lost.
-        pattern = (abs(self.rest).sign() + abs(other.rest).sign()).tocoo()
-        index = pattern.row, pattern.col
-        rest = differences(U, V, *index, self.of_entries(*index) * other.of_entries(*index))
+        pattern, of_self, of_other = _on_both_patterns(self.rest, other.rest)
+        index = _rows_of(pattern), pattern.indices
+        weights = (_at_entries(self.U, self.V, *index) + of_self) * (_at_entries(other.U, other.V, *index) + of_other)
+        rest = scipy.sparse.csr_array(
+            (weights - _at_entries(U, V, *index), pattern.indices, pattern.indptr), shape=self.shape
+        )
+        rest.eliminate_zeros()
         return self._changed(U, V, rest, is_mask=self.is_mask and other.is_mask)
 
     def where(self, mask: EntryWeights) -> StructuredWeights:
         """Return sparse weights without the entries that a mask hides."""
-        rows = self._rows_of_rest
+        rows = _rows_of(self.rest)
         kept = mask.of_entries(rows, self.rest.indices) > 0
         rest = scipy.sparse.csr_array((self.rest.data[kept], (rows[kept], self.rest.indices[kept])), shape=self.shape)
         return self._changed(self.U, self.V, rest)
@@ -202,7 +220,7 @@ class StructuredWeights(EntryWeights):
 
     def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
         models = [to_numpy(U) for U in left]
-        at_rest = self.rest.data * np.einsum("ek,ek->e", models[0][self._rows_of_rest], models[1][self.rest.indices])
+        at_rest = self.rest.data * np.einsum("ek,ek->e", models[0][_rows_of(self.rest)], models[1][self.rest.indices])
         sparse = scipy.sparse.csr_array((at_rest, self.rest.indices, self.rest.indptr), shape=self.shape)
         return [
             self._product(sparse if mode == 0 else sparse.T, models[mode], models[1 - mode], right[1 - mode], mode)

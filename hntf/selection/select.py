@@ -133,39 +133,20 @@ def select_ranks(
         checked = without_tuples(checked)
     # The information criteria count the parameters of a matrix or CP model.
     names = ["held-out"] if names == AUTO and _is_tucker(model, checked) else names
-    if isinstance(X, Data):
-        raise TypeError("X must be data as `fit` takes them, but for a data object, which has its mask; pass the array")
-    given = as_input(X, mask, weights, nonnegative=not takes_signs(model), together=False)
-    shape = tuple(given.shape)
-    _check_fits(names, checked, model, shape)
-    X = _as_array(X, given, names, mask, weights)
-    fraction = _fraction(fraction, given, shape)
-    if checkpoint is not None and random_state is None:
-        raise ValueError("random_state must be given with a checkpoint, so that a later call hides the same entries")
-    if checkpoint is not None and not isinstance(getattr(model, "random_state", None), int | np.integer | None):
-        raise ValueError(
-            "model must have a number as random_state with a checkpoint, so that a later call fits the same"
-        )
     gathers = _gathers(model, checked)
     if gathers and not all(a > b for candidate in checked or [] for a, b in pairwise(candidate)):
         raise ValueError(f"candidates must have fewer components at every level than at the one below, got {checked}")
-    seed = int(as_random_state(random_state).randint(2**31 - 1))
-    finest_level = finest_model(model, len(shape), checked)
-    scale = given.in_moderate_units().scale if given.arrays is None else 1.0
-    problem = Problem(X, mask, weights, shape, finest_level, fraction, seed, given.arrays is not None, scale)
+    if checkpoint is not None:
+        _check_seeds(model, random_state)
+    problem = _as_problem(X, mask, weights, model, names, checked, fraction, random_state)
     n_entries = n_observed(problem)
-    if "held-out" in names and fraction * n_entries < FEWEST_HELD_OUT:
+    if "held-out" in names and problem.fraction * n_entries < FEWEST_HELD_OUT:
         raise ValueError(
-            f"X must have at least {FEWEST_HELD_OUT / fraction:.0f} observed entries to hide some, got {n_entries:.0f}"
+            f"X must have at least {FEWEST_HELD_OUT / problem.fraction:.0f} observed entries to hide some, got {n_entries:.0f}"
         )
     runner = Runner(problem, n_jobs, checkpoint, verbose)
     finest = None if checked is None else sorted({c[0] for c in checked}) if gathers else checked
-    largest = max((rank for rank in finest or [] if isinstance(rank, int)), default=0)
-    if largest > problem.largest_rank:
-        warn_user(
-            f"candidates names {largest} components, and data of shape {shape} have rank {problem.largest_rank} at most: more than "
-            "that are redundant and take long"
-        )
+    _warn_of_redundant(finest, problem)
     errors: dict[str, FoldErrors] = {}
     for name in names:
         if name in PREDICTIONS:
@@ -181,6 +162,49 @@ def select_ranks(
     best = best_levels(rank, levels, checked)
     reason = f"{decision.reason()} {reason_of_levels(best, levels)}"
     return RankSelection(best, decision.table, reason, decision.recommended, level_table(levels))
+
+
+def _as_problem(
+    X: Any,
+    mask: Any,
+    weights: Any,
+    model: Any,
+    names: Sequence[str],
+    candidates: list[Any] | None,
+    fraction: float | None,
+    random_state: Any,
+) -> Problem:
+    """Return the checked data with the model of the finest level, in moderate units."""
+    if isinstance(X, Data):
+        raise TypeError("X must be data as `fit` takes them, but for a data object, which has its mask; pass the array")
+    given = as_input(X, mask, weights, nonnegative=not takes_signs(model), together=False)
+    shape = tuple(given.shape)
+    _check_fits(names, candidates, model, shape)
+    X = _as_array(X, given, names, mask, weights)
+    fraction = _fraction(fraction, given, shape)
+    seed = int(as_random_state(random_state).randint(2**31 - 1))
+    scale = given.in_moderate_units().scale if given.arrays is None else 1.0
+    finest = finest_model(model, len(shape), candidates)
+    return Problem(X, mask, weights, shape, finest, fraction, seed, given.arrays is not None, scale)
+
+
+def _check_seeds(model: Any, random_state: Any) -> None:
+    """Raise `ValueError` if a later call would not do the same as the one that wrote a checkpoint."""
+    if random_state is None:
+        raise ValueError("random_state must be given with a checkpoint, so that a later call hides the same entries")
+    if not isinstance(getattr(model, "random_state", None), int | np.integer | None):
+        raise ValueError(
+            "model must have a number as random_state with a checkpoint, so that a later call fits the same"
+        )
+
+
+def _warn_of_redundant(candidates: list[Any] | None, problem: Problem) -> None:
+    largest = max((rank for rank in candidates or [] if isinstance(rank, int)), default=0)
+    if largest > problem.largest_rank:
+        warn_user(
+            f"candidates names {largest} components, and data of shape {problem.shape} have rank {problem.largest_rank} at most: "
+            "more than that are redundant and take long"
+        )
 
 
 def _as_criteria(criterion: Any) -> list[str]:

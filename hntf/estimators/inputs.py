@@ -17,7 +17,7 @@ from hntf.data.units import moderate_scale, multiplied
 from hntf.fitting.checkpoint import Checkpoint
 from hntf.fitting.parts import InMemory, Parts
 from hntf.fitting.parts.opening import parts_of
-from hntf.fitting.parts.ranks import AcrossRanks, distributed, samples_before
+from hntf.fitting.parts.ranks import AcrossRanks, check_given_alike, distributed, samples_before
 from hntf.validation import as_random_state, check_real_array, check_same_home
 
 
@@ -107,6 +107,7 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool, together: bo
     """
     if not together or distributed() is None:
         return _input_here(X, mask, weights, nonnegative=nonnegative, some_observed=True)
+    check_given_alike(mask, weights)
     mask = _numbered_over_ranks(X, mask)
     given = _input_here(X, mask, weights, nonnegative=nonnegative, some_observed=False)
     # Extreme data cannot be rescaled by ranks that do not know of each other.

@@ -6,6 +6,7 @@ All ranks run the same fit on the same sums, so that they find the same model; t
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -116,6 +117,14 @@ class AcrossRanks(Parts):
         self.local.forget(key)
 
 
+def check_given_alike(mask: Any, weights: Any) -> None:
+    """Raise `ValueError` if a mask or weights are given on some ranks alone."""
+    masks, of_weights = zip(*_gathered((mask is not None, weights is not None)), strict=True)
+    for name, given in (("mask", masks), ("weights", of_weights)):
+        if len(set(given)) > 1:
+            raise ValueError(f"{name} must be given on every rank or on none")
+
+
 def samples_before(n_here: int) -> int:
     """Return how many samples the ranks before this one have, from the number of its own."""
     return sum(_gathered(n_here)[: _rank()])
@@ -180,16 +189,59 @@ def _all_reduced(result: Any, prototype: Any) -> Any:
     """Return the sum of the results of all ranks, which travel as one vector."""
     torch = sys.modules["torch"]
     leaves: list[Any] = []
-    result = _as_arrays(result)
-    _collect(result, leaves)
     device = prototype.device if is_torch(prototype) else "cpu"
     if distributed().get_backend() == "nccl" and device == "cpu":
         device = f"cuda:{torch.cuda.current_device()}"
+    result = _of_common_structure(_as_arrays(result), prototype, device)
+    _collect(result, leaves)
     flat = [torch.as_tensor(leaf, dtype=torch.float64, device=device).reshape(-1) for leaf in leaves]
     vector = torch.cat(flat) if flat else torch.zeros(0, dtype=torch.float64, device=device)
     distributed().all_reduce(vector)
     pieces = iter(torch.split(vector, [piece.numel() for piece in flat]))
     return _rebuilt(result, pieces)
+
+
+def _of_common_structure(result: Any, prototype: Any, device: Any) -> Any:
+    """Return a result with zeros where this rank has nothing, such as samples with a known label, and others have something."""
+    torch, structure = sys.modules["torch"], _structure(result)
+    code = zlib.crc32(repr(structure).encode())
+    ends = torch.tensor([code, -code], device=device)
+    distributed().all_reduce(ends, op=torch.distributed.ReduceOp.MAX)
+    if int(ends[0]) == -int(ends[1]):
+        return result
+    structures = _gathered(structure)
+    common = structures[0]
+    for structure in structures[1:]:
+        common = _common(common, structure)
+    return _filled(result, common, prototype)
+
+
+def _structure(x: Any) -> Any:
+    """Return nested lists of the shapes of arrays, `()` for numbers and None for nothing."""
+    if isinstance(x, list | tuple):
+        return [_structure(item) for item in x]
+    return None if x is None else tuple(np.shape(x))
+
+
+def _common(one: Any, other: Any) -> Any:
+    if one is None or other is None:
+        return other if one is None else one
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [_common(a, b) for a, b in zip(one, other, strict=True)]
+    if one != other:
+        raise ValueError(
+            f"X must be fitted alike on every rank, but sums over samples differ in shape: {one} and {other}"
+        )
+    return one
+
+
+def _filled(x: Any, structure: Any, prototype: Any) -> Any:
+    if isinstance(structure, list):
+        items = [None] * len(structure) if x is None else x
+        return [_filled(item, each, prototype) for item, each in zip(items, structure, strict=True)]
+    if x is not None or structure is None:
+        return x
+    return from_numpy(np.zeros(structure), prototype) if structure else 0.0
 
 
 def _as_arrays(x: Any) -> Any:

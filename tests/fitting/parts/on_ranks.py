@@ -15,6 +15,7 @@ from tests.fitting.parts.test_parts import METHODS, TENSOR, assert_same, fitted
 
 FORKED = multiprocessing.get_context("fork")
 HOLD_OUT = hntf.HoldOut(0.2)
+WITH_LABELS = [name for name, (_, _, y) in METHODS.items() if y is not None]
 MASKED = ("NMF", "SSNMF", "NCPD", "NeuralNMF")
 
 
@@ -24,6 +25,11 @@ def share(X):
 
 def some_hidden(X):
     return np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+
+
+def labels_of_one(y, size):
+    """Return labels of which only the first of so many ranks knows any."""
+    return np.where(np.arange(len(y)) < len(np.array_split(y, size)[0]), y, -1)
 
 
 def first_half_hidden(X):
@@ -49,6 +55,9 @@ def compare(n_ranks):
     model, X, y = METHODS["NMF"]
     expected["NMF, half observed"] = fitted(model, X, y, mask=first_half_hidden(X))
     for size in n_ranks:
+        for name in WITH_LABELS:
+            model, X, y = METHODS[name]
+            expected[f"{name}, labels of one"] = fitted(model, np.array_split(X, size), labels_of_one(y, size))
         with tempfile.TemporaryDirectory() as folder:
             arguments = (expected, f"file://{folder}/ranks", size)
             ranks = [FORKED.Process(target=on_a_rank, args=(*arguments, rank)) for rank in range(size)]
@@ -64,7 +73,8 @@ def compare(n_ranks):
 def on_a_rank(expected, meeting, size, rank):
     dist.init_process_group("gloo", init_method=meeting, world_size=size, rank=rank)
     same_as(expected)
-    some_unlabelled()
+    some_unlabelled(expected)
+    masks_of_some_ranks()
     without_a_seed()
     features_that_differ()
     dist.destroy_process_group()
@@ -102,23 +112,35 @@ def with_own_codes(of_all):
     return of_all
 
 
-def some_unlabelled():
+def some_unlabelled(expected):
     """Labels that all lie on one rank."""
-    model, X, y = METHODS["SSNMF"]
     rank, size = dist.get_rank(), dist.get_world_size()
-    rows = np.array_split(np.arange(len(X)), size)
-    expected = np.full(len(X), -1)
-    expected[rows[0]] = y[rows[0]]
-    found = fitted(model, X[rows[rank]], expected[rows[rank]])
-    assert found.classes_.tolist() == [0, 1, 2]
-    assert 0 <= found.score(X[rows[rank]], expected[rows[rank]]) <= 1
+    for name in WITH_LABELS:
+        model, X, y = METHODS[name]
+        here = share(labels_of_one(y, size))
+        found = fitted(model, share(X), here)
+        assert found.classes_.tolist() == [0, 1, 2]
+        assert_same(found, with_own_codes(expected[f"{name}, labels of one"]), rtol=1e-5)
+    model, X, y = METHODS["SSNMF"]
     if size > 1:
         try:
-            fitted(model, X[rows[rank]], y[rows[rank]] if rank == 0 else None)
+            fitted(model, share(X), share(y) if rank == 0 else None)
         except ValueError as error:
             assert "on every rank or on none" in str(error)  # noqa: PT017  a check on every rank, without pytest
         else:
             raise AssertionError
+
+
+def masks_of_some_ranks():
+    X = share(METHODS["NMF"][1])
+    given = np.ones(X.shape, bool) if dist.get_rank() == 0 else None
+    for name in ("mask", "weights"):
+        try:
+            fitted(METHODS["NMF"][0], X, **{name: given})
+        except ValueError as error:
+            assert f"{name} must be given on every rank or on none" in str(error)  # noqa: PT017  as above
+        else:
+            assert dist.get_world_size() == 1
 
 
 def without_a_seed():

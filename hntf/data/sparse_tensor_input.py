@@ -96,10 +96,7 @@ def _weights_of(
         # What a mask observes twice is observed.
         values = np.minimum(values, 1.0) if boolean else values
         return SparseTensorWeights([np.ones((d, 0)) for d in shape], coordinates, values, is_mask=boolean)
-    if boolean:
-        x = np.asarray(check_boolean(x, name), bool)
-    else:
-        x = check_real_array(x, name, entries=seen is None, nonnegative=seen is None)
+    x = np.asarray(check_boolean(x, name), bool) if boolean else check_real_array(x, name, entries=False)
     x = aligned(x, name, at)
     if x.shape == at.shape:
         stored = np.nonzero(x)
@@ -109,6 +106,8 @@ def _weights_of(
             f"{name} must be a sparse tensor for a sparse tensor X, or be given for each sample or for the entries of one mode; "
             f"got an array of shape {tuple(x.shape)}"
         )
+    if not boolean:
+        check_entries(x, name, nonnegative=True)
     vectors = [np.ones((d, 1)) for d in at.shape]
     mode = int(np.argmax(x.shape))
     vectors[mode] = vectors[mode] * x.reshape(-1, 1)

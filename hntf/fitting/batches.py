@@ -76,7 +76,7 @@ class BatchTrainer:
 
     def restore(self, state: Any) -> None:
         """Go on from a saved state."""
-        take_over(self, ("x", "_n_steps"), state)
+        take_over(self, ("x", "_n_steps"), state, nonnegative=("x",))
         take_over(self._method, list(vars(self._method)), state.get("method"))
         self.model = model_at(self.x, self.model, simplex=self.simplex)
         self._losses = np.zeros(self._n_steps)

@@ -145,13 +145,22 @@ class Stage:
         self._checkpoint.save()
 
 
-def take_over(holder: Any, names: Sequence[str], state: Any) -> None:
-    """Set attributes to those of a saved state, in the kind and shape that they have."""
+def take_over(holder: Any, names: Sequence[str], state: Any, *, nonnegative: Sequence[str] = ()) -> None:
+    """Set attributes to those of a saved state, in the kind and shape that they have; some of them have no negative entries."""
     for name in names:
         try:
-            setattr(holder, name, _like(state[name], getattr(holder, name)))
+            taken = _like(state[name], getattr(holder, name))
+            if name in nonnegative:
+                _check_nonnegative(taken)
         except REFUSED as error:
             raise ValueError(f"checkpoint must hold the state of this fit, but not of its {name}: {error!r}") from error
+        setattr(holder, name, taken)
+
+
+def _check_nonnegative(x: Any) -> None:
+    for each in x if isinstance(x, list | tuple) else [x]:
+        if is_array(each) and 0 not in each.shape and float(each.min()) < 0:
+            raise ValueError(f"it has a negative entry, {float(each.min()):g}")
 
 
 def attributes(holder: Any, names: Sequence[str]) -> dict[str, Any]:
@@ -164,7 +173,8 @@ def _like(saved: Any, current: Any) -> Any:
     if is_torch(current) or isinstance(current, np.ndarray):
         if not isinstance(saved, np.ndarray) or saved.shape != tuple(current.shape):
             raise ValueError(f"it has shape {np.shape(saved)}, not {tuple(current.shape)}")
-        if saved.dtype.kind != to_numpy(current).dtype.kind:
+        expected = to_numpy(current).dtype
+        if saved.dtype.kind != expected.kind or (saved.dtype.kind == "f" and saved.dtype != expected):
             raise ValueError(f"it is of type {saved.dtype}, not {current.dtype}")
         if saved.dtype.kind == "f" and not (np.abs(saved) < LARGEST).all():
             raise ValueError("it is not finite, or too large")

@@ -169,6 +169,9 @@ class Descent(ABC):
     kept: ClassVar[tuple[str, ...] | None] = None
     """The attributes from which the descent can go on; None if it keeps what cannot be saved."""
 
+    nonnegative: ClassVar[tuple[str, ...]] = ()
+    """Those of them that have no negative entries."""
+
     def state(self) -> dict[str, Any]:
         """Return the state from which the descent can go on: nested dictionaries and lists of arrays and numbers."""
         if self.kept is None:
@@ -177,7 +180,7 @@ class Descent(ABC):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
-        take_over(self, self.kept or (), state)
+        take_over(self, self.kept or (), state, nonnegative=self.nonnegative)
 
     def renewed(self) -> Descent:
         """Return the descent with which to continue after a race."""

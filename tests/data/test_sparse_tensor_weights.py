@@ -189,3 +189,14 @@ def test_values_at_the_same_place_add_up_in_any_type(shape, dtype):
 def test_nested_tuples_of_numbers_are_an_array():
     for nested in (((1.0, 2.0), (3.0, 4.0), (5.0, 6.0)), ((1, 2), (3, 4), (5, 6))):
         assert hntf.as_data(nested).shape == (3, 2)
+
+
+@pytest.mark.parametrize("mask", [None, "stored", np.arange(12) > 3])
+@pytest.mark.parametrize(("value", "word"), [(-1.0, "Negative"), (np.nan, "NaN"), (np.inf, "infinite")])
+def test_bad_weights_are_named_beside_any_mask(mask, value, word):
+    _, _, entries = problem()
+    for shape in ((12,), (1, 10, 1)):
+        weights = np.ones(shape)
+        weights.flat[5] = value
+        with pytest.raises(ValueError, match=f"{word}.*weights|weights.*{word}"):
+            hntf.as_data(entries, mask=mask, weights=weights)

@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 import hntf
 from hntf.fitting.batches import BatchTrainer
-from hntf.storage import digest
+from hntf.storage import digest, packed, unpacked
 from tests.fitting.parts.test_parts import LABELS, MATRIX, METHODS, TENSOR, in_parts
 
 
@@ -280,6 +280,25 @@ def test_a_truncated_or_hostile_file_is_refused_and_left(tmp_path, rng):
             fit(clone(model), X, y, checkpoint=path)
         assert path.read_bytes() == each
     assert [file.name for file in tmp_path.iterdir()] == ["fit"]
+
+
+@pytest.mark.parametrize("name", ["NMF", "NCPD", "NeuralNMF"])
+def test_factors_of_other_signs_or_types_are_refused(name, tmp_path):
+    model, X, y = MODELS[name]
+    path = tmp_path / "fit"
+    fit(clone(model), X, y, checkpoint=path)
+    content = path.read_bytes()
+    for change in (np.negative, np.float32):
+        state = unpacked(content, 1)
+        descent = state["stages"][0]["runs"][0]["descent"]
+        if name == "NeuralNMF":
+            descent["at"] = (change(descent["at"][0]), *descent["at"][1:])
+        else:
+            factors = descent.get("factors") or descent["features"]
+            factors[-1] = change(factors[-1])
+        path.write_bytes(packed(state, 1))
+        with pytest.raises(ValueError, match=r"checkpoint must hold.*(negative|float32)"):
+            fit(clone(model), X, y, checkpoint=path)
 
 
 def test_whatever_is_changed_in_a_file_is_named(tmp_path, rng):

@@ -48,6 +48,12 @@ class Optimizer(Descent):
 
     kept: ClassVar[tuple[str, ...]] = ("at", "best", "stuck", "_best_values")
 
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        smallest = min(float(evaluation.x.min()) for evaluation in (self.at, self.best))
+        if smallest < 0:
+            raise ValueError(f"checkpoint must hold points without negative entries, got {smallest:g}")
+
     @abstractmethod
     def next_point(self) -> Evaluation | None:
         """Return the evaluation after the next step, None if no step lowers the loss."""

@@ -142,6 +142,7 @@ class AlternatingCP(Sweeps):
         return self
 
     kept = ("cost", "previous", "features", "_before", "_scale", "_dead", "_n_sweeps")
+    nonnegative = ("features", "_before", "_scale")
 
     def state(self) -> dict[str, Any]:
         if self.solver != "anls":

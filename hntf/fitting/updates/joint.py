@@ -153,6 +153,7 @@ class JointUpdates(Sweeps):
         return partial(scaled_code, at=self._at, scale=scale)
 
     kept = ("cost", "previous", "factors", "_dead", "_before", "_n_sweeps")
+    nonnegative = ("factors", "_before")
 
     def state(self) -> dict[str, Any]:
         if self.joint.solver != "anls":

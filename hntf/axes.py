@@ -24,15 +24,7 @@ class Axis(NamedTuple):
 
 
 def axes_of(X: Any, shape: Sequence[int]) -> list[Axis]:
-    """Return the names that data, or data frames that are blocks of them, bring along, one axis a mode.
-
-    Raises
-    ------
-    ValueError
-        If blocks have features of other names, or in another order.
-    """
-    if isinstance(X, list | tuple) and len(X) and all(_is_frame(block) for block in X):
-        return _axes_of_blocks([axes_of(block, block.shape) for block in X])
+    """Return the names that data bring along, one axis a mode."""
     if _has_dimensions(X):
         return [Axis(str(name), _labels(X.coords[name].values) if name in X.coords else None) for name in X.dims]
     axes = [Axis() for _ in shape]
@@ -48,15 +40,24 @@ def _is_frame(X: Any) -> bool:
     return hasattr(X, "columns") and hasattr(X, "__array__")
 
 
-def _axes_of_blocks(blocks: Sequence[Sequence[Axis]]) -> list[Axis]:
-    samples, features = zip(*blocks, strict=True)
-    for number, axis in enumerate(features):
-        if not np.array_equal(axis.labels, features[0].labels):
-            raise ValueError(
-                f"X must hold blocks with features of the same names and order, got others in block {number}"
-            )
+def axes_of_blocks(blocks: Sequence[Sequence[Axis]]) -> list[Axis]:
+    """Return the names that blocks of samples bring along.
+
+    Raises
+    ------
+    ValueError
+        If blocks have features of other names, or in another order.
+    """
+    samples, *features = zip(*blocks, strict=True)
+    for axes in features:
+        for number, axis in enumerate(axes):
+            if axis.name != axes[0].name or not np.array_equal(axis.labels, axes[0].labels):
+                raise ValueError(
+                    f"X must hold blocks with features of the same names and order, got others in block {number}"
+                )
     named = all(axis.labels is not None for axis in samples)
-    return [Axis(samples[0].name, np.concatenate([axis.labels for axis in samples]) if named else None), features[0]]
+    labels = np.concatenate([axis.labels for axis in samples]) if named else None
+    return [Axis(samples[0].name, labels), *(axes[0] for axes in features)]
 
 
 def texts_of(labels: Any) -> list[str]:

@@ -571,7 +571,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         if n_unobserved and encodes:
             warn_user(f"X has no observed entry in {n_unobserved} of its samples: their codes are 0")
         check_shape(self, given.described(X), given.shape, reset=reset)
-        axes = axes_of(X, given.shape)
+        axes = given.parts.axes or axes_of(X, given.shape)
         if reset:
             self.axes_ = axes
         else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import scipy.sparse
+
+from hntf.data.hashes import hash_states
 
 
 def rows_between(rows: np.ndarray, start: int, stop: int) -> np.ndarray:
@@ -20,14 +21,24 @@ def rows_of(block: Any, rows: np.ndarray) -> Any:
     return scipy.sparse.csr_array(block)[rows] if scipy.sparse.issparse(block) else block[rows]
 
 
-def ends_of(block: Any) -> bytes:
-    """Return a digest of the first and the last sample of a block."""
-    ends = rows_of(block, np.array([0, -1]))
-    arrays = (ends.indices, ends.data) if scipy.sparse.issparse(ends) else (ends,)
-    digest = hashlib.blake2b(digest_size=16)
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.digest()
+def digest_of(block: Any) -> bytes:
+    """Return a digest of the entries of a block and of the order of its samples."""
+    if not scipy.sparse.issparse(block):
+        return _digest(block.reshape(len(block), -1))
+    matrix = scipy.sparse.csr_array(block)
+    return b"".join(_digest(x[:, None]) for x in (matrix.data, matrix.indices, matrix.indptr))
+
+
+def _digest(rows: np.ndarray) -> bytes:
+    """Return the sum of the digits of all entries, each times an odd number for its row and one for its column."""
+    of_columns, of_rows = (hash_states(mode, (np.arange(d),)) | np.uint64(1) for mode, d in enumerate(rows.shape[::-1]))
+    return np.asarray(of_rows @ (_bits(rows) @ of_columns)).tobytes()
+
+
+def _bits(x: np.ndarray) -> np.ndarray:
+    """Return the digits of numbers as unsigned integers."""
+    size = x.dtype.itemsize
+    return x.view(f"u{size}") if size <= 8 else x.astype(np.float64).view(np.uint64)
 
 
 def joined(blocks: Sequence[Any]) -> Any:

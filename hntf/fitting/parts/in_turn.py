@@ -12,7 +12,7 @@ import numpy as np
 
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
-from hntf.fitting.parts.blocks import ends_of, joined, rows_between, rows_of
+from hntf.fitting.parts.blocks import digest_of, joined, rows_between, rows_of
 from hntf.fitting.parts.observed import Observed
 from hntf.fitting.parts.part import Part
 from hntf.fitting.parts.protocol import InMemory, OfPart, Parts, added, stacked
@@ -38,13 +38,14 @@ class InTurn(Parts):
     def __init__(self, source: Source, mask: Any, weights: Any, *, nonnegative: bool, loads: bool = False) -> None:
         check_real_dtype(source.dtype, "X")
         self.source = source
+        self.axes = source.axes
         self._observed = Observed.of(mask, weights, source)
         self.nonnegative, self.loads = nonnegative, loads
         self.shape = source.shape
         self.prototype = np.empty((0, *source.shape[1:]), source.dtype)
         self._memories: list[dict[Any, Any]] = [{} for _ in source.bounds]
         self._scale = 1.0
-        self._ends: dict[int, bytes] = {}  # those of the blocks as they were read first
+        self._known: dict[int, bytes] = {}  # digests of the blocks as they were read first
 
     def _blocks(self) -> Iterator[Any]:
         """Yield the blocks, which must be those that the source held when it was opened."""
@@ -60,9 +61,11 @@ class InTurn(Parts):
             raise ValueError(f"X must hold the same blocks whenever it is read; there are only {i} now")
 
     def _has_changed(self, i: int, block: Any) -> bool:
-        """Tell whether the first or the last sample of a block is another one than before, as in blocks in another order."""
-        ends = ends_of(block)
-        return self._ends.setdefault(i, ends) != ends
+        """Tell whether a block is another one than before, as in blocks of samples in another order."""
+        if not self.source.may_change:
+            return False
+        digest = digest_of(block)
+        return self._known.setdefault(i, digest) != digest
 
     def _read_ahead(self) -> Iterator[Any]:
         if self.source.is_in_memory:

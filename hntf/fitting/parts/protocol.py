@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.random import sample_without_replacement
 
 from hntf.arrays import Array, backend_of, from_numpy
+from hntf.axes import Axis
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
 from hntf.fitting.parts.part import Part
@@ -53,11 +54,14 @@ class Parts(ABC):
         An empty array of the backend in which the parts are processed.
     labels : Labels or None
         The labels of the samples that are given here.
+    axes : list of Axis or None
+        The names of the modes and of their entries, where parts bring them along.
     """
 
     shape: tuple[int, ...]
     prototype: Any
     labels: Labels | None = None
+    axes: list[Axis] | None = None
     _facts: Facts | None = None
 
     @abstractmethod

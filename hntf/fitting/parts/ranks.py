@@ -43,7 +43,7 @@ class AcrossRanks(Parts):
 
     def __init__(self, local: Parts) -> None:
         self.local = local
-        self.labels = local.labels
+        self.labels, self.axes = local.labels, local.axes
         shapes = _gathered(local.shape)
         if len({shape[1:] for shape in shapes}) > 1:
             raise ValueError(f"X must have the same features on every rank, got shapes {shapes}")

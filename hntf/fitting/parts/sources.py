@@ -17,6 +17,7 @@ import scipy.sparse
 
 from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
+from hntf.axes import Axis, axes_of, axes_of_blocks
 from hntf.data.sparse_arrays import in_scipy, is_sparse_tensor
 from hntf.validation import check_real_array
 
@@ -40,12 +41,18 @@ class Source(ABC):
         The first sample of every block, and the one after its last.
     is_in_memory : bool
         Whether the blocks are in memory, so that it does not pay to read ahead.
+    may_change : bool
+        Whether another pass may bring other blocks.
+    axes : list of Axis or None
+        The names of the modes and of their entries, where the blocks bring them along.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     bounds: list[tuple[int, int]]
     is_in_memory = False
+    may_change = False
+    axes: list[Axis] | None = None
 
     @abstractmethod
     def __iter__(self) -> Iterator[Any]:
@@ -109,14 +116,19 @@ class Blocks(Source):
     def __init__(self, blocks: Iterable[Any]) -> None:
         self.blocks = blocks
         self.is_in_memory = isinstance(blocks, list | tuple)
-        shapes, dtypes = [], []
-        for block in self:
-            shapes.append(tuple(block.shape))
-            dtypes.append(block.dtype)
+        self.may_change = not self.is_in_memory
+        shapes, dtypes, axes = [], [], []
+        for given in blocks:
+            block = _as_block(given)
+            if block.shape[:1] != (0,):
+                shapes.append(tuple(block.shape))
+                dtypes.append(block.dtype)
+                axes.append(axes_of(given, block.shape))
         if not shapes:
             raise ValueError("X must hold at least one block of samples, got none")
         if len({shape[1:] for shape in shapes}) > 1:
             raise ValueError(f"X must hold blocks with the same features, got shapes {sorted(set(shapes))}")
+        self.axes = axes_of_blocks(axes)
         ends = np.cumsum([shape[0] for shape in shapes]).tolist()
         self.shape = (ends[-1], *shapes[0][1:])
         self.dtype = np.result_type(*dtypes)

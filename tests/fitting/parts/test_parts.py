@@ -397,16 +397,25 @@ def test_blocks_that_change_are_noticed():
         hntf.NMF(3, random_state=0).fit(Changing())
 
 
-@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array])
-def test_blocks_in_another_order_are_noticed(kind, rng):
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array, np.float32, lambda x: np.asfortranarray(x > 0.5)])
+@pytest.mark.parametrize("change", ["all shuffled", "two samples swapped", "an entry"])
+def test_blocks_that_are_not_the_same_are_noticed(kind, change, rng):
     """Codes are kept by the place of a sample."""
 
-    class Shuffling:
+    class Changing:
         def __iter__(self):
-            yield from (kind(block) for block in np.array_split(MATRIX[rng.permutation(len(MATRIX))], 3))
+            X = np.array(MATRIX)
+            if change == "all shuffled":
+                X = X[rng.permutation(len(X))]
+            elif change == "two samples swapped":
+                i, j = rng.integers(1, 5), rng.integers(6, 10)
+                X[[i, j]] = X[[j, i]]
+            else:
+                X[5, 7] = rng.integers(2) + 1e-9 * rng.random() if kind is not np.float32 else rng.random()
+            yield from (kind(block) for block in np.array_split(X, 3))
 
     with pytest.raises(ValueError, match="same blocks whenever it is read; block 0 has changed"):
-        hntf.NMF(3, random_state=0).fit(Shuffling())
+        hntf.NMF(3, tol=0.0, max_iter=20, random_state=0).fit(Changing())
 
 
 def test_single_precision_and_integers(tmp_path):
@@ -559,18 +568,19 @@ def test_masks_in_blocks_of_any_kind():
         assert_same(fitted(METHODS["NMF"][0], [kind(MATRIX[:20]), kind(MATRIX[20:])], mask=mask), expected)
 
 
-def test_names_of_blocks_are_those_of_their_features():
+@pytest.mark.parametrize("collect", [list, tuple, Again])
+def test_names_of_blocks_are_those_of_their_features(collect):
     columns = [f"f{i}" for i in range(MATRIX.shape[1])]
     whole = pandas.DataFrame(MATRIX, [f"s{i}" for i in range(len(MATRIX))], columns)
     blocks = [whole[:20], whole[20:]]
-    model = METHODS["NMF"][0].fit(blocks)
+    model = clone(METHODS["NMF"][0]).fit(collect(blocks))
     np.testing.assert_array_equal(model.axes_[1].labels, columns)
     np.testing.assert_array_equal(model.axes_[0].labels, whole.index)
     backwards = [block[columns[::-1]] for block in blocks]
     with pytest.raises(ValueError, match="named and ordered as in fit"):
-        model.transform(backwards)
+        model.transform(collect(backwards))
     with pytest.raises(ValueError, match="blocks with features of the same names and order, got others in block 1"):
-        model.fit([blocks[0], backwards[1]])
+        model.fit(collect([blocks[0], backwards[1]]))
 
 
 @pytest.mark.parametrize(

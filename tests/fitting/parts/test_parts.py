@@ -397,7 +397,7 @@ def test_blocks_that_change_are_noticed():
         hntf.NMF(3, random_state=0).fit(Changing())
 
 
-@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array, np.float32, lambda x: np.asfortranarray(x > 0.5)])
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array, np.float32, lambda x: np.asfortranarray(x > 3)])
 @pytest.mark.parametrize("change", ["all shuffled", "two samples swapped", "an entry"])
 def test_blocks_that_are_not_the_same_are_noticed(kind, change, rng):
     """Codes are kept by the place of a sample."""
@@ -411,7 +411,7 @@ def test_blocks_that_are_not_the_same_are_noticed(kind, change, rng):
                 i, j = rng.integers(1, 5), rng.integers(6, 10)
                 X[[i, j]] = X[[j, i]]
             else:
-                X[5, 7] = rng.integers(2) + 1e-9 * rng.random() if kind is not np.float32 else rng.random()
+                X[5, 7] = 5 * rng.integers(2) + 1e-9 * rng.random() if kind is not np.float32 else rng.random()
             yield from (kind(block) for block in np.array_split(X, 3))
 
     with pytest.raises(ValueError, match="same blocks whenever it is read; block 0 has changed"):

@@ -76,11 +76,19 @@ def is_default_index(index: Any) -> bool:
 def check_same_entries(axes: Sequence[Axis], of_data: Sequence[Axis], argument: str) -> None:
     """Raise `ValueError` if a mask or weights have names of entries that are not those of the data, in their order."""
     for mode, (axis, known) in enumerate(zip(axes, of_data, strict=False)):
-        both = axis.labels is not None and known.labels is not None and len(axis.labels) == len(known.labels)
-        if both and not np.array_equal(axis.labels, known.labels):  # type: ignore[arg-type]
+        labels = known.labels
+        if labels is None and axis.labels is not None and _are_numbers(axis.labels):
+            labels = np.arange(len(axis.labels))
+        both = axis.labels is not None and labels is not None and len(axis.labels) == len(labels)
+        if both and not np.array_equal(axis.labels, labels):  # type: ignore[arg-type]
             raise ValueError(
                 f"{argument} must have the entries of mode {mode} named and ordered as X, got another order"
             )
+
+
+def _are_numbers(labels: np.ndarray) -> bool:
+    """Tell whether names of entries are their numbers, in any order, as those of entries without names are."""
+    return labels.dtype.kind in "iu" and np.array_equal(np.sort(labels), np.arange(len(labels)))
 
 
 def in_order_of(X: Any, names: Sequence[str | None], argument: str = "X") -> Any:

@@ -128,3 +128,16 @@ def test_tables_of_a_tensor():
     np.testing.assert_array_equal(model.to_pandas(0).to_numpy(), model.codes_[0])
     with pytest.raises(ValueError, match="mode must be from -3 to 2"):
         model.to_pandas(mode=3)
+
+
+def test_a_mask_with_numbers_in_another_order_is_refused(rng):
+    """Samples without names are numbered, also those of a plain array: a mask in another order was taken by position."""
+    frame = pandas.DataFrame(rng.random((10, 4)))
+    observed = pandas.DataFrame(rng.random((10, 4)) < 0.8)
+    hntf.NMF(2, random_state=0).fit(frame.to_numpy(), mask=observed.set_axis(range(2001, 2011)))
+    for X in (frame, frame.to_numpy()):
+        hntf.NMF(2, random_state=0).fit(X, mask=observed)
+        with pytest.raises(ValueError, match="mask must have the entries of mode 0 named and ordered as X"):
+            hntf.NMF(2, random_state=0).fit(X, mask=observed[::-1])
+        with pytest.raises(ValueError, match="weights must have the entries of mode 0 named and ordered as X"):
+            hntf.NMF(2, random_state=0).fit(X, weights=1.0 * observed.sample(frac=1.0, random_state=0))

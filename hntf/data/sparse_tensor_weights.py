@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from functools import cached_property, reduce
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial, reduce
 from operator import mul
 from typing import Any
 
@@ -15,11 +15,19 @@ from hntf.arrays import Array, to_numpy
 from hntf.data.coordinates import Coordinates, mttkrp, ranges
 from hntf.data.entry_weights import DenseWeights, EntryWeights
 from hntf.data.hashes import hash_states, hashes_of_sums
-from hntf.data.structured_weights import StructuredWeights, cancelled, differences
+from hntf.data.structured_weights import BLOCK_ANEW, StructuredWeights, cancelled, differences
 from hntf.threads import over_rows
 
-LARGEST_SLICE = 2**24
-"""Number of entries of a slice up to which its weights are formed as a dense array."""
+LARGEST_SLICE = 2**30
+"""Number of entries of a slice up to which its weights are formed, in blocks, where rounding would be left of others."""
+
+
+Cut = Callable[[Any], Any]
+
+
+def _cut(factors: Any, mode: int, block: slice) -> Any:
+    """Return factors with some rows of that of a mode."""
+    return [U if U is None or i != mode else U[block] for i, U in enumerate(factors)]
 
 
 class SparseTensorWeights(EntryWeights):
@@ -69,15 +77,19 @@ class SparseTensorWeights(EntryWeights):
         """The weights where the sparse part has entries."""
         return self.coordinates.cp_at_entries(self.vectors) + self.values
 
-    def _of_slices(self, slices: np.ndarray, mode: int) -> np.ndarray:
-        """Return the weights of some slices of a mode, a dense array with these slices along it."""
-        vectors = [V[slices] if i == mode else V for i, V in enumerate(self.vectors)]
+    def _of_slices(self, slices: np.ndarray, mode: int, other: int = -1, block: slice = slice(None)) -> np.ndarray:
+        """Return the weights of some slices of a mode, a dense array with these slices along it, or a block along another mode."""
+        vectors = [V[slices] if i == mode else V for i, V in enumerate(_cut(self.vectors, other, block))]
         dense = cp_dense(vectors[0], vectors)
         bounds = self.coordinates.bounds_of_slices(mode)
         counts = bounds[slices + 1] - bounds[slices]
         entries = self.coordinates.groups((mode,)).order[ranges(bounds[slices], counts)]
         index = self.coordinates.index[:, entries]
         index[mode] = np.repeat(np.arange(len(slices)), counts)
+        if other >= 0:
+            inside = (index[other] >= block.start) & (index[other] < block.stop)
+            index, entries = index[:, inside], entries[inside]
+            index[other] -= block.start
         dense[tuple(index)] = self._at_coordinates[entries]
         return dense
 
@@ -131,8 +143,7 @@ class SparseTensorWeights(EntryWeights):
             mul, [V.T @ to_numpy(U) for i, (V, U) in enumerate(zip(self.vectors, factors, strict=True)) if i != mode]
         )
         product = low_rank + mttkrp(self.coordinates, self.values, factors, mode)[slices]
-        for here, W in self._cancelled(product, low_rank, slices, mode):
-            product[here] = W.mttkrp(factors, mode)
+        self._form_anew(product, product, low_rank, slices, mode, lambda W, here, cut: W.mttkrp(cut(factors), mode))
         return product
 
     def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
@@ -152,8 +163,10 @@ class SparseTensorWeights(EntryWeights):
         arguments = (bounds[slices], bounds[slices + 1], groups.others, self.values[groups.order], arrays, G)
         work = len(self.values) * k * k // max(1, self.shape[mode])
         over_rows(lambda first, last: add_outer_hadamard(*arguments, first, last), len(slices), work)
-        for here, W in self._cancelled(diagonal, of_low_rank, slices, mode):
-            G[here] = W.grams_of_slices(np.arange(len(here)), factors, mode)
+        self._form_anew(
+            G, diagonal, of_low_rank, slices, mode,
+            lambda W, here, cut: W.grams_of_slices(np.arange(len(here)), cut(factors), mode),
+        )  # fmt: skip
         return G
 
     def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
@@ -168,20 +181,40 @@ class SparseTensorWeights(EntryWeights):
                 others = [W.T @ to_numpy(right[i]) for i, W in enumerate(weighted) if i != mode]
                 low_rank += weighted[mode] @ reduce(mul, others)
             product = low_rank + sparse
-            for here, W in self._cancelled(product, low_rank, np.arange(len(product)), mode):
+
+            def of_block(W: DenseWeights, here: np.ndarray, cut: Cut, mode: int = mode) -> Array:
                 of_slices = [U[here] if i == mode else U for i, U in enumerate(left)]
-                product[here] = W.products(of_slices, right, [mode])[0]
+                return W.products(cut(of_slices), cut(right), [mode])[0]
+
+            self._form_anew(product, product, low_rank, np.arange(len(product)), mode, of_block)
             results.append(product)
         return results
 
-    def _cancelled(
-        self, parts: np.ndarray, of_low_rank: np.ndarray, slices: np.ndarray, mode: int
-    ) -> Iterator[tuple[np.ndarray, DenseWeights]]:
-        """Yield positions of slices that are formed anew, as in `structured_weights`, with their weights."""
+    def _form_anew(
+        self,
+        results: np.ndarray,
+        parts: np.ndarray,
+        of_low_rank: np.ndarray,
+        slices: np.ndarray,
+        mode: int,
+        of_block: Callable[[DenseWeights, np.ndarray, Cut], Array],
+    ) -> None:
+        """Replace the results of slices as in `structured_weights`, by sums over blocks along the longest of the other modes.
+
+        `of_block` returns those of a block from its weights, the positions of the slices, and a function that cuts factors to it.
+        """
         entries = math.prod(self.shape) // max(1, self.shape[mode])
-        if entries <= LARGEST_SLICE:
-            for here in cancelled(parts, of_low_rank, entries):
-                yield here, DenseWeights(self._of_slices(slices[here], mode))
+        if entries > LARGEST_SLICE:
+            return
+        longest = max((i for i in range(len(self.shape)) if i != mode), key=lambda i: self.shape[i])
+        length = self.shape[longest]
+        for here in cancelled(parts, of_low_rank, entries):
+            results[here] = 0.0
+            step = max(1, BLOCK_ANEW * length // (entries * len(here)))
+            for start in range(0, length, step):
+                block = slice(start, min(start + step, length))
+                W = DenseWeights(self._of_slices(slices[here], mode, longest, block))
+                results[here] += of_block(W, here, partial(_cut, mode=longest, block=block))
 
     def _sizes(self, mode: int) -> np.ndarray:
         sizes = np.abs(self.vectors[mode]).max(axis=1, initial=0.0)

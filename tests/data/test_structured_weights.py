@@ -9,7 +9,7 @@ import sparse
 
 import hntf
 from hntf.algebra import khatri_rao, unfold
-from hntf.data import hold_out, sparse_tensor_weights
+from hntf.data import hold_out, sparse_tensor_weights, structured_weights
 
 K = 3
 
@@ -49,10 +49,13 @@ def close_in_every_slice(actual, expected):
     assert (np.abs(actual - expected) <= 1e-11 * sizes).all()
 
 
+@pytest.mark.parametrize("block", [7, 2**20])
 @pytest.mark.parametrize("heavy_mode", [0, 1])
 @pytest.mark.parametrize("decades", [-12, -6, 6, 12, 100])
 @pytest.mark.parametrize("home", ["dense", "sparse", "tensor"])
-def test_products(home, decades, heavy_mode):
+def test_products(home, decades, heavy_mode, block, monkeypatch):
+    for module in (structured_weights, sparse_tensor_weights):
+        monkeypatch.setattr(module, "BLOCK_ANEW", block)
     shape = (12, 10, 4) if home == "tensor" else (12, 10)
     weights, observed = hidden_heavy_entries(shape, decades, heavy_mode)
     data = data_of(home, shape, weights, observed)

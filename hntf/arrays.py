@@ -18,6 +18,10 @@ Array = Any
 """A `numpy.ndarray` or a `torch.Tensor`."""
 
 
+DOUBLE = 8
+"""Number of bytes of a number in double precision."""
+
+
 def is_torch(x: object) -> TypeGuard[Any]:
     """Return whether `x` is a torch tensor, without importing torch."""
     torch = sys.modules.get("torch")
@@ -127,3 +131,16 @@ def ones_like(shape: tuple[int, ...], reference: Array) -> Array:
     """Return ones in the backend and dtype and on the device of `reference`."""
     tl = backend_of(reference)
     return tl.ones(shape, **tl.context(reference))
+
+
+def row_digests(x: np.ndarray) -> np.ndarray:
+    """Return integers that tell the rows of a matrix apart: sums of the digits of their entries, times random odd numbers."""
+    x = np.ascontiguousarray(x if x.dtype.itemsize <= DOUBLE else x.astype(np.float64))
+    # Digits of round numbers are zero but for the first ones, which a product of whole words would lose.
+    words = x.view(f"u{min(x.dtype.itemsize, DOUBLE // 2)}")
+    return words @ odd_numbers(words.shape[1])
+
+
+def odd_numbers(n: int) -> np.ndarray:
+    """Return random odd numbers, always the same ones."""
+    return np.random.default_rng(0).integers(2**63, size=n, dtype=np.uint64) * np.uint64(2) + np.uint64(1)

@@ -9,8 +9,19 @@ from typing import Any, Literal, overload
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import Array, as_bool, as_float64, backend_of, broadcast_to, cast_like
+from hntf.arrays import (
+    Array,
+    as_bool,
+    as_float64,
+    backend_of,
+    broadcast_to,
+    cast_like,
+    columns,
+    host_view,
+    row_digests,
+)  # fmt: skip
 from hntf.least_squares.certificate import NNLSInfo
+from hntf.least_squares.gram_blocks import BLOCK_ENTRIES, FEWEST_EQUAL, EqualRows
 from hntf.least_squares.scaled_problem import ScaledProblem
 from hntf.threads import single_threaded_blas
 from hntf.validation import (
@@ -147,9 +158,36 @@ def nnls(
         support = as_bool(check_boolean(support, "support", shape, "that of the solution"))
 
     with single_threaded_blas():
-        X, info = _solve(A, B, weights, l1, l2, support, return_info=return_info)
+        solve = _solve if weights is None or lead or weights.ndim == 1 else _solve_by_weights
+        X, info = solve(A, B, weights, l1, l2, support, return_info=return_info)
     X = cast_like(X, A) if _is_float32(A) and _is_float32(B) else X
     return (X, info) if info is not None else X
+
+
+def _solve_by_weights(
+    A: Array, B: Any, weights: Array, l1: float, l2: float, support: Array | None, *, return_info: bool
+) -> tuple[Array, NNLSInfo | None]:
+    """Solve a problem with weights of every entry: right-hand sides with the same ones together, and the others in blocks.
+
+    Each of the others has a Gram matrix of its own, and all of these together may be far larger than the data.
+    """
+    n, size = B.shape[1], max(1, BLOCK_ENTRIES // A.shape[1] ** 2)
+    groups: list[np.ndarray] = []
+    others = np.arange(n)
+    if (host := host_view(weights)) is not None and n >= FEWEST_EQUAL:
+        _, groups, others = EqualRows.of_keys(row_digests(host.T)[:, None])
+    blocks = [others[start : start + size] for start in range(0, len(others), size)]
+    parts = [(at, weights[:, at[0]]) for at in groups] + [(at, weights[:, at]) for at in blocks]
+    if len(parts) <= 1:
+        return _solve(A, B, parts[0][1] if parts else weights, l1, l2, support, return_info=return_info)
+    solved = [
+        _solve(A, B[:, at], of_part, l1, l2, None if support is None else support[:, at], return_info=return_info)
+        for at, of_part in parts
+    ]
+    order = np.argsort(np.concatenate([at for at, _ in parts]))
+    X = columns(backend_of(solved[0][0]).concatenate([of_part for of_part, _ in solved], axis=1), order)
+    infos = [info for _, info in solved if info is not None]
+    return X, NNLSInfo.joined(infos, order) if infos else None
 
 
 def _solve(
@@ -161,14 +199,14 @@ def _solve(
     n = B.shape[-1] if B.ndim == A.ndim else 1
     # A batch has one leading dimension here, a single problem has none.
     batch = (math.prod(lead),) if lead else ()
-    columns = B.astype(np.float64) if scipy.sparse.issparse(B) else as_float64(B).reshape(*batch, m, n)
+    right = B.astype(np.float64) if scipy.sparse.issparse(B) else as_float64(B).reshape(*batch, m, n)
     matrix = A.astype(np.float64).tocsr() if scipy.sparse.issparse(A) else as_float64(A).reshape(*batch, m, k)
     if weights is not None:
         weights = (
             weights.reshape(*batch, m, n) if weights.ndim == B.ndim > len(lead) + 1 else weights.reshape(*batch, m)
         )
     start = None if support is None else support.reshape(*batch, k, n).mT.reshape(-1, k)
-    problem = ScaledProblem.scaled(matrix, columns, weights, l1, l2)
+    problem = ScaledProblem.scaled(matrix, right, weights, l1, l2)
     tl = backend_of(problem.C)
     if not np.isfinite(float(tl.sum(problem.C))):
         # NaN and infinity propagate to the sum of C, which is smaller than B, so the entries are only checked in this case.
@@ -181,6 +219,7 @@ def _solve(
         return rows.reshape(*batch, n, k).mT.reshape(shape)
 
     info = problem.certificate(solution, as_given(solution.support)) if return_info else None
+    problem.forget()
     S = problem.in_units_of_data(solution.S)
     if info is not None and S is solution.S:
         # The certificate keeps the solution, and users may change theirs.

@@ -95,6 +95,10 @@ class ScaledProblem:
         """The problems in square-root form, by orthogonal factorizations of `A`."""
         return _OfScaledProblem(self)
 
+    def forget(self) -> None:
+        """Drop the square-root form, which refers back to the problem, so that its memory is not kept until it is collected."""
+        self.__dict__.pop("rooted", None)
+
     @property
     def n_grams(self) -> int:
         """The number of Gram matrices."""

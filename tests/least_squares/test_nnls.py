@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -278,3 +280,39 @@ def test_a_gram_of_zeros_gives_zero():
 def test_a_tensor_with_a_sparse_right_hand_side_is_named():
     with pytest.raises(TypeError, match="one backend"):
         hntf.nnls(torch.ones(3, 2), scipy.sparse.csr_array(np.ones((3, 2))))
+
+
+@pytest.mark.parametrize("backend", [np.asarray, torch.from_numpy])
+@pytest.mark.parametrize("hidden", ["one entry", "three patterns", "half", "patterns and others"])
+def test_weights_of_entries_share_gram_matrices_and_take_little_memory(backend, hidden, monkeypatch):
+    """Right-hand sides with equal weights are solved together, the others in blocks; all Gram matrices would take 26 MB."""
+    rng = np.random.default_rng(0)
+    m, n, k = 20, 2000, 40
+    A, B, W = rng.random((m, k)), rng.random((m, n)), np.ones((m, n))
+    if hidden == "one entry":
+        W[3, 7] = 0.0
+    elif hidden == "half":
+        W = 1.0 * (rng.random((m, n)) < 0.5)
+    else:
+        W = rng.random((m, 3))[:, rng.integers(3, size=n)]
+    if hidden == "patterns and others":
+        W[:, ::2] = rng.random((m, n // 2))
+    given = [backend(x) for x in (A, B)], {"weights": backend(W), "l2": 0.1}
+    hntf.nnls(*given[0], **given[1])
+    tracemalloc.start()
+    X = np.asarray(hntf.nnls(*given[0], **given[1]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    if backend is np.asarray:
+        assert peak < 24e6
+    for i in (0, 7, n - 1):
+        root = np.sqrt(W[:, i])
+        stacked = np.vstack([root[:, None] * A, np.sqrt(0.1) * np.eye(k)])
+        expected = scipy.optimize.nnls(stacked, np.append(root * B[:, i], np.zeros(k)))[0]
+        np.testing.assert_allclose(X[:, i], expected, atol=1e-10)
+    found, info = hntf.nnls(*given[0], **given[1], return_info=True)
+    np.testing.assert_array_equal(np.asarray(found), X)
+    np.testing.assert_array_equal(np.asarray(info.support), X > 0)
+    assert info.kkt_residual < 1e-12
+    warm = hntf.nnls(*given[0], **given[1], support=info.support)
+    np.testing.assert_allclose(np.asarray(warm), X, atol=1e-12)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from hntf.data.hashes import hash_states
+from hntf.arrays import odd_numbers, row_digests
 
 
 def rows_between(rows: np.ndarray, start: int, stop: int) -> np.ndarray:
@@ -30,15 +30,7 @@ def digest_of(block: Any) -> bytes:
 
 
 def _digest(rows: np.ndarray) -> bytes:
-    """Return the sum of the digits of all entries, each times an odd number for its row and one for its column."""
-    of_columns, of_rows = (hash_states(mode, (np.arange(d),)) | np.uint64(1) for mode, d in enumerate(rows.shape[::-1]))
-    return np.asarray(of_rows @ (_bits(rows) @ of_columns)).tobytes()
-
-
-def _bits(x: np.ndarray) -> np.ndarray:
-    """Return the digits of numbers as unsigned integers."""
-    size = x.dtype.itemsize
-    return x.view(f"u{size}") if size <= 8 else x.astype(np.float64).view(np.uint64)
+    return np.asarray(odd_numbers(len(rows)) @ row_digests(rows)).tobytes()
 
 
 def joined(blocks: Sequence[Any]) -> Any:

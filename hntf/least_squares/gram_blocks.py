@@ -47,7 +47,9 @@ class EqualRows(NamedTuple):
     @classmethod
     def of_keys(cls, keys: np.ndarray) -> EqualRows:
         """Compare rows by keys `(n, q)`, which are equal where the Gram matrices are."""
-        _, pattern, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+        # Sorting numbers is far faster than sorting rows.
+        rows, axis = (keys[:, 0], None) if keys.shape[1] == 1 else (keys, 0)
+        _, pattern, counts = np.unique(rows, axis=axis, return_inverse=True, return_counts=True)
         pattern = pattern.reshape(-1)
         order = np.argsort(pattern, kind="stable")
         parts = np.split(order, np.cumsum(counts)[:-1])

@@ -21,7 +21,7 @@ from hntf.arrays import (
     row_digests,
 )  # fmt: skip
 from hntf.least_squares.certificate import NNLSInfo
-from hntf.least_squares.gram_blocks import BLOCK_ENTRIES, FEWEST_EQUAL, EqualRows
+from hntf.least_squares.gram_blocks import FEWEST_EQUAL, EqualRows
 from hntf.least_squares.scaled_problem import ScaledProblem
 from hntf.threads import single_threaded_blas
 from hntf.validation import (
@@ -33,6 +33,9 @@ from hntf.validation import (
     check_shape,
     check_sparse,
 )
+
+BLOCK_ENTRIES = 2**23
+"""Number of entries of the Gram matrices that are formed at a time: 64 MiB."""
 
 
 @overload
@@ -177,9 +180,9 @@ def _solve_by_weights(
     if (host := host_view(weights)) is not None and n >= FEWEST_EQUAL:
         _, groups, others = EqualRows.of_keys(row_digests(host.T)[:, None])
     blocks = [others[start : start + size] for start in range(0, len(others), size)]
+    if len(groups) + len(blocks) <= 1:
+        return _solve(A, B, weights[:, 0] if groups else weights, l1, l2, support, return_info=return_info)
     parts = [(at, weights[:, at[0]]) for at in groups] + [(at, weights[:, at]) for at in blocks]
-    if len(parts) <= 1:
-        return _solve(A, B, parts[0][1] if parts else weights, l1, l2, support, return_info=return_info)
     solved = [
         _solve(A, B[:, at], of_part, l1, l2, None if support is None else support[:, at], return_info=return_info)
         for at, of_part in parts

@@ -1,3 +1,4 @@
+import importlib
 import tracemalloc
 
 import numpy as np
@@ -286,6 +287,7 @@ def test_a_tensor_with_a_sparse_right_hand_side_is_named():
 @pytest.mark.parametrize("hidden", ["one entry", "three patterns", "half", "patterns and others"])
 def test_weights_of_entries_share_gram_matrices_and_take_little_memory(backend, hidden, monkeypatch):
     """Right-hand sides with equal weights are solved together, the others in blocks; all Gram matrices would take 26 MB."""
+    monkeypatch.setattr(importlib.import_module("hntf.least_squares.nnls"), "BLOCK_ENTRIES", 2**20)
     rng = np.random.default_rng(0)
     m, n, k = 20, 2000, 40
     A, B, W = rng.random((m, k)), rng.random((m, n)), np.ones((m, n))

@@ -5,16 +5,19 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hntf.arrays import from_numpy, to_numpy
 from hntf.least_squares.certificate import NNLSInfo, Rows
 from hntf.least_squares.gram import apply_gram, column_norms, row_grams
+from hntf.least_squares.gram_blocks import EqualRows
 from hntf.least_squares.nnls_gram import INDEFINITE
 from hntf.least_squares.rooted_problems import bound_of_norms, bounded_below
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.scales import MODERATE_EXPONENT
+from hntf.torch.equal_weights import equal_samples, in_order, rows_of, weighted
 from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
 from hntf.torch.scaling import cast_code, exponents_of, is_concrete, scales_of, times_power, unmapped
@@ -112,6 +115,10 @@ def nnls(
     if isinstance(weights, Tensor) and weights.dtype == torch.bool:
         weights = weights.double()
     _check(X, A, weights)
+    if weights is not None and X.ndim == A.ndim == 2:
+        expanded = _broadcast(weights.double(), "weights", tuple(X.shape)).expand(X.shape)
+        if (equal := equal_samples(expanded)) is not None:
+            return _together(X, A, expanded, equal, {"l1": l1, "l2": l2, "support": support}, return_info)
     dtype, is_vector = X.dtype, X.ndim == 1
     samples, dictionary = (X[None] if is_vector else X).double(), A.double()
     batch = samples.shape[:-2]
@@ -156,6 +163,35 @@ def nnls(
         weighted = (samples if weights is None else samples * weights.sqrt()).detach().reshape(-1, m)
         sizes = from_numpy(bound_of_norms(to_numpy(weighted)), weighted)
     return S, _info(solved, G, C, shape, scale, sizes, exponents)
+
+
+def _together(
+    X: Tensor, A: Tensor, weights: Tensor, equal: EqualRows, options: dict[str, Any], return_info: bool
+) -> Any:
+    """Solve for samples with the same weights together, without weights, and for the others with theirs."""
+    n, k = len(X), A.shape[1]
+    if options["support"] is not None:
+        options["support"] = _checked_support(options["support"], (n, k)).expand(n, k)
+
+    def solved(
+        rows: np.ndarray, samples: Tensor, dictionary: Tensor, of_rows: Tensor | None
+    ) -> tuple[Tensor, NNLSInfo]:
+        options_of_rows: Any = {name: rows_of(value, rows, n) for name, value in options.items()}
+        return nnls(samples, dictionary, weights=of_rows, return_info=True, **options_of_rows)
+
+    parts, order = [], [*equal.groups]
+    for group in equal.groups:
+        of_group = weights[group[0]]
+        parts.append(solved(group, weighted(X[group], of_group), weighted(A.mT, of_group).mT, None))
+    if len(equal.others):
+        order.append(equal.others)
+        parts.append(solved(equal.others, X[equal.others], A, weights[equal.others]))
+    S = cast_code(in_order([S for S, _ in parts], order), X.dtype)
+    if not return_info:
+        return S
+    infos = [info for _, info in parts]
+    support = in_order([info.support for info in infos], order)
+    return S, NNLSInfo(support, max(info.n_iter for info in infos), [each for info in infos for each in info._problems])
 
 
 def _in_moderate_units(

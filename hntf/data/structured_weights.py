@@ -17,6 +17,7 @@ from hntf.algebra import Factors
 from hntf.arrays import Array, as_float64, from_numpy, host_view, to_numpy
 from hntf.data.entry_weights import DenseWeights, EntryWeights
 from hntf.data.hashes import hash_states, hashes_of_sums
+from hntf.data.protocol import blocks_of_rows
 from hntf.least_squares.downdated import Downdates
 from hntf.threads import matmul, over_rows
 
@@ -84,7 +85,14 @@ def _on_both_patterns(one: Any, other: Any) -> tuple[Any, np.ndarray, np.ndarray
 
 def cancelled(parts: np.ndarray, of_low_rank: np.ndarray, width: int) -> Iterator[np.ndarray]:
     """Yield, in blocks, slices of some width that have results far below those of the part of low rank, both `(slices, k)`."""
-    lost = np.flatnonzero((np.abs(parts) < CANCELLED * np.abs(of_low_rank)).any(axis=1))
+    # In blocks, which take little memory beside the results.
+    lost = np.concatenate(
+        [
+            rows.start + np.flatnonzero((np.abs(parts[rows]) < CANCELLED * np.abs(of_low_rank[rows])).any(axis=1))
+            for rows in blocks_of_rows(len(parts), parts.shape[1])
+        ]
+        or [np.empty(0, int)]
+    )
     size = max(1, BLOCK_ANEW // width)
     for start in range(0, len(lost), size):
         yield lost[start : start + size]
@@ -230,10 +238,12 @@ class StructuredWeights(EntryWeights):
     def _product(self, sparse: Any, model: np.ndarray, other_model: np.ndarray, other: Any, mode: int) -> Array:
         outer, inner, _ = self._along(mode)
         other = to_numpy(other)
-        low_rank = np.zeros((len(model), other.shape[1]))
-        for u, v in zip(outer.T, inner.T, strict=True):
-            low_rank += u[:, None] * matmul(model, matmul(other_model.T, v[:, None] * other))
-        product = low_rank + sparse @ other
+        product = sparse @ other
+        if not outer.shape[1]:
+            return from_numpy(product, self.prototype)
+        low_rank = matmul(model, matmul(other_model.T, inner * other))
+        low_rank *= outer
+        product += low_rank
         for here, W in self._cancelled(product, low_rank, np.arange(len(model)), mode):
             product[here] = (W * (model[here] @ other_model.T)) @ other
         return from_numpy(product, self.prototype)

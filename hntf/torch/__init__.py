@@ -1,6 +1,7 @@
 """Nonnegative least squares as a torch function and a torch module; adapters to the solvers and models of the package.
 
-- `functional`: `nnls` and `nnls_gram`, which check and broadcast their arguments;
+- `functional`: `nnls`, and `gram_form`: `nnls_gram`, which broadcast their arguments; `checks` of these; `equal_weights`, samples
+  that are solved together; `scaling`, by powers of two; `information`, the certificate of a solution;
 - `primitive`: what is differentiated, with double backward, forward mode and `torch.func.vmap`;
 - `operators`: the primitive as operators for `torch.compile` and `torch.export`;
 - `modules`: `NNLS`, `CP` and `Tucker`, layers of networks; `parametrization`: nonnegative factors;
@@ -8,7 +9,8 @@
 """
 
 from hntf.torch import operators as _operators  # noqa: F401  (registers them)
-from hntf.torch.functional import nnls, nnls_gram
+from hntf.torch.functional import nnls
+from hntf.torch.gram_form import nnls_gram
 from hntf.torch.hierarchy import Hierarchy, energy, label_l2
 from hntf.torch.modules import CP, NNLS, Tucker
 from hntf.torch.parametrization import Nonnegative

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,30 +9,26 @@ import torch
 from torch import Tensor
 
 from hntf.arrays import from_numpy, to_numpy
-from hntf.least_squares.certificate import NNLSInfo, Rows
-from hntf.least_squares.gram import apply_gram, column_norms, row_grams
+from hntf.least_squares.certificate import NNLSInfo
 from hntf.least_squares.gram_blocks import EqualRows
-from hntf.least_squares.nnls_gram import INDEFINITE
-from hntf.least_squares.rooted_problems import bound_of_norms, bounded_below
+from hntf.least_squares.rooted_problems import bound_of_norms
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
-from hntf.scales import MODERATE_EXPONENT
+from hntf.torch.checks import (
+    broadcast,
+    check_problem,
+    checked_penalty,
+    checked_support,
+)
 from hntf.torch.equal_weights import equal_samples, in_order, rows_of, weighted
+from hntf.torch.information import info_of
 from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
-from hntf.torch.scaling import cast_code, exponents_of, is_concrete, scales_of, times_power, unmapped
-from hntf.validation import check_number
+from hntf.torch.scaling import as_seen, cast_code, exponents_of, is_moderate, largest_entries, scales_of, times_power
 
 Penalty = float | Tensor
 
 HUGE = 1e100
 """Scaled entry whose square is not formed where nobody sees it."""
-
-LEAST_MODERATE = 2.0**-60
-"""Size of an entry whose square is far from underflow."""
-
-TINY = torch.finfo(torch.float64).tiny
-
-INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def nnls(
@@ -114,9 +109,9 @@ def nnls(
     """
     if isinstance(weights, Tensor) and weights.dtype == torch.bool:
         weights = weights.double()
-    _check(X, A, weights)
+    check_problem(X, A, weights)
     if weights is not None and X.ndim == A.ndim == 2:
-        expanded = _broadcast(weights.double(), "weights", tuple(X.shape)).expand(X.shape)
+        expanded = broadcast(weights.double(), "weights", tuple(X.shape)).expand(X.shape)
         if (equal := equal_samples(expanded)) is not None:
             return _together(X, A, expanded, equal, {"l1": l1, "l2": l2, "support": support}, return_info)
     dtype, is_vector = X.dtype, X.ndim == 1
@@ -132,19 +127,19 @@ def nnls(
         """Return what belongs to a code or a sample, with an axis for the samples if there is one sample alone."""
         return x[..., None, :] if is_vector and x.ndim > 1 else x
 
-    given = [_penalty(value, name, shape, X) for value, name in ((l1, "l1"), (l2, "l2"))]
+    given = [checked_penalty(value, name, shape, X) for value, name in ((l1, "l1"), (l2, "l2"))]
     penalties = [None if x is None else as_rows(x) for x in given]
     samples = samples.expand(*batch, n, m)
     exponents = None
     if weights is not None:
         of_entries = (*batch, m) if is_vector else (*batch, n, m)
-        weights = as_rows(_broadcast(weights.double(), "weights", of_entries))
+        weights = as_rows(broadcast(weights.double(), "weights", of_entries))
         # What is hidden may be anything: it has no effect, nor has its weight a gradient.
         weights = weights.where(weights > 0, 0.0).expand(*batch, n, m)
         samples = samples.where(weights > 0, 0.0)
         samples, weights, penalties, exponents = _in_moderate_units(samples, weights, penalties)
     if support is not None:
-        support = as_rows(_checked_support(support, shape)).expand(code_shape)
+        support = as_rows(checked_support(support, shape)).expand(code_shape)
     if dictionary.ndim == 2:
         # One Gram matrix serves the samples of all problems.
         samples = samples.flatten(0, -2)
@@ -162,7 +157,7 @@ def nnls(
     if penalties[0] is not None:
         weighted = (samples if weights is None else samples * weights.sqrt()).detach().reshape(-1, m)
         sizes = from_numpy(bound_of_norms(to_numpy(weighted)), weighted)
-    return S, _info(solved, G, C, shape, scale, sizes, exponents)
+    return S, info_of(solved, G, C, shape, scale, sizes, exponents)
 
 
 def _together(
@@ -171,7 +166,7 @@ def _together(
     """Solve for samples with the same weights together, without weights, and for the others with theirs."""
     n, k = len(X), A.shape[1]
     if options["support"] is not None:
-        options["support"] = _checked_support(options["support"], (n, k)).expand(n, k)
+        options["support"] = checked_support(options["support"], (n, k)).expand(n, k)
 
     def solved(
         rows: np.ndarray, samples: Tensor, dictionary: Tensor, of_rows: Tensor | None
@@ -233,14 +228,14 @@ def _solve(
     penalty, ridge = penalties
     # The largest weight of every feature.
     seen = None if weights is None or not weights.shape[-2] else weights.detach().amax(-2)[..., None]
-    is_moderate = seen is not None and _is_moderate(A, seen)
-    scale = scales_of(_largest_entries(A if seen is None or is_moderate else _as_seen(A, seen), ridge))
+    needs_no_scale = seen is not None and is_moderate(A, seen)
+    scale = scales_of(largest_entries(A if seen is None or needs_no_scale else as_seen(A, seen), ridge))
     if scale is not None:
         A = A * scale
         # The square of a scale alone may overflow.
         penalty = None if penalty is None else (penalty * scale).clamp(max=LARGEST_PENALTY)
         ridge = None if ridge is None else (ridge * scale * scale).clamp(max=LARGEST_PENALTY)
-    if seen is not None and not is_moderate:
+    if seen is not None and not needs_no_scale:
         # What is hidden from all samples may be huge beside the rest.
         A = A.where((A.abs() < HUGE) | (seen > 0), 0.0)
     penalty = None if penalty is None else penalty.expand(*X.shape[:-1], A.shape[-1])
@@ -266,225 +261,3 @@ def _solve(
     solved = solve(G, C, Factor(*detached), parts[3])
     scale = scale[..., None, :] if scale is not None and by_row and scale.ndim > 2 else scale
     return solved, G, C, scale
-
-
-def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_info: bool = False) -> Any:
-    r"""Solve nonnegative least-squares problems given in Gram form, differentiably in both arguments.
-
-    .. math:: \min_{s_i \ge 0} \; \tfrac12 s_i^T G_i s_i - c_i^T s_i, \qquad i = 1, \dots, n
-
-    Only the symmetric part of `G` is used.
-
-    Parameters
-    ----------
-    G : tensor, `(…, k, k)` or `(…, n, k, k)`
-        Symmetric positive semidefinite Gram matrices: one for all rows of a problem, or, with one dimension more than `C`, one
-        per row. Leading dimensions are broadcast.
-    C : tensor, `(…, n, k)`
-        Right-hand sides.
-    support : bool tensor, shape of `C`, optional
-        The support from which the search starts.
-    return_info : bool
-        Whether to return information on the solution as well.
-
-    Returns
-    -------
-    S : tensor, `(…, n, k)`
-        The solution, in the dtype and on the device of `C`.
-    info : NNLSInfo
-        Only if `return_info`; as in `nnls`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not a dense tensor of finite real numbers, shapes or devices do not match, or `G` is not positive
-        semidefinite.
-
-    Examples
-    --------
-    >>> import torch, hntf
-    >>> hntf.torch.nnls_gram(torch.tensor([[2.0, 1.0], [1.0, 2.0]]), torch.tensor([[3.0, 0.0], [3.0, 3.0]]))
-    tensor([[1.5000, 0.0000],
-            [1.0000, 1.0000]])
-    """
-    for name, x in (("G", G), ("C", C)):
-        check_tensor(name, x)
-    k = C.shape[-1]
-    if k == 0:
-        raise ValueError(f"C must have components along its last axis, got shape {tuple(C.shape)}")
-    if C.ndim < 2 or G.ndim < 2 or G.shape[-2:] != (k, k):
-        raise ValueError(
-            f"G must have shape (…, {k}, {k}) and C (…, n, {k}), got {tuple(G.shape)} and {tuple(C.shape)}"
-        )
-    if G.device != C.device:
-        raise ValueError(f"G and C must be on one device, got {G.device} and {C.device}")
-    grams, rows = G.double(), C.double()
-    by_row = G.ndim == C.ndim + 1
-    if by_row:
-        rows = rows[..., None, :]
-    try:
-        batch = torch.broadcast_shapes(grams.shape[:-2], rows.shape[:-2])
-    except RuntimeError:
-        raise ValueError(
-            f"G must have the leading dimensions of C, got shapes {tuple(G.shape)} and {tuple(C.shape)}"
-        ) from None
-    shape = (*batch, k) if by_row else (*batch, C.shape[-2], k)
-    if support is not None:
-        support = _checked_support(support, shape)
-        support = support[..., None, :] if by_row else support
-        support = support.expand(*batch, rows.shape[-2], k)
-    if grams.ndim == 2:
-        rows = rows.flatten(0, -2)
-        support = None if support is None else support.flatten(0, -2)
-    else:
-        grams, rows = grams.expand(*batch, k, k), rows.expand(*batch, rows.shape[-2], k)
-    grams = 0.5 * (grams + grams.mT)
-    _check_semidefinite(grams, rounding=4 * k * torch.finfo(G.dtype).eps)
-    scale = scales_of(torch.diagonal(grams.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()[..., None, :])
-    if scale is not None:
-        grams, rows = grams * scale * scale.mT, rows * scale
-    solved = solve(grams, rows, Factor(), support)
-    S = cast_code((solved.S if scale is None else solved.S * scale).reshape(shape), C.dtype)
-    return (S, _info(solved, grams, rows, shape, scale)) if return_info else S
-
-
-def _info(
-    solved: Solved,
-    G: Tensor,
-    C: Tensor,
-    shape: tuple[int, ...],
-    scale: Tensor | None = None,
-    sizes: Tensor | None = None,
-    exponents: tuple[Tensor, Tensor] | None = None,
-) -> NNLSInfo:
-    """Return the information on a solution of problems in Gram form, whose code in the user's units is `S * scale`.
-
-    `sizes` are bounds of the norms of the samples, if penalties make the right-hand sides larger; `exponents` those of the samples
-    and weights, if they are in other units, too.
-    """
-    k = G.shape[-1]
-    grams = row_grams(G.detach().reshape(-1, k, k), C.numel() // k)
-    rows, S, support = (x.detach().reshape(-1, k) for x in (C, solved.S, solved.support))
-    Y = apply_gram(grams, S) - rows
-    rows = rows if sizes is None else bounded_below(rows, column_norms(grams), sizes)
-    of_scale = 0 if scale is None else torch.frexp(scale.expand(solved.S.shape).reshape(-1, k)).exponent - 1
-    of_data, of_weights = (0, 0) if exponents is None else (x.int() for x in exponents)
-    problem = Rows(grams, rows, S, support, Y, of_scale - of_data, -of_scale - of_data - of_weights)
-    return NNLSInfo(solved.support.reshape(shape), int(solved.n_iter), [problem])
-
-
-def _is_moderate(A: Tensor, largest: Tensor) -> bool:
-    """Tell whether columns need no scale, whatever part of them is seen: no entry is huge, nor tiny unless it is zero.
-
-    Nor is the largest weight of a feature tiny beside that of another; of mapped weights, those of all samples are looked at.
-    """
-    if not is_concrete(A):
-        return False
-    sizes, weights = A.detach().abs(), unmapped(largest)
-    below = weights.amax() * LEAST_MODERATE if weights.numel() else 0.0
-    return bool(
-        ((sizes < 2.0**MODERATE_EXPONENT) & (sizes > LEAST_MODERATE) | (sizes == 0)).all()
-        and ((weights > below) | (weights == 0)).all()
-    )
-
-
-def _as_seen(A: Tensor, largest: Tensor) -> Tensor:
-    """Return the dictionary times the root of the largest weight of every feature, relative to the largest of all."""
-    return A.detach() * (largest / largest.amax(-2, keepdim=True).clamp(min=TINY)).sqrt()
-
-
-def _largest_entries(A: Tensor, ridge: Tensor | None) -> Tensor:
-    """Return the largest entry of each column, `(…, 1, k)`; the root of the ridge penalty is an entry of each."""
-    largest = A.detach().abs().amax(-2, keepdim=True)
-    if ridge is not None and ridge.numel():
-        root = ridge.detach().sqrt()
-        # Of those of single samples the smallest: where a larger one overflows, the code is zero.
-        largest = largest.maximum(root.flatten(0, -2).amin(0) if root.ndim > 1 else root)
-    return largest
-
-
-def check_dense(name: str, x: Any) -> None:
-    """Raise `TypeError` if an argument is not a dense tensor."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
-    if x.layout != torch.strided:
-        raise TypeError(f"{name} must be a dense tensor, got layout {x.layout}; call {name}.to_dense()")
-
-
-def check_tensor(name: str, x: Any) -> None:
-    """Raise `TypeError` if an argument is not a dense tensor of real floating-point numbers."""
-    check_dense(name, x)
-    if not x.dtype.is_floating_point:
-        raise TypeError(f"{name} must hold real floating-point numbers, got {x.dtype}")
-
-
-def _check(X: Any, A: Any, weights: Any) -> None:
-    for name, x in (("X", X), ("A", A), *([] if weights is None else [("weights", weights)])):
-        check_tensor(name, x)
-    if X.ndim == 0 or X.shape[-1] == 0:
-        raise ValueError(f"X must have features along its last axis, got shape {tuple(X.shape)}")
-    if A.ndim < 2 or 0 in A.shape[-2:]:
-        raise ValueError(f"A must have shape (m, k) or (…, m, k) without an empty axis, got {tuple(A.shape)}")
-    if X.shape[-1] != A.shape[-2]:
-        raise ValueError(f"X must have {A.shape[-2]} features, as A has rows; got shape {tuple(X.shape)}")
-    if A.ndim > 2:
-        try:
-            torch.broadcast_shapes(A.shape[:-2], X.shape[:-2])
-        except RuntimeError:
-            raise ValueError(
-                f"A must have leading dimensions that can be broadcast with those of X, {tuple(X.shape[:-2])}; "
-                f"got {tuple(A.shape)}"
-            ) from None
-    if X.device != A.device:
-        raise ValueError(f"X and A must be on one device, got {X.device} and {A.device}")
-    if weights is not None and (wrong := _negative_or_infinite(weights)) is not None:
-        raise ValueError(f"weights must be nonnegative, finite numbers, got {wrong:g}")
-
-
-def _check_semidefinite(G: Tensor, rounding: float) -> None:
-    """Raise `ValueError` if a Gram matrix has a negative eigenvalue beyond the rounding of its dtype."""
-    if is_concrete(G) and bool(torch.isfinite(G).all()):
-        norms = torch.diagonal(G.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()
-        norms = norms.where(norms > 0, 1.0)
-        values = torch.linalg.eigvalsh(G.detach() / (norms[..., :, None] * norms[..., None, :]))
-        if bool((values[..., 0] < -max(INDEFINITE, rounding) * values.abs().amax(-1)).any()):
-            raise ValueError(
-                f"G must be positive semidefinite, got a negative eigenvalue, {float(values.min()):g} with unit columns"
-            )
-
-
-def _penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor | None:
-    """Return a checked penalty as a float64 tensor that can be broadcast to the code; None for the number 0."""
-    if not isinstance(value, Tensor):
-        if not isinstance(value, Real):
-            raise TypeError(f"{name} must be a number or a tensor, got {type(value).__name__}")
-        check_number(value, name)
-        return torch.tensor(float(value), dtype=torch.float64, device=X.device) if value else None
-    if value.dtype in INTEGERS:
-        value = value.double()
-    check_tensor(name, value)
-    if (wrong := _negative_or_infinite(value)) is not None:
-        raise ValueError(f"{name} must be at least 0 and finite, got an entry {wrong:g}")
-    return _broadcast(value.double(), name, shape)
-
-
-def _negative_or_infinite(x: Tensor) -> float | None:
-    """Return an entry that is negative, infinite or NaN; None if there is none, or the entries cannot be read."""
-    if not is_concrete(x):
-        return None
-    wrong = x.detach()[~((x >= 0) & x.isfinite())]
-    return float(wrong[0]) if len(wrong) else None
-
-
-def _checked_support(support: Any, shape: tuple[int, ...]) -> Tensor:
-    if not isinstance(support, Tensor) or support.dtype != torch.bool:
-        got = support.dtype if isinstance(support, Tensor) else type(support).__name__
-        raise TypeError(f"support must be a bool tensor, got {got}")
-    return _broadcast(support, "support", shape)
-
-
-def _broadcast(x: Tensor, name: str, shape: tuple[int, ...]) -> Tensor:
-    """Return a tensor that can be broadcast to a shape; raise `ValueError` if it cannot."""
-    if x.ndim > len(shape) or any(a not in (1, b) for a, b in zip(x.shape[::-1], shape[::-1], strict=False)):
-        raise ValueError(f"{name} must have a shape that can be broadcast to {tuple(shape)}, got {tuple(x.shape)}")
-    return x

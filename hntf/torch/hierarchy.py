@@ -18,7 +18,8 @@ from hntf.fitting.loop import Ended, Solution
 from hntf.layers import NNLSLayer
 from hntf.maps import KhatriRao, ModeProduct
 from hntf.models import Hierarchy as HierarchyModel
-from hntf.torch.functional import check_dense, check_tensor, nnls_gram
+from hntf.torch.checks import check_dense, check_tensor
+from hntf.torch.gram_form import nnls_gram
 from hntf.torch.modules import CP, NNLS, Layer, Tucker
 from hntf.torch.scaling import scaled_columns
 from hntf.validation import as_random_state, check_boolean

@@ -14,7 +14,9 @@ from torch.nn.utils import parametrize
 
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, LinearMap, ModeProduct
-from hntf.torch.functional import check_tensor, nnls, nnls_gram
+from hntf.torch.checks import check_tensor
+from hntf.torch.functional import nnls
+from hntf.torch.gram_form import nnls_gram
 from hntf.torch.parametrization import Nonnegative
 from hntf.torch.scaling import cast_code, scaled_columns, scaled_penalty, times_power
 from hntf.validation import check_flag, check_number

@@ -10,6 +10,11 @@ from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.scales import LARGEST_EXPONENT, MODERATE_EXPONENT
 from hntf.torch.primitive import is_finite
 
+LEAST_MODERATE = 2.0**-60
+"""Size of an entry whose square is far from underflow."""
+
+TINY = torch.finfo(torch.float64).tiny
+
 
 def is_concrete(x: Tensor) -> bool:
     """Tell whether the entries of a tensor can be read: it is neither traced nor transformed, and has some."""
@@ -74,3 +79,33 @@ def cast_code(S: Tensor, dtype: torch.dtype) -> Tensor:
         largest = float(S.detach().abs().max())
         dtype = next(each for each in (dtype, torch.float32, torch.float64) if fits(largest, torch.finfo(each)))
     return S.to(dtype, copy=True)
+
+
+def is_moderate(A: Tensor, largest: Tensor) -> bool:
+    """Tell whether columns need no scale, whatever part of them is seen: no entry is huge, nor tiny unless it is zero.
+
+    Nor is the largest weight of a feature tiny beside that of another; of mapped weights, those of all samples are looked at.
+    """
+    if not is_concrete(A):
+        return False
+    sizes, weights = A.detach().abs(), unmapped(largest)
+    below = weights.amax() * LEAST_MODERATE if weights.numel() else 0.0
+    return bool(
+        ((sizes < 2.0**MODERATE_EXPONENT) & (sizes > LEAST_MODERATE) | (sizes == 0)).all()
+        and ((weights > below) | (weights == 0)).all()
+    )
+
+
+def as_seen(A: Tensor, largest: Tensor) -> Tensor:
+    """Return the dictionary times the root of the largest weight of every feature, relative to the largest of all."""
+    return A.detach() * (largest / largest.amax(-2, keepdim=True).clamp(min=TINY)).sqrt()
+
+
+def largest_entries(A: Tensor, ridge: Tensor | None) -> Tensor:
+    """Return the largest entry of each column, `(…, 1, k)`; the root of the ridge penalty is an entry of each."""
+    largest = A.detach().abs().amax(-2, keepdim=True)
+    if ridge is not None and ridge.numel():
+        root = ridge.detach().sqrt()
+        # Of those of single samples the smallest: where a larger one overflows, the code is zero.
+        largest = largest.maximum(root.flatten(0, -2).amin(0) if root.ndim > 1 else root)
+    return largest

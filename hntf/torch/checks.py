@@ -1,0 +1,104 @@
+"""Checks of the arguments of the torch functions, at their edge: what is wrong is named; traced entries are not read."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hntf.least_squares.nnls_gram import INDEFINITE
+from hntf.torch.scaling import is_concrete
+from hntf.validation import check_number
+
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+def check_dense(name: str, x: Any) -> None:
+    """Raise `TypeError` if an argument is not a dense tensor."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
+    if x.layout != torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got layout {x.layout}; call {name}.to_dense()")
+
+
+def check_tensor(name: str, x: Any) -> None:
+    """Raise `TypeError` if an argument is not a dense tensor of real floating-point numbers."""
+    check_dense(name, x)
+    if not x.dtype.is_floating_point:
+        raise TypeError(f"{name} must hold real floating-point numbers, got {x.dtype}")
+
+
+def check_problem(X: Any, A: Any, weights: Any) -> None:
+    """Raise `TypeError` or `ValueError` if samples, dictionary and weights are none, or do not go together."""
+    for name, x in (("X", X), ("A", A), *([] if weights is None else [("weights", weights)])):
+        check_tensor(name, x)
+    if X.ndim == 0 or X.shape[-1] == 0:
+        raise ValueError(f"X must have features along its last axis, got shape {tuple(X.shape)}")
+    if A.ndim < 2 or 0 in A.shape[-2:]:
+        raise ValueError(f"A must have shape (m, k) or (…, m, k) without an empty axis, got {tuple(A.shape)}")
+    if X.shape[-1] != A.shape[-2]:
+        raise ValueError(f"X must have {A.shape[-2]} features, as A has rows; got shape {tuple(X.shape)}")
+    if A.ndim > 2:
+        try:
+            torch.broadcast_shapes(A.shape[:-2], X.shape[:-2])
+        except RuntimeError:
+            raise ValueError(
+                f"A must have leading dimensions that can be broadcast with those of X, {tuple(X.shape[:-2])}; "
+                f"got {tuple(A.shape)}"
+            ) from None
+    if X.device != A.device:
+        raise ValueError(f"X and A must be on one device, got {X.device} and {A.device}")
+    if weights is not None and (wrong := _negative_or_infinite(weights)) is not None:
+        raise ValueError(f"weights must be nonnegative, finite numbers, got {wrong:g}")
+
+
+def check_semidefinite(G: Tensor, rounding: float) -> None:
+    """Raise `ValueError` if a Gram matrix has a negative eigenvalue beyond the rounding of its dtype."""
+    if is_concrete(G) and bool(torch.isfinite(G).all()):
+        norms = torch.diagonal(G.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()
+        norms = norms.where(norms > 0, 1.0)
+        values = torch.linalg.eigvalsh(G.detach() / (norms[..., :, None] * norms[..., None, :]))
+        if bool((values[..., 0] < -max(INDEFINITE, rounding) * values.abs().amax(-1)).any()):
+            raise ValueError(
+                f"G must be positive semidefinite, got a negative eigenvalue, {float(values.min()):g} with unit columns"
+            )
+
+
+def checked_penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor | None:
+    """Return a checked penalty as a float64 tensor that can be broadcast to the code; None for the number 0."""
+    if not isinstance(value, Tensor):
+        if not isinstance(value, Real):
+            raise TypeError(f"{name} must be a number or a tensor, got {type(value).__name__}")
+        check_number(value, name)
+        return torch.tensor(float(value), dtype=torch.float64, device=X.device) if value else None
+    if value.dtype in INTEGERS:
+        value = value.double()
+    check_tensor(name, value)
+    if (wrong := _negative_or_infinite(value)) is not None:
+        raise ValueError(f"{name} must be at least 0 and finite, got an entry {wrong:g}")
+    return broadcast(value.double(), name, shape)
+
+
+def _negative_or_infinite(x: Tensor) -> float | None:
+    """Return an entry that is negative, infinite or NaN; None if there is none, or the entries cannot be read."""
+    if not is_concrete(x):
+        return None
+    wrong = x.detach()[~((x >= 0) & x.isfinite())]
+    return float(wrong[0]) if len(wrong) else None
+
+
+def checked_support(support: Any, shape: tuple[int, ...]) -> Tensor:
+    """Return a support that can be broadcast to a shape; raise `TypeError` or `ValueError` if it is none."""
+    if not isinstance(support, Tensor) or support.dtype != torch.bool:
+        got = support.dtype if isinstance(support, Tensor) else type(support).__name__
+        raise TypeError(f"support must be a bool tensor, got {got}")
+    return broadcast(support, "support", shape)
+
+
+def broadcast(x: Tensor, name: str, shape: tuple[int, ...]) -> Tensor:
+    """Return a tensor that can be broadcast to a shape; raise `ValueError` if it cannot."""
+    if x.ndim > len(shape) or any(a not in (1, b) for a, b in zip(x.shape[::-1], shape[::-1], strict=False)):
+        raise ValueError(f"{name} must have a shape that can be broadcast to {tuple(shape)}, got {tuple(x.shape)}")
+    return x

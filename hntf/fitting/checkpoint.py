@@ -28,6 +28,9 @@ GENERATORS: dict[str, Any] = {
 LARGEST = 1e150
 """Number from which squares overflow; data are fitted in moderate units."""
 
+OF_DATA = ("norm_squared", "sums")
+"""Entries of a signature that are sums over the data."""
+
 AGREES = 1e-12
 """Relative difference of numbers of two data sets below which they are the same up to the order of sums."""
 
@@ -214,6 +217,8 @@ def described(x: Any) -> Any:
 
 def _difference(name: str, known: Any, value: Any) -> str:
     """Return in words where an entry of a signature differs: of parameters, which ones."""
+    if name in OF_DATA:
+        return "other data, labels, mask or weights"
     if name != "parameters" or not _are_parameters(known) or [key for key, _ in known] != [key for key, _ in value]:
         return f"{name} {known!r}, not {value!r}"
     pairs = [(key, a, b) for (key, a), (_, b) in zip(known, value, strict=True) if not _agree(a, b)]

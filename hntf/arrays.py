@@ -134,13 +134,16 @@ def ones_like(shape: tuple[int, ...], reference: Array) -> Array:
 
 
 def row_digests(x: np.ndarray) -> np.ndarray:
-    """Return integers that tell the rows of a matrix apart: sums of the digits of their entries, times random odd numbers."""
+    """Return integers that are the same for equal rows of a matrix, and differ for nearly all others.
+
+    They are sums of the digits of the entries, times random odd numbers.
+    """
     x = np.ascontiguousarray(x if x.dtype.itemsize <= DOUBLE else x.astype(np.float64))
     # Digits of round numbers are zero but for the first ones, which a product of whole words would lose.
     words = x.view(f"u{min(x.dtype.itemsize, DOUBLE // 2)}")
     return words @ odd_numbers(words.shape[1])
 
 
-def odd_numbers(n: int) -> np.ndarray:
+def odd_numbers(n: int, seed: int = 0) -> np.ndarray:
     """Return random odd numbers, always the same ones."""
-    return np.random.default_rng(0).integers(2**63, size=n, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    return np.random.default_rng(seed).integers(2**63, size=n, dtype=np.uint64) * np.uint64(2) + np.uint64(1)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hntf.arrays import Array, as_float64, from_numpy, host_view, to_numpy
+from hntf.arrays import Array, as_float64, from_numpy, host_view, row_digests, to_numpy
 from hntf.least_squares import kinks
 from hntf.least_squares.downdated import Downdates
 from hntf.least_squares.gram import Gram, StructuredGram, apply_gram, with_ridge
@@ -56,6 +56,19 @@ class EqualRows(NamedTuple):
         small = [part for part in parts if len(part) < FEWEST_EQUAL]
         others = np.sort(np.concatenate(small)) if small else np.empty(0, int)
         return cls(pattern, [part for part in parts if len(part) >= FEWEST_EQUAL], others)
+
+    @classmethod
+    def of_rows(cls, x: np.ndarray) -> EqualRows:
+        """Compare the rows of a matrix: those with the same digest entry by entry, since different ones may have the same."""
+        found = cls.of_keys(row_digests(x)[:, None])
+        size = max(1, BLOCK_ENTRIES // max(1, x.shape[1]))
+        groups, others = [], [found.others]
+        for rows in found.groups:
+            blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
+            same = np.concatenate([(x[block] == x[rows[0]]).all(axis=1) for block in blocks])
+            groups.append(rows[same])
+            others.append(rows[~same])
+        return cls(found.pattern, groups, np.sort(np.concatenate(others)))
 
 
 class Block(NamedTuple):

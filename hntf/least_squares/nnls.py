@@ -18,7 +18,6 @@ from hntf.arrays import (
     cast_like,
     columns,
     host_view,
-    row_digests,
 )  # fmt: skip
 from hntf.least_squares.certificate import NNLSInfo
 from hntf.least_squares.gram_blocks import FEWEST_EQUAL, EqualRows
@@ -178,7 +177,7 @@ def _solve_by_weights(
     groups: list[np.ndarray] = []
     others = np.arange(n)
     if (host := host_view(weights)) is not None and n >= FEWEST_EQUAL:
-        _, groups, others = EqualRows.of_keys(row_digests(host.T)[:, None])
+        _, groups, others = EqualRows.of_rows(host.T)
     blocks = [others[start : start + size] for start in range(0, len(others), size)]
     if len(groups) + len(blocks) <= 1:
         return _solve(A, B, weights[:, 0] if groups else weights, l1, l2, support, return_info=return_info)

@@ -7,22 +7,36 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from hntf.arrays import host_view, row_digests
-from hntf.least_squares.gram_blocks import FEWEST_EQUAL, EqualRows
-from hntf.torch.scaling import is_concrete
+from hntf.arrays import host_view
+from hntf.least_squares.gram_blocks import EqualRows
+from hntf.torch.scaling import exponents_of, is_concrete
+
+FEWEST_TOGETHER = 512
+"""Number of samples from which a problem of their own costs less than a Gram matrix for each."""
 
 
-def equal_samples(weights: Tensor) -> EqualRows | None:
-    """Return which rows of weights `(n, m)` are equal, None if they are differentiated or cannot be read, or too few are equal."""
-    if len(weights) < FEWEST_EQUAL or weights.requires_grad or not is_concrete(weights):
+def equal_samples(X: Tensor, weights: Tensor) -> tuple[list[np.ndarray], np.ndarray] | None:
+    """Return which rows of weights `(n, m)` are equal, by groups, and all others.
+
+    None if too few are equal, if the weights are differentiated or cannot be read, or if the products of their roots with the
+    samples could leave the range of numbers.
+    """
+    if not is_concrete(weights) or torch.jit.is_tracing() or len(weights) < FEWEST_TOGETHER:
         return None
-    if forward_ad.unpack_dual(weights).tangent is not None:
+    if weights.requires_grad or forward_ad.unpack_dual(weights).tangent is not None:
         return None
     host = host_view(weights)
-    if host is None:
+    if host is None or not _are_moderate(X, weights):
         return None
-    found = EqualRows.of_keys(row_digests(host)[:, None])
-    return found if found.groups else None
+    _, groups, others = EqualRows.of_rows(host)
+    large = [rows for rows in groups if len(rows) >= FEWEST_TOGETHER]
+    few = [rows for rows in groups if len(rows) < FEWEST_TOGETHER]
+    return (large, np.sort(np.concatenate([others, *few]))) if large else None
+
+
+def _are_moderate(X: Tensor, weights: Tensor) -> bool:
+    seen = X.detach().abs().where(weights > 0, 0.0)
+    return exponents_of(seen.amax()) is None and exponents_of(weights.amax()) is None
 
 
 def rows_of(x: object, rows: np.ndarray, n: int) -> object:

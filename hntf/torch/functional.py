@@ -10,7 +10,6 @@ from torch import Tensor
 
 from hntf.arrays import from_numpy, to_numpy
 from hntf.least_squares.certificate import NNLSInfo
-from hntf.least_squares.gram_blocks import EqualRows
 from hntf.least_squares.rooted_problems import bound_of_norms
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.torch.checks import (
@@ -112,7 +111,7 @@ def nnls(
     check_problem(X, A, weights)
     if weights is not None and X.ndim == A.ndim == 2:
         expanded = broadcast(weights.double(), "weights", tuple(X.shape)).expand(X.shape)
-        if (equal := equal_samples(expanded)) is not None:
+        if (equal := equal_samples(X, expanded)) is not None:
             return _together(X, A, expanded, equal, {"l1": l1, "l2": l2, "support": support}, return_info)
     dtype, is_vector = X.dtype, X.ndim == 1
     samples, dictionary = (X[None] if is_vector else X).double(), A.double()
@@ -161,26 +160,35 @@ def nnls(
 
 
 def _together(
-    X: Tensor, A: Tensor, weights: Tensor, equal: EqualRows, options: dict[str, Any], return_info: bool
+    X: Tensor,
+    A: Tensor,
+    weights: Tensor,
+    equal: tuple[list[np.ndarray], np.ndarray],
+    options: dict[str, Any],
+    return_info: bool,
 ) -> Any:
     """Solve for samples with the same weights together, without weights, and for the others with theirs."""
-    n, k = len(X), A.shape[1]
+    groups, others = equal
+    shape = (len(X), A.shape[1])
+    for name in ("l1", "l2"):
+        penalty = checked_penalty(options[name], name, shape, X)
+        options[name] = 0.0 if penalty is None else penalty
     if options["support"] is not None:
-        options["support"] = checked_support(options["support"], (n, k)).expand(n, k)
+        options["support"] = checked_support(options["support"], shape).expand(shape)
 
     def solved(
         rows: np.ndarray, samples: Tensor, dictionary: Tensor, of_rows: Tensor | None
     ) -> tuple[Tensor, NNLSInfo]:
-        options_of_rows: Any = {name: rows_of(value, rows, n) for name, value in options.items()}
+        options_of_rows: Any = {name: rows_of(value, rows, len(X)) for name, value in options.items()}
         return nnls(samples, dictionary, weights=of_rows, return_info=True, **options_of_rows)
 
-    parts, order = [], [*equal.groups]
-    for group in equal.groups:
+    parts, order = [], [*groups]
+    for group in groups:
         of_group = weights[group[0]]
         parts.append(solved(group, weighted(X[group], of_group), weighted(A.mT, of_group).mT, None))
-    if len(equal.others):
-        order.append(equal.others)
-        parts.append(solved(equal.others, X[equal.others], A, weights[equal.others]))
+    if len(others):
+        order.append(others)
+        parts.append(solved(others, X[others], A, weights[others]))
     S = cast_code(in_order([S for S, _ in parts], order), X.dtype)
     if not return_info:
         return S

@@ -1,13 +1,15 @@
 """Samples with the same weights are solved together: codes, derivatives and information are those of each by itself."""
 
+import numpy as np
 import pytest
 import torch
 
 import hntf
+from hntf.arrays import row_digests
 from hntf.torch import functional
 from hntf.torch.equal_weights import equal_samples
 
-N, M, K = 300, 8, 3
+N, M, K = 1200, 8, 3
 
 
 def draw(kind, dtype=torch.float64):
@@ -17,7 +19,7 @@ def draw(kind, dtype=torch.float64):
     weights = patterns[torch.randint(2, (N,), generator=generator)]
     if "others" in kind:
         weights = weights.double()
-        weights[::3] = torch.rand(N // 3, M, generator=generator, dtype=torch.float64)
+        weights[::9] = torch.rand(len(weights[::9]), M, generator=generator, dtype=torch.float64)
     if kind == "of features":
         weights = patterns[0]
     return X, A, weights
@@ -26,7 +28,7 @@ def draw(kind, dtype=torch.float64):
 def one_by_one(X, A, weights, **options):
     """Solve with weights that are differentiated, which are not compared."""
     weights = weights.double().expand(X.shape).clone().requires_grad_()
-    assert equal_samples(weights) is None
+    assert equal_samples(X, weights) is None
     return hntf.torch.nnls(X, A, weights=weights, **options)
 
 
@@ -93,3 +95,48 @@ def test_a_hidden_entry_takes_no_gram_matrix_for_every_sample(monkeypatch):
     weights[3, 5] = 0.0
     hntf.torch.nnls(X, A, weights=weights)
     assert sorted(shapes) == [(1, K, K), (K, K)]
+
+
+def test_rows_with_the_same_digest_are_not_taken_for_equal():
+    """Two masks that were found to collide."""
+    rows = ("111101001000100100000101011000", "000000000110000010001000000011")
+    weights = torch.tensor([[float(c) for c in row] for row in rows]).double()
+    digests = row_digests(weights.numpy())
+    assert digests[0] == digests[1]
+    weights = weights.repeat_interleave(600, 0)
+    generator = torch.Generator().manual_seed(0)
+    X, A = (torch.rand(*shape, generator=generator, dtype=torch.float64) for shape in ((1200, 30), (30, 3)))
+    expected = one_by_one(X, A, weights)
+    torch.testing.assert_close(hntf.torch.nnls(X, A, weights=weights), expected, rtol=1e-9, atol=1e-10)
+    of_numpy = hntf.nnls(A.numpy(), X.mT.numpy(), weights=weights.mT.numpy()).T
+    np.testing.assert_allclose(of_numpy, expected.detach().numpy(), rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(("data", "weight"), [(1e-250, 1e-200), (1e-220, 1e-200), (1e210, 1e200), (1e3, 1e-300)])
+def test_units(data, weight):
+    X, W = (torch.full((1200, 2), value, dtype=torch.float64) for value in (data, weight))
+    torch.testing.assert_close(hntf.torch.nnls(X, torch.eye(2).double(), weights=W), X, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_penalties_have_the_shape_of_all_samples(name):
+    X, A, weights = draw("masks")
+    for shape in ((N // 2, 1), (N // 2, K), (K + 1,)):
+        with pytest.raises(ValueError, match=rf"{name} must have a shape that can be broadcast to \({N}, {K}\)"):
+            hntf.torch.nnls(X, A, weights=weights, **{name: torch.full(shape, 0.5)})
+
+
+class Weighted(torch.nn.Module):
+    def forward(self, X, A, weights):
+        return hntf.torch.nnls(X, A, weights=weights)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [20, N])
+def test_an_export_takes_any_number_of_samples(n):
+    X, A, weights = (x.double() for x in draw("masks"))
+    n_samples = torch.export.Dim("n", min=2)
+    program = torch.export.export(
+        Weighted(), (X[:n], A, weights[:n]), dynamic_shapes=({0: n_samples}, None, {0: n_samples})
+    )
+    torch.testing.assert_close(program.module()(X, A, weights), one_by_one(X, A, weights), rtol=1e-10, atol=1e-11)

@@ -30,7 +30,7 @@ def digest_of(block: Any) -> bytes:
 
 
 def _digest(rows: np.ndarray) -> bytes:
-    return np.asarray(odd_numbers(len(rows)) @ row_digests(rows)).tobytes()
+    return np.asarray(odd_numbers(len(rows), seed=1) @ row_digests(rows)).tobytes()
 
 
 def joined(blocks: Sequence[Any]) -> Any:

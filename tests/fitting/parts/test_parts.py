@@ -18,6 +18,7 @@ from sklearn.base import clone
 import hntf
 from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
 from hntf.fitting.parts import sources
+from hntf.fitting.parts.blocks import digest_of
 
 MATRIX = make_hierarchical_blocks(random_state=0).X[::2]
 TENSOR = make_hierarchical_tensor(noise=0.1, random_state=0).X[::2, ::2, ::4]
@@ -629,3 +630,12 @@ def test_damaged_files_are_named(kind, rng, tmp_path):
         (file.parent / name).write_bytes(b"neither an array nor an archive")
     with pytest.raises(ValueError, match=r"X must be.*(magic|zip)"):
         hntf.NMF(2).fit(tmp_path / "junk.npy" if kind == "path" else whole)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8, bool])
+def test_digests_tell_a_block_from_its_transpose(dtype):
+    E = np.eye(6, dtype=dtype)
+    one, other = E[[1, 2, 3, 4, 5, 0]], E[[5, 0, 1, 2, 3, 4]]
+    assert digest_of(one) != digest_of(other)
+    assert digest_of(scipy.sparse.csr_array(one)) != digest_of(scipy.sparse.csr_array(other))
+    assert digest_of(one) == digest_of(one.copy())

@@ -286,10 +286,10 @@ def test_a_tensor_with_a_sparse_right_hand_side_is_named():
 @pytest.mark.parametrize("backend", [np.asarray, torch.from_numpy])
 @pytest.mark.parametrize("hidden", ["one entry", "three patterns", "half", "patterns and others"])
 def test_weights_of_entries_share_gram_matrices_and_take_little_memory(backend, hidden, monkeypatch):
-    """Right-hand sides with equal weights are solved together, the others in blocks; all Gram matrices would take 26 MB."""
+    """Right-hand sides with equal weights are solved together, the others in blocks; all Gram matrices take 77 MB."""
     monkeypatch.setattr(importlib.import_module("hntf.least_squares.nnls"), "BLOCK_ENTRIES", 2**20)
     rng = np.random.default_rng(0)
-    m, n, k = 20, 2000, 40
+    m, n, k = 20, 6000, 40
     A, B, W = rng.random((m, k)), rng.random((m, n)), np.ones((m, n))
     if hidden == "one entry":
         W[3, 7] = 0.0
@@ -306,7 +306,7 @@ def test_weights_of_entries_share_gram_matrices_and_take_little_memory(backend, 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     if backend is np.asarray:
-        assert peak < 24e6
+        assert peak < 50e6
     for i in (0, 7, n - 1):
         root = np.sqrt(W[:, i])
         stacked = np.vstack([root[:, None] * A, np.sqrt(0.1) * np.eye(k)])

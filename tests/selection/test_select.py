@@ -256,6 +256,7 @@ def test_a_stopped_selection_goes_on(tmp_path, monkeypatch):
             hntf.select_ranks(low_rank(), checkpoint=path, **arguments)
 
 
+@pytest.mark.slow
 def test_likelihoods_below_zero_do_not_end_the_search():
     X = make_hierarchical_blocks(noise=0.0, random_state=0).X
     counts = np.random.default_rng(0).poisson(20 * X).astype(float)
@@ -507,6 +508,7 @@ def kinds_of(*arrays):
     return [(type(x).__name__, float(np.sum(x))) for x in arrays]
 
 
+@pytest.mark.slow
 def test_large_arrays_are_arrays_in_processes_and_files_stay_files(tmp_path):
     large, file = np.ones((500, 400)), tmp_path / "X.npy"
     np.save(file, large)
@@ -591,6 +593,7 @@ def test_a_search_is_not_ended_by_fits_that_go_astray(drawn, seed):
     assert found.best == drawn[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [0, 300, 1e4])
 def test_an_offset_hides_nothing(offset):
     """What counts as exact is relative to the error of the mean, not to entries such as temperatures in kelvin."""
@@ -617,6 +620,7 @@ def test_thinning_refuses_models_of_any_sign(rng):
         hntf.select_ranks(rng.poisson(3, (20, 10)), [1, 2], hntf.DeepSemiNMF, criterion="thinning")
 
 
+@pytest.mark.slow
 def test_criteria_of_fits_that_are_exact(rng):
     """They compared how soon fits stop."""
     X = rng.gamma(0.5, size=(60, 4)) @ rng.gamma(0.5, size=(4, 40))
@@ -624,6 +628,7 @@ def test_criteria_of_fits_that_are_exact(rng):
     assert set(found.criteria.values()) == {4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dense", "sparse", "blocks"])
 def test_divergences_of_held_out_counts(kind):
     """Models of least divergence were scored by squared errors."""

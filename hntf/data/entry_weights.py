@@ -26,8 +26,8 @@ class EntryWeights(ABC):
 
     shape: tuple[int, ...]
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
+    def __init__(self, shape: tuple[int, ...], *, is_mask: bool = False) -> None:
+        self.shape, self._is_mask = shape, is_mask
         self._equal: dict[int, EqualRows] = {}
         self._proportional: dict[int, tuple[EqualRows, np.ndarray]] = {}
 
@@ -39,7 +39,7 @@ class EntryWeights(ABC):
     @property
     def is_mask(self) -> bool:
         """Whether all weights are known to be 0 or 1."""
-        return False
+        return self._is_mask
 
     @abstractmethod
     def of_samples(self, rows: Any) -> Array:

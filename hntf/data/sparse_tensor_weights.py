@@ -48,13 +48,8 @@ class SparseTensorWeights(EntryWeights):
     def __init__(
         self, vectors: Sequence[np.ndarray], coordinates: Coordinates, values: np.ndarray, *, is_mask: bool = False
     ) -> None:
-        super().__init__(coordinates.shape)
+        super().__init__(coordinates.shape, is_mask=is_mask)
         self.vectors, self.coordinates, self.values = list(vectors), coordinates, values
-        self._is_mask = is_mask
-
-    @property
-    def is_mask(self) -> bool:
-        return self._is_mask
 
     @property
     def n_entries(self) -> int:

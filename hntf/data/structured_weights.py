@@ -114,13 +114,8 @@ class StructuredWeights(EntryWeights):
     """
 
     def __init__(self, U: np.ndarray, V: np.ndarray, rest: Any, *, prototype: Array, is_mask: bool = False) -> None:
-        super().__init__(rest.shape)
+        super().__init__(rest.shape, is_mask=is_mask)
         self.U, self.V, self.rest, self.prototype = U, V, rest, prototype
-        self._is_mask = is_mask
-
-    @property
-    def is_mask(self) -> bool:
-        return self._is_mask
 
     @property
     def n_entries(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hntf.arrays import Array, backend_of, columns, to_numpy
+from hntf.arrays import Array, backend_of, to_numpy
 from hntf.least_squares.gram import column_norms, unit_columns
 from hntf.least_squares.kinks import margin
 from hntf.least_squares.solver import solve
@@ -65,14 +65,10 @@ class NNLSInfo:
     _problems: Sequence[Rows] = field(repr=False)
 
     @classmethod
-    def joined(cls, infos: Sequence[NNLSInfo], order: np.ndarray) -> NNLSInfo:
-        """Return the information on right-hand sides of which some were solved at a time, with their places among these."""
-        supports = [info.support for info in infos]
-        return cls(
-            columns(backend_of(supports[0]).concatenate(supports, axis=1), order),
-            max(info.n_iter for info in infos),
-            [problem for info in infos for problem in info._problems],
-        )
+    def joined(cls, support: Array, infos: Sequence[NNLSInfo]) -> NNLSInfo:
+        """Return the information on problems of which some were solved at a time, with the support of all."""
+        problems = [problem for info in infos for problem in info._problems]
+        return cls(support, max(info.n_iter for info in infos), problems)
 
     @cached_property
     def kkt_residual(self) -> float:

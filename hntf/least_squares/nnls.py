@@ -18,7 +18,7 @@ from hntf.arrays import (
     cast_like,
     columns,
     host_view,
-)  # fmt: skip
+)
 from hntf.least_squares.certificate import NNLSInfo
 from hntf.least_squares.gram_blocks import FEWEST_EQUAL, EqualRows
 from hntf.least_squares.scaled_problem import ScaledProblem
@@ -187,9 +187,13 @@ def _solve_by_weights(
         for at, of_part in parts
     ]
     order = np.argsort(np.concatenate([at for at, _ in parts]))
-    X = columns(backend_of(solved[0][0]).concatenate([of_part for of_part, _ in solved], axis=1), order)
-    infos = [info for _, info in solved if info is not None]
-    return X, NNLSInfo.joined(infos, order) if infos else None
+    tl = backend_of(A)
+
+    def in_order(of_parts: list[Array]) -> Array:
+        return columns(tl.concatenate(of_parts, axis=1), order)
+
+    X, infos = in_order([of_part for of_part, _ in solved]), [info for _, info in solved if info is not None]
+    return X, NNLSInfo.joined(in_order([info.support for info in infos]), infos) if infos else None
 
 
 def _solve(

@@ -9,7 +9,7 @@ from torch.autograd import forward_ad
 
 from hntf.arrays import host_view
 from hntf.least_squares.gram_blocks import EqualRows
-from hntf.torch.scaling import exponents_of, is_concrete
+from hntf.torch.scaling import exponents_of_seen, is_concrete
 
 FEWEST_TOGETHER = 512
 """Number of samples from which a problem of their own costs less than a Gram matrix for each."""
@@ -26,17 +26,12 @@ def equal_samples(X: Tensor, weights: Tensor) -> tuple[list[np.ndarray], np.ndar
     if weights.requires_grad or forward_ad.unpack_dual(weights).tangent is not None:
         return None
     host = host_view(weights)
-    if host is None or not _are_moderate(X, weights):
+    if host is None or exponents_of_seen(X, weights) != (None, None):
         return None
     _, groups, others = EqualRows.of_rows(host)
     large = [rows for rows in groups if len(rows) >= FEWEST_TOGETHER]
     few = [rows for rows in groups if len(rows) < FEWEST_TOGETHER]
     return (large, np.sort(np.concatenate([others, *few]))) if large else None
-
-
-def _are_moderate(X: Tensor, weights: Tensor) -> bool:
-    seen = X.detach().abs().where(weights > 0, 0.0)
-    return exponents_of(seen.amax()) is None and exponents_of(weights.amax()) is None
 
 
 def rows_of(x: object, rows: np.ndarray, n: int) -> object:

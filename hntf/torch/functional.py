@@ -22,7 +22,15 @@ from hntf.torch.equal_weights import equal_samples, in_order, rows_of, weighted
 from hntf.torch.information import info_of
 from hntf.torch.primitive import Factor, Solved, solve
 from hntf.torch.products import matmul
-from hntf.torch.scaling import as_seen, cast_code, exponents_of, is_moderate, largest_entries, scales_of, times_power
+from hntf.torch.scaling import (
+    as_seen,
+    cast_code,
+    exponents_of_seen,
+    is_moderate,
+    largest_entries,
+    scales_of,
+    times_power,
+)
 
 Penalty = float | Tensor
 
@@ -193,8 +201,7 @@ def _together(
     if not return_info:
         return S
     infos = [info for _, info in parts]
-    support = in_order([info.support for info in infos], order)
-    return S, NNLSInfo(support, max(info.n_iter for info in infos), [each for info in infos for each in info._problems])
+    return S, NNLSInfo.joined(in_order([info.support for info in infos], order), infos)
 
 
 def _in_moderate_units(
@@ -207,11 +214,10 @@ def _in_moderate_units(
     """
     if not weights.numel():
         return X, weights, penalties, None
-    seen = X.detach().abs() * (weights.detach() > 0)
-    found = exponents_of(seen.amax()), exponents_of(weights.detach().amax())
+    found = exponents_of_seen(X, weights)
     if found == (None, None):
         return X, weights, penalties, None
-    of_data, of_weights = (seen.new_zeros(()) if x is None else x for x in found)
+    of_data, of_weights = (weights.new_zeros(()) if x is None else x for x in found)
     # The root of an even power is one, too.
     of_weights = 2 * (0.5 * of_weights).floor()
     l1, l2 = penalties

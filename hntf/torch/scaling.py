@@ -40,6 +40,12 @@ def exponents_of(largest: Tensor) -> Tensor | None:
     return exponents.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)
 
 
+def exponents_of_seen(X: Tensor, weights: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Return the exponents of the samples that weights do not hide, and those of the weights."""
+    weights = weights.detach()
+    return exponents_of(X.detach().abs().where(weights > 0, 0.0).amax()), exponents_of(weights.amax())
+
+
 def scales_of(largest: Tensor) -> Tensor | None:
     """Return the powers of two themselves, or None; see `exponents_of`."""
     exponents = exponents_of(largest)

@@ -118,12 +118,10 @@ class Blocks(Source):
         self.is_in_memory = isinstance(blocks, list | tuple)
         self.may_change = not self.is_in_memory
         shapes, dtypes, axes = [], [], []
-        for given in blocks:
-            block = _as_block(given)
-            if block.shape[:1] != (0,):
-                shapes.append(tuple(block.shape))
-                dtypes.append(block.dtype)
-                axes.append(axes_of(given, block.shape))
+        for given, block in self._pairs():
+            shapes.append(tuple(block.shape))
+            dtypes.append(block.dtype)
+            axes.append(axes_of(given, block.shape))
         if not shapes:
             raise ValueError("X must hold at least one block of samples, got none")
         if len({shape[1:] for shape in shapes}) > 1:
@@ -135,9 +133,15 @@ class Blocks(Source):
         self.bounds = list(zip([0, *ends[:-1]], ends, strict=True))
 
     def __iter__(self) -> Iterator[Any]:
-        for block in map(_as_block, self.blocks):
+        for _, block in self._pairs():
+            yield block
+
+    def _pairs(self) -> Iterator[tuple[Any, Any]]:
+        """Yield the blocks that have samples as they are given, with what they are as arrays."""
+        for given in self.blocks:
+            block = _as_block(given)
             if block.shape[:1] != (0,):
-                yield block
+                yield given, block
 
 
 class NpzFiles(Source):

@@ -89,6 +89,11 @@ def chain_pullback(factors: Sequence[Array], gradients: Sequence[Array | None]) 
     return d_factors[::-1]
 
 
+def weighted(weight: float, x: Array) -> Array:
+    """Return `weight · x`, which is `x` itself for a weight of 1."""
+    return x if weight == 1.0 else weight * x
+
+
 def add(total: Any, term: Any) -> Any:
     """Return the sum of two gradients; None is zero."""
     if total is None or term is None:

@@ -89,6 +89,7 @@ class Frobenius:
         """Return the Gram matrix and right-hand side for the code (mode 0) or the factor (1), without the weight of the term."""
         other = A if mode == 0 else S
         if mode not in self._last or self._last[mode][0] is not other:
+            self._last.pop(mode, None)
             self._last[mode] = (other, self.X.gram([S, A], mode), self.X.mttkrp([S, A], mode))
         return self._last[mode][1:]
 

@@ -193,9 +193,13 @@ class DenseWeights(EntryWeights):
         return results
 
     def _sizes(self, mode: int) -> np.ndarray:
-        parts = [unfold(self.of_samples(rows), mode) for rows in self.blocks()]
-        largest = [backend_of(part).max(part, axis=1) for part in parts]
-        return np.concatenate([*map(to_numpy, largest)]) if mode == 0 else np.max([*map(to_numpy, largest)], axis=0)
+        largest = [self._largest_of_slices(rows, mode) for rows in self.blocks()]
+        return np.concatenate(largest) if mode == 0 else np.max(largest, axis=0)
+
+    def _largest_of_slices(self, samples: slice, mode: int) -> np.ndarray:
+        """Return the largest weight of every slice of a mode, among some samples."""
+        weights = unfold(self.of_samples(samples), mode)
+        return to_numpy(backend_of(weights).max(weights, axis=1))
 
     def _hashes(self, mode: int, factors: np.ndarray | None) -> np.ndarray:
         hashes = np.zeros(self.shape[mode], np.uint64)

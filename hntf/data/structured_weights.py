@@ -15,6 +15,7 @@ import scipy.sparse
 
 from hntf.algebra import Factors
 from hntf.arrays import Array, as_float64, from_numpy, host_view, to_numpy
+from hntf.data.coordinates import Coordinates
 from hntf.data.entry_weights import DenseWeights, EntryWeights
 from hntf.data.hashes import hash_states, hashes_of_sums
 from hntf.data.protocol import blocks_of_rows
@@ -39,8 +40,10 @@ def entry_weights(array: Array) -> EntryWeights:
     host = host_view(array)
     if host is not None and host.ndim == 2:
         largest = host.max()
-        rows, features = np.nonzero(host != largest)
-        if len(rows) <= LARGEST_REST * host.size and _survives(host[rows, features], largest):
+        differs = host != largest
+        few = np.count_nonzero(differs) <= LARGEST_REST * host.size
+        if few and _survives(host[differs], largest):
+            rows, features = np.nonzero(differs)
             U, V = np.full((len(host), 1), float(largest)), np.ones((host.shape[1], 1))
             rest = differences(U, V, rows, features, host[rows, features].astype(np.float64))
             return StructuredWeights(U, V, rest, prototype=as_float64(array[:0]), is_mask=host.dtype == np.bool_)
@@ -223,7 +226,8 @@ class StructuredWeights(EntryWeights):
 
     def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
         models = [to_numpy(U) for U in left]
-        at_rest = self.rest.data * np.einsum("ek,ek->e", models[0][_rows_of(self.rest)], models[1][self.rest.indices])
+        entries = Coordinates(np.stack([_rows_of(self.rest), self.rest.indices]), self.shape)
+        at_rest = self.rest.data * entries.cp_at_entries(models)
         sparse = scipy.sparse.csr_array((at_rest, self.rest.indices, self.rest.indptr), shape=self.shape)
         return [
             self._product(sparse if mode == 0 else sparse.T, models[mode], models[1 - mode], right[1 - mode], mode)
@@ -236,11 +240,13 @@ class StructuredWeights(EntryWeights):
         product = sparse @ other
         if not outer.shape[1]:
             return from_numpy(product, self.prototype)
-        low_rank = matmul(model, matmul(other_model.T, inner * other))
-        low_rank *= outer
-        product += low_rank
-        for here, W in self._cancelled(product, low_rank, np.arange(len(model)), mode):
-            product[here] = (W * (model[here] @ other_model.T)) @ other
+        inner_products = matmul(other_model.T, inner * other)
+        for rows in blocks_of_rows(*model.shape):
+            low_rank = matmul(model[rows], inner_products)
+            low_rank *= outer[rows]
+            product[rows] += low_rank
+            for here, W in self._cancelled(product[rows], low_rank, np.arange(len(model))[rows], mode):
+                product[rows.start + here] = (W * (model[rows][here] @ other_model.T)) @ other
         return from_numpy(product, self.prototype)
 
     def _cancelled(

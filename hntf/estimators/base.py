@@ -143,6 +143,8 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         `codes` are the codes of all levels that the fit found, or of a single level as a function of a part, where they differ
         from those that the model computes from the data.
         """
+        if not callable(codes):
+            given.parts.forget()
         fitted = Fitted(model, codes)
         squared, norm_squared = given.parts.total(squared_residuals_of, fitted), given.parts.norm_squared
         self.reconstruction_err_ = np.sqrt(squared / norm_squared) if norm_squared else 0.0 * squared
@@ -152,7 +154,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             )
             for level, k in enumerate(model.code_sizes)
         ]
-        given.parts.forget(fitted.key)
+        given.parts.forget()
         self.__dict__.pop("_code_sums", None)  # those of a loaded model
         self.model_ = model.in_units(1.0 / given.scale)
         # As in scikit-learn, a fit whose start cannot be improved counts one iteration.

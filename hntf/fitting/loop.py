@@ -182,6 +182,9 @@ class Descent(ABC):
         """Go on from a saved state."""
         take_over(self, self.kept or (), state, nonnegative=self.nonnegative)
 
+    def forget(self) -> None:  # noqa: B027  most keep what they need themselves
+        """Drop what the parts of the samples remember of the descent, which is given up."""
+
     def renewed(self) -> Descent:
         """Return the descent with which to continue after a race."""
         return self
@@ -333,12 +336,24 @@ def run(start: Callable[[], Descent], settings: Settings, data: Data | Parts, ra
                 break
             race = runs[-1].descent.race if settings.n_init > 1 else None
             runs[-1].advance(min(race or settings.max_iter, settings.max_iter), settings.tol)
+            _give_up_all_but(_best(runs), runs)
             if runs[-1].ended.by_user:
                 break
-        best = min(runs, key=lambda run: run.descent.lowest)
+        best = _best(runs)
         if runs[-1].ended.by_user:
             best.ended = runs[-1].ended
         elif best.go_on and best.n_iter < settings.max_iter:
             best.continued()
             best.advance(settings.max_iter, settings.tol)
     return best.solution()
+
+
+def _best(runs: Sequence[_Run]) -> _Run:
+    return min(runs, key=lambda run: run.descent.lowest)
+
+
+def _give_up_all_but(best: _Run, runs: Sequence[_Run]) -> None:
+    """Free the memory of the other runs: none of them will be continued."""
+    for run in runs:
+        if run is not best:
+            run.descent.forget()

@@ -90,6 +90,10 @@ class Objective:
         self.n_evaluations += 1
         return Evaluation(x, self.scale * value, self.scale * flattened(dfactors))
 
+    def forget(self) -> None:
+        """Drop what the parts remember of the last evaluation."""
+        self.parts.forget(self._key)
+
     def value_and_grad(self, model: Trainable) -> tuple[float, list[Array]]:
         """Return the value of a model and its gradients with respect to the factors, summed over the parts."""
         settled = None
@@ -126,6 +130,7 @@ def backward(part: Part, key: str, model: Trainable, loss: Loss, settled: Any) -
     tape = part.memory.get(key)
     if not (loss.settles and part.stays):
         tape = model.solve(part.data, tape)
-        part.memory[key] = tape if part.stays else model.warm_start(tape)
+    # The tapes of two evaluations would be too much to keep.
+    part.memory[key] = model.warm_start(tape)
     value, gradients = loss.evaluate(model, tape, part.labels, settled)
     return value, model.pullback(tape, gradients)

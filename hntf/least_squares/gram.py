@@ -70,7 +70,10 @@ def apply_gram(G: Gram, S: Array) -> Array:
 
 def squared_error_in_gram_form(norm_squared: float, G: Gram, C: Array, S: Array) -> float:
     """Return `‖X‖² − 2⟨C, S⟩ + ⟨S G, S⟩`, which is `‖X − M(S)‖²` up to cancellation."""
-    return norm_squared + float(((apply_gram(G, S) - 2 * C) * S).sum())
+    gradient = apply_gram(G, S)
+    gradient -= C
+    gradient -= C
+    return norm_squared + float(gradient.reshape(-1) @ S.reshape(-1))
 
 
 def symmetric_outer(V: Array, S: Array, G: Gram) -> Any:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hntf.algebra import weighted
 from hntf.arrays import Array, as_float64, from_numpy, host_view, row_digests, to_numpy
 from hntf.least_squares import kinks
 from hntf.least_squares.downdated import Downdates
@@ -20,11 +21,18 @@ from hntf.least_squares.rooted_problems import RootedProblems
 from hntf.least_squares.solver import solve_rows
 from hntf.least_squares.square_root import SquareRoot
 
-BLOCK_ENTRIES = 2**20
-"""Number of entries of the Gram matrices that are formed at a time: 8 MiB."""
+BLOCK_ENTRIES = 2**19
+"""Number of entries of the Gram matrices, or of the right-hand sides, that are formed at a time: 4 MiB."""
 
 FEWEST_EQUAL = 128
 """Number of rows from which it is worth to solve for those with the same Gram matrix together."""
+
+
+def in_blocks(rows: np.ndarray, width: int) -> Iterator[np.ndarray]:
+    """Yield rows in blocks of as many entries as are formed at a time, of rows with `width` entries."""
+    size = max(1, BLOCK_ENTRIES // max(1, width))
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 class EqualRows(NamedTuple):
@@ -61,11 +69,9 @@ class EqualRows(NamedTuple):
     def of_rows(cls, x: np.ndarray) -> EqualRows:
         """Compare the rows of a matrix: those with the same digest entry by entry, since different ones may have the same."""
         found = cls.of_keys(row_digests(x)[:, None])
-        size = max(1, BLOCK_ENTRIES // max(1, x.shape[1]))
         groups, others = [], [found.others]
         for rows in found.groups:
-            blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
-            same = np.concatenate([(x[block] == x[rows[0]]).all(axis=1) for block in blocks])
+            same = np.concatenate([(x[block] == x[rows[0]]).all(axis=1) for block in in_blocks(rows, x.shape[1])])
             groups.append(rows[same])
             others.append(rows[~same])
         return cls(found.pattern, groups, np.sort(np.concatenate(others)))
@@ -152,23 +158,25 @@ class GramBlocks(StructuredGram):
         """Yield the rows in blocks, without those that are solved already."""
         (_, groups, others), factors = self.proportional_rows
         others = np.setdiff1d(others, solved, assume_unique=True)
-        for rows in groups:
-            yield Block(rows, self.formed(rows[:1])[0], factors[rows] / factors[rows[0]])
-        size = max(1, BLOCK_ENTRIES // self.rank**2)
-        for start in range(0, len(others), size):
-            rows = others[start : start + size]
+        for equal in groups:
+            G = self.formed(equal[:1])[0]
+            for rows in in_blocks(equal, self.rank):
+                yield Block(rows, G, factors[rows] / factors[equal[0]])
+        for rows in in_blocks(others, self.rank**2):
             yield Block(rows, self.formed(rows), np.ones(len(rows)))
 
     def solve(self, C: Array, support: Array | None, rooted: RootedProblems | None = None) -> tuple[Array, Array, int]:
         S = 0.0 * as_float64(C)
         found = S > 0
-        n_iter, solved = 0, np.empty(0, int)
+        n_iter, solved = 0, [np.empty(0, int)]
         if downdates := self._downdates_of(C):
-            rows = downdates.few(self.proportional_rows[0].others)
             right = C if rooted is None else from_numpy(rooted.bounded(to_numpy(C), downdates.G), C)
-            solved, (S_of_solved, found_of_solved, n_iter) = downdates.solve(rows, right, support)
-            S[solved], found[solved] = from_numpy(S_of_solved, S), from_numpy(found_of_solved, S)
-        for block in self.blocks(solved):
+            for few in in_blocks(downdates.few(self.proportional_rows[0].others), self.rank):
+                rows, (S_of_rows, found_of_rows, more) = downdates.solve(few, right, support)
+                S[rows], found[rows] = from_numpy(S_of_rows, S), from_numpy(found_of_rows, S)
+                n_iter = max(n_iter, more)
+                solved.append(rows)
+        for block in self.blocks(np.concatenate(solved)):
             rows = block.rows
             start = None if support is None else support[rows]
             S[rows], found[rows], more = solve_rows(block.G, block.right(C), start, _of_rows(rooted, block))
@@ -178,14 +186,14 @@ class GramBlocks(StructuredGram):
 
     def solve_on_support(self, C: Array, support: Array, rooted: RootedProblems | None = None) -> Array:
         V = 0.0 * as_float64(C)
-        solved = np.empty(0, int)
+        solved = [np.empty(0, int)]
         if downdates := self._downdates_of(C):
-            rows = downdates.few(
-                np.setdiff1d(self.proportional_rows[0].others, [] if rooted is None else list(rooted.used))
-            )
-            solved, of_solved = downdates.solve_on_support(rows, C, support)
-            V[solved] = from_numpy(of_solved, V)
-        for block in self.blocks(solved):
+            not_used = np.setdiff1d(self.proportional_rows[0].others, [] if rooted is None else list(rooted.used))
+            for few in in_blocks(downdates.few(not_used), self.rank):
+                rows, of_rows = downdates.solve_on_support(few, C, support)
+                V[rows] = from_numpy(of_rows, V)
+                solved.append(rows)
+        for block in self.blocks(np.concatenate(solved)):
             V[block.rows] = solve_on_support(block.G, block.right(C), support[block.rows], _of_rows(rooted, block))
         return V
 
@@ -246,11 +254,12 @@ class GramSum(GramBlocks):
         return downdates.plus(weight, reduce(add, shared, self.ridge * np.eye(self.rank)))
 
     def formed(self, rows: np.ndarray) -> Array:
-        formed = [weight * (G.formed(rows) if isinstance(G, GramBlocks) else G) for weight, G in self.terms]
+        formed = [weighted(weight, G.formed(rows) if isinstance(G, GramBlocks) else G) for weight, G in self.terms]
         return with_ridge(reduce(add, formed), self.ridge)
 
     def apply(self, S: Array) -> Array:
-        return reduce(add, [weight * apply_gram(G, S) for weight, G in self.terms]) + self.ridge * S
+        product = reduce(add, [weighted(weight, apply_gram(G, S)) for weight, G in self.terms])
+        return product + self.ridge * S if self.ridge else product
 
 
 class Restricted(GramBlocks):
@@ -286,7 +295,7 @@ def sum_of_grams(terms: Sequence[tuple[float, Gram]]) -> Gram:
     """Return the sum of weighted Gram matrices, one for all rows or one for each."""
     if any(isinstance(G, GramBlocks) for _, G in terms):
         return GramSum(terms)
-    return reduce(add, [weight * G for weight, G in terms])
+    return reduce(add, [weighted(weight, G) for weight, G in terms])
 
 
 def all_formed(G: Gram) -> Gram:

@@ -1,6 +1,7 @@
 """No product takes more memory than twice the data, whatever the rank: of one sweep or evaluation the peak tells."""
 
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -57,3 +58,26 @@ def test_of_an_evaluation_or_a_sweep(X, rng, rank):
         # The factors, their codes and Gram matrices come on top; they are no product with the data.
         rest = 40 * sum(U.nbytes for U in factors) + 2**19
         assert peak(function) <= 2 * X.nbytes + rest
+
+
+@pytest.mark.parametrize("estimator", [hntf.NMF, hntf.NeuralNMF, hntf.NCPD])
+def test_of_several_starts_is_that_of_one(rng, estimator):
+    X = rng.random((4000, 20) if estimator is not hntf.NCPD else (4000, 5, 4))
+
+    def fit(n_init):
+        estimator(8, init="random", n_init=n_init, max_iter=2, tol=0.0, random_state=0).fit(X)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Of the best start so far, a part remembers the codes while the next one runs.
+        assert peak(lambda: fit(6)) < peak(lambda: fit(1)) + 3 * 8 * 8 * len(X)
+
+
+@pytest.mark.parametrize("hidden", [1e-4, 0.01, 0.5])
+def test_of_masks_is_twice_the_data_and_two_codes(rng, hidden):
+    X, rank = rng.random((20_000, 200)), 40
+    observed = rng.random(X.shape) >= hidden
+    model = hntf.NMF(rank, init="random", max_iter=2, tol=0.0, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert peak(lambda: model.fit(X, mask=observed)) < 2 * X.nbytes + 2 * 8 * rank * len(X)

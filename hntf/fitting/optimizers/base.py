@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from hntf.arrays import Array
 from hntf.fitting.loop import STUCK, Descent, Ended
-from hntf.fitting.objective import Evaluation, relative_projected_gradient
+from hntf.fitting.objective import Evaluation, Objective, relative_projected_gradient
 
 KINK = 1e-1
 """Relative projected gradient above which a point counts as no minimum, not even at a kink, if no step lowers the loss."""
@@ -99,6 +99,10 @@ class Optimizer(Descent):
         """The model at the best point for an `Objective`, the best point itself for another function."""
         model_at = getattr(self.objective, "model_at", None)
         return self.best.x if model_at is None else model_at(self.best.x)
+
+    def forget(self) -> None:
+        if isinstance(self.objective, Objective):
+            self.objective.forget()
 
     def renewed(self) -> Self:
         """Return the same method restarted at the best point, without its memory of earlier steps."""

@@ -132,6 +132,5 @@ class InTurn(Parts):
     def held(self) -> Data:
         return self._loaded() if self.loads else super().held
 
-    def forget(self, key: Any) -> None:
-        for memory in self._memories:
-            memory.pop(key, None)
+    def memories(self) -> list[dict[Any, Any]]:
+        return self._memories

@@ -8,7 +8,7 @@ same. In threads of this process, the parts remember as long as there is an `OnD
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import reduce
 from itertools import pairwise
@@ -272,9 +272,8 @@ class OnDask(Parts):
     def always_remembers(self) -> bool:
         return tasks_run_in_this_process()
 
-    def forget(self, key: Any) -> None:
-        for memory in self._memory.values():
-            memory.pop(key, None)
+    def memories(self) -> Iterable[dict[Any, Any]]:
+        return self._memory.values()
 
 
 def tasks_run_in_this_process() -> bool:

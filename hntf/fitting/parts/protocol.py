@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, reduce
 from typing import Any, NamedTuple, Self
 
@@ -175,8 +175,16 @@ class Parts(ABC):
         return 0
 
     @abstractmethod
-    def forget(self, key: Any) -> None:
-        """Forget what the parts remember under a key."""
+    def memories(self) -> Iterable[dict[Any, Any]]:
+        """Return what the parts of this process remember."""
+
+    def forget(self, key: Any = None) -> None:
+        """Forget what the parts remember under a key, or all of it."""
+        for memory in self.memories():
+            if key is None:
+                memory.clear()
+            else:
+                memory.pop(key, None)
 
     @property
     def always_remembers(self) -> bool:
@@ -265,9 +273,8 @@ class InMemory(Parts):
     def n_dense_entries(self) -> int:
         return self.parts[0].data.n_dense_entries
 
-    def forget(self, key: Any) -> None:
-        for part in self.parts:
-            part.memory.pop(key, None)
+    def memories(self) -> list[dict[Any, Any]]:
+        return [part.memory for part in self.parts]
 
 
 def as_parts(data: Parts | Data) -> Parts:

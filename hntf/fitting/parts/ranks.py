@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,8 +113,8 @@ class AcrossRanks(Parts):
     def n_dense_entries(self) -> int:
         return self.local.n_dense_entries
 
-    def forget(self, key: Any) -> None:
-        self.local.forget(key)
+    def memories(self) -> Iterable[dict[Any, Any]]:
+        return self.local.memories()
 
 
 def check_given_alike(mask: Any, weights: Any) -> None:

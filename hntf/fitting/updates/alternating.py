@@ -149,6 +149,9 @@ class AlternatingCP(Sweeps):
             raise TypeError(f"checkpoint must be None with solver={self.solver!r}, which depends on the codes")
         return super().state()
 
+    def forget(self) -> None:
+        self.parts.forget(self.key)
+
     def sweep(self) -> float:
         features, supports = list(self.features), list(self._supports)
         dead = None

@@ -15,6 +15,9 @@ from hntf.gradient_check.rounding import coarse_rounding_of, rounding_of, sizes
 from hntf.least_squares.kinks import KinkRecorder, recording
 from hntf.validation import check_number, check_real_array
 
+NEARBY = 1e-2
+"""Distance, relative to the size of an entry, of the point beside a kink at which entries are judged instead."""
+
 FARTHEST = 1e3
 """Step, relative to the largest entry of an input, up to which a function that small steps leave as it is is asked again."""
 
@@ -25,9 +28,10 @@ def gradcheck(
     """Compare analytic gradients with central differences.
 
     Every entry is judged by itself, by its own size and by what its differences can resolve, which two step lengths and the
-    rounding of the function tell; what they cannot resolve is counted, not judged. Entries whose differences cross a kink are
-    left out; of layers and hierarchies the samples at a kink are left out, and all entries are judged by the other samples. An
-    input of which nothing could be judged has no verdict, and `ok` is false.
+    rounding of the function tell; what they cannot resolve is counted, not judged. Of layers and hierarchies the samples at a
+    kink are left out, and all entries are judged by the other samples. Other entries whose differences cross a kink have no
+    derivative: they are judged by the gradients at a point nearby, so that a kink of one sample hides nothing about the others,
+    and left out if they are at a kink there too. An input of which nothing could be judged has no verdict, and `ok` is false.
 
     Parameters
     ----------
@@ -83,10 +87,37 @@ def gradcheck(
         raise ValueError(f"order must be 1 or 2, got {order!r}")
     checked = as_function(function, inputs, order)
     arrays = [_checked_input(x, f"inputs[{i}]") for i, x in enumerate(checked.arrays)]
-    report, samples = _compare(checked, arrays, frozenset(), eps, rtol)
+    left_out: frozenset[int] = frozenset()
+    entries, margin = _compare(checked, arrays, left_out, eps, rtol)
+    samples = frozenset().union(*(entry.samples for entry in entries))
     if checked._replace(arrays=arrays).can_leave_out(samples):
-        report, _ = _compare(checked, arrays, samples, eps, rtol)
-    return report
+        left_out = samples
+        entries, margin = _compare(checked, arrays, left_out, eps, rtol)
+    judged: dict[Any, _Entry] = {}
+    if places := _without_verdict(entries):
+        nearby, _ = _compare(checked, list(map(_beside, arrays)), left_out, eps, rtol, places)
+        judged = {entry.place: entry for entry in nearby if entry.is_answered}
+        entries = [judged.get(entry.place, entry) for entry in entries]
+    return _report(entries, len(arrays), rtol, margin, left_out, n_nearby=len(judged))
+
+
+def _without_verdict(entries: list[_Entry]) -> set[tuple[int, tuple[int, ...]]]:
+    """Return where to ask nearby: at kinks, and in inputs of which nothing is resolved, such as `x³` at 0."""
+    answered = {entry.values.input for entry in entries if entry.is_answered}
+    return {
+        entry.place
+        for entry in entries
+        if entry.verdict == "at a kink" or (entry.verdict == "unresolved" and entry.values.input not in answered)
+    }
+
+
+def _beside(x: Array) -> Array:
+    """Return a point near `x` that is none of those special ones where functions have kinks; no entry changes its sign."""
+    host = to_numpy(x)
+    moved = host + NEARBY * np.random.default_rng(0).uniform(0.5, 1.0, host.shape) * sizes(host) * np.where(
+        host < 0, -1, 1
+    )
+    return from_numpy(np.asarray(moved), x)
 
 
 def _checked_input(x: Any, name: str) -> Array:
@@ -98,9 +129,14 @@ def _checked_input(x: Any, name: str) -> Array:
 
 
 def _compare(
-    function: Function, arrays: list[Array], left_out: frozenset[int], eps: float, rtol: float
-) -> tuple[GradcheckReport, frozenset[int]]:
-    """Return the report without some samples, and the samples at which supports changed."""
+    function: Function,
+    arrays: list[Array],
+    left_out: frozenset[int],
+    eps: float,
+    rtol: float,
+    only: set[tuple[int, tuple[int, ...]]] | None = None,
+) -> tuple[list[_Entry], float]:
+    """Return the verdicts on all entries or `only` on some, without some samples, and the distance to the nearest kink."""
     with recording() as here:
         value, gradients = function.value_and_grad(left_out, *arrays)
     if len(gradients) != len(arrays):
@@ -120,6 +156,8 @@ def _compare(
         steps = eps * sizes(to_numpy(x))
         farthest = FARTHEST * (float(abs(to_numpy(x)).max(initial=0.0)) or 1.0)
         for at in np.ndindex(analytic.shape):
+            if only is not None and (i, at) not in only:
+                continue
             expected, step = float(analytic[at]), float(steps[at])
             numeric = _derivative(
                 function,
@@ -131,8 +169,7 @@ def _compare(
             )
             measured.append(_Measured(Worst(i, at, expected, numeric.value), numeric, step / eps))
     unit = min(abs(value), max((entry.resolved_change for entry in measured), default=0.0))
-    entries = [_judged(entry, rtol, unit) for entry in measured]
-    return _report(entries, len(arrays), rtol, here.margin, left_out), frozenset().union(*(e.samples for e in entries))
+    return [_judged(entry, rtol, unit) for entry in measured], here.margin
 
 
 class _Measured(NamedTuple):
@@ -156,6 +193,16 @@ class _Entry(NamedTuple):
     error: float
     verdict: Literal["judged", "negligible", "at a kink", "unresolved"]
     samples: frozenset[int]
+
+    @property
+    def place(self) -> tuple[int, tuple[int, ...]]:
+        """The input and the index."""
+        return self.values.input, self.values.index
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether there is a verdict."""
+        return self.verdict in ("judged", "negligible")
 
 
 def _judged(entry: _Measured, rtol: float, unit: float) -> _Entry:
@@ -186,12 +233,12 @@ def _relative_error(analytic: float, numeric: Derivative, rtol: float) -> float:
 
 
 def _report(
-    entries: list[_Entry], n_inputs: int, rtol: float, margin: float, left_out: frozenset[int]
+    entries: list[_Entry], n_inputs: int, rtol: float, margin: float, left_out: frozenset[int], *, n_nearby: int
 ) -> GradcheckReport:
     """Return the report on the entries of all inputs."""
     judged = [entry for entry in entries if entry.verdict == "judged"]
     verdicts = [entry.verdict for entry in entries]
-    answered = {entry.values.input for entry in entries if entry.verdict in ("judged", "negligible")}
+    answered = {entry.values.input for entry in entries if entry.is_answered}
     worst = max(
         judged, key=lambda entry: entry.error, default=_Entry(Worst(0, (), 0.0, 0.0), 0.0, "judged", frozenset())
     )
@@ -209,6 +256,7 @@ def _report(
         n_unresolved=verdicts.count("unresolved") + verdicts.count("negligible"),
         inputs_not_judged=not_judged,
         samples_at_kinks=tuple(sorted(left_out)),
+        n_nearby=n_nearby,
     )
 
 

@@ -36,7 +36,7 @@ class GradcheckReport:
     n_judged : int
         Number of entries that were judged.
     n_at_kinks : int
-        Number of entries whose differences cross a kink, however small the step: they have no derivative and are left out.
+        Number of entries that are left out because their differences cross a kink, at the inputs and at a point nearby.
     n_unresolved : int
         Number of entries that are too small beside the value, or too ill-conditioned, for differences to resolve; what they do
         resolve agrees.
@@ -44,6 +44,9 @@ class GradcheckReport:
         The inputs of which no entry could be judged.
     samples_at_kinks : tuple of int
         The samples of a layer or hierarchy that lie at a kink and were left out, so that the others could be judged.
+    n_nearby : int
+        Number of entries that were judged at a point nearby, since their differences at the inputs cross a kink or resolve
+        nothing.
     """
 
     ok: bool
@@ -56,6 +59,7 @@ class GradcheckReport:
     n_unresolved: int = 0
     inputs_not_judged: tuple[int, ...] = ()
     samples_at_kinks: tuple[int, ...] = ()
+    n_nearby: int = 0
 
     @property
     def at_kink(self) -> bool:
@@ -82,6 +86,8 @@ class GradcheckReport:
         left_out = ""
         if self.n_at_kinks or self.samples_at_kinks:
             left_out = f"; left out at kinks: {self.n_at_kinks} entries, samples {list(self.samples_at_kinks)}"
+        if self.n_nearby:
+            left_out += f"; judged at a point nearby: {self.n_nearby} entries"
         if self.n_unresolved:
             left_out += f"; not resolved by differences: {self.n_unresolved} entries"
         return (

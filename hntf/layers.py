@@ -18,7 +18,7 @@ from hntf.least_squares.on_support import pullback
 from hntf.least_squares.rooted_problems import FactoredProblems, RootedProblems
 from hntf.least_squares.solver import solve
 from hntf.maps import LinearMap
-from hntf.validation import check_number, check_real_array, check_same_home, check_shape
+from hntf.validation import check_number, check_real_array, check_same_home, check_shape, checked_support
 
 LARGEST_MATRIX = 10
 """Size of the matrix of a map, relative to the data, up to which it is formed where a layer is ill-conditioned."""
@@ -114,12 +114,14 @@ class NNLSLayer:
         Raises
         ------
         TypeError, ValueError
-            If `X` is not a real array of the shape that the map produces, or `X` or a factor has NaN or infinite entries.
+            If `X` is not a real array of the shape that the map produces, `X` or a factor has NaN or infinite entries, or
+            `support` is no mask of the shape of the code.
         """
         data = as_data(X)
         self.map.check_input(data)
         self.map.check_factors()
-        tape = self.solve(data, support)
+        shape = data.shape[0], math.prod(self.map.code_shape(data.shape)[1:])
+        tape = self.solve(data, checked_support(support, "support", shape, "that of the code", X=data.prototype))
         # What the caller does with the code does not change the record.
         return cast_like(tape.S + 0.0, data.prototype), tape
 

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils import check_random_state
 
-from hntf.arrays import Array, is_torch
+from hntf.arrays import Array, as_bool, is_torch
 
 
 def _describe(x: object) -> str:
@@ -160,6 +160,15 @@ def check_boolean(x: Any, name: str, shape: tuple[int, ...] | None = None, why: 
     if not str(array.dtype).endswith("bool") and not bool(((array == 0) | (array == 1)).all()):
         raise ValueError(f"{name} must hold only True and False (or 1 and 0)")
     return array
+
+
+def checked_support(support: Any, name: str, shape: tuple[int, ...], why: str, **beside: Any) -> Array | None:
+    """Return a support as booleans of the given shape, in the backend of the named arrays beside it; None remains None."""
+    if support is None:
+        return None
+    support = check_boolean(support, name, shape, why)
+    check_same_home({**beside, name: support})
+    return as_bool(support)
 
 
 def check_number(value: Any, name: str, *, low: float = 0.0, integer: bool = False, strict: bool = False) -> None:

@@ -110,3 +110,45 @@ def test_a_tape_goes_to_another_process(backend, rng, condition):
     )
     np.testing.assert_array_equal(dX, again)
     np.testing.assert_array_equal(dfactors[0], dfactors_again[0])
+
+
+WRONG_SUPPORTS = [
+    np.ones((4, 4), bool),
+    np.ones((40, 30), bool),
+    np.ones((2, 3), bool),
+    np.ones((0, 3), bool),
+    np.ones(3, bool),
+    np.full((4, 3), np.nan),
+    np.full((4, 3), 2.0),
+]
+
+
+@pytest.mark.parametrize("support", WRONG_SUPPORTS, ids=lambda x: f"{x.dtype}{x.shape}")
+def test_wrong_supports_are_named(support, rng):
+    """The kernels trust the shape: they would write beyond the array."""
+    layer, X = NNLSLayer(Dense(rng.random((6, 3)))), rng.random((4, 6))
+    with pytest.raises(ValueError, match="support must"):
+        layer.forward(X, support=support)
+    hierarchy = hntf.Hierarchy([layer, NNLSLayer(Dense(rng.random((3, 2))))])
+    with pytest.raises(ValueError, match=r"supports\[0\] must"):
+        hierarchy.forward(X, supports=[support, None])
+    codes, _ = hierarchy.forward(X, supports=[None, np.ones((4, 2))])
+    np.testing.assert_allclose(codes[1], hierarchy.forward(X)[0][1], rtol=1e-12)
+
+
+def test_supports_of_another_number_of_levels_or_backend_are_named(rng):
+    layer, X = NNLSLayer(Dense(rng.random((6, 3)))), rng.random((4, 6))
+    for supports in ([], [None, None], 3):
+        with pytest.raises(ValueError, match="supports must be a list with one entry per level, 1"):
+            hntf.Hierarchy([layer]).forward(X, supports=supports)
+    with pytest.raises(TypeError, match="one backend"):
+        layer.forward(X, support=torch.ones(4, 3, dtype=torch.bool))
+
+
+def test_supports_of_tensor_codes_have_the_shape_of_the_codes(rng):
+    X = rng.random((4, 5, 3))
+    layer = NNLSLayer(hntf.maps.ModeProduct([rng.random((5, 2))], [1]))
+    S, tape = layer.forward(X)
+    assert np.allclose(layer.forward(X, support=tape.support)[0], S)
+    with pytest.raises(ValueError, match=r"support must have shape \(4, 6\)"):
+        layer.forward(X, support=tape.support[:, :4])

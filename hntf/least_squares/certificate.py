@@ -53,6 +53,7 @@ class NNLSInfo:
         Number of iterations of the support search, the largest of all rows.
     kkt_residual : float
         Largest `|min(s_j‖a_j‖, y_j/‖a_j‖)|`, relative to the row's `max_j |c_j|/‖a_j‖ + Σ_j s_j‖a_j‖`; zero at a solution.
+        Columns of zeros have no violation, or an infinite one where the cost falls along them without end.
     margin : float
         Strict complementarity, `min(max(S, Y))`: the distance to the nearest change of the support. It is zero at a kink, where
         the solution has no derivative.
@@ -105,8 +106,10 @@ def kkt_residual(G: Array, C: Array, S: Array, Y: Array) -> Array:
     inverse = tl.where(norms > 0, 1 / tl.where(norms > 0, norms, 0 * norms + 1), 0 * norms)
     primal, dual = S * norms, Y * inverse
     scale = tl.max(tl.abs(C) * inverse, axis=1) + tl.sum(tl.abs(primal), axis=1)
-    residual = tl.max(tl.abs(tl.where(primal < dual, primal, dual)), axis=1)
-    return residual / tl.where(scale > 0, scale, 0 * scale + 1)
+    violated = tl.where(primal < dual, primal, dual)
+    # Along a column of zeros a cost that falls falls without end.
+    violated = tl.where((norms == 0) & (Y < 0), 0 * Y + float("inf"), violated)
+    return tl.max(tl.abs(violated), axis=1) / tl.where(scale > 0, scale, 0 * scale + 1)
 
 
 def is_unique(G: Array, S: Array, Y: Array, support: Array) -> bool:

@@ -11,7 +11,6 @@ import scipy.sparse
 
 from hntf.arrays import (
     Array,
-    as_bool,
     as_float64,
     backend_of,
     broadcast_to,
@@ -24,13 +23,13 @@ from hntf.least_squares.gram_blocks import FEWEST_EQUAL, EqualRows
 from hntf.least_squares.scaled_problem import ScaledProblem
 from hntf.threads import single_threaded_blas
 from hntf.validation import (
-    check_boolean,
     check_entries,
     check_number,
     check_real_array,
     check_same_home,
     check_shape,
     check_sparse,
+    checked_support,
 )
 
 BLOCK_ENTRIES = 2**23
@@ -156,8 +155,7 @@ def nnls(
     if weights is not None:
         weights = _check_weights(weights, B, len(lead))
         B = _visible(B, weights)
-    if support is not None:
-        support = as_bool(check_boolean(support, "support", shape, "that of the solution"))
+    support = checked_support(support, "support", shape, "that of the solution")
 
     with single_threaded_blas():
         solve = _solve if weights is None or lead or weights.ndim == 1 else _solve_by_weights

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from hntf.arrays import Array, arange_like, as_bool, as_float64, backend_of, cast_like, from_numpy, to_numpy
-from hntf.least_squares.certificate import NNLSInfo, Rows
+from hntf.least_squares.certificate import NNLSInfo, Rows, kkt_residual
 from hntf.least_squares.gram import apply_gram, column_norms, row_grams, unit_columns
 from hntf.least_squares.solver import Solution, solve
-from hntf.scales import exponents_of, inverse_power
+from hntf.scales import EPS, exponents_of, inverse_power
 from hntf.validation import check_boolean, check_real_array, check_same_home
 
 
@@ -44,7 +44,8 @@ def nnls_gram(
     ------
     TypeError, ValueError
         If an argument holds NaN, infinite or complex entries, has an empty axis or the wrong shape, is not symmetric or
-        not positive semidefinite, or belongs to another backend or device.
+        not positive semidefinite, or belongs to another backend or device; or a cost has no lower bound, because a row of `C` is
+        not in the range of its Gram matrix.
 
     Examples
     --------
@@ -63,13 +64,15 @@ def nnls_gram(
         support = as_bool(check_boolean(support, "support", tuple(C.shape), "that of C")).reshape(-1, k)
     scale = 1.0
     if len(grams):
-        _check_gram(grams)
+        singular = _check_gram(grams)
         # Small diagonal entries, which are squares, lose their digits and vanish first.
         scales = from_numpy(inverse_power(to_numpy(column_norms(grams))), grams)
         grams = grams * scales[:, :, None] * scales[:, None, :]
         scale = scales[arange_like(len(rows), rows) // (len(rows) // len(scales))] if len(rows) else scales[:0]
         rows = rows * scale
         solution = solve(grams, rows, support)
+        if singular:
+            check_bounded(grams, rows, solution.S)
     else:
         solution = Solution(rows, rows > 0, 0)
     S = cast_like(solution.S * scale, C).reshape(C.shape)
@@ -99,7 +102,29 @@ INDEFINITE = 1e-6
 """Size of a negative eigenvalue, relative to the largest one, that rounding in single precision does not explain."""
 
 
-def _check_gram(G: Array) -> None:
+UNBOUNDED = 1e-2
+"""Violation of the optimality conditions from which it is none of rounding, even along eigenvectors that are rounding themselves."""
+
+
+def check_bounded(G: Array, C: Array, S: Array) -> None:
+    """Raise `ValueError` if solutions of problems with singular Gram matrices are none, since the cost falls without end."""
+    grams = row_grams(G, len(C))
+    worst = float(kkt_residual(grams, C, S, apply_gram(grams, S) - C).max()) if len(C) else 0.0
+    if not worst <= UNBOUNDED:
+        raise ValueError(
+            f"C must be in the range of G: the cost of a row has no lower bound, its solution violates the optimality "
+            f"conditions by {worst:.1g}"
+        )
+
+
+def is_singular(eigenvalues: np.ndarray) -> bool:
+    """Tell whether an eigenvalue of Gram matrices, `(…, k)` in ascending order, is rounding."""
+    k = eigenvalues.shape[-1]
+    return bool((eigenvalues[..., 0] <= 32 * k * EPS * eigenvalues[..., -1]).any())
+
+
+def _check_gram(G: Array) -> bool:
+    """Check Gram matrices, and tell whether one is singular."""
     diagonal = backend_of(G).einsum("...jj->...j", G)
     if float(diagonal.min()) < 0:
         raise ValueError(f"G must be positive semidefinite, got a diagonal entry of {float(diagonal.min()):g}")
@@ -114,3 +139,4 @@ def _check_gram(G: Array) -> None:
         raise ValueError(
             f"G must be positive semidefinite, got a negative eigenvalue, {values.min():g} with unit columns"
         )
+    return is_singular(values)

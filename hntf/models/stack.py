@@ -18,7 +18,7 @@ from hntf.layers import LayerTape, NNLSLayer
 from hntf.maps import Dense, ModeProduct
 from hntf.models.base import Trainable, rank_one_profiles, summed_profiles
 from hntf.models.multilinear import mode_products, outer_products
-from hntf.validation import check_real_array, check_same_home, check_shape
+from hntf.validation import check_real_array, check_same_home, check_shape, checked_support
 
 
 @dataclass
@@ -128,7 +128,7 @@ class Hierarchy(Trainable):
         self.check_input(data)
         for layer in self.layers:
             layer.map.check_factors()
-        tape = self._solve(data, supports)
+        tape = self._solve(data, None if supports is None else self._checked_supports(supports, data))
         return [cast_like(level.S, data.prototype) for level in tape], tape
 
     def backward(self, tape: Sequence[LayerTape], dcodes: Sequence[Array | None]) -> tuple[Any, list[Array]]:
@@ -161,6 +161,17 @@ class Hierarchy(Trainable):
         dC, dfactors = self.adjoint_and_factor_gradients(tape, Gradients(checked))
         dX = self.layers[0].map.input_gradient(tape[0].X, dC)
         return tape[0].X.gradient_like(dX), dfactors
+
+    def _checked_supports(self, supports: Any, X: Data) -> list[Array | None]:
+        """Return the supports of all levels for the codes of data; raise `TypeError` or `ValueError` if they are none."""
+        if not isinstance(supports, list | tuple) or len(supports) != len(self.layers):
+            got = len(supports) if isinstance(supports, list | tuple) else type(supports).__name__
+            raise ValueError(f"supports must be a list with one entry per level, {len(self.layers)}; got {got}")
+        sizes = [(X.shape[0], math.prod(shape[1:])) for shape in self.code_shapes(X.shape)]
+        return [
+            checked_support(support, f"supports[{level}]", size, "that of the code of the level", X=X.prototype)
+            for level, (support, size) in enumerate(zip(supports, sizes, strict=True))
+        ]
 
     def check_input(self, X: Data) -> None:
         self.layers[0].map.check_input(X)
@@ -196,7 +207,7 @@ class Hierarchy(Trainable):
         nothing: Any = None
         return [LayerTape(nothing, nothing, nothing, nothing, record.support, None) for record in tape]
 
-    def _solve(self, X: Data, supports: Sequence[Array] | None) -> list[LayerTape]:
+    def _solve(self, X: Data, supports: Sequence[Array | None] | None) -> list[LayerTape]:
         tape: list[LayerTape] = []
         data = X
         for level, layer in enumerate(self.layers):

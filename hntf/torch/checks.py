@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hntf.least_squares.nnls_gram import INDEFINITE
+from hntf.least_squares.nnls_gram import INDEFINITE, is_singular
 from hntf.torch.scaling import is_concrete
 from hntf.validation import check_number
 
@@ -54,8 +54,8 @@ def check_problem(X: Any, A: Any, weights: Any) -> None:
         raise ValueError(f"weights must be nonnegative, finite numbers, got {wrong:g}")
 
 
-def check_semidefinite(G: Tensor, rounding: float) -> None:
-    """Raise `ValueError` if a Gram matrix has a negative eigenvalue beyond the rounding of its dtype."""
+def check_semidefinite(G: Tensor, rounding: float) -> bool:
+    """Raise `ValueError` if a Gram matrix has a negative eigenvalue beyond rounding of its dtype; tell whether one is singular."""
     if is_concrete(G) and bool(torch.isfinite(G).all()):
         norms = torch.diagonal(G.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()
         norms = norms.where(norms > 0, 1.0)
@@ -64,6 +64,8 @@ def check_semidefinite(G: Tensor, rounding: float) -> None:
             raise ValueError(
                 f"G must be positive semidefinite, got a negative eigenvalue, {float(values.min()):g} with unit columns"
             )
+        return is_singular(values.numpy(force=True))
+    return False
 
 
 def checked_penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) -> Tensor | None:

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hntf.least_squares.nnls_gram import check_bounded
 from hntf.torch.checks import check_semidefinite, check_tensor, checked_support
 from hntf.torch.information import info_of
 from hntf.torch.primitive import Factor, solve
-from hntf.torch.scaling import cast_code, scales_of
+from hntf.torch.scaling import cast_code, is_concrete, scales_of
 
 
 def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_info: bool = False) -> Any:
@@ -42,8 +43,8 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
     Raises
     ------
     TypeError, ValueError
-        If an argument is not a dense tensor of finite real numbers, shapes or devices do not match, or `G` is not positive
-        semidefinite.
+        If an argument is not a dense tensor of finite real numbers, shapes or devices do not match, `G` is not positive
+        semidefinite, or a cost has no lower bound, because a row of `C` is not in the range of its Gram matrix.
 
     Examples
     --------
@@ -84,10 +85,13 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
     else:
         grams, rows = grams.expand(*batch, k, k), rows.expand(*batch, rows.shape[-2], k)
     grams = 0.5 * (grams + grams.mT)
-    check_semidefinite(grams, rounding=4 * k * torch.finfo(G.dtype).eps)
+    singular = check_semidefinite(grams, rounding=4 * k * torch.finfo(G.dtype).eps)
     scale = scales_of(torch.diagonal(grams.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()[..., None, :])
     if scale is not None:
         grams, rows = grams * scale * scale.mT, rows * scale
     solved = solve(grams, rows, Factor(), support)
+    if singular and is_concrete(solved.S):
+        flat = (x.detach().reshape(-1, *x.shape[axis:]) for x, axis in ((grams, -2), (rows, -1), (solved.S, -1)))
+        check_bounded(*flat)
     S = cast_code((solved.S if scale is None else solved.S * scale).reshape(shape), C.dtype)
     return (S, info_of(solved, grams, rows, shape, scale)) if return_info else S

@@ -35,7 +35,7 @@ def gradcheck(
 
     Parameters
     ----------
-    function : callable, Module, NNLSLayer, Hierarchy, LinearMap, Model or Loss
+    function : callable, Module, NNLSLayer, Hierarchy, LinearMap, trainable model or Loss
         What to check, and the inputs with respect to which it is checked:
 
         - a callable of the inputs that returns `(value, gradients)`, a number and one array per input;
@@ -47,7 +47,8 @@ def gradcheck(
         - a map, with a code `S` and data `X` as inputs: the pullbacks of its application, its Gram matrix and its adjoint with
           respect to the code, the data and all factors;
         - a loss, with a model, `X` and what else `value_and_grad` takes as inputs: the gradients with respect to all factors;
-        - another model, with `X`: those of the sum of its squared errors.
+        - another model that is trained by gradients, as `model_` of the neural estimators, with `X`: those of the sum of its
+          squared errors.
 
         Outputs that are not scalars are projected on a fixed random direction, in which all entries weigh about the same.
     inputs : array or sequence of arrays

@@ -73,7 +73,8 @@ def as_function(function: Checkable, inputs: Any, order: int) -> Function:
         return _of_loss(Energy(), [function, *arrays])
     if not callable(function):
         raise TypeError(
-            f"function must be a callable, module, layer, hierarchy, map, model or loss; got {type(function).__name__}"
+            f"function must be a callable, module, layer, hierarchy, map, loss, or a model that is trained by gradients; got "
+            f"{type(function).__name__}"
         )
     called, arrays = _with_fixed_integers(function, arrays)
     if _is_module(called):
@@ -84,8 +85,13 @@ def as_function(function: Checkable, inputs: Any, order: int) -> Function:
 def _with_fixed_integers(function: Any, arrays: list[Any]) -> tuple[Any, list[Any]]:
     """Return a function of the tensors of floating-point numbers alone; those of integers and booleans have no gradient."""
     fixed = {i: x for i, x in enumerate(arrays) if is_torch(x) and not x.dtype.is_floating_point}
+    for i, x in fixed.items():
+        if x.is_complex():
+            raise TypeError(f"inputs[{i}] must hold real numbers, got {x.dtype}")
     if not fixed:
         return function, arrays
+    if len(fixed) == len(arrays) and not _is_module(function):
+        raise TypeError("inputs must hold a tensor of floating-point numbers, which alone have a gradient")
     torch = sys.modules["torch"]
 
     def with_integers(call: Callable[..., Any], moved: Sequence[Any]) -> Any:

@@ -103,7 +103,7 @@ INDEFINITE = 1e-6
 
 
 UNBOUNDED = 1e-2
-"""Violation of the optimality conditions from which it is none of rounding, even along eigenvectors that are rounding themselves."""
+"""Violation of the optimality conditions from which it is none of rounding, even where eigenvectors are rounding themselves."""
 
 
 def check_bounded(G: Array, C: Array, S: Array) -> None:
@@ -117,7 +117,7 @@ def check_bounded(G: Array, C: Array, S: Array) -> None:
         )
 
 
-def is_singular(eigenvalues: np.ndarray) -> bool:
+def is_singular(eigenvalues: Array) -> bool:
     """Tell whether an eigenvalue of Gram matrices, `(…, k)` in ascending order, is rounding."""
     k = eigenvalues.shape[-1]
     return bool((eigenvalues[..., 0] <= 32 * k * EPS * eigenvalues[..., -1]).any())

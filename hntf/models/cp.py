@@ -128,6 +128,7 @@ class CPModel(Trainable):
         if tuple(X.shape) != dimensions:
             raise ValueError(
                 f"X must have shape {dimensions}, as the factors have these numbers of rows; got {X.shape}"
+                + ("" if dimensions[0] else " (the model of a fitted NCPD has no factor of the samples)")
             )
 
     def solve(self, X: Data, start: CPTape | None = None) -> CPTape:

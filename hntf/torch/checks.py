@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hntf.least_squares.nnls_gram import INDEFINITE, is_singular
-from hntf.torch.scaling import is_concrete
+from hntf.torch.scaling import is_concrete, is_readable, unmapped
 from hntf.validation import check_number
 
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -19,6 +19,8 @@ def check_dense(name: str, x: Any) -> None:
     """Raise `TypeError` if an argument is not a dense tensor."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
+    if x.is_nested:
+        raise TypeError(f"{name} must be one dense tensor, got a nested tensor; pad or concatenate its parts")
     if x.layout != torch.strided:
         raise TypeError(f"{name} must be a dense tensor, got layout {x.layout}; call {name}.to_dense()")
 
@@ -28,6 +30,17 @@ def check_tensor(name: str, x: Any) -> None:
     check_dense(name, x)
     if not x.dtype.is_floating_point:
         raise TypeError(f"{name} must hold real floating-point numbers, got {x.dtype}")
+
+
+def check_factor(name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return a factor of a layer; raise `TypeError` or `ValueError` if it is no finite real matrix of its shape."""
+    if x.is_complex():
+        raise TypeError(f"factors must hold real numbers, got {x.dtype} for {name}")
+    if tuple(x.shape) != shape:
+        raise ValueError(f"factors must have the shapes of the layer, {shape} for {name}; got {tuple(x.shape)}")
+    if is_concrete(x) and not bool(x.isfinite().all()):
+        raise ValueError(f"factors must hold finite entries, got NaN or infinite ones for {name}")
+    return x
 
 
 def check_problem(X: Any, A: Any, weights: Any) -> None:
@@ -56,15 +69,15 @@ def check_problem(X: Any, A: Any, weights: Any) -> None:
 
 def check_semidefinite(G: Tensor, rounding: float) -> bool:
     """Raise `ValueError` if a Gram matrix has a negative eigenvalue beyond rounding of its dtype; tell whether one is singular."""
-    if is_concrete(G) and bool(torch.isfinite(G).all()):
-        norms = torch.diagonal(G.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()
+    if is_readable(G) and bool(torch.isfinite(G := unmapped(G.detach())).all()):
+        norms = torch.diagonal(G, dim1=-2, dim2=-1).clamp(min=0).sqrt()
         norms = norms.where(norms > 0, 1.0)
-        values = torch.linalg.eigvalsh(G.detach() / (norms[..., :, None] * norms[..., None, :]))
+        values = torch.linalg.eigvalsh(G / (norms[..., :, None] * norms[..., None, :]))
         if bool((values[..., 0] < -max(INDEFINITE, rounding) * values.abs().amax(-1)).any()):
             raise ValueError(
                 f"G must be positive semidefinite, got a negative eigenvalue, {float(values.min()):g} with unit columns"
             )
-        return is_singular(values.numpy(force=True))
+        return is_singular(values)
     return False
 
 
@@ -85,9 +98,10 @@ def checked_penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) ->
 
 def _negative_or_infinite(x: Tensor) -> float | None:
     """Return an entry that is negative, infinite or NaN; None if there is none, or the entries cannot be read."""
-    if not is_concrete(x):
+    if not is_readable(x):
         return None
-    wrong = x.detach()[~((x >= 0) & x.isfinite())]
+    x = unmapped(x.detach())
+    wrong = x[~((x >= 0) & x.isfinite())]
     return float(wrong[0]) if len(wrong) else None
 
 

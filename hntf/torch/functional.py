@@ -13,6 +13,7 @@ from hntf.least_squares.certificate import NNLSInfo
 from hntf.least_squares.rooted_problems import bound_of_norms
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.torch.checks import (
+    INTEGERS,
     broadcast,
     check_problem,
     checked_penalty,
@@ -114,7 +115,7 @@ def nnls(
     tensor([[-0.5000,  0.0000],
             [-2.0000, -2.0000]])
     """
-    if isinstance(weights, Tensor) and weights.dtype == torch.bool:
+    if isinstance(weights, Tensor) and weights.dtype in (torch.bool, *INTEGERS):
         weights = weights.double()
     check_problem(X, A, weights)
     if weights is not None and X.ndim == A.ndim == 2:

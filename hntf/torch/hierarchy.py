@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -21,8 +23,8 @@ from hntf.models import Hierarchy as HierarchyModel
 from hntf.torch.checks import check_dense, check_tensor
 from hntf.torch.gram_form import nnls_gram
 from hntf.torch.modules import CP, NNLS, Layer, Tucker
-from hntf.torch.scaling import scaled_columns
-from hntf.validation import as_random_state, check_boolean
+from hntf.torch.scaling import is_concrete, scaled_columns
+from hntf.validation import as_random_state, check_boolean, check_number, level_index
 
 
 class Hierarchy(nn.Module):
@@ -51,17 +53,8 @@ class Hierarchy(nn.Module):
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         super().__init__()
-        for lower, upper in zip([None, *layers], layers, strict=False):
-            if not isinstance(upper, Layer):
-                raise TypeError(f"layers must hold layers of hntf.torch, got {type(upper).__name__}")
-            size = int(np.prod(upper.in_shape))
-            if lower is not None and size != lower.out_features:
-                raise ValueError(
-                    f"layers must fit together: codes of {lower.out_features} entries below a layer for {size}"
-                )
+        _check_layers(layers)
         self.layers: Any = nn.ModuleList(layers)
-        if not layers:
-            raise ValueError("layers must hold at least one layer, got none")
 
     def forward(self, X: Tensor) -> list[Tensor]:
         """Return the codes `(n, k_l)` of the samples at all levels."""
@@ -73,7 +66,8 @@ class Hierarchy(nn.Module):
 
     def decode(self, S: Tensor, level: int = -1) -> Tensor:
         """Return the samples of codes at a level."""
-        level = range(len(self.layers))[level]
+        level = level_index(level, len(self.layers))
+        check_tensor("S", S)
         for layer in reversed(self.layers[: level + 1]):
             S = layer.decode(S.flatten(1))
         return S
@@ -98,12 +92,18 @@ class Hierarchy(nn.Module):
         self
         """
         data = as_data(X.detach() if isinstance(X, Tensor) else X, nonnegative=True)
+        self._check_samples(data.shape)
         architecture = architecture_of(self.to_model().layers, data.shape)
         seed = int(torch.randint(2**31, ())) if random_state is None else random_state
         factors = iter(tensor_levels(data, architecture, as_random_state(seed)).factors)
         for layer in self.layers:
             layer.set_factors_([next(factors) for _ in layer.factor_names])
         return self
+
+    def _check_samples(self, shape: tuple[int, ...]) -> None:
+        of_sample = self.layers[0].in_shape
+        if shape[1:] != of_sample:
+            raise ValueError(f"X must have shape (n, {', '.join(map(str, of_sample))}), got {shape}")
 
     def to_model(self) -> HierarchyModel:
         """Return the stack as a `hntf.Hierarchy` with copies of the factors in float64."""
@@ -139,6 +139,7 @@ class Hierarchy(nn.Module):
         if any(float(U.detach().min()) < 0 for layer in self.layers for U in layer.factors):
             raise ValueError("factors must be nonnegative; call project_ first")
         X = X.detach() if isinstance(X, Tensor) else X
+        self._check_samples(tuple(np.shape(X)))
         architecture = architecture_of(model.layers, (len(X), *self.layers[0].in_shape))
         penalties = {"code_l1": self.layers[0].l1, "code_l2": self.layers[0].l2}
         if isinstance(self.layers[0], NNLS):
@@ -152,6 +153,27 @@ class Hierarchy(nn.Module):
         ended = Ended(True, "trained outside")
         estimator._keep(model.to(given.data.prototype), given, Solution(model, 0, ended, {"loss": np.empty(0)}))
         return estimator
+
+
+def _check_layers(layers: Any) -> None:
+    if not isinstance(layers, Sequence | nn.ModuleList):
+        raise TypeError(f"layers must be a sequence of layers of hntf.torch, got {type(layers).__name__}")
+    if not len(layers):
+        raise ValueError("layers must hold at least one layer, got none")
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layers must hold layers of hntf.torch, got {type(layer).__name__}")
+    for lower, upper in pairwise(layers):
+        size = math.prod(upper.in_shape)
+        if size != lower.out_features:
+            raise ValueError(
+                f"layers must fit together: codes of {lower.out_features} entries below a layer for {size}"
+            )
+        if not isinstance(upper, NNLS) and not (isinstance(upper, Tucker) and isinstance(lower, Tucker)):
+            raise ValueError(
+                f"layers must be CP or NNLS first, or Tucker layers, then NNLS layers; got {type(upper).__name__} above "
+                f"{type(lower).__name__}"
+            )
 
 
 def _module_of(layer: NNLSLayer, shape: tuple[int, ...]) -> Layer:
@@ -182,12 +204,22 @@ def energy(
     codes : sequence of tensors, optional
         The codes `model(X)`, if they are known.
     level_weights : sequence of float, optional
-        The weights of the levels; 1 by default.
+        The weights of the levels, at least 0; 1 by default.
+
+    Raises
+    ------
+    ValueError
+        If there is not one code and one weight for each level, or a weight is negative or not finite.
     """
     codes = model(X) if codes is None else codes
-    weights = [1.0] * len(codes) if level_weights is None else level_weights
-    if len(weights) != len(codes):
-        raise ValueError(f"level_weights must have one entry per level, {len(codes)}; got {len(weights)}")
+    n_levels = len(model.layers)
+    weights = [1.0] * n_levels if level_weights is None else level_weights
+    for name, of_levels in (("codes", codes), ("level_weights", weights)):
+        if len(of_levels) != n_levels:
+            raise ValueError(f"{name} must have one entry per level, {n_levels}; got {len(of_levels)}")
+    for level, weight in enumerate(weights):
+        if not isinstance(weight, Tensor):
+            check_number(weight, f"level_weights[{level}]")
     errors = [(X - model.decode(S, level).reshape(X.shape)).square().sum() for level, S in enumerate(codes)]
     return sum((w * error for w, error in zip(weights, errors, strict=True)), start=X.new_zeros(()))
 
@@ -213,11 +245,17 @@ def label_l2(S: Tensor, Y: Tensor, known: Tensor | None = None) -> Tensor:
     """
     check_tensor("S", S)
     check_dense("Y", Y)
+    for name, x in (("S", S), ("Y", Y)):
+        if x.ndim != 2:
+            raise ValueError(f"{name} must be a matrix with one row for each sample, got shape {tuple(x.shape)}")
     if len(S) != len(Y):
         raise ValueError(f"Y must have one row per code, {len(S)}; got {len(Y)}")
     if known is not None:
         known = as_bool(check_boolean(known, "known", (len(S),), "one entry per code"))
         S, Y = S[known], Y[known]
+    for name, x in (("S", S), ("Y", Y)):
+        if is_concrete(x) and not bool(x.isfinite().all()):
+            raise ValueError(f"{name} must hold finite entries where labels are known; hide unknown ones by known")
     # The classifier takes up the scale of the codes.
     S, Y = scaled_columns(S.double())[0], Y.double()
     B = nnls_gram(S.mT @ S, Y.mT @ S)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -33,4 +35,6 @@ def info_of(
     of_scale = 0 if scale is None else torch.frexp(scale.expand(solved.S.shape).reshape(-1, k)).exponent - 1
     of_data, of_weights = (0, 0) if exponents is None else (x.int() for x in exponents)
     problem = Rows(grams, rows, S, support, Y, of_scale - of_data, -of_scale - of_data - of_weights)
-    return NNLSInfo(solved.support.reshape(shape), int(solved.n_iter), [problem])
+    n_iter: Any = solved.n_iter if torch.compiler.is_exporting() else int(solved.n_iter)
+    # The support itself is kept for the backward pass.
+    return NNLSInfo(solved.support.reshape(shape).clone(), n_iter, [problem])

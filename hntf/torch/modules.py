@@ -14,11 +14,12 @@ from torch.nn.utils import parametrize
 
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, LinearMap, ModeProduct
-from hntf.torch.checks import check_tensor
+from hntf.torch.checks import check_factor, check_tensor
 from hntf.torch.functional import nnls
 from hntf.torch.gram_form import nnls_gram
 from hntf.torch.parametrization import Nonnegative
-from hntf.torch.scaling import cast_code, scaled_columns, scaled_penalty, times_power
+from hntf.torch.primitive import is_finite
+from hntf.torch.scaling import cast_code, is_concrete, scaled_columns, scaled_penalty, times_power
 from hntf.validation import check_flag, check_number
 
 
@@ -61,13 +62,10 @@ class Layer(nn.Module):
         if len(factors) != len(self.factor_names):
             raise ValueError(f"factors must hold {len(self.factor_names)} factors, got {len(factors)}")
         for name, own, new in zip(self.factor_names, self.factors, factors, strict=True):
-            value = torch.as_tensor(new).to(own)
-            if value.shape != own.shape:
-                raise ValueError(
-                    f"factors must have the shapes of the layer, {tuple(own.shape)} for {name}; got {tuple(value.shape)}"
-                )
+            value = check_factor(name, torch.as_tensor(new), tuple(own.shape)).to(own)
             if parametrize.is_parametrized(self, name):
-                setattr(self, name, value)
+                # A copy in order of memory: a parametrization may keep what it is given.
+                setattr(self, name, value.clone(memory_format=torch.contiguous_format))
             else:
                 own.copy_(value)
         return self
@@ -114,6 +112,14 @@ class Layer(nn.Module):
     @abstractmethod
     def _map(self, factors: list[Tensor]) -> LinearMap:
         """Return the map with these factors."""
+
+    def _promoted(self, S: Tensor) -> list[Tensor]:
+        """Return codes and the factors in the wider dtype of both; raise `TypeError` or `ValueError` if they are no codes."""
+        check_tensor("S", S)
+        if S.ndim == 0 or S.shape[-1] != self.out_features:
+            raise ValueError(f"S must have codes of {self.out_features} entries, got shape {tuple(S.shape)}")
+        dtype = torch.promote_types(S.dtype, self.factors[0].dtype)
+        return [x.to(dtype) for x in (S, *self.factors)]
 
     def _scaled_penalties(self, exponents: Tensor) -> tuple[Any, Any]:
         """Return the penalties on codes that are divided by powers of two, `(k,)`; 0.0 and 0.0 for none."""
@@ -195,7 +201,8 @@ class NNLS(Layer):
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""
-        return S @ self.A.mT
+        S, A = self._promoted(S)
+        return S @ A.mT
 
     def _map(self, factors: list[Tensor]) -> Dense:
         return Dense(factors[0])
@@ -262,7 +269,8 @@ class CP(Layer):
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""
-        return (S @ _khatri_rao(self.factors).mT).reshape(S.shape[0], *self.feature_shape)
+        S, *factors = self._promoted(S)
+        return (S @ _khatri_rao(factors).mT).reshape(S.shape[0], *self.feature_shape)
 
     def _map(self, factors: list[Tensor]) -> KhatriRao:
         return KhatriRao(factors)
@@ -336,6 +344,8 @@ class Tucker(Layer):
     def forward(self, X: Tensor) -> Tensor:
         """Return the codes of the samples `(n, d_2, …, d_N)` as tensors that are flattened to `(n, k)`, the last mode fastest."""
         compressed = _as_samples(X, self.feature_shape).double()
+        if is_concrete(X) and not is_finite(X):
+            raise ValueError("X must hold finite entries")
         factors, exponents = zip(*[scaled_columns(A.double()) for A in self.factors], strict=True)
         for mode, A in zip(self.modes, factors, strict=True):
             compressed = torch.tensordot(compressed, A, dims=([mode], [0])).movedim(-1, mode)
@@ -353,8 +363,9 @@ class Tucker(Layer):
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""
+        S, *factors = self._promoted(S)
         X = S.reshape(S.shape[0], *self.code_shape)
-        for mode, A in zip(self.modes, self.factors, strict=True):
+        for mode, A in zip(self.modes, factors, strict=True):
             X = torch.tensordot(X, A, dims=([mode], [1])).movedim(-1, mode)
         return X
 

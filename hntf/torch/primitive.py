@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd import Function
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from hntf import threads
 from hntf.arrays import host_view, to_numpy
@@ -61,7 +63,7 @@ class Solved(NamedTuple):
 
 def solve(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> Solved:
     """Solve the problems; differentiable in `G` and `C`."""
-    if _is_traced(G):
+    if is_traced(G):
         return Solved(*torch.ops.hntf.nnls_solve(G, C, *factor, support))
     return Solved(*_Solve.apply(G, C, *factor, support))
 
@@ -69,14 +71,14 @@ def solve(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> Solve
 def solve_on_support(G: Tensor, C: Tensor, support: Tensor, used: Tensor, factor: Factor) -> Tensor:
     """Solve `G_PP v_P = c_P` on the supports; differentiable in `G` and `C`."""
     arguments = (G, C, support, used, factor.A, factor.weights, factor.l2)
-    if _is_traced(G):
+    if is_traced(G):
         return torch.ops.hntf.nnls_on_support(*arguments)
     return _SolveOnSupport.apply(*arguments)
 
 
-def _is_traced(G: Tensor) -> bool:
-    """Tell whether only the shapes of the results are asked for: by a compiler, or for tensors without entries."""
-    return torch.compiler.is_compiling() or G.is_meta
+def is_traced(x: Tensor) -> bool:
+    """Tell whether only the shapes of the results are asked for: by a compiler or tracer, or for tensors without entries."""
+    return torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor) or get_proxy_mode() is not None
 
 
 def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> Solved:

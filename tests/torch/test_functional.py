@@ -461,7 +461,7 @@ def test_bad_arguments_are_named(X, A, error, words):
         ({"weights": torch.full((5,), torch.nan)}, ValueError, "weights must be nonnegative"),
         ({"weights": torch.full((5,), torch.inf)}, ValueError, "weights"),
         ({"weights": torch.ones(4)}, ValueError, r"weights must have a shape that can be broadcast to \(4, 5\)"),
-        ({"weights": torch.ones(5, dtype=torch.int64)}, TypeError, "weights must hold real floating-point numbers"),
+        ({"weights": torch.ones(5, dtype=torch.complex64)}, TypeError, "weights must hold real floating-point numbers"),
         ({"weights": torch.ones(4, 5).to_sparse()}, TypeError, "weights must be a dense tensor"),
         ({"weights": np.ones(5)}, TypeError, "weights must be a torch tensor"),
         ({"support": torch.ones(2, 3, dtype=torch.bool)}, ValueError, "support must have a shape"),

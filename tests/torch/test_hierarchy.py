@@ -143,6 +143,9 @@ def test_estimators_without_such_layers_are_named(estimator, samples, fit, words
         ([NNLS(5, 4), NNLS(3, 2)], ValueError, "codes of 4 entries below a layer for 3"),
         ([Tucker((4, 3), (2, 2)), NNLS(3, 2)], ValueError, "codes of 4 entries below a layer for 3"),
         ([CP((4, 3), 2), Tucker((2, 2), (1, 1))], ValueError, "codes of 2 entries below a layer for 4"),
+        ([NNLS(5, 4), CP((2, 2), 2)], ValueError, "NNLS first, or Tucker layers, then NNLS layers; got CP above NNLS"),
+        ([CP((4, 3), 4), Tucker((2, 2), (1, 1))], ValueError, "got Tucker above CP"),
+        (3, TypeError, "layers must be a sequence"),
     ],
 )
 def test_layers_that_do_not_fit_are_named(layers, error, words):
@@ -301,3 +304,80 @@ class TestKnownLabels:
 def test_sparse_labels_are_refused_by_name():
     with pytest.raises(TypeError, match=r"Y must be a dense tensor.*to_dense"):
         hntf.torch.label_l2(torch.rand(3, 2), torch.eye(3).to_sparse())
+
+
+SAMPLES = torch.rand(5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda h: h.to_estimator(SAMPLES[:, :4]), ValueError, r"X must have shape \(n, 6\)"),
+        (lambda h: h.initialize_(SAMPLES[:, :4]), ValueError, r"X must have shape \(n, 6\)"),
+        (lambda h: energy(h, SAMPLES, h(SAMPLES)[:1]), ValueError, "codes must have one entry per level, 2; got 1"),
+        (lambda h: energy(h, SAMPLES, level_weights=[1.0]), ValueError, "level_weights must have one entry per level"),
+        (lambda h: energy(h, SAMPLES, level_weights=[1.0, np.nan]), ValueError, r"level_weights\[1\] must be"),
+        (lambda h: energy(h, SAMPLES, level_weights=[-1, 1]), ValueError, r"level_weights\[0\] must be at least 0"),
+        (lambda h: h.decode(torch.rand(3, 7)), ValueError, r"S must have codes of 2 entries, got shape \(3, 7\)"),
+        (lambda h: h.decode(torch.rand(3, 2), level=7), ValueError, "level must be an integer from -2 to 1"),
+        (lambda h: h.decode(np.ones((3, 2))), TypeError, "S must be a torch tensor"),
+        (lambda h: label_l2(torch.rand(3, 2), torch.rand(3)), ValueError, "Y must be a matrix"),
+        (lambda h: label_l2(torch.rand(3), torch.rand(3, 2)), ValueError, "S must be a matrix"),
+        (lambda h: label_l2(torch.rand(3, 2), torch.full((3, 2), torch.nan)), ValueError, "Y must hold finite entries"),
+        (lambda h: h.layers[0].set_factors_([1j * np.ones((6, 3))]), TypeError, "factors must hold real numbers"),
+        (lambda h: h.layers[0].set_factors_([np.full((6, 3), np.nan)]), ValueError, "factors must hold finite entries"),
+        (lambda h: Tucker((3, 2), (2, 2))(torch.full((2, 3, 2), torch.nan)), ValueError, "X must hold finite entries"),
+    ],
+)
+def test_bad_calls_are_named(call, error, words):
+    hierarchy = Hierarchy([NNLS(6, 3), NNLS(3, 2)]).double()
+    before = [U.clone() for U in hierarchy.parameters()]
+    with pytest.raises(error, match=words):
+        call(hierarchy)
+    assert all(map(torch.equal, hierarchy.parameters(), before))
+
+
+def test_hidden_labels_may_be_anything():
+    S, Y, known = torch.rand(4, 2), torch.rand(4, 3), torch.tensor([True, False, True, True])
+    expected = label_l2(S[known], Y[known])
+    Y[1] = torch.nan
+    assert torch.equal(label_l2(S, Y, known), expected)
+
+
+@pytest.mark.parametrize(("of_data", "of_model"), [(torch.float32, torch.float64), (torch.float64, torch.float32)])
+def test_the_energy_of_data_in_another_precision(of_data, of_model):
+    hierarchy = Hierarchy([NNLS(6, 3), NNLS(3, 2)]).to(of_model)
+    expected = energy(hierarchy.double(), SAMPLES).item()
+    assert energy(hierarchy.to(of_model), SAMPLES.to(of_data)).item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_lbfgs_trains_from_a_start(nonnegative):
+    """Its parameters must be contiguous, and the start has columns in order of memory."""
+    samples = torch.tensor(X)
+    hierarchy = stack(nonnegative).initialize_(samples, random_state=0)
+    optimizer = torch.optim.LBFGS(hierarchy.parameters(), max_iter=3)
+
+    def closure():
+        optimizer.zero_grad()
+        (loss := energy(hierarchy, samples)).backward()
+        return loss
+
+    first = float(optimizer.step(closure))
+    assert energy(hierarchy, samples).item() < first
+
+
+def test_factors_that_are_set_are_copied():
+    class Same(torch.nn.Module):
+        def forward(self, x):
+            return x
+
+        def right_inverse(self, x):
+            return x
+
+    layer, B = NNLS(6, 3), torch.rand(6, 3)
+    torch.nn.utils.parametrize.register_parametrization(layer, "A", Same())
+    layer.set_factors_([B])
+    expected = layer.A.detach().clone()
+    B.zero_()
+    assert torch.equal(layer.A, expected)

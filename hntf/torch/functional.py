@@ -163,8 +163,8 @@ def nnls(
         return S
     sizes = None
     if penalties[0] is not None:
-        weighted = (samples if weights is None else samples * weights.sqrt()).detach().reshape(-1, m)
-        sizes = from_numpy(bound_of_norms(to_numpy(weighted)), weighted)
+        seen = (samples if weights is None else samples * weights.sqrt()).detach().reshape(-1, m)
+        sizes = from_numpy(bound_of_norms(to_numpy(seen)), seen)
     return S, info_of(solved, G, C, shape, scale, sizes, exponents)
 
 

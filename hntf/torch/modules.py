@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, LinearMap, ModeProduct
-from hntf.torch.checks import check_factor, check_tensor
+from hntf.torch.checks import broadcast, check_dense, check_factor, check_tensor
 from hntf.torch.functional import nnls
 from hntf.torch.gram_form import nnls_gram
 from hntf.torch.parametrization import Nonnegative
@@ -195,9 +195,9 @@ class NNLS(Layer):
         """Number of entries of a code."""
         return self.k
 
-    def forward(self, X: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Return the codes `(…, n, k)` of the samples `(…, n, in_features)`, of weighted or hidden entries as `nnls` takes them."""
-        return nnls(X, self.A, l1=self.l1, l2=self.l2, weights=weights)
+    def forward(self, X: Tensor, weights: Tensor | None = None, support: Tensor | None = None) -> Tensor:
+        """Return the codes `(…, n, k)` of the samples `(…, n, in_features)`; weights and support are those of `nnls`."""
+        return nnls(X, self.A, l1=self.l1, l2=self.l2, weights=weights, support=support)
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""
@@ -258,13 +258,19 @@ class CP(Layer):
         """Number of entries of a code."""
         return self.k
 
-    def forward(self, X: Tensor) -> Tensor:
-        """Return the codes `(n, k)` of the samples `(n, d_2, …, d_N)`."""
+    def forward(self, X: Tensor, weights: Tensor | None = None, support: Tensor | None = None) -> Tensor:
+        """Return the codes `(n, k)` of the samples `(n, d_2, …, d_N)`.
+
+        Weights that can be broadcast to the samples weigh entries, which those of 0 hide; the search starts from `support`.
+        """
         X = _as_samples(X, self.feature_shape)
+        if weights is not None:
+            check_dense("weights", weights)
+            weights = broadcast(weights, "weights", tuple(X.shape)).expand(X.shape).flatten(1)
         factors, exponents = zip(*[scaled_columns(U.double()) for U in self.factors], strict=True)
         exponent = sum(exponents[1:], exponents[0])
         l1, l2 = self._scaled_penalties(exponent)
-        S = nnls(X.flatten(1).double(), _khatri_rao(factors), l1=l1, l2=l2)
+        S = nnls(X.flatten(1).double(), _khatri_rao(factors), l1=l1, l2=l2, weights=weights, support=support)
         return cast_code(times_power(S, exponent), X.dtype)
 
     def decode(self, S: Tensor) -> Tensor:

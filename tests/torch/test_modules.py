@@ -381,3 +381,29 @@ def test_hidden_entries_of_the_dense_layer():
     torch.testing.assert_close(codes, hntf.torch.nnls(X, layer.A, weights=mask), rtol=0, atol=0)
     (gradient,) = torch.autograd.grad(codes.sum(), layer.A)
     assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 3), (4, 3), (5, 1, 1), (3,), ()])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bool])
+def test_weighted_entries_of_a_cp_layer(shape, dtype):
+    """Hidden entries may be anything; the codes are those of the same data with weights in the core."""
+    layer = hntf.torch.CP((4, 3), 2, l1=0.01).double()
+    X, weights = torch.rand(5, 4, 3, dtype=torch.float64), (torch.rand(shape) < 0.8).to(dtype)
+    weights = weights if shape else torch.ones((), dtype=dtype)
+    full = weights.expand(X.shape).double()
+    hidden = X.masked_fill(full == 0, torch.nan)
+    expected, _ = layer.to_layer().forward(hntf.as_data(hidden, weights=full))
+    S = layer(hidden, weights=weights)
+    torch.testing.assert_close(S, expected, rtol=1e-9, atol=1e-12)
+    S.sum().backward()
+    assert all(U.grad.isfinite().all() for U in layer.parameters())
+
+
+@pytest.mark.parametrize("name", ["dense", "CP"])
+def test_a_search_from_a_support_finds_the_same_codes(name):
+    layer = make(name)
+    X = samples(layer)
+    S = layer(X)
+    torch.testing.assert_close(layer(X, support=S > 0), S)
+    with pytest.raises(ValueError, match="support must have a shape"):
+        layer(X, support=torch.ones(2, 2, 7, dtype=torch.bool))

@@ -101,6 +101,14 @@ def add(total: Any, term: Any) -> Any:
     return total + term
 
 
+def add_to(total: Any, term: Any) -> Any:
+    """Return the sum of two gradients in the memory of the first, which nobody else uses; None is zero."""
+    if total is None or term is None:
+        return total if term is None else term
+    total += term
+    return total
+
+
 def random_columns(A: Array) -> Array:
     """Return random columns of unit norm in the shape of `A`, the same for every call."""
     fresh = np.random.RandomState(0).uniform(size=tuple(A.shape))

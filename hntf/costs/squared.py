@@ -12,12 +12,11 @@ from hntf.least_squares.gram import Gram, apply_gram, squared_error_in_gram_form
 
 
 class SquaredError(NamedTuple):
-    """`w ‖X − M(Z)‖²` and its gradients with respect to `Z` and to the map's `G` and `C`."""
+    """`w ‖X − M(Z)‖²` and its gradients with respect to `Z` and to the map's `G`; that with respect to `C` is `−2 w Z`."""
 
     value: float
     code: Array
     gram: Array
-    adjoint: Array
 
 
 def squared_error(G: Gram, C: Array, Z: Array, norm_squared: float, weight: float) -> SquaredError:
@@ -27,7 +26,7 @@ def squared_error(G: Gram, C: Array, Z: Array, norm_squared: float, weight: floa
     flat = Z.reshape(-1)
     value = norm_squared + float(gradient.reshape(-1) @ flat) - float(C.reshape(-1) @ flat)
     gradient *= 2 * weight
-    return SquaredError(weight * value, gradient, weight * symmetric_outer(Z, Z, G), (-2 * weight) * Z)
+    return SquaredError(weight * value, gradient, weight * symmetric_outer(Z, Z, G))
 
 
 GRAM_FORM_CANCELS = 1e-9

@@ -10,7 +10,7 @@ from functools import partial, reduce
 from operator import mul
 from typing import Any
 
-from hntf.algebra import add, kronecker
+from hntf.algebra import add, add_to, kronecker
 from hntf.arrays import Array, as_float64, cast_like, identity_like
 from hntf.costs.squared import squared_error, squared_residual
 from hntf.data import Data, DenseData, as_data
@@ -230,16 +230,22 @@ class Hierarchy(Trainable):
         for level, weight in enumerate(weights, start=1):
             if weight == 0.0:
                 continue
-            codes = self.decoded_codes(tape, level)
-            error = squared_error(tape[0].G, tape[0].C, codes[-1], norm_squared, weight)
-            total += error.value
-            gradients.gram = add(gradients.gram, error.gram)
-            gradients.adjoint = add(gradients.adjoint, error.adjoint)
-            gradients.codes[level - 1], dfactors = self.decode_pullback(tape, codes, error.code)
-            for i, dlevel in enumerate(dfactors, start=1):
-                sums = gradients.factors[i]
-                gradients.factors[i] = dlevel if sums is None else [a + b for a, b in zip(sums, dlevel, strict=True)]
+            total += self._add_error(gradients, tape, level, weight, norm_squared)
         return total, gradients
+
+    def _add_error(
+        self, gradients: Gradients, tape: Sequence[LayerTape], level: int, weight: float, norm_squared: float
+    ) -> float:
+        """Add the gradients of the error of a level to those of others, and return the error."""
+        codes = self.decoded_codes(tape, level)
+        gradients.adjoint = add_to(gradients.adjoint, (-2 * weight) * codes[-1])
+        error = squared_error(tape[0].G, tape[0].C, codes[-1], norm_squared, weight)
+        gradients.gram = add(gradients.gram, error.gram)
+        gradients.codes[level - 1], dfactors = self.decode_pullback(tape, codes, error.code)
+        for i, dlevel in enumerate(dfactors, start=1):
+            sums = gradients.factors[i]
+            gradients.factors[i] = dlevel if sums is None else [a + b for a, b in zip(sums, dlevel, strict=True)]
+        return error.value
 
     def layer_errors(self, tape: Sequence[LayerTape], weights: Sequence[float]) -> tuple[float, Gradients]:
         """Return `Σ_l w_l ‖S_{l−1} − M_l(S_l)‖²` and its gradients with respect to the results of the forward pass."""
@@ -247,12 +253,13 @@ class Hierarchy(Trainable):
         gradients = self.no_gradients(tape)
         for level, (layer, record, weight) in enumerate(zip(self.layers, tape, weights, strict=True)):
             error = squared_error(record.G, record.C, record.S, record.X.norm_squared(), weight)
+            d_adjoint = (-2 * weight) * record.S
             total += error.value
             gradients.codes[level] = add(gradients.codes[level], error.code)
             if level == 0:
-                gradients.gram, gradients.adjoint = error.gram, error.adjoint
+                gradients.gram, gradients.adjoint = error.gram, d_adjoint
                 continue
-            gradients.factors[level] = layer.map.pullback(record.X, error.gram, error.adjoint, record.contracted)
+            gradients.factors[level] = layer.map.pullback(record.X, error.gram, d_adjoint, record.contracted)
             below = tape[level - 1].S
             model = layer.map.apply(record.S.reshape(layer.map.code_shape(record.X.shape))).reshape(below.shape)
             gradients.codes[level - 1] = add(gradients.codes[level - 1], 2 * weight * (below - model))
@@ -264,7 +271,7 @@ class Hierarchy(Trainable):
     def adjoint_and_factor_gradients(
         self, tape: Sequence[LayerTape], gradients: Gradients, penalties: list[tuple[float, float]] | None = None
     ) -> tuple[Array, list[Array]]:
-        """Return the gradients with respect to the first level's adjoint `C`, and to all factors.
+        """Return the gradients with respect to the first level's adjoint `C`, and to all factors; those given are used up.
 
         The derivatives with respect to the penalties of the layers are appended to `penalties`, last layer first.
         """
@@ -273,12 +280,13 @@ class Hierarchy(Trainable):
         for level in reversed(range(len(self.layers))):
             layer, record = self.layers[level], tape[level]
             dS = add(gradients.codes[level], dS)
+            gradients.codes[level] = None  # each is as large as the codes
             dG, dC = layer.solution_pullback(record, 0 * record.S if dS is None else dS)
             if penalties is not None:
                 # The penalties enter as C − λ₁ and G + λ₂I.
                 penalties.append((-float(dC.sum()), -float((dC * record.S).sum())))
             if level == 0:
-                dG, dC = add(dG, gradients.gram), add(dC, gradients.adjoint)
+                dS, dG, dC = None, add(dG, gradients.gram), add_to(gradients.adjoint, dC)
             dlevel = layer.map.pullback(record.X, dG, dC, record.contracted)
             direct = gradients.factors[level] if gradients.factors else None
             if direct is not None:

@@ -69,8 +69,8 @@ def test_of_several_starts_is_that_of_one(rng, estimator):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # Of the best start so far, a part remembers the codes while the next one runs.
-        assert peak(lambda: fit(6)) < peak(lambda: fit(1)) + 3 * 8 * 8 * len(X)
+        # Of the best start so far, a part remembers the codes while the next one runs; some garbage waits to be collected.
+        assert peak(lambda: fit(12)) < peak(lambda: fit(1)) + 6 * 8 * 8 * len(X)
 
 
 @pytest.mark.parametrize("hidden", [1e-4, 0.01, 0.5])

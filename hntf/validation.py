@@ -181,6 +181,13 @@ def check_number(value: Any, name: str, *, low: float = 0.0, integer: bool = Fal
         raise ValueError(f"{name} must be {'greater than' if strict else 'at least'} {low:g}{finite}, got {value!r}")
 
 
+def checked_file(path: Any, name: str) -> Path:
+    """Return the path of a file, which need not exist; raise `ValueError` if it is none."""
+    if not isinstance(path, str | Path) or not str(path) or Path(path).is_dir():
+        raise ValueError(f"{name} must be the path of a file, got {path!r}")
+    return Path(path).expanduser().absolute()
+
+
 def check_flag(value: Any, name: str) -> bool:
     """Return a flag as a bool; raise `TypeError` unless it is True or False."""
     if not isinstance(value, bool | np.bool_):

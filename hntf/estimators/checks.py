@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from sklearn.utils.validation import validate_data
@@ -18,7 +17,7 @@ from hntf.estimators.inputs import Input
 from hntf.estimators.of_part import fingerprint
 from hntf.fitting.checkpoint import Checkpoint, described
 from hntf.fitting.loop import Settings
-from hntf.validation import check_choice, check_number, warn_user
+from hntf.validation import check_choice, check_number, checked_file, warn_user
 
 OF_THE_COURSE = ("max_iter", "tol", "verbose", "callback", "output_level")
 """Parameters that may differ when a fit goes on from a checkpoint."""
@@ -53,9 +52,7 @@ def with_checkpoint(estimator: Any, given: Input, labels: Labels | None, path: A
         return given
     if not estimator._takes_checkpoints:
         raise TypeError(f"checkpoint must be None: {type(estimator).__name__} keeps no state that could be saved")
-    if not isinstance(path, str | Path) or not str(path) or Path(path).is_dir():
-        raise ValueError(f"checkpoint must be the path of a file, got {path!r}")
-    path = Path(path).expanduser().absolute()
+    path = checked_file(path, "checkpoint")
     if given.parts.is_first and not path.parent.is_dir():
         raise FileNotFoundError(f"checkpoint must be in a folder that exists, got {path}")
     parameters = {name: value for name, value in estimator.get_params().items() if name not in OF_THE_COURSE}

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from hntf.arrays import to_numpy
 from hntf.metrics.inputs import check_fitted
-from hntf.validation import check_choice, check_entries, check_number
+from hntf.validation import check_choice, check_entries, check_number, check_real_array
 
 SMOOTHING = 1e-12
 """What is added to probabilities of pairs, as gensim does, so that pairs that never occur have a logarithm."""
@@ -62,8 +63,10 @@ def coherence(components: Any, X: Any, *, measure: str = "npmi", n_words: int = 
     check_choice(measure, "measure", MEASURES)
     check_number(n_words, "n_words", low=2, integer=True)
     words = _heaviest(_weights(components), n_words)
+    if not scipy.sparse.issparse(X):
+        X = to_numpy(check_real_array(X, "X", orders=(2,), may_be_empty=True))
     documents = scipy.sparse.csc_array(X)
-    check_entries(np.append(documents.data, 0.0), "X")
+    check_entries(np.append(documents.data, 0.0), "X", nonnegative=True)
     occurs = documents > 0
     if occurs.shape[1] <= max((j for topic in words for j in topic), default=0):
         raise ValueError(f"X must have a column for every word of the components, got {occurs.shape[1]} columns")

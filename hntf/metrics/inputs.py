@@ -13,7 +13,7 @@ from hntf.axes import in_order_of
 from hntf.data import Data, as_data
 from hntf.data.units import moderate_scale, multiplied
 from hntf.scales import with_exponents
-from hntf.validation import check_real_array
+from hntf.validation import check_real_array, check_shape
 
 
 def check_fitted(model: Any, name: str) -> Any:
@@ -62,11 +62,15 @@ def factor_matrices(x: Any, name: str) -> list[np.ndarray]:
         weights, x = x
     if not isinstance(x, Sequence) or not len(x):
         raise TypeError(f"{name} must be an estimator, a CPTensor or a sequence of factors, got {type(x).__name__}")
+    if any(np.ndim(U) == 2 and not np.shape(U)[1] for U in x):
+        raise ValueError(f"{name} must have at least one component, got factors without columns")
     factors = [to_numpy(check_real_array(U, f"each factor of {name}", orders=(2,))).astype(float) for U in x]
     if len({U.shape[1] for U in factors}) > 1:
         raise ValueError(f"{name} must have factors with the same number of columns, got {[U.shape for U in factors]}")
     if weights is not None:
-        factors[0] = factors[0] * to_numpy(weights)
+        weights = to_numpy(check_real_array(weights, f"weights of {name}", orders=(1,)))
+        check_shape(weights, f"weights of {name}", factors[0].shape[1:], "one for each component")
+        factors[0] = factors[0] * weights
     return factors
 
 

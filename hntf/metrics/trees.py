@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
@@ -13,6 +14,7 @@ from hntf.arrays import to_numpy
 from hntf.costs.targets import is_unknown
 from hntf.metrics.inputs import codes_by_level
 from hntf.tables import Table
+from hntf.validation import check_real_array
 
 
 def purity(labels: Any, clusters: Any) -> float:
@@ -63,6 +65,7 @@ def level_agreement(codes: Any, labels: Sequence[Any]) -> Table:
         1       0  1.000  1.000   1.000
     """
     levels = [as_clusters(S) for S in codes_by_level(codes, "codes")]
+    check_levels(labels, "labels")
     rows = []
     for i, y in enumerate(labels):
         if any(np.shape(y) != c.shape for c in levels):
@@ -106,6 +109,8 @@ def hierarchical_f_score(labels: Sequence[Any], predicted: Sequence[Any]) -> flo
     >>> hntf.metrics.hierarchical_f_score([["x", "y"], ["a", "a"]], [["x", "z"], ["a", "a"]])
     0.75
     """
+    for name, x in (("labels", labels), ("predicted", predicted)):
+        check_levels(x, name)
     if len(labels) != len(predicted):
         raise ValueError(f"predicted must have as many levels as labels, {len(labels)}, got {len(predicted)}")
     common = known = claimed = 0
@@ -174,16 +179,29 @@ def _pairs_together(x: np.ndarray, y: np.ndarray | None = None) -> float:
     return float((counts * (counts - 1) / 2).sum())
 
 
+def check_levels(x: Any, name: str) -> None:
+    """Raise `TypeError` if an argument is no sequence of what belongs to levels."""
+    if not isinstance(x, Sequence | np.ndarray) or isinstance(x, str):
+        raise TypeError(f"{name} must be a sequence with an array for every level, got {type(x).__name__}")
+
+
 def is_known(labels: Any) -> np.ndarray:
     """Return which labels are known: not -1, None, NaN or pandas' NA."""
     return np.array([not is_unknown(label) for label in np.asarray(labels, object).ravel()], bool)
 
 
 def as_clusters(x: Any) -> np.ndarray:
-    """Return clusters as integers: `(n,)` as they are, and of a code `(n, k)` the largest entry of every sample."""
+    """Return clusters as integers: `(n,)` as they are, and of a code `(n, k)` the largest entry of every sample.
+
+    Samples whose code is zero are a cluster of their own.
+    """
+    x = x.toarray() if scipy.sparse.issparse(x) else x
     array = to_numpy(x) if hasattr(x, "ndim") else np.asarray(x)
     if array.ndim == 2:
-        return np.argmax(array, axis=1)
+        if not array.shape[1]:
+            raise ValueError(f"codes must have at least one component, got shape {array.shape}")
+        codes = to_numpy(check_real_array(array, "codes"))
+        return np.where((codes != 0).any(axis=1), np.argmax(codes, axis=1), codes.shape[1])
     if array.ndim != 1:
         raise ValueError(f"clusters must have shape (n,), or be codes of shape (n, k); got order {array.ndim}")
     if (array.dtype.kind == "f" and np.isnan(array).any()) or (array.dtype.kind == "O" and not all(is_known(array))):

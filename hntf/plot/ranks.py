@@ -53,7 +53,11 @@ def ranks(selection: RankSelection, *, ax: Any = None) -> Any:
     errors = [name for name in RELATIVE_ERRORS if name in table.columns]
     for name in errors:
         root, bars = _root_and_bars(table, name)
-        ax.errorbar(x, root, bars, fmt="o-", ms=4, capsize=3, label=f"{name} error")
+        (line, *_) = ax.errorbar(x, root, bars, fmt="o-", ms=4, capsize=3, label=f"{name} error")
+        folds = _numbers(table[f"{name} folds"])
+        if (dropped := folds < np.nanmax(folds)).any():
+            label = f"dropped after {np.nanmin(folds):.0f} folds"
+            ax.plot(x[dropped], root[dropped], "o", ms=4, color=line.get_color(), mfc="white", zorder=3, label=label)
     if "error" in table.columns:
         ax.plot(x, _numbers(table["error"]), ":", color="0.5", label="relative error of a fit of all data")
     is_alone = decides in table.columns and not errors and "error" not in table.columns

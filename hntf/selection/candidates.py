@@ -36,11 +36,13 @@ def as_candidates(candidates: Any) -> list[Any] | None:
     return sorted(set(checked), key=lambda candidate: (_size(candidate), repr(candidate)))
 
 
-def without_tuples(candidates: list[Any] | None) -> list[Any] | None:
-    """Return candidates of a single level, each a tuple of one number, as numbers; others unchanged."""
-    if candidates and all(isinstance(c, tuple) and len(c) == 1 and isinstance(c[0], int) for c in candidates):
-        return [c[0] for c in candidates]
-    return candidates
+def of_one_level(candidates: list[Any] | None, model: Any) -> list[int] | None:
+    """Return the candidates of a model with one level, each a number or a tuple of one, as numbers."""
+    numbers = [c[0] if isinstance(c, tuple) and len(c) == 1 else c for c in candidates or []]
+    if any(isinstance(number, tuple) for number in numbers):
+        name = (model if isinstance(model, type) else type(model)).__name__
+        raise ValueError(f"candidates must be numbers of components for {name}, which has one level; got {candidates}")
+    return numbers if candidates else None
 
 
 def _size(candidate: Any) -> int:

@@ -60,33 +60,55 @@ class Decision:
 
     def reason(self) -> str:
         """Return why, and which criteria disagree."""
-        name, best = self.names[0], self.recommended[self.names[0]]
-        if name in self.errors and best is None:
-            tried = f"{self.ranks[0]} to {self.ranks[-1]}" if len(self.ranks) > 1 else f"{self.ranks[0]}"
-            text = (
-                f"No structure: no number of components that was tried, {tried}, predicts entries better than the mean of the "
-                "others does."
-            )
-        elif name in self.errors:
-            text = (
-                f"{_components(best)}: the smallest number whose prediction error ({name}) is within one standard error of the "
-                f"lowest, which is that of {self.lowest[name]}."
-            )
-            if self.lowest[name] == self.ranks[-1] and len(self.ranks) > 1:
-                text += " That is the largest that was tried: more may predict better."
-        else:
-            text = f"{'No number of components' if best is None else _components(best)}, by {name}."
-        agree = [other for other in self.names[1:] if other in self.recommended and self.recommended[other] == best]
-        differ = [
-            f"{other} says {self.recommended[other]}"
-            for other in self.names[1:]
-            if self.recommended.get(other) not in (None, best)
-        ]
+        name = self.names[0]
+        text = self._of_predictions(name) if name in self.errors else self._of_fits(name)
+        best, others = self.recommended[name], [other for other in self.names[1:] if other in self.recommended]
+        agree = [other for other in others if self.recommended[other] == best]
         if agree:
             text += f" {', '.join(agree)} agree{'s' if len(agree) == 1 else ''}."
-        if differ:
+        if differ := [f"{other} says {self._said_by(other)}" for other in others if other not in agree]:
             text += f" Criteria disagree: {', '.join(differ)}."
         return text
+
+    def _of_predictions(self, name: str) -> str:
+        """Return why a criterion that predicts recommends what it does."""
+        best, lowest = self.recommended[name], self.lowest[name]
+        if best is None and not lowest:
+            return (
+                f"No structure: no number of components that was tried, {self._tried}, predicts entries better than the mean of "
+                "the others does."
+            )
+        if best is None:
+            return (
+                f"No structure: {_components(lowest)}, the best of {self._tried} that were tried, predict{'s' * (lowest == 1)} "
+                "entries better than the mean of the others does by less than one standard error."
+            )
+        text = (
+            f"{_components(best)}: the smallest number whose prediction error ({name}) is within one standard error of the "
+            f"lowest, which is that of {lowest}."
+        )
+        if lowest == self.ranks[-1] and len(self.ranks) > 1 and not self.errors[name].is_exact(lowest):
+            text += " That is the largest that was tried: more may predict better."
+        return text
+
+    def _of_fits(self, name: str) -> str:
+        """Return what a criterion that looks at fits of all data recommends."""
+        best = self.recommended[name]
+        text = f"{'No number of components' if best is None else _components(best)}, by {name}, of {self._tried} that were tried."
+        if best == self.ranks[-1] and len(self.ranks) > 1:
+            text += " That is the largest: more may be better."
+        return text
+
+    def _said_by(self, name: str) -> str:
+        """Return what a criterion says, in a word or two."""
+        said = self.recommended[name]
+        if said is not None:
+            return str(said)
+        return "no structure" if name in self.errors else "none"
+
+    @property
+    def _tried(self) -> str:
+        return f"{self.ranks[0]} to {self.ranks[-1]}" if len(self.ranks) > 1 else f"{self.ranks[0]}"
 
 
 def _components(rank: Any) -> str:

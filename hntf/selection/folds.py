@@ -39,8 +39,9 @@ ASTRAY, ASTRAY_UP_TO = 2.0, 16
 """Error, divided by that of the mean, from which a fit went astray where entries were hidden, which tells nothing of larger
 numbers; and the number of components up to which larger ones are tried for that."""
 
-EXACT = 1e-5
-"""Squared error, relative to that of the mean, from which entries count as predicted exactly: less depends on when a fit stops."""
+EXACT, NEARLY_EXACT = 1e-5, 2e-5
+"""Squared error, relative to that of the mean, from which entries count as predicted exactly: less depends on when a fit stops.
+No larger number is tried where one is at most as far from exact as the second."""
 
 ROUNDING = 1e-14
 """Squared error, relative to the entries, below which nothing is resolved."""
@@ -122,9 +123,21 @@ class FoldErrors:
         return len(self._found[rank])
 
     def mean(self, rank: Any) -> float:
-        """Return the mean error: the geometric one of ratios."""
-        mean = float(self.scores(rank).mean())
+        """Return the mean error: the geometric one of ratios.
+
+        Of a candidate that was dropped it is that of the lowest, times the ratio to it in the folds that both have.
+        """
+        _, scores, lowest = self._in_all_folds()
+        of_rank = self.scores(rank)
+        mean = float((of_rank - scores[: len(of_rank), lowest]).mean() + scores[:, lowest].mean())
         return float(np.exp(mean)) if self._prediction.is_ratio else mean
+
+    def _in_all_folds(self) -> tuple[list[Any], np.ndarray, int]:
+        """Return which candidates were tried in all folds, their scores by fold, and which of them has the lowest mean."""
+        n_folds = max(map(len, self._found.values()))
+        ranks = [rank for rank in self._found if self.n_folds(rank) == n_folds]
+        scores = np.stack([self.scores(rank) for rank in ranks], axis=1)
+        return ranks, scores, int(scores.mean(axis=0).argmin())
 
     def standard_error(self, rank: Any) -> float:
         """Return the standard error of the mean error."""
@@ -148,6 +161,15 @@ class FoldErrors:
         scores = self.scores(rank) - self.scores(0)[: self.n_folds(rank)]
         return self._prediction.is_ratio and rank < ASTRAY_UP_TO and bool((scores > np.log(ASTRAY)).all())
 
+    def may_grow(self, rank: Any) -> bool:
+        """Tell whether larger numbers of components may predict better, from one of the largest."""
+        return self.is_near(rank) or self.is_astray(rank)
+
+    def is_exact(self, rank: Any) -> bool:
+        """Tell whether a candidate predicts entries exactly in all of the first folds, as larger ones do then."""
+        errors, of_mean = (np.array(self._found[each])[:FIRST_FOLDS] for each in (rank, 0))
+        return self._prediction.is_ratio and bool((errors <= NEARLY_EXACT * of_mean).all())
+
     def may_win(self, rank: Any) -> bool:
         """Tell whether a candidate may be recommended, from the first folds."""
         if rank == 0 or not self._prediction.is_ratio:
@@ -160,12 +182,9 @@ class FoldErrors:
 
         The standard error is that of the differences to the lowest in the same folds.
         """
-        n_folds = max(map(len, self._found.values()))
-        ranks = [rank for rank in self._found if self.n_folds(rank) == n_folds]
-        scores = np.stack([self.scores(rank) for rank in ranks], axis=1)
-        best = int(scores.mean(axis=0).argmin())
+        ranks, scores, best = self._in_all_folds()
         differences = scores - scores[:, [best]]
-        spread = differences.std(axis=0, ddof=1) / n_folds**0.5
+        spread = differences.std(axis=0, ddof=1) / len(scores) ** 0.5
         near = np.flatnonzero(differences.mean(axis=0) <= spread + 1e-12)
         return ranks[int(near[0])], ranks[best]
 
@@ -190,7 +209,7 @@ def _search(errors: FoldErrors, folds: Sequence[int], largest: int) -> None:
     """Try numbers of components up to the largest that is worth it."""
     errors.run([0, *(rank for rank in range(1, FIRST + 1) if rank <= largest)], folds)
     later = [rank for rank in LATER if rank <= largest]
-    while later and any(errors.is_near(rank) or errors.is_astray(rank) for rank in errors.ranks[-LARGE:]):
+    while later and not any(map(errors.is_exact, errors.ranks)) and any(map(errors.may_grow, errors.ranks[-LARGE:])):
         errors.run(later[:STEP], folds)
         later = later[STEP:]
     best = min((0, *errors.ranks), key=errors.mean)

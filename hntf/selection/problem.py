@@ -7,15 +7,20 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse
 from sklearn.base import clone
 
-from hntf.arrays import from_numpy
+from hntf.arrays import from_numpy, is_torch
 from hntf.data import HoldOut
 from hntf.data.masks import as_masks
+from hntf.data.sparse_arrays import is_sparse_tensor
 from hntf.fitting.interruption import interrupting
 
 SHAKEN = 0.3
 """Standard deviation of the logarithms of the random numbers by which factors of another fit are multiplied for a start."""
+
+SMALL = 100_000
+"""Number of entries of data up to which hold-outs are looked at as arrays: of larger ones they hide next to no slice whole."""
 
 QUICK = {"tol": 1e-4, "max_iter": 200, "random_state": 0}
 """Parameters of the fits of a model that is not given as an instance."""
@@ -52,9 +57,17 @@ class Problem(NamedTuple):
     is_in_memory: bool
     scale: float = 1.0
 
-    def hold_out(self, fold: int) -> HoldOut:
-        """Return a mask that hides entries."""
-        return HoldOut(self.fraction, self.seed + fold)
+    def hold_out(self, fold: int) -> Any:
+        """Return a mask that hides entries; of small data none that are all of a sample or of an entry of another mode."""
+        hold_out = HoldOut(self.fraction, self.seed + fold)
+        is_sparse = scipy.sparse.issparse(self.X) or is_sparse_tensor(self.X)
+        if not self.is_in_memory or is_sparse or math.prod(self.shape) > SMALL:
+            return hold_out
+        mask = hold_out.of_shape(self.shape)
+        kept = without_whole_slices(mask)
+        if (kept == mask).all():
+            return hold_out
+        return from_numpy(kept, self.X) if is_torch(self.X) else kept
 
     def masked(self, mask: Any) -> dict[str, Any]:
         """Return the arguments of a fit in which a mask hides entries, too."""
@@ -80,6 +93,19 @@ class Problem(NamedTuple):
     def largest_rank(self) -> int:
         """The number of components from which any more are redundant."""
         return max(1, math.prod(self.shape) // max(self.shape))
+
+
+def without_whole_slices(observed: np.ndarray) -> np.ndarray:
+    """Return a mask that observes all of those slices, such as rows and columns, which it would hide whole.
+
+    Slices of one entry are hidden whole or not at all.
+    """
+    observed = observed.copy()
+    for mode in range(observed.ndim):
+        others = tuple(axis for axis in range(observed.ndim) if axis != mode)
+        if observed.shape[mode] < observed.size:
+            observed |= ~observed.any(axis=others, keepdims=True)
+    return observed
 
 
 def _shaken(factors: Any, rng: np.random.Generator) -> Any:

@@ -20,6 +20,10 @@ from hntf.fitting.checkpoint import described
 from hntf.selection.problem import Problem
 from hntf.storage import replace_file
 from hntf.threads import limit_cores
+from hntf.validation import checked_file
+
+VERSION = 2
+"""That of what the results are: those of an earlier one are computed anew."""
 
 SHARED_FILES = "joblib_memmapping_folder"
 """Part of the paths of the files in which joblib keeps large arrays for its processes."""
@@ -46,11 +50,11 @@ class Runner:
     def __init__(self, problem: Problem, n_jobs: int | None, checkpoint: Any, verbose: bool | int) -> None:
         self.problem, self.verbose = problem, verbose
         self.n_jobs = n_jobs
-        self._path = None if checkpoint is None else Path(checkpoint)
+        self._path = None if checkpoint is None else checked_file(checkpoint, "checkpoint")
         self._results: dict[str, Any] = {}
         if self._path is None:
             return
-        if self._path.is_dir() or not self._path.parent.is_dir():
+        if not self._path.parent.is_dir():
             raise ValueError(f"checkpoint must be the path of a file in a folder that exists, got {self._path}")
         self._signature = _signature(problem)
         if self._path.exists():
@@ -100,6 +104,7 @@ def _signature(problem: Problem) -> list[Any]:
     sums = to_numpy(parts.total(fingerprint))
     parameters = described(problem.model.get_params())
     return [
+        VERSION,
         type(problem.model).__name__,
         json.loads(json.dumps(parameters)),
         list(problem.shape),

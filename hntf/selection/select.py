@@ -23,8 +23,8 @@ from hntf.selection.candidates import (
     finest_model,
     has_levels,
     is_tucker_model,
+    of_one_level,
     takes_signs,
-    without_tuples,
 )
 from hntf.selection.decision import Decision
 from hntf.selection.folds import PREDICTIONS, FoldErrors, fold_errors
@@ -42,7 +42,7 @@ CRITERIA = (*PREDICTIONS, *FROM_FITS)
 LARGEST_FRACTION, SMALLEST_FRACTION = 0.1, 0.01
 FEWEST_HELD_OUT, MOST_HELD_OUT = 10, 2**21
 
-AUTO = ["held-out", "bic", "bai-ng", "elbow"]
+AUTO = ("held-out", "bic", "bai-ng", "elbow")
 
 WITHOUT_PREDICTIONS = (*range(1, 13), 14, 16, 20)
 """Numbers of components that are tried without candidates and without a criterion of predictions, which would end the search."""
@@ -66,9 +66,9 @@ def select_ranks(
     """Recommend a number of components, or the levels of a hierarchy and their numbers of components.
 
     Parts of the entries are hidden from fits, which then predict them: too few components cannot, and too many follow the noise.
-    The smallest number whose error is within one standard error of the lowest is recommended, if it predicts better than the mean
-    of all entries. For a hierarchy, this is the finest level; the levels above it are numbers of groups to which its components
-    gather more clearly than chance would have it.
+    The smallest number whose error is within one standard error of the lowest is recommended, if the mean of all entries does not
+    predict as well, within one standard error, too. For a hierarchy, this is the finest level; the levels above it are numbers of
+    groups to which its components gather more clearly than chance would have it.
 
     Parameters
     ----------
@@ -79,7 +79,8 @@ def select_ranks(
         larger numbers as long as some of them predict nearly as well as the best; 1 to 20 if no criterion predicts.
     model : estimator or class, optional
         The model, by default `NeuralNMF` for matrices and `NeuralNTF` for tensors. Of a hierarchy only the finest level is fitted,
-        as `NMF` or `NCPD`, whatever trains the hierarchy and with which parameters; other models are fitted as they are.
+        as `NMF` or `NCPD`, whatever trains the hierarchy and with which parameters; other models, and hierarchies for data of any
+        sign, are fitted as they are. Labels are not used: a model that may take some is fitted without.
     criterion : "auto" or str or sequence of str
         What decides: `"held-out"` (the default), `"bi-cross-validation"` (matrices), `"thinning"` (counts), `"bic"`, `"bai-ng"`,
         `"elbow"`, `"core-consistency"` (tensors), `"stability"` (of fits from other starts). The first of several decides. `"auto"`
@@ -126,13 +127,13 @@ def select_ranks(
     9
     """
     check_number(n_folds, "n_folds", low=2, integer=True)
-    names = _as_criteria(criterion)
+    is_auto, names = criterion == "auto", _as_criteria(criterion)
     checked = as_candidates(candidates)
     check_model(model)
     if model is not None and not has_levels(model) and not is_tucker_model(model):
-        checked = without_tuples(checked)
+        checked = of_one_level(checked, model)
     # The information criteria count the parameters of a matrix or CP model.
-    names = ["held-out"] if names == AUTO and _is_tucker(model, checked) else names
+    names = ["held-out"] if is_auto and _is_tucker(model, checked) else names
     gathers = _gathers(model, checked)
     if gathers and not all(a > b for candidate in checked or [] for a, b in pairwise(candidate)):
         raise ValueError(f"candidates must have fewer components at every level than at the one below, got {checked}")
@@ -147,6 +148,8 @@ def select_ranks(
     runner = Runner(problem, n_jobs, checkpoint, verbose)
     finest = None if checked is None else sorted({c[0] for c in checked}) if gathers else checked
     _warn_of_redundant(finest, problem)
+    if not is_auto and "elbow" in names:
+        _check_elbow(finest, problem)
     errors: dict[str, FoldErrors] = {}
     for name in names:
         if name in PREDICTIONS:
@@ -207,6 +210,17 @@ def _warn_of_redundant(candidates: list[Any] | None, problem: Problem) -> None:
         )
 
 
+def _check_elbow(candidates: list[Any] | None, problem: Problem) -> None:
+    """Raise `ValueError` if there are too few numbers of components of the finest level for an elbow."""
+    fewest = FROM_FITS["elbow"].fewest
+    if candidates is not None and len(candidates) < fewest:
+        raise ValueError(
+            f"candidates must name at least {fewest} numbers of components of the finest level for the elbow, got {candidates}"
+        )
+    if candidates is None and problem.largest_rank < fewest:
+        raise ValueError(f"X must have rank {fewest} at least for the elbow, got shape {problem.shape}")
+
+
 def _as_criteria(criterion: Any) -> list[str]:
     if isinstance(criterion, str) and criterion == "auto":
         return list(AUTO)
@@ -230,11 +244,6 @@ def _check_fits(names: Sequence[str], candidates: list[Any] | None, model: Any, 
         raise ValueError(f"X must have {SPLITS} samples and features for 'bi-cross-validation', got shape {shape}")
     if "core-consistency" in names and len(shape) < 3:
         raise ValueError("criterion must be another than 'core-consistency' for a matrix")
-    fewest = FROM_FITS["elbow"].fewest
-    if "elbow" in names and names != AUTO and candidates is not None and len(candidates) < fewest:
-        raise ValueError(
-            f"candidates must name at least {fewest} numbers of components for the elbow, got {candidates}"
-        )
     if "stability" in names and model is not None and not isinstance(model, type):
         check_starts(model, "criterion 'stability'")
     if "thinning" in names and takes_signs(model):

@@ -447,3 +447,41 @@ def test_samples_without_a_cluster_are_named():
     for missing in (np.nan, None):
         with pytest.raises(ValueError, match="clusters must hold one for every sample"):
             hntf.metrics.purity([0, 0, 1], [missing, 1, 2])
+
+
+FACTORS = [np.random.default_rng(0).random((d, 3)) for d in (6, 5)]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda m: m.factor_match_score((np.ones(5), FACTORS), FACTORS),
+            ValueError,
+            "weights of first must have shape",
+        ),
+        (
+            lambda m: m.factor_match_score((np.array([1, np.nan, 1]), FACTORS), FACTORS),
+            ValueError,
+            "weights of first contains NaN",
+        ),
+        (lambda m: m.factor_match_score([U[:, :0] for U in FACTORS], FACTORS), ValueError, "at least one component"),
+        (lambda m: m.purity([0, 1], np.zeros((2, 0))), ValueError, "codes must have at least one component"),
+        (lambda m: m.purity([0, 1], np.full((2, 2), np.nan)), ValueError, "codes contains NaN"),
+        (lambda m: m.level_agreement([[0, 1]], None), TypeError, "labels must be a sequence"),
+        (lambda m: m.hierarchical_f_score(3, 4), TypeError, "labels must be a sequence"),
+        (lambda m: m.hierarchical_f_score([[1]], "x"), TypeError, "predicted must be a sequence"),
+        (lambda m: m.coherence(np.eye(3), np.ones(5)), ValueError, "X must"),
+        (lambda m: m.coherence(np.eye(3), "x"), TypeError, "X must"),
+        (lambda m: m.coherence(np.eye(3), -np.ones((4, 3))), ValueError, "X contains entries down to -1"),
+    ],
+)
+def test_what_no_metric_takes_is_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call(hntf.metrics)
+
+
+def test_samples_whose_code_is_zero_are_a_cluster_of_their_own():
+    codes = np.array([[2.0, 1.0], [0.0, 0.0], [0.0, 3.0], [0.0, 0.0]])
+    assert hntf.metrics.purity(["a", "b", "c", "b"], codes) == 1.0
+    assert hntf.metrics.purity(["a", "b", "c", "b"], scipy.sparse.csr_array(codes)) == 1.0

@@ -8,6 +8,7 @@ import pandas
 import pytest
 import scipy.sparse
 import sparse
+import torch
 from sklearn.decomposition import NMF as ScikitLearnNMF
 
 import hntf
@@ -16,6 +17,7 @@ from hntf.selection import folds as module
 from hntf.selection import from_fits, levels, runner
 from hntf.selection import problem as problems
 from hntf.selection.held_out import held_out_errors
+from hntf.selection.problem import without_whole_slices
 from hntf.topics import TopicModel
 
 BLOCKS = make_hierarchical_blocks(random_state=0).X
@@ -652,3 +654,100 @@ def test_divergences_of_held_out_counts(kind):
     )
     np.testing.assert_allclose(held_out_errors(problem, 0, [0]), of_mean, rtol=1e-10)
     np.testing.assert_allclose(held_out_errors(problem, 2, [0]), of_model, rtol=1e-6)
+
+
+class TestWhatIsSaid:
+    NOISE = np.random.default_rng(0).random((80, 60))
+
+    @pytest.mark.parametrize("first", ["stability", "bic", "elbow"])
+    def test_a_second_criterion_that_finds_no_structure_is_named(self, first):
+        found = hntf.select_ranks(self.NOISE, range(1, 5), criterion=(first, "held-out"), random_state=0)
+        assert found.criteria["held-out"] is None
+        assert "Criteria disagree: held-out says no structure." in found.reason
+        assert f"by {first}, of 1 to 4 that were tried." in found.reason
+
+    def test_a_criterion_that_finds_none_is_named(self):
+        T = make_hierarchical_tensor(noise=0.1, random_state=0).X[::2, ::2, ::2]
+        found = hntf.select_ranks(T, [6, 9], hntf.NCPD, criterion=("held-out", "core-consistency"), random_state=0)
+        assert found.criteria["core-consistency"] is None
+        assert "core-consistency says none" in found.reason
+
+    def test_the_largest_number_that_was_tried_is_named_as_such(self):
+        X = make_hierarchical_blocks(random_state=0).X
+        reason = hntf.select_ranks(X, [1, 2, 3], criterion="bic", random_state=0).reason
+        assert reason.startswith(
+            "3 components, by bic, of 1 to 3 that were tried. That is the largest: more may be better."
+        )
+
+    def test_better_than_the_mean_but_not_by_a_standard_error(self):
+        """The sentence is that of the table."""
+        said = []
+        for seed in range(30):
+            rng = np.random.default_rng(seed)
+            X = 1.0 + 0.35 * np.outer(rng.random(12), rng.random(12)) + rng.random((12, 12))
+            found = hntf.select_ranks(X, [1, 2], hntf.NMF, random_state=seed)
+            errors = found.table["held-out"]
+            if found.best is None:
+                said.append("by less than one standard error" in found.reason)
+                assert said[-1] == (min(errors[1:]) < errors[0])
+        assert 0 < sum(said) < len(said)
+
+    def test_exact_data_have_no_more_components(self, rng):
+        """Where one number predicts exactly, larger ones cannot predict better, and are not tried."""
+        X = rng.random((60, 5)) @ rng.random((5, 40))
+        found = hntf.select_ranks(X, model=hntf.NMF, random_state=0)
+        assert found.best in (5, 6)
+        assert max(found.table["rank"]) == 6
+        assert "more may predict better" not in found.reason
+
+
+def test_numbers_that_were_dropped_are_compared_in_the_folds_that_they_share():
+    """Their errors are above the lowest in the table and in pictures, as they are in every fold that they have."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.poisson(rng.gamma(0.5, 1.0, (60, 4)) @ rng.gamma(0.5, 1.0, (4, 40))).astype(float)
+        found = hntf.select_ranks(X, range(1, 9), hntf.NMF, random_state=seed)
+        table = found.table
+        lowest = min(table["held-out"][1:])
+        most = max(table["held-out folds"])
+        assert all(
+            n == most for n, error in zip(table["held-out folds"], table["held-out"], strict=True) if error == lowest
+        )
+
+
+@pytest.mark.parametrize("features", [2, 3])
+def test_few_features_are_never_hidden_whole(features):
+    """A sample of which nothing is seen would be predicted as zero, whatever the number of components."""
+    X = np.outer(np.linspace(1, 2, 60), np.arange(1.0, features + 1))
+    for seed in range(6):
+        assert hntf.select_ranks(X, [1], hntf.NMF, random_state=seed).best == 1
+
+
+@pytest.mark.parametrize("as_given", [np.asarray, torch.tensor])
+def test_hold_outs_of_small_data_hide_no_slice(as_given):
+    mask = without_whole_slices(np.zeros((3, 4, 2), bool))
+    assert mask.all()
+    assert not without_whole_slices(np.array([[True, False, False]]))[0, 1:].any()
+    X = as_given(np.random.default_rng(0).random((40, 3)))
+    found = hntf.select_ranks(X, [1, 2], hntf.NMF, random_state=0)
+    assert np.isfinite(found.table["held-out"]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"X": np.ones((60, 2)), "criterion": "elbow"}, "X must have rank 3 at least for the elbow"),
+        (
+            {"candidates": [(9, 4), (9, 3), (9, 2)], "criterion": "elbow"},
+            "at least 3 numbers of components of the finest",
+        ),
+        ({"candidates": [(9, 4), (9, 3)], "criterion": ("held-out", "elbow")}, "at least 3 numbers of components"),
+        ({"candidates": [(9, 4), (6, 3)], "model": hntf.NMF}, "candidates must be numbers of components for NMF"),
+        ({"candidates": [(9, 4), (6, 3)], "model": hntf.SSNMF()}, "candidates must be numbers of components for SSNMF"),
+        ({"checkpoint": 5, "candidates": [1]}, "checkpoint must be the path of a file, got 5"),
+        ({"checkpoint": b"x", "candidates": [1]}, "checkpoint must be the path of a file"),
+    ],
+)
+def test_what_cannot_be_selected_is_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        hntf.select_ranks(**{"X": np.random.default_rng(0).random((30, 20)), "random_state": 0, **arguments})

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 import hntf
 
 PARTS, DRAWS, FITS, RESEMBLES = 6, 8, 10, 0.8
-RESAMPLES = ("bootstrap", "starts", "halves")
+RESAMPLES = ("bootstrap", "fewer", "starts", "halves")
 
 
 def topics(rng):

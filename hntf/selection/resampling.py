@@ -1,16 +1,23 @@
-"""What differs from fit to fit in `stability`: the samples, the entries, or only the random starts."""
+"""What differs from fit to fit in `stability`: the samples, the entries, the number of components, or only the random starts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import scipy.sparse
+from sklearn.base import clone
 
 from hntf.data import Data, HoldOut
+from hntf.selection.candidates import is_tucker_model
 from hntf.selection.problem import with_mask
 
-RESAMPLES = ("bootstrap", "starts", "halves", "entries")
+RESAMPLES = ("bootstrap", "fewer", "starts", "halves", "entries")
+
+WITH_REPLACEMENT = ("bootstrap", "fewer")
+"""What draws samples with replacement."""
 
 HELD_OUT = 0.1
 """Fraction of the entries that every fit leaves out with `resample="entries"`."""
@@ -28,6 +35,17 @@ def check_starts(model: Any, name: str) -> None:
         raise ValueError(f"model must start at random for {name}, got init={given}")
 
 
+def with_one_less(model: Any) -> Any:
+    """Return a copy of a model that has one component less at its finest level; raise `ValueError` if there is none."""
+    ranks = model.n_components
+    finest, *above = ranks if isinstance(ranks, Sequence) else (ranks,)
+    if is_tucker_model(model) or not isinstance(finest, Integral) or finest <= max(above, default=1):
+        raise ValueError(
+            f"model must have a component at its finest level to spare for resample='fewer', got {ranks!r}"
+        )
+    return clone(model).set_params(n_components=(finest - 1, *above) if isinstance(ranks, Sequence) else finest - 1)
+
+
 def redrawn(
     X: Any, staying: tuple[int, ...] | None, options: dict[str, Any], resample: str, seed: int
 ) -> tuple[Any, dict[str, Any]]:
@@ -40,7 +58,7 @@ def redrawn(
     if resample == "entries":
         return X, with_mask(options, HoldOut(HELD_OUT, seed))
     rng, n = np.random.RandomState(seed), (staying or X.shape)[0]
-    rows = rng.randint(n, size=n) if resample == "bootstrap" else np.sort(rng.permutation(n)[: n // 2])
+    rows = rng.randint(n, size=n) if resample in WITH_REPLACEMENT else np.sort(rng.permutation(n)[: n // 2])
     if staying:
         return X, {**options, "weights": _counted(rows, staying, options.get("weights"))}
     of_rows = {name: value if isinstance(value, str) else _rows_of(value, rows, n) for name, value in options.items()}

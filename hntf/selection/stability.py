@@ -17,7 +17,7 @@ from hntf.estimators.inputs import as_input
 from hntf.metrics.matching import matched, unit
 from hntf.selection.candidates import described
 from hntf.selection.problem import fitted, given
-from hntf.selection.resampling import RESAMPLES, check_starts, redrawn
+from hntf.selection.resampling import RESAMPLES, WITH_REPLACEMENT, check_starts, redrawn, with_one_less
 from hntf.selection.runner import in_processes
 from hntf.tables import Table
 from hntf.validation import as_random_state, check_choice, check_number
@@ -101,9 +101,10 @@ def stability(
         Labels, as in `fit`.
     n_fits : int
         Number of fits.
-    resample : {"bootstrap", "starts", "halves", "entries"}
-        What differs from fit to fit: samples drawn with replacement; only the random starts; random halves of the samples; or a
-        random tenth of the entries, which is hidden.
+    resample : {"bootstrap", "fewer", "starts", "halves", "entries"}
+        What differs from fit to fit: samples drawn with replacement; these, and one component less at the finest level, so that
+        one of the reference must be given up; only the random starts; random halves of the samples; or a random tenth of the
+        entries, which is hidden.
     mask, weights
         As in `fit`.
     intervals : bool
@@ -138,6 +139,8 @@ def stability(
         raise TypeError(f"model must be an estimator of hntf, got {described(model)}")
     if isinstance(X, Data) and resample == "entries":
         raise TypeError("X must be an array for resample='entries', not a data object, which has its mask")
+    if resample == "fewer" and intervals:
+        raise ValueError("intervals must be False for resample='fewer', where a component has no partner")
     if resample == "starts":
         check_starts(model, "resample='starts'")
     if y is None and hasattr(model, "model_") and getattr(model, "classes_", None) is not None:
@@ -150,7 +153,7 @@ def stability(
     X = np.asarray(X) if isinstance(X, list) and data.is_dense else X
     # Rows of dense arrays and of sparse matrices are drawn; other samples stay where they are.
     staying = None if data.is_dense or scipy.sparse.issparse(X) or isinstance(X, Data) else data.shape
-    if y is not None and staying and resample in ("bootstrap", "halves"):
+    if y is not None and staying and resample in (*WITH_REPLACEMENT, "halves"):
         raise TypeError(f"X must be an array for resample={resample!r} with labels, got {type(X).__name__}")
     if y is not None and len(y) != data.shape[0]:
         raise ValueError(f"y must have one label for each of the {data.shape[0]} samples, got {len(y)}")
@@ -164,8 +167,9 @@ def stability(
             f"X must hold the {len(model.codes_[0])} samples of the fit for resample={resample!r}, got {data.shape[0]}"
         )
     reference, parents = _profiles(model, resample), _parents(model)
+    refitted = with_one_less(model) if resample == "fewer" else model
     seeds = rng.randint(2**31 - 1, size=n_fits).tolist()
-    fits = list(in_processes(n_jobs, _refitted, [(model, X, staying, options, resample, seed) for seed in seeds]))
+    fits = list(in_processes(n_jobs, _refitted, [(refitted, X, staying, options, resample, seed) for seed in seeds]))
     orders, scores = zip(*[_matched_levels(reference, profiles) for profiles, _ in fits], strict=True)
     components = [np.mean([of_fit[level] for of_fit in scores], axis=0) for level in range(len(reference))]
     edges = [

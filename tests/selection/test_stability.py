@@ -298,3 +298,38 @@ def test_a_model_that_was_fitted_with_labels_needs_them_again(rng):
     with pytest.raises(ValueError, match="y must be given for a model that was fitted with labels"):
         hntf.stability(model, X, n_fits=2)
     assert hntf.stability(model, X, y, n_fits=2, random_state=0).n_fits == 2
+
+
+class TestOneComponentLess:
+    def test_the_spurious_component_is_given_up(self):
+        """A blend of two topics comes back from other samples, but not where a component must be given up."""
+        rng = np.random.default_rng(3)
+        profiles = rng.dirichlet(np.full(60, 0.1), 4)
+        X = np.array([rng.multinomial(80, p) for p in rng.dirichlet(np.full(4, 0.3), 150) @ profiles], float)
+        model = hntf.NMF(5, random_state=0).fit(X)
+        spurious = hntf.metrics.congruence(model.components_[0].T, profiles.T).max(axis=1).argmin()
+        found = hntf.stability(model, X, n_fits=6, resample="fewer", random_state=0)
+        assert found.components[0].argmin() == spurious
+        assert found.components[0][spurious] < 0.5 * np.delete(found.components[0], spurious).min()
+
+    def test_only_the_finest_level_has_fewer(self, rng):
+        X = rng.random((40, 30))
+        model = hntf.NeuralNMF((4, 2), max_iter=20, random_state=0).fit(X)
+        found = hntf.stability(model, X, n_fits=4, resample="fewer", random_state=0)
+        assert [len(scores) for scores in found.components] == [4, 2]
+        # In every fit one of the reference has no partner, and no edge.
+        assert found.components[0].sum() <= 3.0
+        assert found.edges[0].sum() <= 3.0 + 1e-12
+
+    @pytest.mark.parametrize(
+        ("model", "shape", "options", "words"),
+        [
+            (hntf.NMF(1), (12, 9), {}, "got 1"),
+            (hntf.NeuralNMF((3, 3)), (12, 9), {}, r"got \(3, 3\)"),
+            (hntf.NTD((2, 2, 2)), (6, 5, 4), {}, "a component at its finest level to spare"),
+            (hntf.NMF(3), (12, 9), {"intervals": True}, "intervals must be False for resample='fewer'"),
+        ],
+    )
+    def test_what_has_none_to_spare_is_named(self, rng, model, shape, options, words):
+        with pytest.raises(ValueError, match=words):
+            hntf.stability(model.set_params(max_iter=3), rng.random(shape), n_fits=2, resample="fewer", **options)

@@ -168,7 +168,9 @@ class NNLSLayer:
         if isinstance(G, StructuredGram) and not isinstance(G, GramBlocks):
             return None
         m, k = math.prod(X.shape[1:]), self.map.code_shape(X.shape)[-1]
-        if m * k > max(LARGEST_MATRIX * X.n_entries, SMALL_MATRIX) and len(self.map.factors) > 1:
+        # With a Gram matrix for each sample, the matrix of the map is weighted for each.
+        of_all = X.shape[0] * m if isinstance(G, GramBlocks) else 0
+        if max(m * k, of_all) > max(LARGEST_MATRIX * X.n_entries, SMALL_MATRIX) and len(self.map.factors) > 1:
             return None
 
         return _OfLayer(self, X)

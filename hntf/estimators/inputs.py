@@ -15,9 +15,10 @@ from hntf.data.masks import as_masks
 from hntf.data.sparse_arrays import Entries, entries_of, in_scipy, is_sparse_tensor
 from hntf.data.units import moderate_scale, multiplied
 from hntf.fitting.checkpoint import Checkpoint
+from hntf.fitting.group import distributed
 from hntf.fitting.parts import InMemory, Parts
 from hntf.fitting.parts.opening import parts_of
-from hntf.fitting.parts.ranks import AcrossRanks, check_given_alike, distributed, samples_before
+from hntf.fitting.parts.ranks import AcrossRanks, check_given_alike, samples_before
 from hntf.validation import as_random_state, check_real_array, check_same_home
 
 

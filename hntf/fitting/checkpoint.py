@@ -189,8 +189,8 @@ def _like(saved: Any, current: Any) -> Any:
             raise ValueError(f"it is {saved!r}, not a list")
         if current and is_array(current[0]):
             return [_like(a, b) for a, b in zip(saved, current, strict=True)]
-        if not all(isinstance(x, int | float) and math.isfinite(x) for x in saved):
-            raise ValueError("its entries are no finite numbers")
+        if (current and not saved) or not all(isinstance(x, int | float) and math.isfinite(x) for x in saved):
+            raise ValueError("it is empty, or its entries are no finite numbers")
         return saved
     if isinstance(current, float) and not isinstance(saved, int | float):
         raise ValueError(f"it is {saved!r}, not a number")

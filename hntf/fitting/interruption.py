@@ -11,12 +11,24 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from hntf.fitting.group import distributed
+
 _of_thread = threading.local()
 
 
 def interrupted() -> bool:
-    """Tell whether Ctrl-C was pressed during the fit that runs in this thread."""
+    """Tell whether the fit that runs in this thread is to end: Ctrl-C was pressed, and the processes of a group know it."""
     return getattr(_of_thread, "interrupted", False)
+
+
+def was_pressed() -> bool:
+    """Tell whether Ctrl-C was pressed in this process during the fit that runs in this thread."""
+    return getattr(_of_thread, "pressed", False)
+
+
+def end() -> None:
+    """End the fit that runs in this thread."""
+    _of_thread.interrupted = True
 
 
 @contextmanager
@@ -25,22 +37,28 @@ def interruptible() -> Iterator[None]:
 
     Python delivers Ctrl-C to the main thread only, and a handler that the user has installed stays in place.
     """
-    default = signal.default_int_handler
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or interrupted() or signal.getsignal(signal.SIGINT) is not default:
+    if getattr(_of_thread, "is_inside", False):
         yield
         return
+    default = signal.default_int_handler
+    in_main = threading.current_thread() is threading.main_thread()
+    notes = in_main and signal.getsignal(signal.SIGINT) is default
 
     def note(*_: object) -> None:
-        _of_thread.interrupted = True
+        _of_thread.pressed = True
+        if distributed() is None:
+            end()  # the processes of a group end together, after their next sum
         signal.signal(signal.SIGINT, default)
 
-    signal.signal(signal.SIGINT, note)
+    _of_thread.is_inside = True
+    if notes:
+        signal.signal(signal.SIGINT, note)
     try:
         yield
     finally:
-        _of_thread.interrupted = False
-        signal.signal(signal.SIGINT, default)
+        _of_thread.is_inside = _of_thread.interrupted = _of_thread.pressed = False
+        if notes:
+            signal.signal(signal.SIGINT, default)
 
 
 @contextmanager

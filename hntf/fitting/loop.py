@@ -258,6 +258,8 @@ class _Run:
         self.losses: list[float] = []
         self.gradients: list[float] = []
         self.go_on = True
+        # A start that was cut short is not the one that the same call would draw again.
+        self.may_be_kept = stage is not None and not interrupted()
 
     def _note(self, n_iter: int, descent: Descent) -> bool:
         loss, gradient = descent.loss, descent.projected_gradient
@@ -270,8 +272,8 @@ class _Run:
         return self.report(n_iter, loss, gradient)  # type: ignore[arg-type]
 
     def keep(self) -> None:
-        """Write the state of the run to the checkpoint, if there is one."""
-        if self.stage is not None:
+        """Write the state of the run to the checkpoint, if there is one and the run is that of the whole start."""
+        if self.stage is not None and self.may_be_kept:
             self.stage.keep(self.index, {**attributes(self, RUN_STATE), "descent": self.descent.state()})
 
     def resume(self) -> None:
@@ -280,6 +282,7 @@ class _Run:
         if state is not None:
             take_over(self, RUN_STATE, state)
             self.descent.restore(state.get("descent", {}))
+            self.may_be_kept = True
 
     def advance(self, max_iter: int, tol: float) -> None:
         try:

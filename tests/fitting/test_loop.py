@@ -1,5 +1,6 @@
 """The loop of all fits, on descents of the tests' own and on real ones."""
 
+import signal
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 import hntf
 from hntf.estimators.neural import train
 from hntf.fitting.initializers import INITIALIZERS
+from hntf.fitting.interruption import interruptible
 from hntf.fitting.loop import INTERRUPTED, MAX_ITER, STOPPED, STUCK, Descent, Ended, Settings, Solution, joined, run
 from hntf.fitting.objective import Evaluation
 from hntf.fitting.optimizers import OPTIMIZERS
@@ -312,3 +314,38 @@ def test_a_fit_without_a_progress_bar_takes_no_lock_of_tqdm(monkeypatch):
 
     monkeypatch.setattr("hntf.fitting.report.tqdm", refuse)
     hntf.NMF(2, random_state=0).fit(np.random.default_rng(0).random((9, 6)))
+
+
+class KeptStates:
+    """A checkpoint in memory, and its only stage."""
+
+    every = 1
+
+    def __init__(self):
+        self.states = {}
+
+    def stage(self):
+        return self
+
+    def of_run(self, index):
+        return self.states.get(index)
+
+    def keep(self, index, state):
+        self.states[index] = state
+
+
+def test_a_start_that_was_cut_short_is_not_kept():
+    """The same call would draw another one, from which it ends elsewhere; those that were drawn whole are kept."""
+    kept, drawn = KeptStates(), iter(range(3))
+
+    def start():
+        if next(drawn) == 1:
+            signal.raise_signal(signal.SIGINT)
+        descent = Halving(8.0)
+        descent.state = dict
+        return descent
+
+    with interruptible():
+        solution = run(start, Settings("", tol=0.0, n_init=3, max_iter=4, checkpoint=kept), DATA, 1)
+    assert solution.ended == INTERRUPTED
+    assert list(kept.states) == [0]

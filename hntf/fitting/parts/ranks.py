@@ -13,23 +13,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from hntf.arrays import from_numpy, is_torch, to_numpy
+from hntf.arrays import broadcast_to, from_numpy, is_torch, to_numpy
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData, SparseData, WeightedData
 from hntf.data.coordinates import stacked_entries
 from hntf.data.sparse_tensor import SparseTensorData
 from hntf.data.structured_weights import entry_weights
+from hntf.fitting.group import distributed
+from hntf.fitting.interruption import end, was_pressed
 from hntf.fitting.parts.blocks import joined, rows_between
 from hntf.fitting.parts.protocol import OfPart, Parts
 from hntf.least_squares.gram_blocks import all_formed
-
-
-def distributed() -> Any:
-    """Return `torch.distributed` in a process that is one of several in a group; None otherwise."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.distributed.is_available() or not torch.distributed.is_initialized():
-        return None
-    return torch.distributed if torch.distributed.get_world_size() > 1 else None
 
 
 class AcrossRanks(Parts):
@@ -186,7 +180,7 @@ def _gathered(x: Any) -> list[Any]:
 
 
 def _all_reduced(result: Any, prototype: Any) -> Any:
-    """Return the sum of the results of all ranks, which travel as one vector."""
+    """Return the sum of the results of all ranks, which travel as one vector, and end fits on all where one was interrupted."""
     torch = sys.modules["torch"]
     leaves: list[Any] = []
     device = prototype.device if is_torch(prototype) else "cpu"
@@ -195,9 +189,12 @@ def _all_reduced(result: Any, prototype: Any) -> Any:
     result = _of_common_structure(_as_arrays(result), prototype, device)
     _collect(result, leaves)
     flat = [torch.as_tensor(leaf, dtype=torch.float64, device=device).reshape(-1) for leaf in leaves]
-    vector = torch.cat(flat) if flat else torch.zeros(0, dtype=torch.float64, device=device)
+    pressed = torch.full((1,), float(was_pressed()), dtype=torch.float64, device=device)
+    vector = torch.cat([*flat, pressed])
     distributed().all_reduce(vector)
-    pieces = iter(torch.split(vector, [piece.numel() for piece in flat]))
+    if vector[-1] > 0:
+        end()
+    pieces = iter(torch.split(vector[:-1], [piece.numel() for piece in flat]))
     return _rebuilt(result, pieces)
 
 
@@ -228,6 +225,9 @@ def _common(one: Any, other: Any) -> Any:
         return other if one is None else one
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return [_common(a, b) for a, b in zip(one, other, strict=True)]
+    longer, shorter = (one, other) if len(one) > len(other) else (other, one)
+    if isinstance(longer, tuple) and isinstance(shorter, tuple) and shorter and longer[-len(shorter) :] == shorter:
+        return longer  # one Gram matrix for all rows, such as those of labels that are all known
     if one != other:
         raise ValueError(
             f"X must be fitted alike on every rank, but sums over samples differ in shape: {one} and {other}"
@@ -239,8 +239,10 @@ def _filled(x: Any, structure: Any, prototype: Any) -> Any:
     if isinstance(structure, list):
         items = [None] * len(structure) if x is None else x
         return [_filled(item, each, prototype) for item, each in zip(items, structure, strict=True)]
-    if x is not None or structure is None:
+    if structure is None:
         return x
+    if x is not None:
+        return broadcast_to(x, structure) if structure else x
     return from_numpy(np.zeros(structure), prototype) if structure else 0.0
 
 

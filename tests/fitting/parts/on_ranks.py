@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import warnings
@@ -9,6 +10,7 @@ import warnings
 import numpy as np
 import torch
 import torch.distributed as dist
+from sklearn.base import clone
 
 import hntf
 from tests.fitting.parts.test_parts import METHODS, TENSOR, assert_same, fitted
@@ -57,6 +59,7 @@ def compare(n_ranks):
     for size in n_ranks:
         for name in WITH_LABELS:
             model, X, y = METHODS[name]
+            expected[f"{name}, partly labelled"] = fitted(model, X, partly_labelled(y))
             expected[f"{name}, labels of one"] = fitted(model, np.array_split(X, size), labels_of_one(y, size))
         with tempfile.TemporaryDirectory() as folder:
             arguments = (expected, f"file://{folder}/ranks", size)
@@ -74,6 +77,8 @@ def on_a_rank(expected, meeting, size, rank):
     dist.init_process_group("gloo", init_method=meeting, world_size=size, rank=rank)
     same_as(expected)
     some_unlabelled(expected)
+    partly_labelled_on_some(expected)
+    interrupted_on_one()
     masks_of_some_ranks()
     without_a_seed()
     features_that_differ()
@@ -129,6 +134,34 @@ def some_unlabelled(expected):
             assert "on every rank or on none" in str(error)  # noqa: PT017  a check on every rank, without pytest
         else:
             raise AssertionError
+
+
+def partly_labelled(y):
+    """Return labels of which all are known on the first ranks, and some on the last."""
+    return np.where(np.arange(len(y)) < len(y) - 3, y, -1)
+
+
+def partly_labelled_on_some(expected):
+    for name in WITH_LABELS:
+        model, X, y = METHODS[name]
+        found = fitted(model, share(X), share(partly_labelled(y)))
+        assert_same(found, with_own_codes(expected[f"{name}, partly labelled"]), rtol=1e-5)
+
+
+def interrupted_on_one():
+    """Ctrl-C on one rank ends the fit on all of them, after the same iteration."""
+
+    def press(progress):
+        if progress.n_iter == 3 and dist.get_rank() == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    for name in ("NMF", "NeuralNMF", "NCPD"):
+        model, X, _ = METHODS[name]
+        found = fitted(clone(model).set_params(callback=press, max_iter=500, tol=0.0), share(X))
+        of_ranks = [None] * dist.get_world_size()
+        dist.all_gather_object(of_ranks, (found.n_iter_, found.reconstruction_err_.tolist()))
+        assert of_ranks.count(of_ranks[0]) == len(of_ranks)
+        assert found.n_iter_ < 500
 
 
 def masks_of_some_ranks():

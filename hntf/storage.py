@@ -5,9 +5,11 @@ A file is replaced as a whole, so that at any moment there is a complete one.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,18 @@ def write(path: str | Path, state: Any, format: int) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"path must be in a folder that exists, got {path}")
     replace_file(path, packed(state, format))
+
+
+LONGEST_WRITE = 60.0
+"""Seconds after which a file that is still partial was left by a process that was killed."""
+
+
+def read_if_there(path: Path) -> bytes | None:
+    """Return the content of a file, None if there is none; remove what killed processes have left beside it."""
+    for partial in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
+        if time.time() - partial.stat().st_mtime > LONGEST_WRITE:
+            partial.unlink(missing_ok=True)
+    return path.read_bytes() if path.exists() else None
 
 
 def replace_file(path: Path, content: bytes) -> None:

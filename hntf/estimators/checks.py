@@ -17,6 +17,7 @@ from hntf.estimators.inputs import Input
 from hntf.estimators.of_part import fingerprint
 from hntf.fitting.checkpoint import Checkpoint, described
 from hntf.fitting.loop import Settings
+from hntf.storage import read_if_there
 from hntf.validation import check_choice, check_number, checked_file, warn_user
 
 OF_THE_COURSE = ("max_iter", "tol", "verbose", "callback", "output_level")
@@ -68,7 +69,7 @@ def with_checkpoint(estimator: Any, given: Input, labels: Labels | None, path: A
         "sums": to_numpy(given.with_labels(labels).parts.total(fingerprint)).tolist(),
         "classes": None if labels is None else repr(labels.classes.tolist()),
     }
-    content = given.parts.from_first(lambda: path.read_bytes() if path.exists() else None)
+    content = given.parts.from_first(lambda: read_if_there(path))
     return given._replace(checkpoint=Checkpoint(path, every, signature, content, writes=given.parts.is_first))
 
 

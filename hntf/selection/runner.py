@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from hntf.estimators.inputs import as_input
 from hntf.estimators.of_part import fingerprint
 from hntf.fitting.checkpoint import described
 from hntf.selection.problem import Problem
-from hntf.storage import replace_file
+from hntf.storage import read_if_there, replace_file
 from hntf.threads import limit_cores
 from hntf.validation import checked_file
 
@@ -57,8 +56,8 @@ class Runner:
         if not self._path.parent.is_dir():
             raise ValueError(f"checkpoint must be the path of a file in a folder that exists, got {self._path}")
         self._signature = _signature(problem)
-        if self._path.exists():
-            self._results = self._read(self._path)
+        if (content := read_if_there(self._path)) is not None:
+            self._results = self._read(content)
 
     def run(self, work: Callable[[Problem, Any, Any], Any], jobs: Sequence[Job]) -> list[Any]:
         """Return `work(problem, candidate, folds)` for all jobs."""
@@ -79,16 +78,16 @@ class Runner:
         content = {"signature": self._signature, "results": self._results, "digest": _digest(self._results)}
         replace_file(self._path, json.dumps(content).encode())
 
-    def _read(self, path: Path) -> dict[str, Any]:
+    def _read(self, content: bytes) -> dict[str, Any]:
         try:
-            content = json.loads(path.read_text())
-            signature, results, digest = content["signature"], content["results"], content["digest"]
+            state = json.loads(content)
+            signature, results, digest = state["signature"], state["results"], state["digest"]
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"checkpoint must be a file of select_ranks, got {path}") from error
+            raise ValueError(f"checkpoint must be a file of select_ranks, got {self._path}") from error
         if not isinstance(results, dict) or digest != _digest(results):
-            raise ValueError(f"checkpoint must be a file of select_ranks, got {path}")
+            raise ValueError(f"checkpoint must be a file of select_ranks, got {self._path}")
         if signature != self._signature:
-            raise ValueError(f"checkpoint must be of the same data, model and arguments, got {path}")
+            raise ValueError(f"checkpoint must be of the same data, model and arguments, got {self._path}")
         return results
 
 

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import time
 import warnings
 
@@ -14,6 +15,7 @@ from sklearn.base import clone
 
 import hntf
 from hntf.fitting.batches import BatchTrainer
+from hntf.fitting.checkpoint import FORMAT
 from hntf.storage import digest, packed, unpacked
 from tests.fitting.parts.test_parts import LABELS, MATRIX, METHODS, TENSOR, in_parts
 
@@ -384,3 +386,32 @@ def test_killed_at_any_moment(name, n_kills, tmp_path, rng):
     assert -9 in ended
     found = fit(clone(model), in_parts("list", X, 2, None), y, checkpoint=path)
     np.testing.assert_allclose(found.reconstruction_err_, whole.reconstruction_err_, rtol=1e-6)
+
+
+def test_what_killed_processes_left_is_removed(tmp_path, rng):
+    path = tmp_path / "fit.checkpoint"
+    left, fresh, other = (
+        tmp_path / f"{name}.partial" for name in ("fit.checkpoint.123", "fit.checkpoint.124", "x.123")
+    )
+    for file in (left, fresh, other):
+        file.write_bytes(b"half")
+    for file in (left, other):
+        os.utime(file, (0, 0))
+    hntf.NMF(2, max_iter=3, random_state=0).fit(rng.random((9, 6)), checkpoint=path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "fit.checkpoint",
+        "fit.checkpoint.124.partial",
+        "x.123.partial",
+    ]
+
+
+def test_an_empty_list_in_a_checkpoint_is_named(tmp_path, rng):
+    """Of a state that is whole but for it, with a digest of its own."""
+    path, X = tmp_path / "fit.checkpoint", rng.random((12, 8))
+    model = hntf.NeuralNMF((3, 2), max_iter=4, tol=0.0, random_state=0)
+    model.fit(X, checkpoint=path)
+    state = unpacked(path.read_bytes(), FORMAT)
+    state["stages"][0]["runs"][0]["descent"]["_best_values"] = []
+    path.write_bytes(packed(state, FORMAT))
+    with pytest.raises(ValueError, match="checkpoint must hold the state of this fit, but not of its _best_values"):
+        clone(model).fit(X, checkpoint=path)

@@ -59,8 +59,11 @@ class WeightedData(Data):
         factors, largest = model(), self.weights.largest or 1.0
         if isinstance(self.values, SparseData):
             return CompletedData(self.product, self.weights, factors, largest)
-        W = self.weights.of_samples(slice(None)) / largest
-        return DenseData(W * self.values.of_samples(slice(None)) + (1.0 - W) * cp_dense(factors[0], factors))
+        filled = cp_dense(factors[0], factors)
+        for rows in self.weights.blocks():
+            weights = self.weights.of_samples(rows) / largest
+            filled[rows] += weights * (self.values.of_samples(rows) - filled[rows])
+        return DenseData(filled)
 
     def minimum_and_maximum(self) -> tuple[float, float]:
         return self.values.minimum_and_maximum()

@@ -96,14 +96,18 @@ def semi_levels(data: Data, ranks: Sequence[int], random_state: np.random.Random
     factors = []
     level = data
     for rank in ranks:
-        complete = level.completed(lambda level=level: _means_of_features(level))  # type: ignore[misc]
-        S = clustered_code(complete, rank, random_state)
-        A = complete.mttkrp([S, None], 1) @ pseudo_inverse(S.T @ S)
-        updates = SemiUpdates(level, [A], S)
+        updates = SemiUpdates(level, *_semi_start(level, rank, random_state))
         advance(updates, max_iter=LEVEL_SWEEPS, tol=LEVEL_TOL)
         factors.append(updates.factors[0])
         level = DenseData(updates.S)
     return factors, updates.S
+
+
+def _semi_start(data: Data, rank: int, random_state: np.random.RandomState) -> tuple[list[Array], Array]:
+    """Return a factor and a code from clusters of the samples, in which means take the place of hidden entries."""
+    complete = data.completed(lambda: _means_of_features(data))
+    S = clustered_code(complete, rank, random_state)
+    return [complete.mttkrp([S, None], 1) @ pseudo_inverse(S.T @ S)], S
 
 
 def _means_of_features(data: Data) -> list[Array]:

@@ -62,7 +62,7 @@ class WeightedData(Data):
         filled = cp_dense(factors[0], factors)
         for rows in self.weights.blocks():
             weights = self.weights.of_samples(rows) / largest
-            filled[rows] += weights * (self.values.of_samples(rows) - filled[rows])
+            filled[rows] = weights * self.values.of_samples(rows) + (1.0 - weights) * filled[rows]
         return DenseData(filled)
 
     def minimum_and_maximum(self) -> tuple[float, float]:

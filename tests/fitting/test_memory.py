@@ -73,6 +73,7 @@ def test_of_several_starts_is_that_of_one(rng, estimator):
         assert peak(lambda: fit(12)) < peak(lambda: fit(1)) + 6 * 8 * 8 * len(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [1e-4, 0.01, 0.5])
 def test_of_masks_is_twice_the_data_and_two_codes(rng, hidden):
     X, rank = rng.random((20_000, 200)), 40

@@ -679,6 +679,7 @@ class TestWhatIsSaid:
             "3 components, by bic, of 1 to 3 that were tried. That is the largest: more may be better."
         )
 
+    @pytest.mark.slow
     def test_better_than_the_mean_but_not_by_a_standard_error(self):
         """The sentence is that of the table."""
         said = []
@@ -692,6 +693,7 @@ class TestWhatIsSaid:
                 assert said[-1] == (min(errors[1:]) < errors[0])
         assert 0 < sum(said) < len(said)
 
+    @pytest.mark.slow
     def test_exact_data_have_no_more_components(self, rng):
         """Where one number predicts exactly, larger ones cannot predict better, and are not tried."""
         X = rng.random((60, 5)) @ rng.random((5, 40))
@@ -701,6 +703,7 @@ class TestWhatIsSaid:
         assert "more may predict better" not in found.reason
 
 
+@pytest.mark.slow
 def test_numbers_that_were_dropped_are_compared_in_the_folds_that_they_share():
     """Their errors are above the lowest in the table and in pictures, as they are in every fold that they have."""
     for seed in range(4):

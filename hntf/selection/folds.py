@@ -177,6 +177,12 @@ class FoldErrors:
         excess = np.expm1(self.scores(rank)[:FIRST_FOLDS] - self.lowest())
         return bool(excess.min() <= min(MUCH_WORSE, max(WORSE, CLEARLY * float(np.ptp(excess)))))
 
+    def dropped_too_early(self) -> list[Any]:
+        """Return the candidates that were dropped and are no worse than the one that is recommended, which went astray later."""
+        in_all, *_ = self._in_all_folds()
+        bound = self.mean(self.recommended()[0])
+        return [rank for rank in self._found if rank not in in_all and self.mean(rank) <= bound]
+
     def recommended(self) -> tuple[Any, Any]:
         """Return the first candidate whose mean is within one standard error of the lowest, and the lowest, of those in all folds.
 
@@ -202,6 +208,8 @@ def fold_errors(runner: Runner, name: str, candidates: list[Any] | None, n_folds
     else:
         errors.run([0, *candidates], first)
     errors.run([rank for rank in (0, *errors.ranks) if errors.may_win(rank)], rest)
+    while rest and (back := errors.dropped_too_early()):
+        errors.run(back, rest)
     return errors
 
 

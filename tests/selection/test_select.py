@@ -754,3 +754,15 @@ def test_hold_outs_of_small_data_hide_no_slice(as_given):
 def test_what_cannot_be_selected_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         hntf.select_ranks(**{"X": np.random.default_rng(0).random((30, 20)), "random_state": 0, **arguments})
+
+
+@pytest.mark.parametrize(("seed", "criterion"), [(52, "held-out"), (72, "bi-cross-validation")])
+def test_what_was_dropped_comes_back_where_the_others_go_astray(seed, criterion):
+    """Of few counts two folds say little: no number in the table is better than the lowest of the sentence."""
+    rng = np.random.default_rng(seed)
+    n, m, rank = (int(rng.integers(*bounds)) for bounds in ((8, 40), (3, 25), (1, 5)))
+    means = 0.5 * rng.exponential(size=(n, rank)) @ rng.exponential(size=(rank, m))
+    found = hntf.select_ranks(rng.poisson(means), model=hntf.NMF, criterion=criterion, random_state=seed)
+    assert found.best == 1
+    table, folds = found.table[criterion], found.table[f"{criterion} folds"]
+    assert folds[table.index(min(table))] == max(folds)

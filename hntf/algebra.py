@@ -89,7 +89,7 @@ def chain_pullback(factors: Sequence[Array], gradients: Sequence[Array | None]) 
     return d_factors[::-1]
 
 
-def weighted(weight: float, x: Array) -> Array:
+def times_weight(weight: float, x: Array) -> Array:
     """Return `weight · x`, which is `x` itself for a weight of 1."""
     return x if weight == 1.0 else weight * x
 

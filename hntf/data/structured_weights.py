@@ -20,6 +20,7 @@ from hntf.data.entry_weights import DenseWeights, EntryWeights
 from hntf.data.hashes import hash_states, hashes_of_sums
 from hntf.data.protocol import blocks_of_rows
 from hntf.least_squares.downdated import Downdates
+from hntf.least_squares.gram_blocks import in_blocks
 from hntf.threads import matmul, over_rows
 
 LARGEST_REST = 0.1
@@ -96,9 +97,7 @@ def cancelled(parts: np.ndarray, of_low_rank: np.ndarray, width: int) -> Iterato
         ]
         or [np.empty(0, int)]
     )
-    size = max(1, BLOCK_ANEW // width)
-    for start in range(0, len(lost), size):
-        yield lost[start : start + size]
+    yield from in_blocks(lost, width, BLOCK_ANEW)
 
 
 class StructuredWeights(EntryWeights):

@@ -104,12 +104,17 @@ def gradcheck(
 
 def _without_verdict(entries: list[_Entry]) -> set[tuple[int, tuple[int, ...]]]:
     """Return where to ask nearby: at kinks, and in inputs of which nothing is resolved, such as `x³` at 0."""
-    answered = {entry.values.input for entry in entries if entry.is_answered}
+    answered = _answered(entries)
     return {
         entry.place
         for entry in entries
         if entry.verdict == "at a kink" or (entry.verdict == "unresolved" and entry.values.input not in answered)
     }
+
+
+def _answered(entries: list[_Entry]) -> set[int]:
+    """Return the inputs of which an entry has a verdict."""
+    return {entry.values.input for entry in entries if entry.is_answered}
 
 
 def _beside(x: Array) -> Array:
@@ -239,7 +244,7 @@ def _report(
     """Return the report on the entries of all inputs."""
     judged = [entry for entry in entries if entry.verdict == "judged"]
     verdicts = [entry.verdict for entry in entries]
-    answered = {entry.values.input for entry in entries if entry.is_answered}
+    answered = _answered(entries)
     worst = max(
         judged, key=lambda entry: entry.error, default=_Entry(Worst(0, (), 0.0, 0.0), 0.0, "judged", frozenset())
     )

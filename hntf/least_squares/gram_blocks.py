@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hntf.algebra import weighted
+from hntf.algebra import times_weight
 from hntf.arrays import Array, as_float64, from_numpy, host_view, row_digests, to_numpy
 from hntf.least_squares import kinks
 from hntf.least_squares.downdated import Downdates
@@ -28,9 +28,9 @@ FEWEST_EQUAL = 128
 """Number of rows from which it is worth to solve for those with the same Gram matrix together."""
 
 
-def in_blocks(rows: np.ndarray, width: int) -> Iterator[np.ndarray]:
-    """Yield rows in blocks of as many entries as are formed at a time, of rows with `width` entries."""
-    size = max(1, BLOCK_ENTRIES // max(1, width))
+def in_blocks(rows: np.ndarray, width: int, n_entries: int) -> Iterator[np.ndarray]:
+    """Yield rows in blocks of `n_entries`, of rows with `width` entries."""
+    size = max(1, n_entries // max(1, width))
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 
@@ -71,7 +71,9 @@ class EqualRows(NamedTuple):
         found = cls.of_keys(row_digests(x)[:, None])
         groups, others = [], [found.others]
         for rows in found.groups:
-            same = np.concatenate([(x[block] == x[rows[0]]).all(axis=1) for block in in_blocks(rows, x.shape[1])])
+            same = np.concatenate(
+                [(x[block] == x[rows[0]]).all(axis=1) for block in in_blocks(rows, x.shape[1], BLOCK_ENTRIES)]
+            )
             groups.append(rows[same])
             others.append(rows[~same])
         return cls(found.pattern, groups, np.sort(np.concatenate(others)))
@@ -160,9 +162,9 @@ class GramBlocks(StructuredGram):
         others = np.setdiff1d(others, solved, assume_unique=True)
         for equal in groups:
             G = self.formed(equal[:1])[0]
-            for rows in in_blocks(equal, self.rank):
+            for rows in in_blocks(equal, self.rank, BLOCK_ENTRIES):
                 yield Block(rows, G, factors[rows] / factors[equal[0]])
-        for rows in in_blocks(others, self.rank**2):
+        for rows in in_blocks(others, self.rank**2, BLOCK_ENTRIES):
             yield Block(rows, self.formed(rows), np.ones(len(rows)))
 
     def solve(self, C: Array, support: Array | None, rooted: RootedProblems | None = None) -> tuple[Array, Array, int]:
@@ -171,7 +173,7 @@ class GramBlocks(StructuredGram):
         n_iter, solved = 0, [np.empty(0, int)]
         if downdates := self._downdates_of(C):
             right = C if rooted is None else from_numpy(rooted.bounded(to_numpy(C), downdates.G), C)
-            for few in in_blocks(downdates.few(self.proportional_rows[0].others), self.rank):
+            for few in in_blocks(downdates.few(self.proportional_rows[0].others), self.rank, BLOCK_ENTRIES):
                 rows, (S_of_rows, found_of_rows, more) = downdates.solve(few, right, support)
                 S[rows], found[rows] = from_numpy(S_of_rows, S), from_numpy(found_of_rows, S)
                 n_iter = max(n_iter, more)
@@ -189,7 +191,7 @@ class GramBlocks(StructuredGram):
         solved = [np.empty(0, int)]
         if downdates := self._downdates_of(C):
             not_used = np.setdiff1d(self.proportional_rows[0].others, [] if rooted is None else list(rooted.used))
-            for few in in_blocks(downdates.few(not_used), self.rank):
+            for few in in_blocks(downdates.few(not_used), self.rank, BLOCK_ENTRIES):
                 rows, of_rows = downdates.solve_on_support(few, C, support)
                 V[rows] = from_numpy(of_rows, V)
                 solved.append(rows)
@@ -254,11 +256,11 @@ class GramSum(GramBlocks):
         return downdates.plus(weight, reduce(add, shared, self.ridge * np.eye(self.rank)))
 
     def formed(self, rows: np.ndarray) -> Array:
-        formed = [weighted(weight, G.formed(rows) if isinstance(G, GramBlocks) else G) for weight, G in self.terms]
+        formed = [times_weight(weight, G.formed(rows) if isinstance(G, GramBlocks) else G) for weight, G in self.terms]
         return with_ridge(reduce(add, formed), self.ridge)
 
     def apply(self, S: Array) -> Array:
-        product = reduce(add, [weighted(weight, apply_gram(G, S)) for weight, G in self.terms])
+        product = reduce(add, [times_weight(weight, apply_gram(G, S)) for weight, G in self.terms])
         return product + self.ridge * S if self.ridge else product
 
 
@@ -295,7 +297,7 @@ def sum_of_grams(terms: Sequence[tuple[float, Gram]]) -> Gram:
     """Return the sum of weighted Gram matrices, one for all rows or one for each."""
     if any(isinstance(G, GramBlocks) for _, G in terms):
         return GramSum(terms)
-    return reduce(add, [weighted(weight, G) for weight, G in terms])
+    return reduce(add, [times_weight(weight, G) for weight, G in terms])
 
 
 def all_formed(G: Gram) -> Gram:

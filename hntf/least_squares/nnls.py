@@ -19,7 +19,7 @@ from hntf.arrays import (
     host_view,
 )
 from hntf.least_squares.certificate import NNLSInfo
-from hntf.least_squares.gram_blocks import FEWEST_EQUAL, EqualRows
+from hntf.least_squares.gram_blocks import FEWEST_EQUAL, EqualRows, in_blocks
 from hntf.least_squares.scaled_problem import ScaledProblem
 from hntf.threads import single_threaded_blas
 from hntf.validation import (
@@ -171,12 +171,11 @@ def _solve_by_weights(
 
     Each of the others has a Gram matrix of its own, and all of these together may be far larger than the data.
     """
-    n, size = B.shape[1], max(1, BLOCK_ENTRIES // A.shape[1] ** 2)
     groups: list[np.ndarray] = []
-    others = np.arange(n)
-    if (host := host_view(weights)) is not None and n >= FEWEST_EQUAL:
+    others = np.arange(B.shape[1])
+    if (host := host_view(weights)) is not None and len(others) >= FEWEST_EQUAL:
         _, groups, others = EqualRows.of_rows(host.T)
-    blocks = [others[start : start + size] for start in range(0, len(others), size)]
+    blocks = list(in_blocks(others, A.shape[1] ** 2, BLOCK_ENTRIES))
     if len(groups) + len(blocks) <= 1:
         return _solve(A, B, weights[:, 0] if groups else weights, l1, l2, support, return_info=return_info)
     parts = [(at, weights[:, at[0]]) for at in groups] + [(at, weights[:, at]) for at in blocks]

@@ -64,7 +64,7 @@ def coherence(components: Any, X: Any, *, measure: str = "npmi", n_words: int = 
     check_number(n_words, "n_words", low=2, integer=True)
     words = _heaviest(_weights(components), n_words)
     if not scipy.sparse.issparse(X):
-        X = to_numpy(check_real_array(X, "X", orders=(2,), may_be_empty=True))
+        X = to_numpy(check_real_array(X, "X", orders=(2,), entries=False, may_be_empty=True))
     documents = scipy.sparse.csc_array(X)
     check_entries(np.append(documents.data, 0.0), "X", nonnegative=True)
     occurs = documents > 0

@@ -22,7 +22,7 @@ from hntf.threads import limit_cores
 from hntf.validation import checked_file
 
 VERSION = 2
-"""That of what the results are: those of an earlier one are computed anew."""
+"""That of what the results are: a file with those of another one is refused."""
 
 SHARED_FILES = "joblib_memmapping_folder"
 """Part of the paths of the files in which joblib keeps large arrays for its processes."""

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from hntf.least_squares.nnls_gram import INDEFINITE, is_singular
-from hntf.torch.scaling import is_concrete, is_readable, unmapped
+from hntf.torch.primitive import is_finite
+from hntf.torch.scaling import is_concrete, is_readable, unmapped, unwrapped
 from hntf.validation import check_number
 
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -32,14 +33,19 @@ def check_tensor(name: str, x: Any) -> None:
         raise TypeError(f"{name} must hold real floating-point numbers, got {x.dtype}")
 
 
+def check_finite(name: str, x: Tensor, more: str = "") -> None:
+    """Raise `ValueError` if entries that can be read are NaN or infinite."""
+    if is_concrete(x) and not is_finite(x):
+        raise ValueError(f"{name} must hold finite entries{more}")
+
+
 def check_factor(name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return a factor of a layer; raise `TypeError` or `ValueError` if it is no finite real matrix of its shape."""
     if x.is_complex():
         raise TypeError(f"factors must hold real numbers, got {x.dtype} for {name}")
     if tuple(x.shape) != shape:
         raise ValueError(f"factors must have the shapes of the layer, {shape} for {name}; got {tuple(x.shape)}")
-    if is_concrete(x) and not bool(x.isfinite().all()):
-        raise ValueError(f"factors must hold finite entries, got NaN or infinite ones for {name}")
+    check_finite("factors", x, f", got NaN or infinite ones for {name}")
     return x
 
 
@@ -100,7 +106,7 @@ def _negative_or_infinite(x: Tensor) -> float | None:
     """Return an entry that is negative, infinite or NaN; None if there is none, or the entries cannot be read."""
     if not is_readable(x):
         return None
-    x = unmapped(x.detach())
+    x = unwrapped(x.detach())
     wrong = x[~((x >= 0) & x.isfinite())]
     return float(wrong[0]) if len(wrong) else None
 

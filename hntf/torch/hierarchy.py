@@ -20,10 +20,10 @@ from hntf.fitting.loop import Ended, Solution
 from hntf.layers import NNLSLayer
 from hntf.maps import KhatriRao, ModeProduct
 from hntf.models import Hierarchy as HierarchyModel
-from hntf.torch.checks import check_dense, check_tensor
+from hntf.torch.checks import check_dense, check_finite, check_tensor
 from hntf.torch.gram_form import nnls_gram
 from hntf.torch.modules import CP, NNLS, Layer, Tucker
-from hntf.torch.scaling import is_concrete, scaled_columns
+from hntf.torch.scaling import scaled_columns
 from hntf.validation import as_random_state, check_boolean, check_number, level_index
 
 
@@ -254,8 +254,7 @@ def label_l2(S: Tensor, Y: Tensor, known: Tensor | None = None) -> Tensor:
         known = as_bool(check_boolean(known, "known", (len(S),), "one entry per code"))
         S, Y = S[known], Y[known]
     for name, x in (("S", S), ("Y", Y)):
-        if is_concrete(x) and not bool(x.isfinite().all()):
-            raise ValueError(f"{name} must hold finite entries where labels are known; hide unknown ones by known")
+        check_finite(name, x, " where labels are known; hide unknown ones by known")
     # The classifier takes up the scale of the codes.
     S, Y = scaled_columns(S.double())[0], Y.double()
     B = nnls_gram(S.mT @ S, Y.mT @ S)

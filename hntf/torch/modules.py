@@ -14,12 +14,11 @@ from torch.nn.utils import parametrize
 
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, LinearMap, ModeProduct
-from hntf.torch.checks import broadcast, check_dense, check_factor, check_tensor
+from hntf.torch.checks import broadcast, check_dense, check_factor, check_finite, check_tensor
 from hntf.torch.functional import nnls
 from hntf.torch.gram_form import nnls_gram
 from hntf.torch.parametrization import Nonnegative
-from hntf.torch.primitive import is_finite
-from hntf.torch.scaling import cast_code, is_concrete, scaled_columns, scaled_penalty, times_power
+from hntf.torch.scaling import cast_code, scaled_columns, scaled_penalty, times_power
 from hntf.validation import check_flag, check_number
 
 
@@ -350,8 +349,7 @@ class Tucker(Layer):
     def forward(self, X: Tensor) -> Tensor:
         """Return the codes of the samples `(n, d_2, …, d_N)` as tensors that are flattened to `(n, k)`, the last mode fastest."""
         compressed = _as_samples(X, self.feature_shape).double()
-        if is_concrete(X) and not is_finite(X):
-            raise ValueError("X must hold finite entries")
+        check_finite("X", X)
         factors, exponents = zip(*[scaled_columns(A.double()) for A in self.factors], strict=True)
         for mode, A in zip(self.modes, factors, strict=True):
             compressed = torch.tensordot(compressed, A, dims=([mode], [0])).movedim(-1, mode)

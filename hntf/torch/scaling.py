@@ -23,6 +23,7 @@ def is_concrete(x: Tensor) -> bool:
 
 def is_readable(x: Tensor) -> bool:
     """Tell whether the entries of a tensor can be read, if need be from outside the transforms that it is in; see `unmapped`."""
+    # Compilers cannot follow the loop that unwraps.
     return not (torch.compiler.is_compiling() or is_traced(unwrapped(x)))
 
 

@@ -15,7 +15,7 @@ from operator import add
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from hntf.algebra import weighted
+from hntf.algebra import times_weight
 from hntf.arrays import Array
 from hntf.costs.kullback_leibler import DIVERGENCES, KullbackLeibler
 from hntf.costs.label_terms import label_data
@@ -262,7 +262,7 @@ def update_code(part: Part, at: CodeUpdate, dead: Array | None) -> tuple[Array, 
     if joint.is_exact:
         of_code = [term.normal_equations(S, A, 0) for term, A in zip(terms, factors, strict=True)]
         G = with_ridge(sum_of_grams([(term.weight, G) for term, (G, _) in zip(terms, of_code, strict=True)]), l2)
-        C = reduce(add, [weighted(term.weight, C) for term, (_, C) in zip(terms, of_code, strict=True)])
+        C = reduce(add, [times_weight(term.weight, C) for term, (_, C) in zip(terms, of_code, strict=True)])
         S, codes.support = UPDATES[joint.solver](G, C - l1 if l1 else C, S, codes.support)
     else:
         S = multiplicative_update(terms, S, factors, 0, l1, l2)

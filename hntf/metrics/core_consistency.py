@@ -20,8 +20,11 @@ def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = Non
     with the superdiagonal `I` of ones and the Tucker core `G = X ×_i U_i^+` that fits the data best with the factors of the model,
     scaled so that each component is as large in every mode.
     100 says that the components interact as the CP model assumes; values far below, or negative ones, that there are too many.
-    0 is returned if a component is zero. Hidden entries are replaced by those of the model, and those of a smaller weight than the
-    largest by a mean of both: few large weights say little about the rest.
+    0 is returned if a component is zero. With more components than a mode has entries, many cores fit as well, and `G` is the one
+    of least norm. Of a matrix nothing can be told: every fit by least squares has `G = I`.
+
+    Hidden entries are replaced by those of the model, and those of a smaller weight than the largest by a mean of both: few large
+    weights say little about the rest.
 
     Parameters
     ----------
@@ -31,6 +34,11 @@ def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = Non
         The tensor.
     mask, weights
         As in `fit`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described, or X is a matrix.
 
     References
     ----------
@@ -45,6 +53,8 @@ def core_consistency(model: Any, X: Any, *, mask: Any = None, weights: Any = Non
     100
     """
     factors, data = factors_and_data(model, X, mask, weights)
+    if len(factors) < 3:
+        raise ValueError(f"X must be a tensor of order 3 or more, got order {len(factors)}")
     k = factors[0].shape[1]
     # Products of sizes, or their squares, may overflow.
     moderate, exponents = zip(*map(with_exponents, factors), strict=True)

@@ -99,6 +99,11 @@ def hierarchical_f_score(labels: Sequence[Any], predicted: Sequence[Any]) -> flo
     labels, predicted : sequences of arrays, `(n,)`
         Known and predicted classes by level, in the same order.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described, or no class is known.
+
     References
     ----------
     Kiritchenko, Matwin, Famili (2005), *Functional annotation of genes using hierarchical text categorization*, BioLINK.
@@ -125,7 +130,9 @@ def hierarchical_f_score(labels: Sequence[Any], predicted: Sequence[Any]) -> flo
         common += int((y[both] == z[both]).sum())
         known += int(has_y.sum())
         claimed += int(both.sum())
-    return 2.0 * common / (known + claimed) if known + claimed else 0.0
+    if not known:
+        raise ValueError("labels must hold known classes, got none (-1, None and NaN stand for unknown)")
+    return 2.0 * common / (known + claimed)
 
 
 def tree_similarity(first: Any, second: Any) -> float:

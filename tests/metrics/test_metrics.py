@@ -324,7 +324,8 @@ def test_metrics_do_not_depend_on_units(seed, order, exponent):
     # The units of the data, and those of two modes, which make up for each other.
     of_data = [factors[0] * scale, *factors[1:]], X * scale
     of_modes = [factors[0] * scale, factors[1] / scale, *factors[2:]], X
-    for metric in (hntf.metrics.relative_error, hntf.metrics.explained_variance, hntf.metrics.core_consistency):
+    of_order_three = [hntf.metrics.core_consistency] * (order > 2)
+    for metric in (hntf.metrics.relative_error, hntf.metrics.explained_variance, *of_order_three):
         expected = metric(factors, X)
         for changed in (of_data, of_modes):
             np.testing.assert_allclose(metric(*changed), expected, rtol=1e-9, atol=1e-9)
@@ -429,6 +430,14 @@ def test_core_consistency_of_factors_far_from_the_data(rng):
     assert hntf.metrics.core_consistency([1e100 * U for U in factors], X) == pytest.approx(0.0)
     with pytest.raises(ValueError, match="model must have factors whose products are finite"):
         hntf.metrics.core_consistency([1e200 * U for U in factors], X)
+
+
+def test_what_says_nothing_is_refused(rng):
+    with pytest.raises(ValueError, match="X must be a tensor of order 3 or more, got order 2"):
+        hntf.metrics.core_consistency([rng.random((5, 2)), rng.random((4, 2))], rng.random((5, 4)))
+    for labels in ([], [[None, -1]]):
+        with pytest.raises(ValueError, match="labels must hold known classes"):
+            hntf.metrics.hierarchical_f_score(labels, [[0, 1]] * len(labels))
 
 
 @pytest.mark.parametrize(("X", "expected", "name"), [([[np.inf]], [[1.0]], "X"), ([[1.0]], [[np.inf]], "expected")])

@@ -8,7 +8,7 @@ from hntf.costs.labels import LabelL2
 from hntf.costs.squared import Frobenius
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
-from hntf.data.structured_weights import entry_weights
+from hntf.data.given_weights import entry_weights
 from hntf.data.weighted import WeightedData
 
 LABEL_DIVERGENCES = {"squared": "frobenius", "kullback-leibler": "kullback-leibler"}

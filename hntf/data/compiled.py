@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hntf.least_squares.kernels import kernel, step
-from hntf.least_squares.lanes import LANES, eight_times, entry, load_eight, store_eight
+from hntf.least_squares.lanes import LANES, eight_times, entry, load_eight, store_eight, sum_of_eight
 
 
 @kernel
@@ -125,15 +125,6 @@ def sum_through(bounds, rows, others, values, arguments, sums, first, last):  # 
 
 
 @kernel
-def cp_at_entries(index, factors, result, start, stop):  # type: ignore[no-untyped-def]
-    """Set `result` to `Σ_r u_1r u_2r …` with the rows of the factors at the coordinates of every entry."""
-    product = np.empty(factors[0].shape[1])
-    for e in range(start, stop):
-        hadamard_row(1.0, index[:, e], factors, product)
-        result[e] = product.sum()
-
-
-@kernel
 def kronecker_at_entries(cells, index, columns, factors, V, result, start, stop):  # type: ignore[no-untyped-def]
     """Set `result` to `⟨v, u_1 ⊗ u_2 ⊗ …⟩` with the row of `V` of the cell of every entry."""
     product = np.empty(V.shape[1])
@@ -153,6 +144,21 @@ def product_at(value, index, e, factors, first):  # type: ignore[no-untyped-def]
     for m in range(len(factors)):
         product = product * load_eight(factors[m], np.int64(index[m][e]) * factors[m].shape[1] + first)
     return product
+
+
+@step
+def cp_at_entries(index, factors, result, start, stop):  # type: ignore[no-untyped-def]
+    """Set `result` to `Σ_r u_1r u_2r …` with the rows of the factors at the coordinates of every entry.
+
+    The number of columns is a multiple of eight.
+    """
+    rank = factors[0].shape[1]
+    for e in range(start, stop):
+        total, column = eight_times(0.0), np.int64(0)
+        while column < rank:
+            total = total + product_at(1.0, index, e, factors, column)
+            column += LANES
+        result[e] = sum_of_eight(total)
 
 
 @step

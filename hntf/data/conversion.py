@@ -11,6 +11,7 @@ import scipy.sparse
 
 from hntf.arrays import Array, as_bool, from_numpy, is_torch
 from hntf.data.dense import DenseData
+from hntf.data.given_weights import entry_weights
 from hntf.data.hold_out import HoldOut
 from hntf.data.masks import ALL_HIDDEN, as_masks, of_entries
 from hntf.data.protocol import Data
@@ -18,7 +19,6 @@ from hntf.data.sparse import SparseData
 from hntf.data.sparse_arrays import densified, in_scipy, is_sparse_tensor
 from hntf.data.sparse_masks import weighted_sparse_data
 from hntf.data.sparse_tensor_input import sparse_tensor_data
-from hntf.data.structured_weights import entry_weights
 from hntf.data.weighted import WeightedData
 from hntf.validation import check_boolean, check_real_array, check_same_home, check_sparse
 

@@ -157,11 +157,13 @@ class Coordinates:
 
     def cp_at_entries(self, factors: Factors) -> np.ndarray:
         """Return the entries of `[[U_1, …, U_N]]` at the coordinates."""
-        from hntf.data.compiled import cp_at_entries
+        from hntf.data.compiled import LANES, cp_at_entries
 
         arrays = _contiguous(factors)
+        columns = -(-arrays[0].shape[1] // LANES) * LANES
+        arrays = tuple(_with_columns(U, columns) for U in arrays)
         result = np.empty(len(self))
-        over_rows(partial(cp_at_entries, self.index, arrays, result), len(self), len(arrays) * arrays[0].shape[1])
+        over_rows(partial(cp_at_entries, tuple(self.index), arrays, result), len(self), len(arrays) * columns)
         return result
 
     def take(self, rows: np.ndarray) -> tuple[Coordinates, np.ndarray]:

@@ -1,6 +1,7 @@
 """The weights of the entries of data, and the products with them and with models that Gram matrices of weighted data consist of.
 
-`DenseWeights` hold a number for every entry, of a tensor of any order; `structured_weights` and `sparse_tensor_weights` hold less.
+`DenseWeights` hold a number for every entry, of a tensor of any order; `structured_weights` and
+`structured_tensor_weights` hold less.
 """
 
 from __future__ import annotations

@@ -9,10 +9,11 @@ import numpy as np
 import scipy.sparse
 
 from hntf.data.entry_weights import EntryWeights
+from hntf.data.given_weights import entry_weights
 from hntf.data.hold_out import HeldOut, HoldOut
 from hntf.data.masks import ALL_HIDDEN, aligned, as_masks
 from hntf.data.sparse import SparseData
-from hntf.data.structured_weights import StructuredWeights, entry_weights
+from hntf.data.structured_weights import StructuredWeights
 from hntf.data.weighted import WeightedData
 from hntf.validation import check_boolean, check_entries, check_order, check_real_array, check_real_dtype, check_shape
 

@@ -17,7 +17,7 @@ from hntf.data.sparse import SparseData
 from hntf.data.sparse_arrays import Entries, entries_of, is_sparse_tensor
 from hntf.data.sparse_masks import weighted_sparse_data
 from hntf.data.sparse_tensor import SparseTensorData
-from hntf.data.sparse_tensor_weights import SparseTensorWeights
+from hntf.data.structured_tensor_weights import StructuredTensorWeights
 from hntf.data.weighted import WeightedData
 from hntf.validation import check_boolean, check_entries, check_real_array, check_shape
 
@@ -43,7 +43,7 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool, so
         else _of_mask(coordinates, summed, each)
         for each in masks
     ]
-    total = reduce(SparseTensorWeights.times, parts) if parts else None
+    total = reduce(StructuredTensorWeights.times, parts) if parts else None
     if weights is not None:
         of_weights = _weights_of(weights, "weights", coordinates, boolean=False, seen=total)
         total = of_weights if total is None else total.times(of_weights)
@@ -58,7 +58,7 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool, so
     return WeightedData(SparseTensorData(coordinates, summed, values[:0]), total)
 
 
-def _of_mask(at: Coordinates, values: np.ndarray, mask: Any) -> SparseTensorWeights:
+def _of_mask(at: Coordinates, values: np.ndarray, mask: Any) -> StructuredTensorWeights:
     """Return the weights of a mask of a tensor with entries at these coordinates."""
     if isinstance(mask, HoldOut):
         entries = Coordinates(mask.entries(at.shape), at.shape)
@@ -73,14 +73,14 @@ def _of_mask(at: Coordinates, values: np.ndarray, mask: Any) -> SparseTensorWeig
     return _weights_of(mask, "mask", at, boolean=True)
 
 
-def _constant_but_at(constant: float, at: Coordinates, values: np.ndarray) -> SparseTensorWeights:
+def _constant_but_at(constant: float, at: Coordinates, values: np.ndarray) -> StructuredTensorWeights:
     vectors = [np.ones((d, int(constant != 0.0))) for d in at.shape]
-    return SparseTensorWeights(vectors, at, values, is_mask=True)
+    return StructuredTensorWeights(vectors, at, values, is_mask=True)
 
 
 def _weights_of(
-    x: Any, name: str, at: Coordinates, *, boolean: bool, seen: SparseTensorWeights | None = None
-) -> SparseTensorWeights:
+    x: Any, name: str, at: Coordinates, *, boolean: bool, seen: StructuredTensorWeights | None = None
+) -> StructuredTensorWeights:
     """Return the weights given as a sparse tensor, or as an array for each sample or for the entries of one mode.
 
     Those of a sparse tensor may be anything where the mask `seen` hides the entry.
@@ -95,7 +95,7 @@ def _weights_of(
         coordinates, values = Coordinates.of_entries(index, values, shape)
         # What a mask observes twice is observed.
         values = np.minimum(values, 1.0) if boolean else values
-        return SparseTensorWeights([np.ones((d, 0)) for d in shape], coordinates, values, is_mask=boolean)
+        return StructuredTensorWeights([np.ones((d, 0)) for d in shape], coordinates, values, is_mask=boolean)
     x = np.asarray(check_boolean(x, name), bool) if boolean else check_real_array(x, name, entries=False)
     x = aligned(x, name, at)
     if x.shape == at.shape:
@@ -112,4 +112,4 @@ def _weights_of(
     mode = int(np.argmax(x.shape))
     vectors[mode] = vectors[mode] * x.reshape(-1, 1)
     none = Coordinates(np.empty((len(at.shape), 0), at.index.dtype), at.shape)
-    return SparseTensorWeights(vectors, none, np.empty(0), is_mask=boolean)
+    return StructuredTensorWeights(vectors, none, np.empty(0), is_mask=boolean)

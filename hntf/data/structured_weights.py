@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.algebra import Factors
-from hntf.arrays import Array, as_float64, from_numpy, host_view, to_numpy
+from hntf.arrays import Array, from_numpy, to_numpy
 from hntf.data.coordinates import Coordinates
 from hntf.data.entry_weights import DenseWeights, EntryWeights
 from hntf.data.hashes import hash_states, hashes_of_sums
@@ -23,37 +23,11 @@ from hntf.least_squares.downdated import Downdates
 from hntf.least_squares.gram_blocks import in_blocks
 from hntf.threads import matmul, over_rows
 
-LARGEST_REST = 0.1
-"""Fraction of entries with other weights than most up to which products with them alone are faster."""
-
-SMALLEST_DIFFERENCE = 1e-3
-"""Weight, relative to the largest one, from which weights are kept as their differences from it."""
-
 CANCELLED = 1e-3
 """What is left of the part of low rank below which a result is formed anew."""
 
 BLOCK_ANEW = 2**20
 """Number of weights in the blocks in which this is done."""
-
-
-def entry_weights(array: Array) -> EntryWeights:
-    """Return weights that are given as an array, or as booleans, which are weights of 0 and 1."""
-    host = host_view(array)
-    if host is not None and host.ndim == 2:
-        largest = host.max()
-        differs = host != largest
-        few = np.count_nonzero(differs) <= LARGEST_REST * host.size
-        if few and _survives(host[differs], largest):
-            rows, features = np.nonzero(differs)
-            U, V = np.full((len(host), 1), float(largest)), np.ones((host.shape[1], 1))
-            rest = differences(U, V, rows, features, host[rows, features].astype(np.float64))
-            return StructuredWeights(U, V, rest, prototype=as_float64(array[:0]), is_mask=host.dtype == np.bool_)
-    return DenseWeights(array)
-
-
-def _survives(weights: Array, largest: float) -> bool:
-    """Tell whether weights keep their digits where they are a difference from the largest one: those of 0 do."""
-    return float(weights[weights > 0].min(initial=largest)) >= SMALLEST_DIFFERENCE * largest
 
 
 def differences(U: np.ndarray, V: np.ndarray, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> Any:

@@ -163,6 +163,27 @@ def eight_times(context, number):  # type: ignore[no-untyped-def]
     return lanes(types.float64), generate
 
 
+@intrinsic
+def sum_of_eight(context, eight):  # type: ignore[no-untyped-def]
+    """Return the sum of eight numbers, by halves."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        (vector,) = arguments
+        width = LANES
+        while width > 1:
+            width //= 2
+            undefined = ir.Constant(vector.type, ir.Undefined)
+            half = ir.VectorType(_INDEX, width)
+            left, right = (
+                builder.shuffle_vector(vector, undefined, ir.Constant(half, [*range(first, first + width)]))
+                for first in (0, width)
+            )
+            vector = builder.fadd(left, right)
+        return builder.extract_element(vector, ir.Constant(_INDEX, 0))
+
+    return types.float64(eight), generate
+
+
 def _eight_times(builder: Any, number: Any) -> Any:
     undefined = ir.Constant(_VECTOR, ir.Undefined)
     first = builder.insert_element(undefined, number, ir.Constant(_INDEX, 0))

@@ -9,7 +9,7 @@ import sparse
 
 import hntf
 from hntf.algebra import khatri_rao, unfold
-from hntf.data import hold_out, sparse_tensor_weights, structured_weights
+from hntf.data import hold_out, structured_tensor_weights, structured_weights
 
 K = 3
 
@@ -54,7 +54,7 @@ def close_in_every_slice(actual, expected):
 @pytest.mark.parametrize("decades", [-12, -6, 6, 12, 100])
 @pytest.mark.parametrize("home", ["dense", "sparse", "tensor"])
 def test_products(home, decades, heavy_mode, block, monkeypatch):
-    for module in (structured_weights, sparse_tensor_weights):
+    for module in (structured_weights, structured_tensor_weights):
         monkeypatch.setattr(module, "BLOCK_ANEW", block)
     shape = (12, 10, 4) if home == "tensor" else (12, 10)
     weights, observed = hidden_heavy_entries(shape, decades, heavy_mode)
@@ -101,7 +101,7 @@ def test_features_in_larger_units_count_as_heavy_weights_do(decades):
 
 def test_slices_of_tensors_that_are_too_large_keep_their_products(monkeypatch):
     """They are not formed anew, and lose the digits that weights are apart."""
-    monkeypatch.setattr(sparse_tensor_weights, "LARGEST_SLICE", 1)
+    monkeypatch.setattr(structured_tensor_weights, "LARGEST_SLICE", 1)
     weights, observed = hidden_heavy_entries((12, 10, 4), 3, 1)
     data = data_of("tensor", (12, 10, 4), weights, observed)
     factors = [rng_of(0).random((d, K)) for d in data.shape]

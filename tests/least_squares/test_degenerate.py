@@ -20,7 +20,7 @@ import hntf
 from hntf.algebra import khatri_rao
 from hntf.arrays import to_numpy
 from hntf.data import DenseData, WeightedData
-from hntf.data.structured_weights import entry_weights
+from hntf.data.given_weights import entry_weights
 from hntf.layers import NNLSLayer
 from hntf.maps import Dense, KhatriRao, ModeProduct
 from tests.problems import seeds

@@ -17,8 +17,8 @@ from hntf.arrays import broadcast_to, from_numpy, is_torch, to_numpy
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData, SparseData, WeightedData
 from hntf.data.coordinates import stacked_entries
+from hntf.data.given_weights import entry_weights
 from hntf.data.sparse_tensor import SparseTensorData
-from hntf.data.structured_weights import entry_weights
 from hntf.fitting.group import distributed
 from hntf.fitting.interruption import end, was_pressed
 from hntf.fitting.parts.blocks import joined, rows_between

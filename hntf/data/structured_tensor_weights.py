@@ -1,4 +1,7 @@
-"""Weights of sparse tensors, none of which takes the memory of a dense one: of low rank, plus a sparse tensor."""
+"""Weights of the entries of a tensor that are of low rank but for few entries; none takes the memory of a dense tensor.
+
+They are what `structured_weights` are for matrices.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,15 @@ from typing import Any
 import numpy as np
 
 from hntf.algebra import Factors, cp_dense, khatri_rao
-from hntf.arrays import Array, to_numpy
+from hntf.arrays import Array, from_numpy, to_numpy
 from hntf.data.coordinates import Coordinates, mttkrp, ranges
 from hntf.data.entry_weights import DenseWeights, EntryWeights
 from hntf.data.hashes import hash_states, hashes_of_sums
 from hntf.data.structured_weights import BLOCK_ANEW, StructuredWeights, cancelled, differences
 from hntf.threads import over_rows
+
+NUMPY = np.empty(0)
+"""A prototype of arrays of NumPy."""
 
 LARGEST_SLICE = 2**30
 """Number of entries of a slice up to which its weights are formed, in blocks, where rounding would be left of others."""
@@ -25,12 +31,16 @@ LARGEST_SLICE = 2**30
 Cut = Callable[[Any], Any]
 
 
+def _in_numpy(factors: Factors) -> list[Any]:
+    return [None if U is None else to_numpy(U) for U in factors]
+
+
 def _cut(factors: Any, mode: int, block: slice) -> Any:
     """Return factors with some rows of that of a mode."""
     return [U if U is None or i != mode else U[block] for i, U in enumerate(factors)]
 
 
-class SparseTensorWeights(EntryWeights):
+class StructuredTensorWeights(EntryWeights):
     """The weights `[[V_1, …, V_N]] + R` with a sparse tensor `R`.
 
     Parameters
@@ -41,15 +51,35 @@ class SparseTensorWeights(EntryWeights):
         Where `R` has entries.
     values : array, `(nnz,)`
         The entries of `R`; the negative of that of the other part, exactly, where a weight is 0.
+    prototype : array
+        An empty array of the backend of the products.
     is_mask : bool
         Whether all weights are known to be 0 or 1.
     """
 
     def __init__(
-        self, vectors: Sequence[np.ndarray], coordinates: Coordinates, values: np.ndarray, *, is_mask: bool = False
+        self,
+        vectors: Sequence[np.ndarray],
+        coordinates: Coordinates,
+        values: np.ndarray,
+        *,
+        prototype: Array = NUMPY,
+        is_mask: bool = False,
     ) -> None:
         super().__init__(coordinates.shape, is_mask=is_mask)
         self.vectors, self.coordinates, self.values = list(vectors), coordinates, values
+        self.prototype = prototype
+
+    def _changed(
+        self,
+        vectors: Sequence[np.ndarray],
+        coordinates: Coordinates,
+        values: np.ndarray,
+        *,
+        is_mask: bool | None = None,
+    ) -> StructuredTensorWeights:
+        is_mask = self.is_mask if is_mask is None else is_mask
+        return StructuredTensorWeights(vectors, coordinates, values, prototype=self.prototype, is_mask=is_mask)
 
     @property
     def n_entries(self) -> int:
@@ -61,7 +91,7 @@ class SparseTensorWeights(EntryWeights):
         return float(low_rank) + max(0.0, float(self.values.max(initial=0.0)))
 
     def of_samples(self, rows: Any) -> Array:
-        return self._of_slices(np.arange(self.shape[0])[rows], 0)
+        return from_numpy(self._of_slices(np.arange(self.shape[0])[rows], 0), self.prototype)
 
     def of_entries(self, *index: np.ndarray) -> np.ndarray:
         at = Coordinates(np.stack(index), self.shape)
@@ -95,20 +125,24 @@ class SparseTensorWeights(EntryWeights):
         n_changed = np.bincount(self.coordinates.index[0], changes, self.shape[0])
         return int(np.count_nonzero(n_positive + n_changed == 0))
 
-    def take(self, rows: Array) -> SparseTensorWeights:
+    def take(self, rows: Array) -> StructuredTensorWeights:
         rows = to_numpy(rows)
         coordinates, entries = self.coordinates.take(rows)
         vectors = [self.vectors[0][rows], *self.vectors[1:]]
-        return SparseTensorWeights(vectors, coordinates, self.values[entries], is_mask=self.is_mask)
+        return self._changed(vectors, coordinates, self.values[entries])
 
-    def transposed_unfolding(self, mode: int) -> EntryWeights:
-        raise NotImplementedError("the weights of the cells that data have are those of `of_cells`")
+    def transposed_unfolding(self, mode: int) -> StructuredWeights:
+        return self._unfolded(mode).transposed_unfolding(0)
 
     def as_matrix(self) -> StructuredWeights:
-        features = range(1, len(self.shape))
-        U, V = self.vectors[0], khatri_rao(self.vectors[1:])
-        rest = differences(U, V, self.coordinates.index[0], self.coordinates.cells(features), self._at_coordinates)
-        return StructuredWeights(U, V, rest, prototype=np.empty(0), is_mask=self.is_mask)
+        return self._unfolded(0)
+
+    def _unfolded(self, mode: int) -> StructuredWeights:
+        """Return the weights with the slices of a mode as rows."""
+        others = [i for i in range(len(self.shape)) if i != mode]
+        U, V = self.vectors[mode], khatri_rao([self.vectors[i] for i in others])
+        rest = differences(U, V, self.coordinates.index[mode], self.coordinates.cells(others), self._at_coordinates)
+        return StructuredWeights(U, V, rest, prototype=self.prototype, is_mask=self.is_mask)
 
     def of_cells(self, cells: Coordinates, mode: int) -> StructuredWeights:
         """Return the weights along a mode of some cells, given by their coordinates in the other modes, `(d_mode, cells)`."""
@@ -120,9 +154,9 @@ class SparseTensorWeights(EntryWeights):
         U = self.vectors[mode]
         V = reduce(mul, [self.vectors[i][index] for i, index in zip(others, cells.index, strict=True)])
         rest = differences(U, V, self.coordinates.index[mode][known], of_entry[known], self._at_coordinates[known])
-        return StructuredWeights(U, V, rest, prototype=np.empty(0), is_mask=self.is_mask)
+        return StructuredWeights(U, V, rest, prototype=self.prototype, is_mask=self.is_mask)
 
-    def times(self, other: SparseTensorWeights) -> SparseTensorWeights:
+    def times(self, other: StructuredTensorWeights) -> StructuredTensorWeights:
         """Return the product of two weights, entry by entry."""
         vectors = [
             np.einsum("ir,is->irs", V, W).reshape(len(V), -1) for V, W in zip(self.vectors, other.vectors, strict=True)
@@ -131,21 +165,23 @@ class SparseTensorWeights(EntryWeights):
         coordinates, _ = Coordinates.of_entries(index, np.zeros(index.shape[1]), self.shape)
         weights = self.of_entries(*coordinates.index) * other.of_entries(*coordinates.index)
         values = weights - coordinates.cp_at_entries(vectors)
-        return SparseTensorWeights(vectors, coordinates, values, is_mask=self.is_mask and other.is_mask)
+        return self._changed(vectors, coordinates, values, is_mask=self.is_mask and other.is_mask)
 
     def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
+        factors = _in_numpy(factors)
         low_rank = self.vectors[mode][slices] @ reduce(
-            mul, [V.T @ to_numpy(U) for i, (V, U) in enumerate(zip(self.vectors, factors, strict=True)) if i != mode]
+            mul, [V.T @ U for i, (V, U) in enumerate(zip(self.vectors, factors, strict=True)) if i != mode]
         )
         product = low_rank + mttkrp(self.coordinates, self.values, factors, mode)[slices]
         self._form_anew(product, product, low_rank, slices, mode, lambda W, here, cut: W.mttkrp(cut(factors), mode))
-        return product
+        return from_numpy(product, self.prototype)
 
     def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
         from hntf.data.compiled import add_outer_hadamard
 
+        factors = _in_numpy(factors)
         others = [i for i in range(len(factors)) if i != mode]
-        arrays = tuple(np.ascontiguousarray(to_numpy(factors[i])) for i in others)
+        arrays: Any = tuple(np.ascontiguousarray(factors[i]) for i in others)
         k = arrays[0].shape[1]
         G = np.zeros((len(slices), k, k))
         for r in range(self.vectors[0].shape[1]):
@@ -162,10 +198,10 @@ class SparseTensorWeights(EntryWeights):
             G, diagonal, of_low_rank, slices, mode,
             lambda W, here, cut: W.grams_of_slices(np.arange(len(here)), cut(factors), mode),
         )  # fmt: skip
-        return G
+        return from_numpy(G, self.prototype)
 
     def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
-        left = [to_numpy(U) for U in left]
+        left, right = [to_numpy(U) for U in left], _in_numpy(right)
         entries = self.values * self.coordinates.cp_at_entries(left)
         results = []
         for mode in modes:
@@ -173,7 +209,7 @@ class SparseTensorWeights(EntryWeights):
             low_rank = np.zeros(sparse.shape)
             for r in range(self.vectors[0].shape[1]):
                 weighted = [U * V[:, r : r + 1] for U, V in zip(left, self.vectors, strict=True)]
-                others = [W.T @ to_numpy(right[i]) for i, W in enumerate(weighted) if i != mode]
+                others = [W.T @ right[i] for i, W in enumerate(weighted) if i != mode]
                 low_rank += weighted[mode] @ reduce(mul, others)
             product = low_rank + sparse
 
@@ -182,7 +218,7 @@ class SparseTensorWeights(EntryWeights):
                 return W.products(cut(of_slices), cut(right), [mode])[0]
 
             self._form_anew(product, product, low_rank, np.arange(len(product)), mode, of_block)
-            results.append(product)
+            results.append(from_numpy(product, self.prototype))
         return results
 
     def _form_anew(

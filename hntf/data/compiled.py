@@ -7,19 +7,8 @@ import numpy as np
 from hntf.least_squares.kernels import kernel, step
 from hntf.least_squares.lanes import LANES, eight_times, entry, load_eight, store_eight, sum_of_eight
 
-
-@kernel
-def add_outer_products(indptr, indices, weights, U, G, start, stop):  # type: ignore[no-untyped-def]
-    """Add `Σ_j w_ij u_j u_jᵀ` to the matrix `G_i` `(k, k)` of every row `i` of a sparse matrix."""
-    k = U.shape[1]
-    for i in range(start, stop):
-        g = G[i]
-        for e in range(indptr[i], indptr[i + 1]):
-            u = U[indices[e]]
-            for a in range(k):
-                factor = weights[e] * u[a]
-                for b in range(k):
-                    g[a, b] += factor * u[b]
+ENTRIES = 64
+"""Number of entries whose products of rows are formed together: they stay in the cache of a core."""
 
 
 @kernel
@@ -183,19 +172,59 @@ def add_hadamard(keys, index, values, factors, result, start, stop):  # type: ig
             column = last + LANES
 
 
+@step
+def add_products_of_rows(H, weighted, n, sums):  # type: ignore[no-untyped-def]
+    """Add `Hᵀ diag(w) H` over the first `n` rows, which `weighted` holds times their weights, on and right of the diagonal.
+
+    The number of columns is a multiple of eight; of the entries left of the diagonal, some are wrong.
+    """
+    width = H.shape[1]
+    for row in range(0, width, 4):
+        column = row // LANES * LANES
+        while column < width:
+            at = row * width + column
+            first, second = load_eight(sums, at), load_eight(sums, at + width)
+            third, fourth = load_eight(sums, at + 2 * width), load_eight(sums, at + 3 * width)
+            for e in range(n):
+                h = load_eight(H, e * width + column)
+                w = e * width + row
+                first = first + eight_times(entry(weighted, w)) * h
+                second = second + eight_times(entry(weighted, w + 1)) * h
+                third = third + eight_times(entry(weighted, w + 2)) * h
+                fourth = fourth + eight_times(entry(weighted, w + 3)) * h
+            store_eight(sums, at, first)
+            store_eight(sums, at + width, second)
+            store_eight(sums, at + 2 * width, third)
+            store_eight(sums, at + 3 * width, fourth)
+            column += LANES
+
+
 @kernel
-def add_outer_hadamard(starts, stops, others, values, factors, G, first, last):  # type: ignore[no-untyped-def]
-    """Add `Σ_e w_e k_e k_eᵀ`, `k_e = u_e ∘ v_e ∘ …`, to the matrix of every slice, over its entries."""
-    rank = G.shape[1]
-    product = np.empty(rank)
+def add_outer_products(starts, stops, others, values, factors, G, first, last):  # type: ignore[no-untyped-def]
+    """Add `Σ_e w_e k_e k_eᵀ`, `k_e = u_e ∘ v_e ∘ …`, to the matrix of every slice, over its entries.
+
+    The number of columns of the factors is that of the matrices, rounded up to a multiple of eight.
+    """
+    rank, width = G.shape[1], factors[0].shape[1]
+    H, weighted = np.empty((ENTRIES, width)), np.empty((ENTRIES, width))
+    sums = np.empty((width, width))
     for i in range(first, last):
-        g = G[i]
-        for e in range(starts[i], stops[i]):
-            hadamard_row(1.0, others[e], factors, product)
-            for a in range(rank):
-                scale = values[e] * product[a]
-                for b in range(rank):
-                    g[a, b] += scale * product[b]
+        if starts[i] == stops[i]:
+            continue
+        sums[:] = 0.0
+        for start in range(starts[i], stops[i], ENTRIES):
+            n = min(ENTRIES, stops[i] - start)
+            for e in range(n):
+                for column in range(0, width, LANES):
+                    product = product_of_rows(1.0, others, start + e, factors, column)
+                    store_eight(H, e * width + column, product)
+                    store_eight(weighted, e * width + column, eight_times(values[start + e]) * product)
+            add_products_of_rows(H, weighted, n, sums)
+        for a in range(rank):
+            G[i, a, a] += sums[a, a]
+            for b in range(a + 1, rank):
+                G[i, a, b] += sums[a, b]
+                G[i, b, a] += sums[a, b]
 
 
 @kernel

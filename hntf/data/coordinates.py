@@ -157,13 +157,12 @@ class Coordinates:
 
     def cp_at_entries(self, factors: Factors) -> np.ndarray:
         """Return the entries of `[[U_1, …, U_N]]` at the coordinates."""
-        from hntf.data.compiled import LANES, cp_at_entries
+        from hntf.data.compiled import cp_at_entries
 
-        arrays = _contiguous(factors)
-        columns = -(-arrays[0].shape[1] // LANES) * LANES
-        arrays = tuple(_with_columns(U, columns) for U in arrays)
+        arrays = _in_eights(factors)
         result = np.empty(len(self))
-        over_rows(partial(cp_at_entries, tuple(self.index), arrays, result), len(self), len(arrays) * columns)
+        work = len(arrays) * arrays[0].shape[1]
+        over_rows(partial(cp_at_entries, tuple(self.index), arrays, result), len(self), work)
         return result
 
     def take(self, rows: np.ndarray) -> tuple[Coordinates, np.ndarray]:
@@ -243,6 +242,20 @@ def mttkrp(
 
     over_rows(work, len(shares), size * rank * len(factors))
     return shares.sum(axis=0)[:, :n_components]
+
+
+def add_outer_products(
+    G: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], others: np.ndarray, values: np.ndarray, factors: Factors
+) -> None:
+    """Add `Σ_e w_e k_e k_eᵀ` to every matrix, over the entries between its bounds, with `k_e = u_e ∘ v_e ∘ …`.
+
+    `others` are the coordinates of the entries in the modes of these factors, `(nnz, p)`.
+    """
+    from hntf.data.compiled import add_outer_products
+
+    arguments = (*bounds, others, values, _in_eights(factors), G)
+    work = len(values) * G.shape[1] ** 2 // max(1, len(G))
+    over_rows(lambda first, last: add_outer_products(*arguments, first, last), len(G), work)
 
 
 def multi_mode_dot(coordinates: Coordinates, values: np.ndarray, factors: Sequence[Array | None]) -> np.ndarray:
@@ -336,6 +349,14 @@ def _with_columns(factor: np.ndarray, fewest: int) -> np.ndarray:
     """Return a factor with columns of zeros behind its own, if it has fewer than the kernels read at once."""
     missing = fewest - factor.shape[1]
     return factor if missing <= 0 else np.pad(factor, ((0, 0), (0, missing)))
+
+
+def _in_eights(factors: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    """Return contiguous factors with columns of zeros behind their own, up to a multiple of those that kernels read at once."""
+    from hntf.data.compiled import LANES
+
+    arrays = _contiguous(factors)
+    return tuple(_with_columns(U, -(-U.shape[1] // LANES) * LANES) for U in arrays)
 
 
 def _contiguous(factors: Sequence[Any]) -> tuple[np.ndarray, ...]:

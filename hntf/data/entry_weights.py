@@ -164,7 +164,8 @@ class DenseWeights(EntryWeights):
 
     def _mttkrp_of(self, slices: np.ndarray, factors: Factors, mode: int, samples: slice) -> Array:
         """Return the MTTKRP for some slices of a mode and some samples; the factor of mode 0 is of these samples."""
-        index = (samples, *[slice(None)] * (mode - 1), slices) if mode else slices
+        here = _range_of(slices)
+        index = (samples, *[slice(None)] * (mode - 1), here) if mode else here
         return DenseData(as_float64(self.array[index])).mttkrp(factors, mode)
 
     def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
@@ -210,6 +211,12 @@ class DenseWeights(EntryWeights):
             places = hash_states(0 if mode == 0 else rows.start, (columns,))
             hashes[slices] += hashes_of_rows(values, places, None if factors is None else factors[slices])
         return hashes
+
+
+def _range_of(slices: np.ndarray) -> Any:
+    """Return consecutive positions as a slice, by which an array is not copied, others unchanged."""
+    is_range = len(slices) > 0 and bool((np.diff(slices) == 1).all())
+    return slice(slices[0], slices[-1] + 1) if is_range else slices
 
 
 @cache

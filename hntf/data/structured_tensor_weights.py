@@ -15,11 +15,10 @@ import numpy as np
 
 from hntf.algebra import Factors, cp_dense, khatri_rao
 from hntf.arrays import Array, from_numpy, to_numpy
-from hntf.data.coordinates import Coordinates, mttkrp, ranges
+from hntf.data.coordinates import Coordinates, add_outer_products, mttkrp, ranges
 from hntf.data.entry_weights import DenseWeights, EntryWeights
 from hntf.data.hashes import hash_states, hashes_of_sums
 from hntf.data.structured_weights import BLOCK_ANEW, StructuredWeights, cancelled, differences
-from hntf.threads import over_rows
 
 NUMPY = np.empty(0)
 """A prototype of arrays of NumPy."""
@@ -177,11 +176,9 @@ class StructuredTensorWeights(EntryWeights):
         return from_numpy(product, self.prototype)
 
     def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
-        from hntf.data.compiled import add_outer_hadamard
-
         factors = _in_numpy(factors)
         others = [i for i in range(len(factors)) if i != mode]
-        arrays: Any = tuple(np.ascontiguousarray(factors[i]) for i in others)
+        arrays = [factors[i] for i in others]
         k = arrays[0].shape[1]
         G = np.zeros((len(slices), k, k))
         for r in range(self.vectors[0].shape[1]):
@@ -189,11 +186,9 @@ class StructuredTensorWeights(EntryWeights):
             G += self.vectors[mode][slices, r][:, None, None] * reduce(mul, products)
         diagonal = np.einsum("nkk->nk", G)
         of_low_rank = diagonal.copy()
-        groups = self.coordinates.groups((mode,))
-        bounds = self.coordinates.bounds_of_slices(mode)
-        arguments = (bounds[slices], bounds[slices + 1], groups.others, self.values[groups.order], arrays, G)
-        work = len(self.values) * k * k // max(1, self.shape[mode])
-        over_rows(lambda first, last: add_outer_hadamard(*arguments, first, last), len(slices), work)
+        groups, bounds = self.coordinates.groups((mode,)), self.coordinates.bounds_of_slices(mode)
+        of_slices = bounds[slices], bounds[slices + 1]
+        add_outer_products(G, of_slices, groups.others, self.values[groups.order], arrays)
         self._form_anew(
             G, diagonal, of_low_rank, slices, mode,
             lambda W, here, cut: W.grams_of_slices(np.arange(len(here)), cut(factors), mode),

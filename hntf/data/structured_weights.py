@@ -15,13 +15,13 @@ import scipy.sparse
 
 from hntf.algebra import Factors
 from hntf.arrays import Array, from_numpy, to_numpy
-from hntf.data.coordinates import Coordinates
+from hntf.data.coordinates import Coordinates, add_outer_products
 from hntf.data.entry_weights import DenseWeights, EntryWeights
 from hntf.data.hashes import hash_states, hashes_of_sums
 from hntf.data.protocol import blocks_of_rows
 from hntf.least_squares.downdated import Downdates
 from hntf.least_squares.gram_blocks import in_blocks
-from hntf.threads import matmul, over_rows
+from hntf.threads import matmul
 
 CANCELLED = 1e-3
 """What is left of the part of low rank below which a result is formed anew."""
@@ -163,19 +163,16 @@ class StructuredWeights(EntryWeights):
         return from_numpy(product, self.prototype)
 
     def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
-        from hntf.data.compiled import add_outer_products
-
         outer, inner, rest = self._along(mode)
-        factor = np.ascontiguousarray(to_numpy(factors[1 - mode]))
+        factor = to_numpy(factors[1 - mode])
         G = np.zeros((len(slices), factor.shape[1], factor.shape[1]))
         for u, v in zip(outer.T, inner.T, strict=True):
             G += u[slices, None, None] * matmul(factor.T, v[:, None] * factor)
         diagonal = np.einsum("nkk->nk", G)
         of_low_rank = diagonal.copy()
         rest = rest[slices]
-        arguments = (rest.indptr, rest.indices, rest.data, factor, G)
-        work = rest.nnz * factor.shape[1] ** 2 // len(slices)
-        over_rows(lambda first, last: add_outer_products(*arguments, first, last), len(slices), work)
+        bounds = rest.indptr[:-1], rest.indptr[1:]
+        add_outer_products(G, bounds, rest.indices[:, None], rest.data, [factor])
         for here, W in self._cancelled(diagonal, of_low_rank, slices, mode):
             G[here] = DenseWeights(W.T).grams_of_slices(np.arange(len(W)), [factor, None], 1)
         return from_numpy(G, self.prototype)

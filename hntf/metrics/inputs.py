@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
 from hntf.axes import in_order_of
 from hntf.data import Data, as_data
@@ -33,6 +34,9 @@ def codes_by_level(x: Any, name: str) -> Any:
         return check_fitted(x, name).codes_
     if not isinstance(x, Sequence | np.ndarray) or not len(x):
         raise TypeError(f"{name} must be an estimator, or the clusters or codes of at least one level, got {x!r}")
+    if isinstance(x, np.ndarray) and x.ndim == MATRIX and x.dtype.kind == "f":
+        # Its rows would be taken for levels.
+        raise TypeError(f"{name} must be a sequence with the codes of every level, got one array of shape {x.shape}")
     return x
 
 

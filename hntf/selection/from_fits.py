@@ -39,10 +39,15 @@ SMALLEST_ERROR = 1e-5
 """Relative error from which it does in any case."""
 
 
+def _no_less_than_exact(errors: Mapping[int, float]) -> dict[int, float]:
+    """Return errors, raised to that of exact fits, which is one number."""
+    exact = max(SMALLEST_ERROR, EXACT * max(errors.values()))
+    return {rank: max(error, exact) for rank, error in errors.items()}
+
+
 def _logarithms(errors: Mapping[int, float]) -> dict[int, float]:
     """Return the logarithms of squared errors."""
-    exact = max(SMALLEST_ERROR, EXACT * max(errors.values()))
-    return {rank: 2 * math.log(max(error, exact)) for rank, error in errors.items()}
+    return {rank: 2 * math.log(error) for rank, error in _no_less_than_exact(errors).items()}
 
 
 def bic(errors: Mapping[int, float], shape: tuple[int, ...], n: float) -> dict[int, float]:
@@ -68,7 +73,7 @@ def bai_ng(errors: Mapping[int, float], shape: tuple[int, ...], n: float) -> dic
 
 def elbow(errors: Mapping[int, float]) -> int:
     """Return the rank at which the curve of errors is farthest below the line from its first to its last point."""
-    ranks = sorted(errors)
+    ranks, errors = sorted(errors), _no_less_than_exact(errors)
     x = (np.array(ranks) - ranks[0]) / (ranks[-1] - ranks[0])
     y = np.array([errors[rank] for rank in ranks])
     below = y[0] + x * (y[-1] - y[0]) - y

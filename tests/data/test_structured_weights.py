@@ -36,7 +36,7 @@ def hidden_heavy_entries(shape, decades, heavy_mode):
 def data_of(home, shape, weights, observed):
     """Return data with these weights in one of their homes."""
     X = np.where(observed, rng_of(0).random(shape), np.nan)
-    if home == "dense":
+    if home in ("dense", "dense tensor"):
         return hntf.as_data(X, mask="nan", weights=weights)
     if home == "tensor":
         return hntf.as_data(sparse.COO.from_numpy(X, fill_value=0), mask="nan", weights=weights)
@@ -52,11 +52,11 @@ def close_in_every_slice(actual, expected):
 @pytest.mark.parametrize("block", [7, 2**20])
 @pytest.mark.parametrize("heavy_mode", [0, 1])
 @pytest.mark.parametrize("decades", [-12, -6, 6, 12, 100])
-@pytest.mark.parametrize("home", ["dense", "sparse", "tensor"])
+@pytest.mark.parametrize("home", ["dense", "dense tensor", "sparse", "tensor"])
 def test_products(home, decades, heavy_mode, block, monkeypatch):
     for module in (structured_weights, structured_tensor_weights):
         monkeypatch.setattr(module, "BLOCK_ANEW", block)
-    shape = (12, 10, 4) if home == "tensor" else (12, 10)
+    shape = (12, 10, 4) if "tensor" in home else (12, 10)
     weights, observed = hidden_heavy_entries(shape, decades, heavy_mode)
     data = data_of(home, shape, weights, observed)
     W = weights * observed

@@ -434,6 +434,14 @@ def test_core_consistency_of_factors_far_from_the_data(rng):
         hntf.metrics.core_consistency([1e200 * U for U in factors], X)
 
 
+def test_codes_of_one_level_are_not_taken_for_levels(rng):
+    codes = rng.random((9, 9))
+    for score in (lambda S: hntf.metrics.tree_similarity(S, S), lambda S: hntf.metrics.level_agreement(S, [[0] * 9])):
+        with pytest.raises(TypeError, match="must be a sequence with the codes of every level, got one array"):
+            score(codes)
+    assert hntf.metrics.tree_similarity([codes], [codes]) == pytest.approx(1)
+
+
 def test_what_says_nothing_is_refused(rng):
     with pytest.raises(ValueError, match="X must be a tensor of order 3 or more, got order 2"):
         hntf.metrics.core_consistency([rng.random((5, 2)), rng.random((4, 2))], rng.random((5, 4)))

@@ -152,6 +152,13 @@ def test_bi_cross_validation_tells_too_few_components():
     assert found.best >= 3
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_elbow_of_exact_data_is_their_rank(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.random((30, 1)) @ rng.random((1, 20))
+    assert hntf.select_ranks(X, range(1, 5), hntf.NMF, criterion="elbow", random_state=seed).best == 1
+
+
 @pytest.mark.parametrize("criterion", ["bic", "bai-ng", "elbow"])
 def test_other_criteria(criterion):
     found = hntf.select_ranks(low_rank(), range(1, 7), hntf.NMF, criterion=criterion, random_state=0)

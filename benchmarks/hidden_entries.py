@@ -29,10 +29,16 @@ SHARES = {"nothing": 0.0, "one entry": 1 / (SAMPLES * FEATURES), "1 %": 0.01, "h
 def draw(share):
     rng = np.random.default_rng(0)
     X = rng.random((SAMPLES, COMPONENTS)) @ rng.random((COMPONENTS, FEATURES)) + 0.1 * rng.random((SAMPLES, FEATURES))
-    if share:
-        X[rng.random(X.shape) < share] = np.nan
-        X[5, 7] = np.nan
-    return X, "nan" if share else None
+    return hidden(X, share, rng)
+
+
+def hidden(X, share, rng):
+    """Hide a share of the entries, but at least one; return the data and the mask."""
+    if not share:
+        return X, None
+    X[rng.random(X.shape) < share] = np.nan
+    X[(5, 7, 3)[: X.ndim]] = np.nan
+    return X, "nan"
 
 
 def shortest(function, repeats=5):
@@ -82,10 +88,7 @@ def times_of_tensors():
     print(f"{'hidden':>10}", *(f"{name:>10}" for name in models))
     times = {}
     for share, fraction in SHARES.items():
-        X = complete.copy()
-        X[rng.random(X.shape) < fraction] = np.nan
-        X[5, 7, 3] = X[5, 7, 3] if share == "nothing" else np.nan
-        mask = None if share == "nothing" else "nan"
+        X, mask = hidden(complete.copy(), fraction, rng)
         for name, model in models.items():
             times[share, name] = shortest(lambda model=model, X=X, mask=mask: model.fit(X, mask=mask), repeats=3)
         ratios = (times[share, name] / times["nothing", name] for name in models)

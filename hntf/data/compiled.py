@@ -41,18 +41,6 @@ def kronecker_row(value, index, columns, factors, product):  # type: ignore[no-u
         size *= r
 
 
-@kernel
-def hadamard_row(value, index, factors, product):  # type: ignore[no-untyped-def]
-    """Set `product` to `value` times the Hadamard product of one row of every factor, the row `index[m]` of factor m."""
-    U = factors[0][index[0]]
-    for j in range(len(product)):
-        product[j] = value * U[j]
-    for m in range(1, len(factors)):
-        V = factors[m][index[m]]
-        for j in range(len(product)):
-            product[j] *= V[j]
-
-
 @step
 def product_of_rows(value, index, e, factors, first):  # type: ignore[no-untyped-def]
     """Return `value` times eight entries, from `first` on, of the Hadamard product of the rows `index[e, m]` of the factors."""

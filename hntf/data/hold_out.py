@@ -239,7 +239,7 @@ class HeldOut(EntryWeights):
         rest = scipy.sparse.csr_array((np.full(len(columns), sign), columns, indptr), shape=(len(ids), len(others)))
         width = int(not self.mask.inverted)
         U, V = np.ones((len(ids), width)), np.ones((len(others), width))
-        block = StructuredWeights(U, V, rest, prototype=np.empty(0), is_mask=True)
+        block = StructuredWeights(U, V, rest, is_mask=True)
         if self.others is None:
             return block
         return block.times((self.others if mode == 0 else self.others.transposed_unfolding(0)).take(slices))

@@ -86,7 +86,7 @@ def _structured(X: Any, constant: float, entries: np.ndarray, pattern: Any) -> S
     rest = scipy.sparse.csr_array((entries, pattern.indices, pattern.indptr), shape=X.shape, copy=True)
     rest.eliminate_zeros()
     U, V = (np.full((d, int(constant != 0.0)), 1.0) for d in X.shape)
-    return StructuredWeights(constant * U, V, rest, prototype=np.empty(0))
+    return StructuredWeights(constant * U, V, rest)
 
 
 def _of_array(X: Any, array: np.ndarray, name: str) -> EntryWeights:
@@ -99,7 +99,7 @@ def _of_array(X: Any, array: np.ndarray, name: str) -> EntryWeights:
         U = U * array
     else:
         V = V * array.T
-    return StructuredWeights(U, V, scipy.sparse.csr_array(X.shape), prototype=np.empty(0))
+    return StructuredWeights(U, V, scipy.sparse.csr_array(X.shape))
 
 
 def _product(one: EntryWeights, other: EntryWeights) -> EntryWeights:

@@ -18,10 +18,7 @@ from hntf.arrays import Array, from_numpy, to_numpy
 from hntf.data.coordinates import Coordinates, add_outer_products, mttkrp, ranges
 from hntf.data.entry_weights import DenseWeights, EntryWeights
 from hntf.data.hashes import hash_states, hashes_of_sums
-from hntf.data.structured_weights import BLOCK_ANEW, StructuredWeights, cancelled, differences
-
-NUMPY = np.empty(0)
-"""A prototype of arrays of NumPy."""
+from hntf.data.structured_weights import BLOCK_ANEW, NUMPY, StructuredWeights, cancelled, differences
 
 LARGEST_SLICE = 2**30
 """Number of entries of a slice up to which its weights are formed, in blocks, where rounding would be left of others."""
@@ -186,9 +183,9 @@ class StructuredTensorWeights(EntryWeights):
             G += self.vectors[mode][slices, r][:, None, None] * reduce(mul, products)
         diagonal = np.einsum("nkk->nk", G)
         of_low_rank = diagonal.copy()
-        groups, bounds = self.coordinates.groups((mode,)), self.coordinates.bounds_of_slices(mode)
+        bounds, values = self.coordinates.bounds_of_slices(mode), self.coordinates.ordered(self.values, (mode,))
         of_slices = bounds[slices], bounds[slices + 1]
-        add_outer_products(G, of_slices, groups.others, self.values[groups.order], arrays)
+        add_outer_products(G, of_slices, self.coordinates.groups((mode,)).others, values, arrays)
         self._form_anew(
             G, diagonal, of_low_rank, slices, mode,
             lambda W, here, cut: W.grams_of_slices(np.arange(len(here)), cut(factors), mode),
@@ -248,6 +245,6 @@ class StructuredTensorWeights(EntryWeights):
         return sizes
 
     def _hashes(self, mode: int, factors: np.ndarray | None) -> np.ndarray:
-        groups, bounds = self.coordinates.groups((mode,)), self.coordinates.bounds_of_slices(mode)
-        places = hash_states(1, groups.others.T)
-        return hashes_of_sums(self.vectors[mode], self.values[groups.order], places, bounds, factors)
+        bounds, values = self.coordinates.bounds_of_slices(mode), self.coordinates.ordered(self.values, (mode,))
+        places = hash_states(1, self.coordinates.groups((mode,)).others.T)
+        return hashes_of_sums(self.vectors[mode], values, places, bounds, factors)

@@ -29,6 +29,9 @@ CANCELLED = 1e-3
 BLOCK_ANEW = 2**20
 """Number of weights in the blocks in which this is done."""
 
+NUMPY = np.empty(0)
+"""A prototype of arrays of NumPy."""
+
 
 def differences(U: np.ndarray, V: np.ndarray, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> Any:
     """Return the sparse `R` with which `U Vᵀ + R` has these values at some entries, exactly where they are 0."""
@@ -89,7 +92,9 @@ class StructuredWeights(EntryWeights):
         Whether all weights are known to be 0 or 1.
     """
 
-    def __init__(self, U: np.ndarray, V: np.ndarray, rest: Any, *, prototype: Array, is_mask: bool = False) -> None:
+    def __init__(
+        self, U: np.ndarray, V: np.ndarray, rest: Any, *, prototype: Array = NUMPY, is_mask: bool = False
+    ) -> None:
         super().__init__(rest.shape, is_mask=is_mask)
         self.U, self.V, self.rest, self.prototype = U, V, rest, prototype
 

@@ -130,8 +130,7 @@ def hierarchical_f_score(labels: Sequence[Any], predicted: Sequence[Any]) -> flo
         common += int((y[both] == z[both]).sum())
         known += int(has_y.sum())
         claimed += int(both.sum())
-    if not known:
-        raise ValueError("labels must hold known classes, got none (-1, None and NaN stand for unknown)")
+    check_any_known(known > 0, "labels")
     return 2.0 * common / (known + claimed)
 
 
@@ -195,6 +194,12 @@ def check_levels(x: Any, name: str) -> None:
 def is_known(labels: Any) -> np.ndarray:
     """Return which labels are known: not -1, None, NaN or pandas' NA."""
     return np.array([not is_unknown(label) for label in np.asarray(labels, object).ravel()], bool)
+
+
+def check_any_known(is_any_known: bool, name: str) -> None:
+    """Raise `ValueError` if no class is known."""
+    if not is_any_known:
+        raise ValueError(f"{name} must hold known classes, got none (-1, None and NaN stand for unknown)")
 
 
 def as_clusters(x: Any) -> np.ndarray:

@@ -16,7 +16,7 @@ from hntf.estimators.base import Estimator
 from hntf.estimators.inputs import as_input
 from hntf.metrics.inputs import factors_of
 from hntf.metrics.matching import factor_match_score
-from hntf.metrics.trees import as_clusters, is_known
+from hntf.metrics.trees import as_clusters, check_any_known, is_known
 from hntf.selection.candidates import described
 from hntf.selection.problem import fitted, given, with_mask
 from hntf.tables import Table
@@ -131,8 +131,7 @@ def _check_classes(y: Any, n: int) -> None:
     shape = np.shape(y)
     if shape != (n,):
         raise ValueError(f"y must hold one class for each of the {n} samples, got shape {shape}")
-    if not is_known(y).any():
-        raise ValueError("y must hold known classes, got none (-1, None and NaN stand for unknown)")
+    check_any_known(bool(is_known(y).any()), "y")
 
 
 def _named(models: Sequence[Any]) -> dict[str, Any]:

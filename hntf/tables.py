@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
+
+DIGITS, MOST_DECIMALS = 3, 6
+"""Significant digits of the smallest number of a column, and the most decimals that its numbers have."""
+
+WIDE = 1e5
+"""Ratio of the largest to the smallest number of a column from which numbers are not written with the same decimals."""
 
 
 class Table:
@@ -50,7 +57,7 @@ class Table:
         return pandas.DataFrame(self.columns)
 
     def __str__(self) -> str:
-        columns = [[name, *map(_text, values)] for name, values in self.columns.items()]
+        columns = [[name, *_texts(values)] for name, values in self.columns.items()]
         widths = [max(map(len, column)) for column in columns]
         rows = zip(*columns, strict=True)
         return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
@@ -60,16 +67,28 @@ class Table:
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(_text(value))}</td>" for value in row) + "</tr>"
-            for row in zip(*self.columns.values(), strict=True)
+            "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>"
+            for row in zip(*map(_texts, self.columns.values()), strict=True)
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float | np.floating):
-        size = abs(float(value))
-        return f"{value:.3f}" if 1e-3 <= size < 1e4 or size == 0 else f"{value:.2e}"
-    return str(value)
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Return the values of a column as they are shown: numbers with the decimals that the smallest of them needs."""
+    form = _number_format([abs(float(value)) for value in values if _is_float(value)])
+    return ["" if value is None else format(value, form) if _is_float(value) else str(value) for value in values]
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, float | np.floating)
+
+
+def _number_format(sizes: Sequence[float]) -> str:
+    """Return the format in which the numbers of a column are told apart."""
+    sizes = [size for size in sizes if 0 < size < math.inf]
+    if not sizes:
+        return f".{DIGITS}f"
+    decimals = DIGITS - 1 - math.floor(math.log10(min(sizes)))
+    if decimals > MOST_DECIMALS or max(sizes) >= WIDE * min(1.0, *sizes):
+        return f".{DIGITS}g"
+    return f".{max(decimals, 0)}f"

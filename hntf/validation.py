@@ -73,6 +73,8 @@ def _strided() -> Any:
 
 
 def _as_numeric(x: Any, name: str) -> np.ndarray:
+    if x is None:
+        raise TypeError(f"{name} must be an array of real numbers, got None")
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array; pass its data, and the mask as mask=")
     try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import clone
 
+from hntf.algebra import MATRIX
 from hntf.estimators import NCPD, NMF, NTD, NeuralNTF
 from hntf.estimators.base import Estimator
 from hntf.selection.problem import QUICK
@@ -20,7 +22,72 @@ STEP = 4
 """How many of these are tried at a time, until all of a step are worse than the best before."""
 
 
-def as_candidates(candidates: Any) -> list[Any] | None:
+class Candidates(NamedTuple):
+    """What is tried, of which model.
+
+    Attributes
+    ----------
+    values : list of int or of tuple, or None
+        Numbers of components, or tuples with those of all levels, in ascending order; None for `"auto"`.
+    model : estimator, class or None
+        The model; None for the default one.
+    """
+
+    values: list[Any] | None
+    model: Any
+
+    @classmethod
+    def of(cls, candidates: Any, model: Any) -> Self:
+        """Return checked candidates; raise `TypeError` or `ValueError` if they are none, or none of the model."""
+        values = _checked_candidates(candidates)
+        check_model(model)
+        if values and model is not None and not has_levels(model) and not is_tucker_model(model):
+            values = _of_one_level(values, model)
+        found = cls(values, model)
+        if found.have_levels and not all(a > b for candidate in values or [] for a, b in pairwise(candidate)):
+            raise ValueError(
+                f"candidates must have fewer components at every level than at the one below, got {values}"
+            )
+        return found
+
+    @property
+    def have_levels(self) -> bool:
+        """Whether levels above the finest one are asked for, each with a number of components."""
+        if self.model is not None and not has_levels(self.model):
+            return False
+        return self.values is None or (isinstance(self.values[0], tuple) and not self._name_modes)
+
+    @property
+    def finest(self) -> list[Any] | None:
+        """The numbers of components of the finest level; None for `"auto"`."""
+        if self.values is None or not self.have_levels:
+            return self.values
+        return sorted({candidate[0] for candidate in self.values})
+
+    @property
+    def are_of_tucker(self) -> bool:
+        """Whether a component is one of a Tucker core."""
+        return is_tucker_model(self.model) or self._name_modes
+
+    def finest_model(self, order: int) -> Any:
+        """Return the estimator that is fitted for every rank: the model, or the single level that a hierarchy begins with."""
+        begins_with_a_single_level = self.model is None or (has_levels(self.model) and not takes_signs(self.model))
+        if begins_with_a_single_level and not self._name_modes:
+            return (NMF() if order == MATRIX else NCPD()).set_params(**QUICK)
+        model = NeuralNTF if self.model is None else self.model
+        if isinstance(model, type):
+            supported = {name: value for name, value in QUICK.items() if name in model().get_params()}
+            return model(**supported)
+        model = clone(model)
+        return model.set_params(random_state=0) if model.random_state is None else model
+
+    @property
+    def _name_modes(self) -> bool:
+        """Whether candidates have Tucker levels, which name a rank for every mode."""
+        return any(isinstance(rank, tuple) for c in self.values or [] if isinstance(c, tuple) for rank in c)
+
+
+def _checked_candidates(candidates: Any) -> list[Any] | None:
     """Return checked candidates, integers or tuples; None for `"auto"`."""
     if isinstance(candidates, str):
         if candidates != "auto":
@@ -36,13 +103,13 @@ def as_candidates(candidates: Any) -> list[Any] | None:
     return sorted(set(checked), key=lambda candidate: (_size(candidate), repr(candidate)))
 
 
-def of_one_level(candidates: list[Any] | None, model: Any) -> list[int] | None:
+def _of_one_level(candidates: list[Any], model: Any) -> list[int]:
     """Return the candidates of a model with one level, each a number or a tuple of one, as numbers."""
-    numbers = [c[0] if isinstance(c, tuple) and len(c) == 1 else c for c in candidates or []]
+    numbers = [c[0] if isinstance(c, tuple) and len(c) == 1 else c for c in candidates]
     if any(isinstance(number, tuple) for number in numbers):
-        name = (model if isinstance(model, type) else type(model)).__name__
+        name = class_of(model).__name__
         raise ValueError(f"candidates must be numbers of components for {name}, which has one level; got {candidates}")
-    return numbers if candidates else None
+    return numbers
 
 
 def _size(candidate: Any) -> int:
@@ -59,15 +126,21 @@ def _checked(candidate: Any) -> Any:
     return int(candidate)
 
 
+def class_of(model: Any) -> type:
+    """Return the class of a model, or the class that is given in its place."""
+    return model if isinstance(model, type) else type(model)
+
+
 def check_model(model: Any) -> None:
     """Raise `TypeError` if a model is no estimator of this library, nor its class."""
-    kind = model if isinstance(model, type) else type(model)
-    if model is not None and not issubclass(kind, Estimator):
-        raise TypeError(f"model must be an estimator of hntf, such as hntf.NMF, got {described(model)}")
+    if model is not None and not issubclass(class_of(model), Estimator):
+        raise TypeError(f"model must be an estimator of hntf, such as hntf.NMF, or its class, got {described(model)}")
 
 
 def described(model: Any) -> str:
-    """Return what is not an estimator, and for a model of texts what to give instead."""
+    """Return what is not an estimator, and for a class or a model of texts what to give instead."""
+    if isinstance(model, type):
+        return f"the class {model.__name__} in place of an object of it"
     if "hierarchy_" not in getattr(type(model), "__annotations__", {}):
         return repr(model)
     return f"a {type(model).__name__}; give its hierarchy_ and the counts of words, vectorizer_.transform(texts)"
@@ -85,24 +158,5 @@ def takes_signs(model: Any) -> bool:
 
 def has_levels(model: Any) -> bool:
     """Return whether a model, or its class, is a hierarchy, with a number of components for every level."""
-    default = (model if isinstance(model, type) else type(model))().n_components
+    default = class_of(model)().n_components
     return isinstance(default, tuple) and not is_tucker_model(model)
-
-
-def finest_model(model: Any, order: int, candidates: list[Any] | None) -> Any:
-    """Return the estimator that is fitted for every rank: the model, or the single level that a hierarchy begins with."""
-    if model is None and _are_compressed(candidates):
-        model = NeuralNTF
-    begins_with_a_single_level = model is None or (has_levels(model) and not takes_signs(model))
-    if begins_with_a_single_level and not _are_compressed(candidates):
-        return (NMF() if order == 2 else NCPD()).set_params(**QUICK)
-    if isinstance(model, type):
-        supported = {name: value for name, value in QUICK.items() if name in model().get_params()}
-        return model(**supported)
-    model = clone(model)
-    return model.set_params(random_state=0) if model.random_state is None else model
-
-
-def _are_compressed(candidates: list[Any] | None) -> bool:
-    """Return whether candidates have Tucker levels, which name a rank for every mode."""
-    return any(isinstance(rank, tuple) for c in candidates or [] if isinstance(c, tuple) for rank in c)

@@ -17,7 +17,7 @@ from hntf.estimators.inputs import as_input
 from hntf.metrics.inputs import factors_of
 from hntf.metrics.matching import factor_match_score
 from hntf.metrics.trees import as_clusters, check_any_known, is_known
-from hntf.selection.candidates import described
+from hntf.selection.candidates import class_of, described
 from hntf.selection.problem import fitted, given, with_mask
 from hntf.tables import Table
 from hntf.validation import check_number
@@ -136,7 +136,7 @@ def _check_classes(y: Any, n: int) -> None:
 
 def _named(models: Sequence[Any]) -> dict[str, Any]:
     """Return names of models: the classes, with a number where there are several of one."""
-    names = [type(model).__name__ for model in models]
+    names = [class_of(model).__name__ for model in models]
     return {
         name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}": model
         for i, (name, model) in enumerate(zip(names, models, strict=True))

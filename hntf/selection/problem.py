@@ -45,6 +45,8 @@ class Problem(NamedTuple):
         Whether the data are in memory, so that fits can start from others.
     scale : float
         The power of two by which samples in parts are multiplied where their squares would overflow or vanish.
+    warning : str
+        What a user should know of the data, in a sentence: that one entry or slice outweighs the others.
     """
 
     X: Any
@@ -56,6 +58,7 @@ class Problem(NamedTuple):
     seed: int
     is_in_memory: bool
     scale: float = 1.0
+    warning: str = ""
 
     def hold_out(self, fold: int) -> Any:
         """Return a mask that hides entries; of small data none that are all of a sample or of an entry of another mode."""

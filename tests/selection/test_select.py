@@ -439,6 +439,10 @@ def test_counts_that_tell_nothing():
 def test_observed_entries_are_counted():
     with pytest.raises(ValueError, match="observed entries to hide some"):
         hntf.select_ranks(np.ones((60, 50)), [1, 2], mask=np.arange(3000).reshape(60, 50) < 25)
+    with pytest.raises(ValueError, match="fraction must hide at least 10 of the 3000 observed entries, got 1e-09"):
+        hntf.select_ranks(np.ones((60, 50)), [1, 2], fraction=1e-9)
+    with pytest.raises(TypeError, match="X must be an array of real numbers, got None"):
+        hntf.select_ranks(None)
     with pytest.raises(ValueError, match="2 samples and features"):
         hntf.select_ranks(np.ones((1, 500)), [1, 2], hntf.NMF, criterion="bi-cross-validation")
 

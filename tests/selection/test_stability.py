@@ -173,6 +173,8 @@ def test_a_comparison_names_what_is_wrong():
         hntf.compare([3], X)
     with pytest.raises(TypeError, match="models"):
         hntf.compare(hntf.NMF(2), X)
+    with pytest.raises(TypeError, match="the class NMF in place of an object of it for 'NMF'"):
+        hntf.compare([hntf.NMF], X)
 
 
 def test_unknown_classes_do_not_count_in_a_comparison():

@@ -4,7 +4,7 @@
   that are solved together; `scaling`, by powers of two; `information`, the certificate of a solution;
 - `primitive`: what is differentiated, with double backward, forward mode and `torch.func.vmap`;
 - `operators`: the primitive as operators for `torch.compile` and `torch.export`;
-- `modules`: `NNLS`, `CP` and `Tucker`, layers of networks; `parametrization`: nonnegative factors;
+- `layer`: what layers of networks have in common; `modules`: `NNLS`, `CP` and `Tucker`; `parametrization`: nonnegative factors;
 - `hierarchy`: `Hierarchy`, a stack of them to and from estimators, and the losses `energy` and `label_l2`.
 """
 

@@ -69,8 +69,8 @@ def check_problem(X: Any, A: Any, weights: Any) -> None:
             ) from None
     if X.device != A.device:
         raise ValueError(f"X and A must be on one device, got {X.device} and {A.device}")
-    if weights is not None and (wrong := _negative_or_infinite(weights)) is not None:
-        raise ValueError(f"weights must be nonnegative, finite numbers, got {wrong:g}")
+    if weights is not None:
+        _check_nonnegative("weights", weights)
 
 
 def check_semidefinite(G: Tensor, rounding: float) -> bool:
@@ -97,18 +97,18 @@ def checked_penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) ->
     if value.dtype in INTEGERS:
         value = value.double()
     check_tensor(name, value)
-    if (wrong := _negative_or_infinite(value)) is not None:
-        raise ValueError(f"{name} must be at least 0 and finite, got an entry {wrong:g}")
+    _check_nonnegative(name, value)
     return broadcast(value.double(), name, shape)
 
 
-def _negative_or_infinite(x: Tensor) -> float | None:
-    """Return an entry that is negative, infinite or NaN; None if there is none, or the entries cannot be read."""
+def _check_nonnegative(name: str, x: Tensor) -> None:
+    """Raise `ValueError` if entries that can be read are negative, infinite or NaN."""
     if not is_readable(x):
-        return None
+        return
     x = unwrapped(x.detach())
     wrong = x[~((x >= 0) & x.isfinite())]
-    return float(wrong[0]) if len(wrong) else None
+    if len(wrong):
+        raise ValueError(f"{name} must be at least 0 and finite, got an entry {float(wrong[0]):g}")
 
 
 def checked_support(support: Any, shape: tuple[int, ...]) -> Tensor:
@@ -117,6 +117,13 @@ def checked_support(support: Any, shape: tuple[int, ...]) -> Tensor:
         got = support.dtype if isinstance(support, Tensor) else type(support).__name__
         raise TypeError(f"support must be a bool tensor, got {got}")
     return broadcast(support, "support", shape)
+
+
+def weights_of_entries(weights: Any, X: Tensor) -> Tensor:
+    """Return weights, or a mask, for every entry of samples; raise `TypeError` or `ValueError` if they are none."""
+    check_dense("weights", weights)
+    _check_nonnegative("weights", weights)
+    return broadcast(weights, "weights", tuple(X.shape)).expand(X.shape)
 
 
 def broadcast(x: Tensor, name: str, shape: tuple[int, ...]) -> Tensor:

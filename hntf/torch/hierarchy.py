@@ -20,9 +20,10 @@ from hntf.fitting.loop import Ended, Solution
 from hntf.layers import NNLSLayer
 from hntf.maps import KhatriRao, ModeProduct
 from hntf.models import Hierarchy as HierarchyModel
-from hntf.torch.checks import check_dense, check_finite, check_tensor
+from hntf.torch.checks import check_dense, check_finite, check_tensor, weights_of_entries
 from hntf.torch.gram_form import nnls_gram
-from hntf.torch.modules import CP, NNLS, Layer, Tucker
+from hntf.torch.layer import Layer
+from hntf.torch.modules import CP, NNLS, Tucker
 from hntf.torch.scaling import scaled_columns
 from hntf.validation import as_random_state, check_boolean, check_number, level_index
 
@@ -56,12 +57,15 @@ class Hierarchy(nn.Module):
         _check_layers(layers)
         self.layers: Any = nn.ModuleList(layers)
 
-    def forward(self, X: Tensor) -> list[Tensor]:
-        """Return the codes `(n, k_l)` of the samples at all levels."""
-        codes = []
-        for layer in self.layers:
-            X = layer(X)
-            codes.append(X)
+    def forward(self, X: Tensor, weights: Tensor | None = None) -> list[Tensor]:
+        """Return the codes `(n, k_l)` of the samples at all levels.
+
+        Weights that can be broadcast to the samples weigh their entries, which those of 0 hide.
+        """
+        first, *others = self.layers
+        codes = [first(X, weights=weights)]
+        for layer in others:
+            codes.append(layer(codes[-1]))
         return codes
 
     def decode(self, S: Tensor, level: int = -1) -> Tensor:
@@ -77,13 +81,15 @@ class Hierarchy(nn.Module):
         for layer in self.layers:
             layer.project_()
 
-    def initialize_(self, X: Any, *, random_state: Any = None) -> Self:
+    def initialize_(self, X: Any, weights: Any = None, *, random_state: Any = None) -> Self:
         """Set the factors to the start that the estimators take from data: a factorization of each rank, and the factors between.
 
         Parameters
         ----------
         X : tensor or array, `(n, …)`
             The samples.
+        weights : tensor or array, optional
+            Weights of their entries, or a mask of booleans, that can be broadcast to the samples.
         random_state : int, RandomState, Generator or None
             Seed or generator of the random starts; by default a seed drawn by torch.
 
@@ -91,7 +97,8 @@ class Hierarchy(nn.Module):
         -------
         self
         """
-        data = as_data(X.detach() if isinstance(X, Tensor) else X, nonnegative=True)
+        X, weights = (x.detach() if isinstance(x, Tensor) else x for x in (X, weights))
+        data = as_data(X, weights=weights, nonnegative=True)
         self._check_samples(data.shape)
         architecture = architecture_of(self.to_model().layers, data.shape)
         seed = int(torch.randint(2**31, ())) if random_state is None else random_state
@@ -131,17 +138,20 @@ class Hierarchy(nn.Module):
             shape = code if isinstance(layer.map, ModeProduct) else (int(np.prod(code)),)
         return cls(layers)
 
-    def to_estimator(self, X: Any) -> Any:
-        """Return a fitted `NeuralNMF` or `NeuralNTF` with the factors of the stack and the codes of the samples `X`."""
+    def to_estimator(self, X: Any, weights: Any = None) -> Any:
+        """Return a fitted `NeuralNMF` or `NeuralNTF` with the factors of the stack and the codes of the samples `X`.
+
+        Entries may have weights, as in `initialize_`.
+        """
         model = self.to_model()
-        if len({(layer.l1, layer.l2) for layer in self.layers}) > 1:
+        penalties: dict[str, Any] = {"code_l1": model.layers[0].l1, "code_l2": model.layers[0].l2}
+        if len({(layer.l1, layer.l2) for layer in model.layers}) > 1:
             raise ValueError("layers must have the same penalties l1 and l2 at all levels, as an estimator has")
         if any(float(U.detach().min()) < 0 for layer in self.layers for U in layer.factors):
             raise ValueError("factors must be nonnegative; call project_ first")
-        X = X.detach() if isinstance(X, Tensor) else X
+        X, weights = (x.detach() if isinstance(x, Tensor) else x for x in (X, weights))
         self._check_samples(tuple(np.shape(X)))
         architecture = architecture_of(model.layers, (len(X), *self.layers[0].in_shape))
-        penalties = {"code_l1": self.layers[0].l1, "code_l2": self.layers[0].l2}
         if isinstance(self.layers[0], NNLS):
             estimator: Any = NeuralNMF(architecture.ranks, **penalties)
         else:
@@ -149,7 +159,7 @@ class Hierarchy(nn.Module):
             modes = architecture.modes or None
             estimator = NeuralNTF(ranks, modes=modes, **penalties)
             estimator.modes_ = architecture.modes
-        given = estimator._validated(X, reset=True)
+        given = estimator._validated(X, weights=weights, reset=True)
         ended = Ended(True, "trained outside")
         estimator._keep(model.to(given.data.prototype), given, Solution(model, 0, ended, {"loss": np.empty(0)}))
         return estimator
@@ -191,9 +201,14 @@ def _module_of(layer: NNLSLayer, shape: tuple[int, ...]) -> Layer:
 
 
 def energy(
-    model: Hierarchy, X: Tensor, codes: Sequence[Tensor] | None = None, *, level_weights: Sequence[float] | None = None
+    model: Hierarchy,
+    X: Tensor,
+    codes: Sequence[Tensor] | None = None,
+    *,
+    level_weights: Sequence[float] | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
-    """Return the energy `Σ_l w_l ‖X − M_1(… M_l(S_l))‖²` of a hierarchy, a differentiable scalar.
+    """Return the energy `Σ_l w_l ‖√W ∘ (X − M_1(… M_l(S_l)))‖²` of a hierarchy, a differentiable scalar.
 
     Parameters
     ----------
@@ -202,26 +217,35 @@ def energy(
     X : tensor, `(n, …)`
         The samples.
     codes : sequence of tensors, optional
-        The codes `model(X)`, if they are known.
+        The codes `model(X, weights)`, if they are known.
     level_weights : sequence of float, optional
         The weights of the levels, at least 0; 1 by default.
+    weights : tensor, optional
+        Weights `W` of the entries, or a mask of booleans, that can be broadcast to the samples; an entry with weight 0 is never
+        looked at.
 
     Raises
     ------
     ValueError
         If there is not one code and one weight for each level, or a weight is negative or not finite.
     """
-    codes = model(X) if codes is None else codes
+    codes = model(X, weights) if codes is None else codes
     n_levels = len(model.layers)
-    weights = [1.0] * n_levels if level_weights is None else level_weights
-    for name, of_levels in (("codes", codes), ("level_weights", weights)):
+    level_weights = [1.0] * n_levels if level_weights is None else level_weights
+    for name, of_levels in (("codes", codes), ("level_weights", level_weights)):
         if len(of_levels) != n_levels:
             raise ValueError(f"{name} must have one entry per level, {n_levels}; got {len(of_levels)}")
-    for level, weight in enumerate(weights):
+    for level, weight in enumerate(level_weights):
         if not isinstance(weight, Tensor):
             check_number(weight, f"level_weights[{level}]")
-    errors = [(X - model.decode(S, level).reshape(X.shape)).square().sum() for level, S in enumerate(codes)]
-    return sum((w * error for w, error in zip(weights, errors, strict=True)), start=X.new_zeros(()))
+    if weights is not None:
+        weights = weights_of_entries(weights, X)
+        X = X.where(weights > 0, 0.0)
+    errors = []
+    for level, S in enumerate(codes):
+        squares = (X - model.decode(S, level).reshape(X.shape)).square()
+        errors.append((squares if weights is None else weights * squares).sum())
+    return sum((w * error for w, error in zip(level_weights, errors, strict=True)), start=X.new_zeros(()))
 
 
 def label_l2(S: Tensor, Y: Tensor, known: Tensor | None = None) -> Tensor:

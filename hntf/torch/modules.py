@@ -3,137 +3,20 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, Self
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import parametrize
+from torch import Tensor
 
-from hntf.layers import NNLSLayer
-from hntf.maps import Dense, KhatriRao, LinearMap, ModeProduct
-from hntf.torch.checks import broadcast, check_dense, check_factor, check_finite, check_tensor
+from hntf.maps import Dense, KhatriRao, ModeProduct
+from hntf.torch.checks import check_finite, check_tensor, checked_support, weights_of_entries
 from hntf.torch.functional import nnls
 from hntf.torch.gram_form import nnls_gram
-from hntf.torch.parametrization import Nonnegative
-from hntf.torch.scaling import cast_code, scaled_columns, scaled_penalty, times_power
-from hntf.validation import check_flag, check_number
-
-
-class Layer(nn.Module):
-    """Base of the layers `S = argmin_{S ≥ 0} ½‖X − M(S)‖² + l1 ΣS + ½ l2‖S‖²` over a linear map `M` with trainable factors.
-
-    Parameters
-    ----------
-    shapes : dict of str to tuple of int
-        The names of the factors and their shapes, in the order of the factors of the map.
-    l1, l2 : float
-        Sparsity and ridge penalties on the code, at least 0.
-    nonnegative : bool
-        Whether the factors are parametrized by `Nonnegative`, so that every optimizer keeps them nonnegative.
-    """
-
-    def __init__(
-        self, shapes: dict[str, tuple[int, int]], l1: float, l2: float, nonnegative: bool, device: Any, dtype: Any
-    ) -> None:
-        super().__init__()
-        check_number(l1, "l1")
-        check_number(l2, "l2")
-        check_flag(nonnegative, "nonnegative")
-        self.l1, self.l2 = l1, l2
-        self.factor_names = tuple(shapes)
-        for name, shape in shapes.items():
-            setattr(self, name, nn.Parameter(torch.empty(*shape, device=device, dtype=dtype).uniform_()))
-            if nonnegative:
-                parametrize.register_parametrization(self, name, Nonnegative())
-        self.reset_parameters()
-
-    @property
-    def factors(self) -> list[Tensor]:
-        """The factors of the map."""
-        return [getattr(self, name) for name in self.factor_names]
-
-    @torch.no_grad()
-    def set_factors_(self, factors: Sequence[Any]) -> Self:
-        """Set the factors, given as tensors or NumPy arrays of the same shapes, through their parametrizations if they have any."""
-        if len(factors) != len(self.factor_names):
-            raise ValueError(f"factors must hold {len(self.factor_names)} factors, got {len(factors)}")
-        for name, own, new in zip(self.factor_names, self.factors, factors, strict=True):
-            value = check_factor(name, torch.as_tensor(new), tuple(own.shape)).to(own)
-            if parametrize.is_parametrized(self, name):
-                # A copy in order of memory: a parametrization may keep what it is given.
-                setattr(self, name, value.clone(memory_format=torch.contiguous_format))
-            else:
-                own.copy_(value)
-        return self
-
-    @torch.no_grad()
-    def reset_parameters(self) -> None:
-        """Draw new random factors, with columns of unit norm."""
-        drawn = [torch.rand_like(U) for U in self.factors]
-        self.set_factors_([U / torch.linalg.vector_norm(U, dim=0) for U in drawn])
-
-    @torch.no_grad()
-    def project_(self) -> None:
-        """Set negative entries of the factors to zero, for example after every step of an optimizer.
-
-        Under a parametrization the factors are set through its `right_inverse`.
-
-        Raises
-        ------
-        ValueError
-            If a parametrization does not keep the factors nonnegative.
-        """
-        self.set_factors_([U.clamp(min=0) for U in self.factors])
-        for name, U in zip(self.factor_names, self.factors, strict=True):
-            smallest, rounding = float(U.amin()), torch.finfo(U.dtype).eps ** 0.5 * float(U.abs().amax())
-            if parametrize.is_parametrized(self, name) and smallest < -rounding:
-                raise ValueError(
-                    f"{name} must have a parametrization that keeps nonnegative entries to be projected, got {smallest:g}"
-                )
-
-    @property
-    @abstractmethod
-    def in_shape(self) -> tuple[int, ...]:
-        """The shape of a sample."""
-
-    @property
-    @abstractmethod
-    def out_features(self) -> int:
-        """Number of entries of a code."""
-
-    @abstractmethod
-    def decode(self, S: Tensor) -> Tensor:
-        """Return the samples `M(S)`, `(n, …)`, of the codes `(n, k)`."""
-
-    @abstractmethod
-    def _map(self, factors: list[Tensor]) -> LinearMap:
-        """Return the map with these factors."""
-
-    def _promoted(self, S: Tensor) -> list[Tensor]:
-        """Return codes and the factors in the wider dtype of both; raise `TypeError` or `ValueError` if they are no codes."""
-        check_tensor("S", S)
-        if S.ndim == 0 or S.shape[-1] != self.out_features:
-            raise ValueError(f"S must have codes of {self.out_features} entries, got shape {tuple(S.shape)}")
-        dtype = torch.promote_types(S.dtype, self.factors[0].dtype)
-        return [x.to(dtype) for x in (S, *self.factors)]
-
-    def _scaled_penalties(self, exponents: Tensor) -> tuple[Any, Any]:
-        """Return the penalties on codes that are divided by powers of two, `(k,)`; 0.0 and 0.0 for none."""
-        return (
-            scaled_penalty(self.l1, exponents) if self.l1 else 0.0,
-            scaled_penalty(self.l2, 2 * exponents) if self.l2 else 0.0,
-        )
-
-    def to_layer(self) -> NNLSLayer:
-        """Return the layer as a `hntf.layers.NNLSLayer` with copies of the factors in float64."""
-        return NNLSLayer(self._map([U.detach().double().clone() for U in self.factors]), l1=self.l1, l2=self.l2)
-
-    def extra_repr(self) -> str:
-        """Return the parameters of the layer for its printed representation."""
-        return f"in_shape={self.in_shape}, out_features={self.out_features}, l1={self.l1}, l2={self.l2}"
+from hntf.torch.layer import Layer, Penalty
+from hntf.torch.scaling import cast_code, scaled_columns, scaled_penalties, times_power
+from hntf.validation import check_number
 
 
 class NNLS(Layer):
@@ -145,11 +28,12 @@ class NNLS(Layer):
         Number of features of a sample, `m`.
     k : int
         Number of components of a code.
-    l1, l2 : float
-        Sparsity and ridge penalties on the code, at least 0.
+    l1, l2 : float or tensor, () or (k,)
+        Sparsity and ridge penalties on the code, at least 0, for all components or for each. A tensor belongs to the layer: a
+        `Parameter` is trained, another is a buffer.
     nonnegative : bool
-        Whether the dictionary is parametrized to be nonnegative. Otherwise training does not keep it so; for a nonnegative
-        factorization call `project_` after every step.
+        Whether the dictionary, and penalties that are trained, are parametrized to be nonnegative. Otherwise training does not keep
+        them so; for a nonnegative factorization call `project_` after every step.
     device, dtype : optional
         Device and dtype of the dictionary.
 
@@ -173,8 +57,8 @@ class NNLS(Layer):
         in_features: int,
         k: int,
         *,
-        l1: float = 0.0,
-        l2: float = 0.0,
+        l1: Penalty = 0.0,
+        l2: Penalty = 0.0,
         nonnegative: bool = False,
         device: Any = None,
         dtype: Any = None,
@@ -236,8 +120,8 @@ class CP(Layer):
         feature_shape: Sequence[int],
         k: int,
         *,
-        l1: float = 0.0,
-        l2: float = 0.0,
+        l1: Penalty = 0.0,
+        l2: Penalty = 0.0,
         nonnegative: bool = False,
         device: Any = None,
         dtype: Any = None,
@@ -263,12 +147,10 @@ class CP(Layer):
         Weights that can be broadcast to the samples weigh entries, which those of 0 hide; the search starts from `support`.
         """
         X = _as_samples(X, self.feature_shape)
-        if weights is not None:
-            check_dense("weights", weights)
-            weights = broadcast(weights, "weights", tuple(X.shape)).expand(X.shape).flatten(1)
+        weights = None if weights is None else weights_of_entries(weights, X).flatten(1)
         factors, exponents = zip(*[scaled_columns(U.double()) for U in self.factors], strict=True)
         exponent = sum(exponents[1:], exponents[0])
-        l1, l2 = self._scaled_penalties(exponent)
+        l1, l2 = scaled_penalties(self._penalties(X), exponent)
         S = nnls(X.flatten(1).double(), _khatri_rao(factors), l1=l1, l2=l2, weights=weights, support=support)
         return cast_code(times_power(S, exponent), X.dtype)
 
@@ -313,8 +195,8 @@ class Tucker(Layer):
         ranks: Sequence[int],
         modes: Sequence[int] | None = None,
         *,
-        l1: float = 0.0,
-        l2: float = 0.0,
+        l1: Penalty = 0.0,
+        l2: Penalty = 0.0,
         nonnegative: bool = False,
         device: Any = None,
         dtype: Any = None,
@@ -346,24 +228,55 @@ class Tucker(Layer):
         """Number of entries of a code."""
         return math.prod(self.code_shape)
 
-    def forward(self, X: Tensor) -> Tensor:
-        """Return the codes of the samples `(n, d_2, …, d_N)` as tensors that are flattened to `(n, k)`, the last mode fastest."""
-        compressed = _as_samples(X, self.feature_shape).double()
-        check_finite("X", X)
+    def forward(self, X: Tensor, weights: Tensor | None = None, support: Tensor | None = None) -> Tensor:
+        """Return the codes of the samples `(n, d_2, …, d_N)` as tensors that are flattened to `(n, k)`, the last mode fastest.
+
+        Weights that can be broadcast to the samples weigh entries, which those of 0 hide; the search starts from `support`.
+        """
+        X = _as_samples(X, self.feature_shape)
+        weights = None if weights is None else self._compressed_last(weights_of_entries(weights, X))
+        if support is not None:
+            shape = (len(X), self.out_features)
+            support = self._codes_last(checked_support(support, shape).expand(shape))
         factors, exponents = zip(*[scaled_columns(A.double()) for A in self.factors], strict=True)
-        for mode, A in zip(self.modes, factors, strict=True):
-            compressed = torch.tensordot(compressed, A, dims=([mode], [0])).movedim(-1, mode)
-        # Modes that are not compressed only separate problems.
-        separate = [mode for mode in range(compressed.ndim) if mode not in self.modes]
-        order = [*separate, *self.modes]
-        moved = compressed.permute(order)
         exponent = reduce(lambda a, b: (a[:, None] + b).flatten(), exponents)
-        l1, l2 = self._scaled_penalties(exponent)
-        G = reduce(torch.kron, [A.mT @ A for A in factors])
-        G = G + torch.diag(l2) if self.l2 else G
-        S = times_power(nnls_gram(G, moved.reshape(-1, len(exponent)) - l1), exponent).reshape(moved.shape)
-        inverse = sorted(range(len(order)), key=order.__getitem__)
-        return cast_code(S.permute(inverse).flatten(1), X.dtype)
+        penalties = [x if x is None or x.ndim == 0 else self._codes_last(x.expand(1, -1)) for x in self._penalties(X)]
+        l1, l2 = scaled_penalties(penalties, exponent)
+        if weights is None and (not isinstance(l2, Tensor) or l2.ndim == 1):
+            check_finite("X", X)
+            G = reduce(torch.kron, [A.mT @ A for A in factors])
+            C = self._compressed_last(self._compressed(X.double(), factors))
+            G = G + torch.diag(l2) if isinstance(l2, Tensor) else G
+            S = nnls_gram(G, C - l1, support=support)
+        else:
+            K = reduce(torch.kron, factors)
+            S = nnls(self._compressed_last(X.double()), K, l1=l1, l2=l2, weights=weights, support=support)
+        S = times_power(S, exponent).unflatten(-1, self.ranks)
+        return cast_code(S.permute(self._inverse_order).flatten(1), X.dtype)
+
+    def _compressed(self, X: Tensor, factors: Sequence[Tensor]) -> Tensor:
+        """Return the products of samples with the transposed factors in the compressed modes."""
+        for mode, A in zip(self.modes, factors, strict=True):
+            X = torch.tensordot(X, A, dims=([mode], [0])).movedim(-1, mode)
+        return X
+
+    @property
+    def _order(self) -> list[int]:
+        """The modes with those that are compressed last; the others only separate problems."""
+        return [*(mode for mode in range(len(self.feature_shape) + 1) if mode not in self.modes), *self.modes]
+
+    @property
+    def _inverse_order(self) -> list[int]:
+        order = self._order
+        return sorted(range(len(order)), key=order.__getitem__)
+
+    def _compressed_last(self, x: Tensor) -> Tensor:
+        """Return a tensor of samples or of codes with the compressed modes flattened along the last axis."""
+        return x.permute(self._order).flatten(-len(self.modes))
+
+    def _codes_last(self, x: Tensor) -> Tensor:
+        """Return what belongs to the entries of codes, `(n, k)`, in the form of `_compressed_last`."""
+        return self._compressed_last(x.unflatten(1, self.code_shape))
 
     def decode(self, S: Tensor) -> Tensor:
         """Return the samples of the codes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -83,9 +85,12 @@ def times_power(x: Tensor, exponents: Tensor) -> Tensor:
     return x * torch.exp2(half) * torch.exp2(exponents - half)
 
 
-def scaled_penalty(value: float, exponents: Tensor) -> Tensor:
-    """Return a penalty times powers of two, for codes that are divided by these powers or their roots."""
-    return times_power(torch.full_like(exponents, value), exponents).clamp(max=LARGEST_PENALTY)
+def scaled_penalties(penalties: Sequence[Tensor | None], exponents: Tensor) -> list[float | Tensor]:
+    """Return the penalties `l1` and `l2` for codes that are divided by powers of two; 0.0 for None."""
+    return [
+        0.0 if x is None else times_power(x, power * exponents).clamp(max=LARGEST_PENALTY)
+        for power, x in enumerate(penalties, start=1)
+    ]
 
 
 def cast_code(S: Tensor, dtype: torch.dtype) -> Tensor:

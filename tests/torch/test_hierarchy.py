@@ -226,6 +226,68 @@ class TestTraining:
             stack().initialize_(-torch.tensor(X))
 
 
+class TestHiddenEntries:
+    @pytest.fixture(
+        params=[[NNLS(7, 4), NNLS(4, 2)], [CP((4, 3), 4), NNLS(4, 2)], [Tucker((4, 3), (3, 2)), NNLS(6, 2)]]
+    )
+    def model(self, request):
+        torch.manual_seed(0)
+        model = Hierarchy(request.param).double()
+        for layer in model.layers:
+            layer.reset_parameters()
+        return model
+
+    @pytest.fixture
+    def given(self, model):
+        """Samples, those with other numbers at hidden entries, and the mask."""
+        torch.manual_seed(1)
+        samples = torch.rand(12, *model.layers[0].in_shape, dtype=torch.float64)
+        mask = torch.rand(samples.shape) < 0.8
+        return samples, samples.masked_fill(~mask, torch.nan), mask
+
+    def test_they_are_never_looked_at(self, model, given):
+        samples, hidden, mask = given
+        for S, R in zip(model(samples, mask), model(hidden, mask), strict=True):
+            assert torch.equal(S, R)
+        value, of_hidden = energy(model, samples, weights=mask), energy(model, hidden, weights=mask)
+        assert torch.equal(value, of_hidden)
+        of_hidden.backward()
+        assert all(p.grad.isfinite().all() for p in model.parameters())
+        starts = [
+            [p.clone() for p in model.initialize_(x, mask, random_state=0).state_dict().values()]
+            for x in (samples, hidden)
+        ]
+        assert all(torch.equal(U, V) for U, V in zip(*starts, strict=True))
+
+    def test_energy_is_that_of_the_core(self, model, given):
+        samples, hidden, mask = given
+        data = hntf.as_data(samples, mask=mask)
+        expected, _ = hntf.losses.Energy().value_and_grad(model.to_model(), data)
+        np.testing.assert_allclose(energy(model, hidden, weights=mask).item(), expected, rtol=1e-9)
+
+    def test_gradients(self, model, given):
+        _, hidden, mask = given
+        factors = [p.detach() for p in model.parameters()]
+        names = [name for name, _ in model.named_parameters()]
+        visible = hidden.nan_to_num(5.0)
+
+        def of_factors(*factors):
+            state = dict(zip(names, factors, strict=True))
+            codes = torch.func.functional_call(model, state, (visible, mask))
+            return sum((i + 1) * S.square().sum() for i, S in enumerate(codes))
+
+        report = hntf.gradcheck(of_factors, factors)
+        assert report.ok, str(report)
+
+    def test_an_estimator_has_the_same_codes(self, model, given):
+        _, hidden, mask = given
+        model.project_()
+        estimator = model.to_estimator(hidden, mask)
+        assert_equal_codes([S.detach() for S in model(hidden, mask)], [S.numpy() for S in estimator.codes_], 1e-9)
+        codes = [estimator.transform(hidden, mask=mask, level=level).numpy() for level in range(2)]
+        assert_equal_codes([S.detach() for S in model(hidden, mask)], codes, 1e-9)
+
+
 class TestLabels:
     @pytest.fixture
     def S(self):

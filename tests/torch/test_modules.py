@@ -383,23 +383,108 @@ def test_hidden_entries_of_the_dense_layer():
     assert gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("shape", [(5, 4, 3), (4, 3), (5, 1, 1), (3,), ()])
+OF_TENSORS = [name for name in LAYERS if name != "dense"]
+
+
+def as_dense(layer):
+    """Return the dictionary of a layer whose samples are flattened."""
+    return layer.decode(torch.eye(layer.out_features, dtype=torch.float64)).flatten(1).mT
+
+
+@pytest.mark.parametrize("form", ["full", "features", "samples", "last mode", "one"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bool])
-def test_weighted_entries_of_a_cp_layer(shape, dtype):
-    """Hidden entries may be anything; the codes are those of the same data with weights in the core."""
-    layer = hntf.torch.CP((4, 3), 2, l1=0.01).double()
-    X, weights = torch.rand(5, 4, 3, dtype=torch.float64), (torch.rand(shape) < 0.8).to(dtype)
-    weights = weights if shape else torch.ones((), dtype=dtype)
-    full = weights.expand(X.shape).double()
+@pytest.mark.parametrize("name", OF_TENSORS)
+def test_weighted_entries_of_a_tensor_layer(name, form, dtype):
+    """Hidden entries may be anything; the codes and gradients are those of the dense layer with the same weights."""
+    layer = make(name, l1=0.01, l2=0.05)
+    X = samples(layer)
+    shapes = {
+        "full": X.shape,
+        "features": X.shape[1:],
+        "samples": (5, *[1] * (X.ndim - 1)),
+        "last mode": X.shape[-1:],
+        "one": (),
+    }
+    weights = (torch.rand(shapes[form]) < 0.8 if form != "one" else torch.ones(())).to(dtype)
+    full = weights.expand(X.shape)
     hidden = X.masked_fill(full == 0, torch.nan)
-    expected, _ = layer.to_layer().forward(hntf.as_data(hidden, weights=full))
     S = layer(hidden, weights=weights)
+    expected = hntf.torch.nnls(X.flatten(1), as_dense(layer), l1=0.01, l2=0.05, weights=full.flatten(1))
     torch.testing.assert_close(S, expected, rtol=1e-9, atol=1e-12)
-    S.sum().backward()
-    assert all(U.grad.isfinite().all() for U in layer.parameters())
+    parameters = list(layer.parameters())
+    found, of_dense = (torch.autograd.grad(codes.square().sum(), parameters) for codes in (S, expected))
+    for dU, dV in zip(found, of_dense, strict=True):
+        torch.testing.assert_close(dU, dV, rtol=1e-7, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["dense", "CP"])
+def test_wrong_weights_of_a_tensor_layer_are_named():
+    for layer in (hntf.torch.CP((4, 3), 2), hntf.torch.Tucker((4, 3), (2, 2))):
+        with pytest.raises(ValueError, match="weights must have a shape that can be broadcast to"):
+            layer(torch.ones(5, 4, 3), weights=torch.ones(5, 4))
+        with pytest.raises(ValueError, match="weights must be at least 0 and finite"):
+            layer(torch.ones(5, 4, 3), weights=-torch.ones(3))
+        with pytest.raises(TypeError, match="weights must be a torch tensor"):
+            layer(torch.ones(5, 4, 3), weights=np.ones(3))
+
+
+class TestPenaltiesAsTensors:
+    @pytest.mark.parametrize("per_component", [False, True])
+    def test_codes_and_gradients_are_those_of_the_function(self, name, per_component):
+        shape = (CODES[name],) if per_component else ()
+        l1, l2 = (torch.nn.Parameter(size * torch.rand(shape, dtype=torch.float64)) for size in (0.05, 0.2))
+        layer = make(name, l1=l1, l2=l2)
+        assert {"l1", "l2"} <= dict(layer.named_parameters()).keys()
+        X = samples(layer)
+        expected = hntf.torch.nnls(X.flatten(1), as_dense(layer), l1=l1, l2=l2)
+        torch.testing.assert_close(layer(X), expected, rtol=1e-9, atol=1e-12)
+        report = hntf.gradcheck(layer, samples(layer, 3))
+        assert report.ok, str(report)
+        assert report.n_judged == 3 * np.prod(layer.in_shape) + sum(p.numel() for p in layer.parameters())
+
+    @pytest.mark.parametrize("size", [1e-155, 1e-10, 1e100])
+    def test_factors_of_any_size(self, name, size):
+        l1 = torch.full((CODES[name],), 0.05, dtype=torch.float64)
+        layer = make(name, l1=l1)
+        X, factors = samples(layer), [U.detach().clone() for U in layer.factors]
+        expected = layer(X)
+        layer.set_factors_([U * size ** (1 / len(factors)) for U in factors])
+        # The code is smaller by the size, and so is its penalty.
+        layer.l1.mul_(size)
+        torch.testing.assert_close(layer(X) * size, expected, rtol=1e-10, atol=1e-12)
+
+    def test_one_that_is_not_trained_moves_with_the_layer(self, name):
+        layer = make(name, l1=torch.tensor(0.1))
+        assert [key for key, _ in layer.named_buffers()] == ["l1"]
+        assert copy.deepcopy(layer).double().l1.dtype == torch.float64
+        other = make(name, l1=torch.tensor(0.7))
+        other.load_state_dict(layer.state_dict())
+        assert other.l1 == layer.l1
+        assert other.to_layer().l1 == pytest.approx(0.1)
+        assert "l1=tensor of shape ()" in repr(other)
+
+    @pytest.mark.parametrize("nonnegative", [False, True])
+    def test_training_keeps_it_nonnegative(self, name, nonnegative):
+        layer = make(name, l1=torch.nn.Parameter(torch.tensor(0.1, dtype=torch.float64)), nonnegative=nonnegative)
+        X = samples(layer)
+        optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
+        # A smaller penalty gives larger codes.
+        for _ in range(20):
+            optimizer.zero_grad()
+            (-layer(X).sum()).backward()
+            optimizer.step()
+            layer.project_()
+        assert 0 <= layer.l1 < 0.1
+
+    def test_what_is_no_penalty_is_named(self, name):
+        with pytest.raises(ValueError, match="l1 must be at least 0"):
+            make(name, l1=torch.tensor(-1.0))
+        with pytest.raises(ValueError, match=rf"l2 must have a shape that can be broadcast to \({CODES[name]},\)"):
+            make(name, l2=torch.ones(CODES[name] + 1))
+        layer = make(name, l1=torch.linspace(0.1, 0.2, CODES[name]))
+        with pytest.raises(ValueError, match="l1 must be the same for all components outside of torch"):
+            layer.to_layer()
+
+
 def test_a_search_from_a_support_finds_the_same_codes(name):
     layer = make(name)
     X = samples(layer)

@@ -18,6 +18,8 @@ Array = Any
 """A `numpy.ndarray` or a `torch.Tensor`."""
 
 
+_backends: dict[str, Any] = {}
+
 DOUBLE = 8
 """Number of bytes of a number in double precision."""
 
@@ -30,7 +32,10 @@ def is_torch(x: object) -> TypeGuard[Any]:
 
 def backend_of(x: Array) -> Any:
     """Return the TensorLy backend whose functions act on `x`."""
-    return BackendManager.load_backend("pytorch" if is_torch(x) else "numpy")
+    name = "pytorch" if is_torch(x) else "numpy"
+    if name not in _backends:
+        _backends[name] = BackendManager.load_backend(name)
+    return _backends[name]
 
 
 def as_float64(x: Array) -> Array:
@@ -74,12 +79,23 @@ def host_view(x: Array) -> np.ndarray | None:
     """Return a NumPy view of an array in CPU memory, without a copy; None for an array on another device."""
     if not is_torch(x):
         return x
-    return x.detach().resolve_neg().numpy() if x.device.type == "cpu" else None
+    return _numpy_view(x) if x.device.type == "cpu" else None
 
 
 def to_numpy(x: Array) -> np.ndarray:
     """Return `x` as a NumPy array, copied only if it is on another device than the CPU."""
-    return x.detach().cpu().resolve_neg().numpy() if is_torch(x) else np.asarray(x)
+    return _numpy_view(x) if is_torch(x) else np.asarray(x)
+
+
+def _numpy_view(x: Any) -> np.ndarray:
+    """Return a tensor as a NumPy array, also one that a transform of `torch.func` does not touch inside that transform."""
+    torch = sys.modules["torch"]
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
+        return x.detach().cpu().resolve_neg().numpy()
+    from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+
+    with temporarily_clear_interpreter_stack():
+        return x.detach().cpu().resolve_neg().numpy()
 
 
 def from_numpy(x: np.ndarray, reference: Array) -> Array:

@@ -8,11 +8,17 @@
 - `hierarchy`: `Hierarchy`, a stack of them to and from estimators, and the losses `energy` and `label_l2`.
 """
 
+import torch as _torch
+
+from hntf.arrays import backend_of as _backend_of
 from hntf.torch import operators as _operators  # noqa: F401  (registers them)
 from hntf.torch.functional import nnls
 from hntf.torch.gram_form import nnls_gram
 from hntf.torch.hierarchy import Hierarchy, energy, label_l2
 from hntf.torch.modules import CP, NNLS, Tucker
 from hntf.torch.parametrization import Nonnegative
+
+# A compiler cannot import what it traces.
+_backend_of(_torch.empty(0))
 
 __all__ = ["CP", "NNLS", "Hierarchy", "Nonnegative", "Tucker", "energy", "label_l2", "nnls", "nnls_gram"]

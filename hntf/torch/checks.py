@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from hntf.least_squares.nnls_gram import INDEFINITE, is_singular
-from hntf.torch.primitive import is_finite
-from hntf.torch.scaling import is_concrete, is_readable, unmapped, unwrapped
+from hntf.torch.reading import is_finite, is_readable, unmapped, unwrapped
 from hntf.validation import check_number
 
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -35,7 +34,7 @@ def check_tensor(name: str, x: Any) -> None:
 
 def check_finite(name: str, x: Tensor, more: str = "") -> None:
     """Raise `ValueError` if entries that can be read are NaN or infinite."""
-    if is_concrete(x) and not is_finite(x):
+    if is_readable(x) and not is_finite(unwrapped(x)):
         raise ValueError(f"{name} must hold finite entries{more}")
 
 

@@ -9,7 +9,8 @@ from torch.autograd import forward_ad
 
 from hntf.arrays import host_view
 from hntf.least_squares.gram_blocks import EqualRows
-from hntf.torch.scaling import exponents_of_seen, is_concrete
+from hntf.torch.reading import is_concrete
+from hntf.torch.scaling import exponents_of_seen
 
 FEWEST_TOGETHER = 512
 """Number of samples from which a problem of their own costs less than a Gram matrix for each."""

@@ -11,7 +11,8 @@ from hntf.least_squares.nnls_gram import check_bounded
 from hntf.torch.checks import check_semidefinite, check_tensor, checked_support
 from hntf.torch.information import info_of
 from hntf.torch.primitive import Factor, solve
-from hntf.torch.scaling import cast_code, is_concrete, scales_of
+from hntf.torch.reading import is_concrete
+from hntf.torch.scaling import cast_code, scales_of
 
 
 def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_info: bool = False) -> Any:

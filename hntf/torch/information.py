@@ -32,9 +32,10 @@ def info_of(
     rows, S, support = (x.detach().reshape(-1, k) for x in (C, solved.S, solved.support))
     Y = apply_gram(grams, S) - rows
     rows = rows if sizes is None else bounded_below(rows, column_norms(grams), sizes)
-    of_scale = 0 if scale is None else torch.frexp(scale.expand(solved.S.shape).reshape(-1, k)).exponent - 1
+    # Compilers do not know `frexp`.
+    of_scale = 0 if scale is None else torch.log2(scale.expand(solved.S.shape).reshape(-1, k)).round().int()
     of_data, of_weights = (0, 0) if exponents is None else (x.int() for x in exponents)
     problem = Rows(grams, rows, S, support, Y, of_scale - of_data, -of_scale - of_data - of_weights)
-    n_iter: Any = solved.n_iter if torch.compiler.is_exporting() else int(solved.n_iter)
+    n_iter: Any = solved.n_iter if torch.compiler.is_compiling() else int(solved.n_iter)
     # The support itself is kept for the backward pass.
     return NNLSInfo(solved.support.reshape(shape).clone(), n_iter, [problem])

@@ -17,17 +17,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd import Function
-from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from hntf import threads
-from hntf.arrays import host_view, to_numpy
+from hntf.arrays import to_numpy
 from hntf.least_squares import on_support as support_solver
 from hntf.least_squares import solver
 from hntf.least_squares.rooted_problems import MODERATE, FactoredProblems, RootedProblems, bound_of_norms
 from hntf.least_squares.unfactorized import Unfactorized
 from hntf.torch.products import matmul
+from hntf.torch.reading import is_finite, is_traced
 
 
 class Factor(NamedTuple):
@@ -76,11 +75,6 @@ def solve_on_support(G: Tensor, C: Tensor, support: Tensor, used: Tensor, factor
     return _SolveOnSupport.apply(*arguments)
 
 
-def is_traced(x: Tensor) -> bool:
-    """Tell whether only the shapes of the results are asked for: by a compiler or tracer, or for tensors without entries."""
-    return torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor) or get_proxy_mode() is not None
-
-
 def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> Solved:
     """Solve the problems without a gradient."""
     batch, k = G.shape[:-2], G.shape[-1]
@@ -97,12 +91,6 @@ def solve_now(G: Tensor, C: Tensor, factor: Factor, support: Tensor | None) -> S
     if rooted is not None and rooted.used:
         used.view(-1)[list(rooted.used)] = True
     return Solved(S.reshape(C.shape), found.reshape(C.shape), used, torch.tensor(n_iter))
-
-
-def is_finite(x: Tensor) -> bool:
-    """Tell whether all entries are finite: in CPU memory by NumPy, without waking the threads of torch, otherwise on the device."""
-    view = None if x.dtype == torch.bfloat16 else host_view(x)
-    return bool((torch.isfinite(x) if view is None else np.isfinite(view)).all())
 
 
 def solve_on_support_now(

@@ -10,41 +10,12 @@ from torch import Tensor
 from hntf.arrays import fits
 from hntf.least_squares.scaled_problem import LARGEST_PENALTY
 from hntf.scales import LARGEST_EXPONENT, MODERATE_EXPONENT
-from hntf.torch.primitive import is_finite, is_traced
+from hntf.torch.reading import is_concrete, is_finite, is_readable, unwrapped
 
 LEAST_MODERATE = 2.0**-60
 """Size of an entry whose square is far from underflow."""
 
 TINY = torch.finfo(torch.float64).tiny
-
-
-def is_concrete(x: Tensor) -> bool:
-    """Tell whether the entries of a tensor can be read as they are: it is neither traced nor transformed, and has some."""
-    return is_readable(x) and not torch._C._functorch.is_functorch_wrapped_tensor(x)
-
-
-def is_readable(x: Tensor) -> bool:
-    """Tell whether the entries of a tensor can be read, if need be from outside the transforms that it is in; see `unmapped`."""
-    # Compilers cannot follow the loop that unwraps.
-    return not (torch.compiler.is_compiling() or is_traced(unwrapped(x)))
-
-
-def unwrapped(x: Tensor) -> Tensor:
-    """Return a tensor with all entries that it has in the transforms that it is in, as they lie in memory."""
-    while torch._C._functorch.is_functorch_wrapped_tensor(x):
-        x = torch._C._functorch.get_unwrapped(x)
-    return x
-
-
-def unmapped(x: Tensor) -> Tensor:
-    """Return a tensor with all entries that it has in the transforms that it is in; what is mapped comes first."""
-    mapped = []
-    while torch._C._functorch.is_functorch_wrapped_tensor(x):
-        mapped.append(torch._C._functorch.maybe_get_bdim(x))
-        x = torch._C._functorch.get_unwrapped(x)
-    for axis in reversed([axis for axis in mapped if axis >= 0]):
-        x = x.movedim(axis, 0)
-    return x
 
 
 def exponents_of(largest: Tensor) -> Tensor | None:
@@ -102,8 +73,7 @@ def cast_code(S: Tensor, dtype: torch.dtype) -> Tensor:
         If the code is not finite.
     """
     if is_readable(S) and (found := unwrapped(S.detach())).numel():
-        # Inside a transform nothing has a view of NumPy.
-        if not (is_finite(found) if is_concrete(S) else bool(torch.isfinite(found).all())):
+        if not is_finite(found):
             raise ValueError("A is too small beside X: the solution overflows")
         largest = float(found.abs().max())
         dtype = next(each for each in (dtype, torch.float32, torch.float64) if fits(largest, torch.finfo(each)))

@@ -121,6 +121,21 @@ class TestCompile:
         with torch.no_grad():
             torch.testing.assert_close(compiled(X, A, support=info.support), S)
 
+    @pytest.mark.parametrize("given", [{}, {"l1": 0.05, "weights": torch.linspace(0.0, 1.0, M, dtype=torch.float64)}])
+    def test_with_information(self, backend, given):
+        """As in a loop of training, which keeps the support; extreme columns are scaled."""
+        X, A = detached(*draw(2, (N, M), (M, K)))
+        for size in (1.0, 1e-150):
+            compiled = torch.compile(
+                lambda X, A: nnls(X, A, return_info=True, **given), fullgraph=True, backend=backend
+            )
+            S, info = compiled(X, size * A)
+            expected, of_solution = nnls(X, size * A, return_info=True, **given)
+            torch.testing.assert_close(S, expected)
+            assert torch.equal(info.support, of_solution.support)
+            assert int(info.n_iter) == of_solution.n_iter
+            assert info.kkt_residual < 1e-12
+
 
 class TestExport:
     def network(self):

@@ -19,6 +19,9 @@ from hntf.least_squares.unfactorized import Unfactorized
 from hntf.scales import MODERATE_EXPONENT, exponents_of, inverse_power
 from hntf.threads import matmul, over_rows
 
+VANISHING = 2.0**-900
+"""Size of products from which they, or those that are formed of them, are near the smallest numbers."""
+
 LARGEST_PENALTY = 1e300
 """Scaled penalty from which a column is left out whatever the data, so that a larger one need not be represented."""
 
@@ -46,7 +49,8 @@ class ScaledProblem:
     def scaled(cls, A: Any, B: Any, weights: Array | None, l1: float, l2: float) -> ScaledProblem:
         """Scale the columns of `A` by powers of two, which is exact, and form the Gram matrix and the right-hand sides.
 
-        With weights, they and the data are scaled as a whole as well, since products of three numbers leave the range first.
+        The data are scaled as a whole where they vanish otherwise; with weights, which are scaled, too, wherever they are extreme,
+        since products of three numbers leave the range first.
         """
         of_data = of_weights = 0
         if weights is not None:
@@ -66,11 +70,10 @@ class ScaledProblem:
             A = A @ scipy.sparse.diags_array(scale) if scipy.sparse.issparse(A) else A * scale[..., None, :]
         if weights is not None:
             A, B = _dense(A), _dense(B)
-            C = (weights * B).mT @ A
-        elif scipy.sparse.issparse(A) or scipy.sparse.issparse(B):
-            C = _dense(B.T @ A)
-        else:
-            C = matmul(B.mT, A)
+        C = _products(A, B, weights)
+        if not of_data and _vanish(C) and (of_data := _exponent(B)):
+            B, l1 = _times_power(B, of_data), float(_times_penalty(l1, of_data))
+            C = _products(A, B, weights)
         ridge = l2**0.5 * scale if l2 else None
         penalty = from_numpy(_times_penalty(l1, exponents_of(to_numpy(scale))), C) if l1 else None
         C = C if penalty is None else C - penalty[..., None, :]
@@ -111,9 +114,13 @@ class ScaledProblem:
 
     def in_units_of_data(self, S: Array) -> Array:
         """Return the solution in the user's units, in which it may be infinite; itself, if they are the same."""
-        is_scaled = not bool((self.scale == 1).all())
         with np.errstate(over="ignore"):
-            return _times_power(S * self._scale_of_rows if is_scaled else S, -self.of_data)
+            if not self.of_data:
+                return S if bool((self.scale == 1).all()) else S * self._scale_of_rows
+            # One of the powers alone may be too large.
+            exponents = exponents_of(to_numpy(self._scale_of_rows)) - self.of_data
+            half = exponents // 2
+            return S * from_numpy(np.ldexp(1.0, half), S) * from_numpy(np.ldexp(1.0, exponents - half), S)
 
     @cached_property
     def _problem_of_row(self) -> Array:
@@ -214,6 +221,20 @@ class _OfScaledProblem(FactoredProblems):
         """Return the right-hand sides of some rows as columns, times the roots of the weights."""
         B, roots = self._columns[:, rows], self._roots_of_weights
         return B if roots is None else B * roots[:, rows]
+
+
+def _products(A: Any, B: Any, weights: Array | None) -> Array:
+    """Return the products of the (weighted) right-hand sides with the columns, `(n, k)` or `(g, n, k)`."""
+    if weights is not None:
+        return (weights * B).mT @ A
+    if scipy.sparse.issparse(A) or scipy.sparse.issparse(B):
+        return _dense(B.T @ A)
+    return matmul(B.mT, A)
+
+
+def _vanish(C: Array) -> bool:
+    """Tell whether products with scaled columns are so small that they have lost digits, or all of them."""
+    return 0 not in C.shape and max(float(C.max()), -float(C.min())) < VANISHING
 
 
 def _side_by_side(x: Array) -> np.ndarray:

@@ -26,11 +26,12 @@ from hntf.torch.products import matmul
 from hntf.torch.scaling import (
     as_seen,
     cast_code,
+    exponents_of,
     exponents_of_seen,
     is_moderate,
     largest_entries,
-    scales_of,
     times_power,
+    vanish,
 )
 
 Penalty = float | Tensor
@@ -156,16 +157,20 @@ def nnls(
         penalties = [x if x is None or x.ndim < 2 else x.expand(code_shape).flatten(0, -2) for x in penalties]
     else:
         dictionary = dictionary.expand(*batch, m, k)
-    solved, G, C, scale = _solve(samples, dictionary, (penalties[0], penalties[1]), weights, support)
-    S = (solved.S if scale is None else solved.S * scale).reshape(shape)
-    S = cast_code(S if exponents is None else times_power(S, -exponents[0]), dtype)
+    solved, G, C, of_columns = _solve(samples, dictionary, penalties, weights, support)
+    if exponents is None and vanish(C) and (of_data := exponents_of(samples.detach().abs().amax())) is not None:
+        samples, exponents = times_power(samples, of_data), (of_data, torch.zeros_like(of_data))
+        penalties[0] = None if penalties[0] is None else times_power(penalties[0], of_data).clamp(max=LARGEST_PENALTY)
+        solved, G, C, of_columns = _solve(samples, dictionary, penalties, weights, support)
+    of_code = of_columns if exponents is None else -exponents[0] if of_columns is None else of_columns - exponents[0]
+    S = cast_code((solved.S if of_code is None else times_power(solved.S, of_code)).reshape(shape), dtype)
     if not return_info:
         return S
     sizes = None
     if penalties[0] is not None:
         seen = (samples if weights is None else samples * weights.sqrt()).detach().reshape(-1, m)
         sizes = from_numpy(bound_of_norms(to_numpy(seen)), seen)
-    return S, info_of(solved, G, C, shape, scale, sizes, exponents)
+    return S, info_of(solved, G, C, shape, of_columns, sizes, exponents)
 
 
 def _together(
@@ -232,20 +237,21 @@ def _in_moderate_units(
 def _solve(
     X: Tensor,
     A: Tensor,
-    penalties: tuple[Tensor | None, Tensor | None],
+    penalties: list[Tensor | None],
     weights: Tensor | None,
     support: Tensor | None,
 ) -> tuple[Solved, Tensor, Tensor, Tensor | None]:
     """Solve the problem of checked arguments in float64, with columns of `A` scaled by powers of two if that is necessary.
 
-    Returns the solution in these units, the Gram matrix, the right-hand sides and the scale.
+    Returns the solution in these units, the Gram matrix, the right-hand sides and the exponents of the powers.
     """
     penalty, ridge = penalties
     # The largest weight of every feature.
     seen = None if weights is None or not weights.shape[-2] else weights.detach().amax(-2)[..., None]
     needs_no_scale = seen is not None and is_moderate(A, seen)
-    scale = scales_of(largest_entries(A if seen is None or needs_no_scale else as_seen(A, seen), ridge))
-    if scale is not None:
+    exponents = exponents_of(largest_entries(A if seen is None or needs_no_scale else as_seen(A, seen), ridge))
+    if exponents is not None:
+        scale = torch.exp2(exponents)
         A = A * scale
         # The square of a scale alone may overflow.
         penalty = None if penalty is None else (penalty * scale).clamp(max=LARGEST_PENALTY)
@@ -274,5 +280,6 @@ def _solve(
         parts = [None if x is None else x[..., None, :] for x in parts]
     detached = [None if x is None else x.detach() for x in (A, *parts[:3], ridge)]
     solved = solve(G, C, Factor(*detached), parts[3])
-    scale = scale[..., None, :] if scale is not None and by_row and scale.ndim > 2 else scale
-    return solved, G, C, scale
+    if exponents is not None and by_row and exponents.ndim > 2:
+        exponents = exponents[..., None, :]
+    return solved, G, C, exponents

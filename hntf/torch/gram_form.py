@@ -12,7 +12,7 @@ from hntf.torch.checks import check_semidefinite, check_tensor, checked_support
 from hntf.torch.information import info_of
 from hntf.torch.primitive import Factor, solve
 from hntf.torch.reading import is_concrete
-from hntf.torch.scaling import cast_code, scales_of
+from hntf.torch.scaling import cast_code, exponents_of, times_power
 
 
 def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_info: bool = False) -> Any:
@@ -87,12 +87,13 @@ def nnls_gram(G: Tensor, C: Tensor, *, support: Tensor | None = None, return_inf
         grams, rows = grams.expand(*batch, k, k), rows.expand(*batch, rows.shape[-2], k)
     grams = 0.5 * (grams + grams.mT)
     singular = check_semidefinite(grams, rounding=4 * k * torch.finfo(G.dtype).eps)
-    scale = scales_of(torch.diagonal(grams.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()[..., None, :])
-    if scale is not None:
+    exponents = exponents_of(torch.diagonal(grams.detach(), dim1=-2, dim2=-1).clamp(min=0).sqrt()[..., None, :])
+    if exponents is not None:
+        scale = torch.exp2(exponents)
         grams, rows = grams * scale * scale.mT, rows * scale
     solved = solve(grams, rows, Factor(), support)
     if singular and is_concrete(solved.S):
         flat = (x.detach().reshape(-1, *x.shape[axis:]) for x, axis in ((grams, -2), (rows, -1), (solved.S, -1)))
         check_bounded(*flat)
-    S = cast_code((solved.S if scale is None else solved.S * scale).reshape(shape), C.dtype)
-    return (S, info_of(solved, grams, rows, shape, scale)) if return_info else S
+    S = cast_code((solved.S if exponents is None else times_power(solved.S, exponents)).reshape(shape), C.dtype)
+    return (S, info_of(solved, grams, rows, shape, exponents)) if return_info else S

@@ -18,12 +18,13 @@ def info_of(
     G: Tensor,
     C: Tensor,
     shape: tuple[int, ...],
-    scale: Tensor | None = None,
+    of_columns: Tensor | None = None,
     sizes: Tensor | None = None,
     exponents: tuple[Tensor, Tensor] | None = None,
 ) -> NNLSInfo:
-    """Return the information on a solution of problems in Gram form, whose code in the user's units is `S * scale`.
+    """Return the information on a solution of problems in Gram form.
 
+    The columns of its dictionary are those of the user, times powers of two with the exponents `of_columns`.
     `sizes` are bounds of the norms of the samples, if penalties make the right-hand sides larger; `exponents` those of the samples
     and weights, if they are in other units, too.
     """
@@ -32,8 +33,7 @@ def info_of(
     rows, S, support = (x.detach().reshape(-1, k) for x in (C, solved.S, solved.support))
     Y = apply_gram(grams, S) - rows
     rows = rows if sizes is None else bounded_below(rows, column_norms(grams), sizes)
-    # Compilers do not know `frexp`.
-    of_scale = 0 if scale is None else torch.log2(scale.expand(solved.S.shape).reshape(-1, k)).round().int()
+    of_scale = 0 if of_columns is None else of_columns.expand(solved.S.shape).reshape(-1, k).int()
     of_data, of_weights = (0, 0) if exponents is None else (x.int() for x in exponents)
     problem = Rows(grams, rows, S, support, Y, of_scale - of_data, -of_scale - of_data - of_weights)
     n_iter: Any = solved.n_iter if torch.compiler.is_compiling() else int(solved.n_iter)

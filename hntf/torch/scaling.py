@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hntf.arrays import fits
-from hntf.least_squares.scaled_problem import LARGEST_PENALTY
+from hntf.least_squares.scaled_problem import LARGEST_PENALTY, VANISHING
 from hntf.scales import LARGEST_EXPONENT, MODERATE_EXPONENT
 from hntf.torch.reading import is_concrete, is_finite, is_readable, unwrapped
 
@@ -36,10 +36,9 @@ def exponents_of_seen(X: Tensor, weights: Tensor) -> tuple[Tensor | None, Tensor
     return exponents_of(X.detach().abs().where(weights > 0, 0.0).amax()), exponents_of(weights.amax())
 
 
-def scales_of(largest: Tensor) -> Tensor | None:
-    """Return the powers of two themselves, or None; see `exponents_of`."""
-    exponents = exponents_of(largest)
-    return None if exponents is None else torch.exp2(exponents)
+def vanish(C: Tensor) -> bool:
+    """Tell whether products with scaled columns are so small that they have lost digits, or all of them, if they can be read."""
+    return bool(C.numel()) and is_concrete(C) and float(C.detach().abs().amax()) < VANISHING
 
 
 def scaled_columns(A: Tensor) -> tuple[Tensor, Tensor]:

@@ -600,3 +600,57 @@ def test_gram_matrices_with_eigenvalues_at_rounding():
         S = hntf.nnls_gram(G, C)
         violation = np.abs(np.minimum(S * norms, (S @ G - C) / norms)).max(1)
         assert np.all(violation <= 1e-3 * ((np.abs(C) / norms).max(1) + (S * norms).sum(1)))
+
+
+SIZES = [5e-324, 1e-320, 1e-310, 1e-308, 1e-300, 1e-200, 1.0, 1e200, 1e300]
+
+
+class TestNearTheLimitsOfTheNumbers:
+    """Powers of two of `A`, `B` and weights change the solution by a power of two, wherever it is a number itself."""
+
+    A = np.array([[1.0, 3.0], [2.0, 1.0], [4.0, 2.0]])
+    """Multiples of a subnormal number are exact."""
+
+    @pytest.mark.parametrize("of_weights", [None, 1.0, 2.0**-900, 2.0**900])
+    @pytest.mark.parametrize("of_B", SIZES)
+    @pytest.mark.parametrize("of_A", SIZES)
+    def test_the_solution_has_all_digits(self, of_A, of_B, of_weights):
+        of_A, of_B = (np.ldexp(1.0, np.frexp(size)[1]) for size in (of_A, of_B))
+        B = self.A @ np.array([[3.0, 0.0], [1.0, 2.0]])
+        expected = hntf.nnls(self.A, B)
+        exponent = np.frexp(of_B)[1] - np.frexp(of_A)[1]
+        weights = None if of_weights is None else np.full(B.shape, of_weights)
+        samples, dictionary = torch.tensor(of_B * B.T), torch.tensor(of_A * self.A)
+        of_samples = None if weights is None else torch.tensor(weights.T)
+        if exponent > 1000:
+            with pytest.raises(ValueError, match="overflows"):
+                hntf.nnls(of_A * self.A, of_B * B, weights=weights)
+            with pytest.raises(ValueError, match="overflows"):
+                hntf.torch.nnls(samples, dictionary, weights=of_samples)
+            return
+        X = hntf.nnls(of_A * self.A, of_B * B, weights=weights)
+        S = hntf.torch.nnls(samples, dictionary, weights=of_samples)
+        size = np.ldexp(1.0, exponent)
+        np.testing.assert_allclose(X, size * expected, rtol=1e-12, atol=1e-12 * size)
+        np.testing.assert_allclose(S.T.numpy(), size * expected, rtol=1e-12, atol=1e-12 * size)
+
+    @pytest.mark.parametrize("l1", [0.0, 1e-310, 1e-300])
+    def test_penalties_of_subnormal_data(self, l1):
+        """`X / l1` alone decides."""
+        B, dictionary = np.array([4e-310, 3e-310]), np.eye(2)
+        expected = np.maximum(B - l1, 0.0)
+        X, info = hntf.nnls(dictionary, B, l1=l1, return_info=True)
+        np.testing.assert_allclose(X, expected, rtol=1e-12, atol=1e-322)
+        S = hntf.torch.nnls(torch.tensor(B)[None], torch.tensor(dictionary), l1=l1)[0]
+        np.testing.assert_allclose(S.numpy(), expected, rtol=1e-12, atol=1e-322)
+        assert info.kkt_residual < 1e-12
+
+    def test_gradients_of_tiny_samples(self):
+        X = torch.tensor([[3e-309, 1e-309, 2e-309]], dtype=torch.float64, requires_grad=True)
+        A = torch.tensor(self.A, requires_grad=True)
+        S = hntf.torch.nnls(X, A)
+        dX, dA = torch.autograd.grad(S.sum(), (X, A))
+        large = (2.0**1000 * X.detach()).requires_grad_()
+        of_large, dA_of_large = torch.autograd.grad(hntf.torch.nnls(large, A).sum(), (large, A))
+        torch.testing.assert_close(dX, of_large, rtol=1e-12, atol=0.0)
+        torch.testing.assert_close(dA, 2.0**-1000 * dA_of_large, rtol=1e-12, atol=1e-322)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -680,3 +682,98 @@ def test_without_inputs_there_is_no_verdict():
     assert not report.ok
     assert report.n_judged == 0
     assert "NO VERDICT" in str(report)
+
+
+FORMS = {
+    "tuple": lambda loss, S: (loss, S),
+    "loss and list": lambda loss, S: (loss, [S]),
+    "dict": lambda loss, S: {"loss": loss, "S": S},
+    "nested": lambda loss, S: (loss, [S, (S, {"loss": loss})]),
+}
+
+
+class Energy(torch.nn.Module):
+    """A layer that returns its loss beside its codes, in several forms."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.layer, self.form = hntf.torch.NNLS(7, 3), FORMS[form]
+
+    def forward(self, X):
+        S = self.layer(X)
+        return self.form((X - self.layer.decode(S)).square().sum(), S)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_module_with_a_loss_beside_other_outputs(form):
+    torch.manual_seed(0)
+    report = hntf.gradcheck(Energy(form), torch.rand(4, 7))
+    assert report.ok, str(report)
+    assert report.n_judged == 4 * 7 + 7 * 3
+
+
+def test_several_scalars():
+    report = hntf.gradcheck(lambda x: (x.sum(), x.square().sum()), [torch.tensor([1.0, -2.0, 0.5]).double()])
+    assert report.ok
+    assert report.n_judged == 3
+
+
+class TestAtTheEndOfTheDomain:
+    """Where steps leave the domain, whether the function is NaN there or raises an error, smaller ones are taken."""
+
+    @staticmethod
+    def root(x, *, factor, raises):
+        if raises and (x < 0).any():
+            raise ValueError("x must not be negative")
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(x).sum(), [factor / np.sqrt(x)]
+
+    @pytest.mark.parametrize("raises", [False, True])
+    @pytest.mark.parametrize("least", [1e-3, 1e-7, 1e-12])
+    def test_right_and_wrong_gradients(self, raises, least):
+        x = np.array([1.0, least])
+        assert hntf.gradcheck(partial(self.root, factor=0.5, raises=raises), [x]).ok
+        assert hntf.gradcheck(partial(self.root, factor=0.51, raises=raises), [x]).verdict == "GRADIENTS DIFFER"
+
+    @pytest.mark.parametrize("p", [0.999999, 1 - 1e-9, 1.0])
+    def test_a_function_of_torch(self, p):
+        cross_entropy = torch.nn.functional.binary_cross_entropy
+        report = hntf.gradcheck(
+            lambda p: cross_entropy(p, torch.ones_like(p)), torch.tensor([p, 0.5], dtype=torch.float64)
+        )
+        assert report.ok, str(report)
+
+    def test_an_error_at_the_point_itself_is_raised(self):
+        with pytest.raises(ValueError, match="x must not be negative"):
+            hntf.gradcheck(partial(self.root, factor=0.5, raises=True), [np.array([-1.0])])
+
+
+class Shifted(torch.nn.Module):
+    """A shift before a softmax has no effect but for rounding, which grows with it."""
+
+    def __init__(self, leak):
+        super().__init__()
+        self.scale, self.shift = torch.nn.Parameter(torch.randn(3)), torch.nn.Parameter(torch.randn(1))
+        self.leak = leak
+
+    def forward(self, X):
+        return torch.softmax(X * self.scale + self.shift, -1) + self.leak * self.shift.detach()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "layer", [lambda: torch.nn.BatchNorm1d(4), lambda: torch.nn.LayerNorm(4, elementwise_affine=False)]
+)
+def test_parameters_without_effect_have_a_verdict(seed, layer):
+    torch.manual_seed(seed)
+    network = torch.nn.Sequential(torch.nn.Linear(5, 4), layer())
+    report = hntf.gradcheck(network, torch.randn(8, 5).double())
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("leak", [0.0, 1e-13, 1e-9, 1e-3])
+def test_an_effect_that_is_missing_from_the_gradient(leak):
+    """One that rounding hides has no verdict, a larger one differs."""
+    torch.manual_seed(0)
+    report = hntf.gradcheck(Shifted(leak), torch.randn(4, 3).double())
+    assert report.ok == (leak == 0.0), str(report)

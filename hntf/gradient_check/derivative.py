@@ -14,10 +14,19 @@ from typing import NamedTuple
 import numpy as np
 
 from hntf.gradient_check.comparison import REFINEMENTS, RESOLUTION, Comparison
-from hntf.gradient_check.differences import Crossings, Differences, differences
+from hntf.gradient_check.differences import PARTS, Crossings, Differences, differences
 
 HIDDEN = 250.0
 """Change, in units of the rounding of a function, up to which it may have been hidden at a tenth of the step."""
+
+BOTH_SIDES = np.concatenate([PARTS, -PARTS])
+"""The parts of a step at which a function is asked whether it is smooth."""
+
+_SMOOTH_BASIS = BOTH_SIDES[:, None] ** np.arange(1, 5)
+_SMOOTH_FIT = np.linalg.pinv(_SMOOTH_BASIS)
+
+IRREGULAR = 0.2
+"""How much of the changes of a smooth function a polynomial of degree 4 does not tell, at most."""
 
 SMOOTH, KINK = 0.11, 0.5
 """How much less the slopes on both sides differ with a tenth of the step: a tenth with a second derivative, all at a kink."""
@@ -106,20 +115,13 @@ def _with_larger_steps(
     """Return the differences with larger steps, while no kink is crossed and the function is defined."""
     found: list[Differences] = []
     for step in comparison.larger_steps:
-        try:
-            one = differences(function, comparison, crossings, step)
-        except _OUTSIDE:
-            break
-        if one.crossed:
+        one = differences(function, comparison, crossings, step)
+        if one.crossed or not np.isfinite(one.slope):
             break
         found.append(one)
         if one.settles(comparison):
             break
     return found
-
-
-_OUTSIDE = (ValueError, ArithmeticError, RuntimeError)
-"""What a function may raise where it is not defined, which may be so beyond the step that was asked for."""
 
 
 def _best(found: list[Differences]) -> Differences:
@@ -164,20 +166,22 @@ def _is_hidden(function: Callable[[float], float], comparison: Comparison) -> bo
     """Tell whether rounding hides how a function depends on an entry.
 
     A smooth function that was hidden at a tenth of a step changes little beyond rounding there; one that was constant before, such
-    as that of a unit which becomes active, jumps.
+    as that of a unit which becomes active, jumps. One that does not depend on the entry, such as what is normalised after a shift,
+    may change by rounding that grows with the step, and is not smooth.
     """
-    step = comparison.step
+    step, before = comparison.step, comparison.rounding
     while step < comparison.farthest:
         step *= 10.0
-        change = max(_change(function, comparison, sign * step) for sign in (1.0, -1.0))
+        # Where it is not defined, it tells nothing.
+        changes = np.nan_to_num(
+            [function(step * part) - comparison.value for part in BOTH_SIDES], posinf=0.0, neginf=0.0
+        )
+        change = float(np.abs(changes).max())
+        if change > HIDDEN * before:
+            return False
         if change > comparison.rounding:
-            return change <= HIDDEN * comparison.rounding
+            irregular = changes - _SMOOTH_BASIS @ (_SMOOTH_FIT @ changes)
+            if np.linalg.norm(irregular) <= IRREGULAR * np.linalg.norm(changes):
+                return True
+            before = change
     return False
-
-
-def _change(function: Callable[[float], float], comparison: Comparison, distance: float) -> float:
-    """Return how much the function changes at a distance, 0 where it is not defined."""
-    try:
-        return abs(function(distance) - comparison.value)
-    except _OUTSIDE:
-        return 0.0

@@ -21,6 +21,10 @@ from hntf.models import Hierarchy, Trainable
 Checkable = Callable[..., Any] | NNLSLayer | Hierarchy | LinearMap | Trainable | Loss
 
 
+OUTSIDE = (ValueError, ArithmeticError, RuntimeError)
+"""What a function may raise where it is not defined."""
+
+
 class Function(NamedTuple):
     """A function of arrays.
 
@@ -51,8 +55,11 @@ class Function(NamedTuple):
         return not any(bool((gradients[i][sorted(samples)] != 0).any()) for i in self.by_rows)
 
     def value(self, left_out: frozenset[int], *arrays: Array) -> float:
-        """Return the value alone."""
-        return float(self.value_and_grad(left_out, *arrays)[0])
+        """Return the value alone, beside the point at which the function is checked; NaN where it is not defined."""
+        try:
+            return float(self.value_and_grad(left_out, *arrays)[0])
+        except OUTSIDE:
+            return np.nan
 
 
 def as_function(function: Checkable, inputs: Any, order: int) -> Function:
@@ -138,7 +145,8 @@ def _of_module(module: Any, arrays: list[Array], order: int) -> Function:
         moved = dict(zip(names, tensors[len(arrays) :], strict=True))
         # Copies, since a module may update its buffers.
         unmoved = {name: x.clone() for name, x in fixed.items()}
-        return torch.func.functional_call(module, {**unmoved, **moved}, tensors[: len(arrays)])
+        # A module returns outputs, and not a value with its gradients.
+        return [torch.func.functional_call(module, {**unmoved, **moved}, tensors[: len(arrays)])]
 
     return _of_callable(function, [*arrays, *(parameters[name].detach() for name in names)], order)
 
@@ -157,7 +165,7 @@ class _Directions:
         """Return the direction of an output, which is known by its number."""
         if number not in self._known:
             direction = np.random.default_rng(number).uniform(-1.0, 1.0, tuple(output.shape))
-            self._known[number] = (direction + np.sign(direction)) / sizes(to_numpy(output))
+            self._known[number] = np.asarray((direction + np.sign(direction)) / sizes(to_numpy(output)))
         return from_numpy(self._known[number].copy(), output)
 
 

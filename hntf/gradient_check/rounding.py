@@ -39,10 +39,12 @@ def rounding_of(function: Callable[[list[np.ndarray]], float], inputs: list[np.n
     rng = np.random.default_rng(0)
     apart = EPS
     while True:
-        changes = [
-            abs(function([np.asarray(x * (1 + apart * rng.integers(-2, 3, x.shape))) for x in inputs]) - value)
+        values = [
+            function([np.asarray(x * (1 + apart * rng.integers(-2, 3, x.shape))) for x in inputs])
             for _ in range(ROUNDED)
         ]
+        # Where the function is not defined it tells nothing.
+        changes = np.abs([x - value for x in values if np.isfinite(x)])
         if np.count_nonzero(changes) >= ROUNDED / 2 or apart >= WIDEST:
             return max(FEWEST_ROUNDINGS * EPS * abs(value), *changes)
         apart *= WIDER

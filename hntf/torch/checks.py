@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.masked import MaskedTensor
 
 from hntf.least_squares.nnls_gram import INDEFINITE, is_singular
 from hntf.torch.reading import is_finite, is_readable, unmapped, unwrapped
@@ -19,6 +20,8 @@ def check_dense(name: str, x: Any) -> None:
     """Raise `TypeError` if an argument is not a dense tensor."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
+    if isinstance(x, MaskedTensor):
+        raise TypeError(f"{name} must be a plain tensor, got a masked one; pass its data, and its mask as weights")
     if x.is_nested:
         raise TypeError(f"{name} must be one dense tensor, got a nested tensor; pad or concatenate its parts")
     if x.layout != torch.strided:
@@ -28,8 +31,8 @@ def check_dense(name: str, x: Any) -> None:
 def check_tensor(name: str, x: Any) -> None:
     """Raise `TypeError` if an argument is not a dense tensor of real floating-point numbers."""
     check_dense(name, x)
-    if not x.dtype.is_floating_point:
-        raise TypeError(f"{name} must hold real floating-point numbers, got {x.dtype}")
+    if not x.dtype.is_floating_point or x.dtype.itemsize == 1:
+        raise TypeError(f"{name} must hold real floating-point numbers of two bytes or more, got {x.dtype}")
 
 
 def check_finite(name: str, x: Tensor, more: str = "") -> None:

@@ -123,7 +123,8 @@ class Hierarchy(nn.Module):
         Parameters
         ----------
         estimator : NeuralNMF, NeuralNTF, or another estimator whose model is a stack of least-squares layers
-            For example `NMF` with the Frobenius loss or `HierarchicalNMF`.
+            For example `NMF` with the Frobenius loss or `HierarchicalNMF`. A classifier of labels stays with the estimator: it is
+            no part of the stack, and `to_estimator` gives one that was fitted without labels.
         """
         model = getattr(estimator, "model_", None)
         if not isinstance(model, HierarchyModel):
@@ -150,8 +151,9 @@ class Hierarchy(nn.Module):
         if any(float(U.detach().min()) < 0 for layer in self.layers for U in layer.factors):
             raise ValueError("factors must be nonnegative; call project_ first")
         X, weights = (x.detach() if isinstance(x, Tensor) else x for x in (X, weights))
-        self._check_samples(tuple(np.shape(X)))
-        architecture = architecture_of(model.layers, (len(X), *self.layers[0].in_shape))
+        shape = tuple(X.shape if hasattr(X, "shape") else np.shape(X))
+        self._check_samples(shape)
+        architecture = architecture_of(model.layers, shape)
         if isinstance(self.layers[0], NNLS):
             estimator: Any = NeuralNMF(architecture.ranks, **penalties)
         else:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hntf.algebra import MATRIX
 from hntf.maps import Dense, KhatriRao, ModeProduct
 from hntf.torch.checks import check_finite, check_tensor, checked_support, weights_of_entries
 from hntf.torch.functional import nnls
@@ -146,8 +147,8 @@ class CP(Layer):
 
         Weights that can be broadcast to the samples weigh entries, which those of 0 hide; the search starts from `support`.
         """
-        X = _as_samples(X, self.feature_shape)
-        weights = None if weights is None else weights_of_entries(weights, X).flatten(1)
+        X, weights = _as_samples(X, self.feature_shape, weights)
+        weights = None if weights is None else weights.flatten(1)
         factors, exponents = zip(*[scaled_columns(U.double()) for U in self.factors], strict=True)
         exponent = sum(exponents[1:], exponents[0])
         l1, l2 = scaled_penalties(self._penalties(X), exponent)
@@ -233,8 +234,8 @@ class Tucker(Layer):
 
         Weights that can be broadcast to the samples weigh entries, which those of 0 hide; the search starts from `support`.
         """
-        X = _as_samples(X, self.feature_shape)
-        weights = None if weights is None else self._compressed_last(weights_of_entries(weights, X))
+        X, weights = _as_samples(X, self.feature_shape, weights)
+        weights = None if weights is None else self._compressed_last(weights)
         if support is not None:
             shape = (len(X), self.out_features)
             support = self._codes_last(checked_support(support, shape).expand(shape))
@@ -302,9 +303,13 @@ def _checked_shape(shape: Any, name: str = "feature_shape") -> tuple[int, ...]:
     return tuple(int(d) for d in shape)
 
 
-def _as_samples(X: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return samples, which may be flattened, in their shape."""
+def _as_samples(X: Tensor, shape: tuple[int, ...], weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return samples, which may be flattened, and their weights in the shape of samples."""
     check_tensor("X", X)
     if tuple(X.shape[1:]) not in (shape, (math.prod(shape),)):
         raise ValueError(f"X must have shape (n, {', '.join(map(str, shape))}), got {tuple(X.shape)}")
-    return X.reshape(X.shape[0], *shape)
+    in_shape = X.reshape(X.shape[0], *shape)
+    if weights is None:
+        return in_shape, None
+    is_flat = isinstance(weights, Tensor) and X.ndim == weights.ndim == MATRIX and weights.shape[1] == X.shape[1]
+    return in_shape, weights_of_entries(weights, X if is_flat else in_shape).reshape(in_shape.shape)

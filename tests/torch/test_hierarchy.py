@@ -3,8 +3,10 @@
 import warnings
 
 import numpy as np
+import pandas
 import pytest
 import scipy.optimize
+import scipy.sparse
 import torch
 
 import hntf
@@ -443,3 +445,13 @@ def test_factors_that_are_set_are_copied():
     expected = layer.A.detach().clone()
     B.zero_()
     assert torch.equal(layer.A, expected)
+
+
+def test_an_estimator_takes_samples_of_any_kind():
+    """As many as `initialize_` takes: sparse matrices, data frames, lists."""
+    model = stack(ranks=(4, 2)).initialize_(X, random_state=0)
+    expected = model.to_estimator(X).codes_
+    for samples in (scipy.sparse.csr_array(X), pandas.DataFrame(X), X.tolist(), torch.tensor(X)):
+        other = stack(ranks=(4, 2)).initialize_(samples, random_state=0)
+        codes = other.to_estimator(samples).codes_
+        assert_equal_codes([np.asarray(S) for S in codes], expected, 1e-9)

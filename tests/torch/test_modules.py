@@ -417,6 +417,15 @@ def test_weighted_entries_of_a_tensor_layer(name, form, dtype):
         torch.testing.assert_close(dU, dV, rtol=1e-7, atol=1e-10)
 
 
+@pytest.mark.parametrize("name", OF_TENSORS)
+def test_samples_and_weights_may_be_flattened(name):
+    layer = make(name)
+    X = samples(layer)
+    weights = torch.rand_like(X)
+    assert torch.equal(layer(X.flatten(1), weights=weights.flatten(1)), layer(X, weights=weights))
+    assert torch.equal(layer(X.flatten(1), weights=weights[0]), layer(X, weights=weights[0]))
+
+
 def test_wrong_weights_of_a_tensor_layer_are_named():
     for layer in (hntf.torch.CP((4, 3), 2), hntf.torch.Tucker((4, 3), (2, 2))):
         with pytest.raises(ValueError, match="weights must have a shape that can be broadcast to"):
@@ -492,3 +501,12 @@ def test_a_search_from_a_support_finds_the_same_codes(name):
     torch.testing.assert_close(layer(X, support=S > 0), S)
     with pytest.raises(ValueError, match="support must have a shape"):
         layer(X, support=torch.ones(2, 2, 7, dtype=torch.bool))
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of MaskedTensors")
+def test_tensors_of_other_kinds_are_refused_by_name(name):
+    layer, X = make(name), samples(make(name))
+    with pytest.raises(TypeError, match="X must hold real floating-point numbers of two bytes or more"):
+        layer(X.to(torch.float8_e4m3fn))
+    with pytest.raises(TypeError, match="X must be a plain tensor, got a masked one"):
+        layer(torch.masked.masked_tensor(X, X > 0.5))

@@ -73,8 +73,30 @@ class Sliced(Source):
             yield np.array(self.array[start:stop])
 
 
+class Mapped(Sliced):
+    """A memory map of a whole file, of which what was read is dropped, so that it takes the memory of a block alone.
+
+    The map holds what the file held when it was opened, also if another file has its name now.
+    """
+
+    @classmethod
+    def of(cls, array: np.memmap) -> Sliced:
+        """Return the source of a memory map; what is a part of one, or may hold changes of its own, is only sliced."""
+        is_whole = isinstance(array.base, mmap.mmap) and array.flags.c_contiguous
+        can_drop = hasattr(mmap.mmap, "madvise") and array.mode in ("r", "r+")
+        return cls(array) if is_whole and can_drop else Sliced(array)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        row = self.array.nbytes // max(1, len(self.array))
+        first = self.array.offset % mmap.ALLOCATIONGRANULARITY
+        for (start, stop), block in zip(self.bounds, super().__iter__(), strict=True):
+            page = (first + start * row) // mmap.PAGESIZE * mmap.PAGESIZE
+            self.array.base.madvise(mmap.MADV_DONTNEED, page, first + stop * row - page)
+            yield block
+
+
 class NpyFile(Source):
-    """An array in a file of NumPy's format, in C order; it is read, not mapped, so that it takes the memory of a block alone."""
+    """An array in a file of NumPy's format, in C order; it is read, not mapped, so that one that becomes shorter is an error."""
 
     def __init__(self, path: Path, shape: Sequence[int], dtype: np.dtype, offset: int) -> None:
         self.path, self.offset = path, offset
@@ -89,15 +111,7 @@ class NpyFile(Source):
             array = np.lib.format.open_memmap(path, mode="r")
         except (EOFError, ValueError, SyntaxError, tokenize.TokenError) as error:
             raise ValueError(f"X must be a whole .npy file, got {path}: {error}") from error
-        return cls.of_memmap(array)
-
-    @classmethod
-    def of_memmap(cls, array: np.memmap) -> Source:
-        """Return the file of a memory map, or the map itself if it is only a part of one."""
-        whole = isinstance(array.base, mmap.mmap) and array.flags.c_contiguous and array.mode in ("r", "r+")
-        if not whole or array.filename is None or not Path(array.filename).exists():
-            return Sliced(array)
-        return cls(Path(array.filename), array.shape, array.dtype, array.offset)
+        return cls(path, array.shape, array.dtype, array.offset) if array.flags.c_contiguous else Sliced(array)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         width = int(np.prod(self.shape[1:]))
@@ -151,16 +165,17 @@ class NpzFiles(Source):
         self.paths = sorted(path.glob("*.npz"))
         if not self.paths:
             raise ValueError(f"X must be a directory with .npz files of sparse matrices, got {path}, which holds none")
-        shapes = []
+        shapes, dtypes = [], []
         for each in self.paths:
             with _reading(each), zipfile.ZipFile(each) as file:
                 with file.open("shape.npy") as array:
                     shapes.append(tuple(map(int, np.lib.format.read_array(array))))
                 with file.open("data.npy") as array:
                     np.lib.format.read_magic(array)
-                    self.dtype = np.lib.format.read_array_header_1_0(array)[2]
+                    dtypes.append(np.lib.format.read_array_header_1_0(array)[2])
         if len({shape[1] for shape in shapes}) > 1:
             raise ValueError(f"X must hold blocks with the same features, got shapes {sorted(set(shapes))} in {path}")
+        self.dtype = np.result_type(*dtypes)
         self.paths = [each for each, shape in zip(self.paths, shapes, strict=True) if shape[0]]
         ends = np.cumsum([shape[0] for shape in shapes if shape[0]] or [0]).tolist()
         self.shape = (ends[-1], shapes[0][1])
@@ -199,7 +214,7 @@ def _source_of(X: Any) -> Source | None:
             raise ValueError(f"X must be a .npy file, a directory of .npz files or a Zarr store, got the path {path}")
         return NpyFile.of_path(path)
     if isinstance(X, np.memmap):
-        return NpyFile.of_memmap(X)
+        return Mapped.of(X)
     package = type(X).__module__.partition(".")[0]
     if package in ("zarr", "h5py"):
         return Sliced(X)

@@ -639,3 +639,42 @@ def test_digests_tell_a_block_from_its_transpose(dtype):
     assert digest_of(one) != digest_of(other)
     assert digest_of(scipy.sparse.csr_array(one)) != digest_of(scipy.sparse.csr_array(other))
     assert digest_of(one) == digest_of(one.copy())
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_a_map_holds_what_its_file_held_when_it_was_opened(tmp_path, mode):
+    """Another program may give its name to a new file meanwhile, as whoever writes at once does."""
+    np.save(tmp_path / "X.npy", MATRIX)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode=mode)
+    np.save(tmp_path / "other.npy", 3 * MATRIX)
+    (tmp_path / "other.npy").replace(tmp_path / "X.npy")
+    model = hntf.NMF(3, random_state=0).fit(MATRIX)
+    np.testing.assert_allclose(model.transform(mapped), model.transform(MATRIX), rtol=1e-12, atol=1e-12)
+    fitted = hntf.NMF(3, random_state=0).fit(mapped)
+    np.testing.assert_allclose(fitted.reconstruction_err_, model.reconstruction_err_, rtol=1e-9)
+
+
+def test_what_is_written_to_a_map_is_kept(tmp_path, monkeypatch):
+    """Pages are dropped after they were read."""
+    monkeypatch.setattr("hntf.fitting.parts.sources.BLOCK_BYTES", 8 * MATRIX.shape[1] * 7)
+    np.save(tmp_path / "X.npy", np.zeros((2000, MATRIX.shape[1])))
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r+")
+    mapped[:] = np.resize(MATRIX, mapped.shape)
+    expected = np.array(mapped)
+    assert len(sources.source_of(mapped).bounds) > 100
+    for _ in range(2):
+        np.testing.assert_array_equal(np.concatenate(list(sources.source_of(mapped))), expected)
+    np.testing.assert_array_equal(mapped, expected)
+
+
+@pytest.mark.parametrize("dtypes", [("f4", "f8"), ("f8", "f4"), ("f4", "f4"), ("i4", "f4")])
+def test_files_of_several_types_have_the_wider_one(tmp_path, dtypes):
+    """As a list of such blocks has."""
+    blocks = [
+        scipy.sparse.csr_array(MATRIX[:9].astype(dtypes[0])),
+        scipy.sparse.csr_array(MATRIX[9:].astype(dtypes[1])),
+    ]
+    for i, block in enumerate(blocks):
+        scipy.sparse.save_npz(tmp_path / f"{i}.npz", block)
+    codes = [hntf.NMF(2, max_iter=2, tol=0.5, random_state=0).fit(X).codes_[0] for X in (tmp_path, blocks)]
+    assert codes[0].dtype == codes[1].dtype == (np.float32 if dtypes == ("f4", "f4") else np.float64)

@@ -57,8 +57,8 @@ class EntryWeights(ABC):
 
     @property
     @abstractmethod
-    def n_empty_samples(self) -> int:
-        """The number of samples all of whose weights are 0."""
+    def n_observed_by_sample(self) -> np.ndarray:
+        """The number of entries of every sample whose weight is positive."""
 
     @abstractmethod
     def take(self, rows: Array) -> EntryWeights:
@@ -147,8 +147,8 @@ class DenseWeights(EntryWeights):
         return to_numpy(as_float64(self.array[index]))
 
     @property
-    def n_empty_samples(self) -> int:
-        return self.shape[0] - int((self.array.reshape(self.shape[0], -1) > 0).any(1).sum())
+    def n_observed_by_sample(self) -> np.ndarray:
+        return to_numpy((self.array.reshape(self.shape[0], -1) > 0).sum(1))
 
     def take(self, rows: Array) -> DenseWeights:
         return DenseWeights(self.array[rows])

@@ -269,9 +269,9 @@ class HeldOut(EntryWeights):
         return np.concatenate([of_block(here, block) for here, block in self._blocks(slices, mode)])
 
     @property
-    def n_empty_samples(self) -> int:
+    def n_observed_by_sample(self) -> np.ndarray:
         every = np.arange(self.shape[0])
-        return sum(block.n_empty_samples for _, block in self._blocks(every, 0))
+        return np.concatenate([block.n_observed_by_sample for _, block in self._blocks(every, 0)])
 
     def take(self, rows: Array) -> HeldOut:
         others = None if self.others is None else self.others.take(rows)

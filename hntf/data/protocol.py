@@ -104,9 +104,9 @@ class Data(ABC):
         return None
 
     @property
-    def n_unobserved(self) -> int:
-        """The number of samples of which nothing is observed."""
-        return 0
+    def n_observed_by_sample(self) -> np.ndarray:
+        """The number of entries of every sample that are observed."""
+        return np.broadcast_to(math.prod(self.shape[1:]), self.shape[:1])
 
     @abstractmethod
     def weighted_by(self, weights: EntryWeights) -> Data:

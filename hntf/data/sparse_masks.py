@@ -36,7 +36,7 @@ def weighted_sparse_data(
     matrix.data[~_observed(total, matrix)] = 0
     check_entries(np.append(matrix.data, 0), "X", nonnegative=nonnegative, hidden_by="mask='nan'")
     data = WeightedData(SparseData(matrix), total)
-    if some_observed and data.n_unobserved == matrix.shape[0]:
+    if some_observed and not data.n_observed_by_sample.any():
         raise ValueError(ALL_HIDDEN)
     return data
 
@@ -69,15 +69,26 @@ def _of_weights(X: Any, weights: Any, mask: EntryWeights | None) -> EntryWeights
     """Return weights, which may be anything where a mask hides the entry."""
     if scipy.sparse.issparse(weights):
         check_shape(weights, "weights", X.shape, "that of X")
-        weights = scipy.sparse.csr_array(weights, copy=mask is not None)
+        weights = scipy.sparse.csr_array(weights, copy=True)
+        weights.sum_duplicates()
         if mask is not None:
             weights.data[~_observed(mask, weights)] = 0
         check_entries(np.append(weights.data, 0.0), "weights", nonnegative=True)
         return _structured(X, 0.0, weights.data.astype(np.float64), weights)
-    weights = check_real_array(weights, "weights", entries=False)
-    if mask is not None and tuple(weights.shape) == X.shape:
-        weights = np.where(mask.of_samples(slice(None)) > 0, weights, 0.0)
+    weights = aligned(check_real_array(weights, "weights", entries=False), "weights", X)
+    if mask is not None:
+        is_full = tuple(weights.shape) == X.shape
+        weights = np.where(mask.of_samples(slice(None)) > 0, weights, 0.0) if is_full else of_seen_slices(weights, mask)
     return _of_array(X, check_real_array(weights, "weights", nonnegative=True), "weights")
+
+
+def of_seen_slices(weights: np.ndarray, mask: EntryWeights) -> np.ndarray:
+    """Return weights along one mode with zeros for the slices that a mask hides whole, where they may be anything."""
+    if weights.size == 1 or bool((weights >= 0).all() and np.isfinite(weights).all()):
+        return weights
+    ones = [np.ones((d, 1)) for d in mask.shape]
+    seen = mask.mttkrp(ones, int(np.argmax(weights.shape)))
+    return np.where(seen.reshape(weights.shape) > 0, weights, 0.0)
 
 
 def _structured(X: Any, constant: float, entries: np.ndarray, pattern: Any) -> StructuredWeights:

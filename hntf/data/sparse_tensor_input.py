@@ -15,7 +15,7 @@ from hntf.data.masks import ALL_HIDDEN, aligned, as_masks
 from hntf.data.protocol import Data
 from hntf.data.sparse import SparseData
 from hntf.data.sparse_arrays import Entries, entries_of, is_sparse_tensor
-from hntf.data.sparse_masks import weighted_sparse_data
+from hntf.data.sparse_masks import of_seen_slices, weighted_sparse_data
 from hntf.data.sparse_tensor import SparseTensorData
 from hntf.data.structured_tensor_weights import StructuredTensorWeights
 from hntf.data.weighted import WeightedData
@@ -53,7 +53,7 @@ def sparse_tensor_data(X: Any, mask: Any, weights: Any, *, nonnegative: bool, so
     # What is hidden may be anything.
     summed[~(total.of_entries(*coordinates.index) > 0)] = 0
     check_entries(np.append(summed, 0), "X", nonnegative=nonnegative, hidden_by="mask='nan'")
-    if some_observed and total.n_empty_samples == shape[0]:
+    if some_observed and not total.n_observed_by_sample.any():
         raise ValueError(ALL_HIDDEN)
     return WeightedData(SparseTensorData(coordinates, summed, values[:0]), total)
 
@@ -107,6 +107,7 @@ def _weights_of(
             f"got an array of shape {tuple(x.shape)}"
         )
     if not boolean:
+        x = x if seen is None else of_seen_slices(x, seen)
         check_entries(x, name, nonnegative=True)
     vectors = [np.ones((d, 1)) for d in at.shape]
     mode = int(np.argmax(x.shape))

@@ -115,11 +115,10 @@ class StructuredTensorWeights(EntryWeights):
         return dense
 
     @property
-    def n_empty_samples(self) -> int:
+    def n_observed_by_sample(self) -> np.ndarray:
         changes = 1 * (self._at_coordinates > 0) - (self.coordinates.cp_at_entries(self.vectors) > 0)
         n_positive = (self.vectors[0] > 0) @ reduce(mul, [np.count_nonzero(V, axis=0) for V in self.vectors[1:]])
-        n_changed = np.bincount(self.coordinates.index[0], changes, self.shape[0])
-        return int(np.count_nonzero(n_positive + n_changed == 0))
+        return n_positive + np.bincount(self.coordinates.index[0], changes, self.shape[0])
 
     def take(self, rows: Array) -> StructuredTensorWeights:
         rows = to_numpy(rows)

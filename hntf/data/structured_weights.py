@@ -121,12 +121,12 @@ class StructuredWeights(EntryWeights):
         return low_rank + np.asarray(self.rest[rows, columns]).ravel() if len(rows) else low_rank
 
     @property
-    def n_empty_samples(self) -> int:
+    def n_observed_by_sample(self) -> np.ndarray:
         rows = _rows_of(self.rest)
         low_rank = _at_entries(self.U, self.V, rows, self.rest.indices)
         changes = 1 * (low_rank + self.rest.data > 0) - (low_rank > 0)
         n_positive = (self.U > 0) @ np.count_nonzero(self.V, axis=0)
-        return int(np.count_nonzero(n_positive + np.bincount(rows, changes, len(self.U)) == 0))
+        return n_positive + np.bincount(rows, changes, len(self.U))
 
     def take(self, rows: Array) -> StructuredWeights:
         rows = to_numpy(rows)

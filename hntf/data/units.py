@@ -22,10 +22,11 @@ def moderate_scale(smallest: float, largest: float) -> float:
 
 
 def multiplied(X: Any, scale: float) -> Any:
-    """Return an array, sparse matrix or sparse tensor times a number, in float64."""
-    if is_sparse_tensor(X):
-        entries = entries_of(X, "X")
-        return entries._replace(values=entries.values.astype(np.float64) * scale)
-    if scipy.sparse.issparse(X):
-        return X.astype(np.float64) * scale
-    return as_float64(X if is_torch(X) else np.asarray(X)) * scale
+    """Return an array, sparse matrix or sparse tensor times a number, in float64; what a mask hides may overflow."""
+    with np.errstate(over="ignore"):
+        if is_sparse_tensor(X):
+            entries = entries_of(X, "X")
+            return entries._replace(values=entries.values.astype(np.float64) * scale)
+        if scipy.sparse.issparse(X):
+            return X.astype(np.float64) * scale
+        return as_float64(X if is_torch(X) else np.asarray(X)) * scale

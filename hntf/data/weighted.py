@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import scipy.sparse
 
 from hntf.algebra import Factors, cp_dense, split_columns
@@ -153,8 +154,8 @@ class WeightedData(Data):
         return backend_of(blocks[0]).concatenate(blocks)
 
     @property
-    def n_unobserved(self) -> int:
-        return self.weights.n_empty_samples
+    def n_observed_by_sample(self) -> np.ndarray:
+        return self.weights.n_observed_by_sample
 
     def weights_of(self, sample: int) -> Array:
         return self.weights.of_samples(slice(sample, sample + 1)).reshape(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -161,6 +162,7 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         self.n_iter_ = max(1, solution.n_iter)
         self.history_ = solution.history
         solution.warn_unless_converged(self.tol)
+        self._warn_of_undetermined(given, model)
 
     def _keep_ratios(self, errors: Sequence[float] | None) -> None:
         """Store the ratio of each level's error to that of the best single level of its rank, if these errors are known."""
@@ -572,6 +574,8 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
             raise ValueError(ALL_HIDDEN)
         if n_unobserved and encodes:
             warn_user(f"X has no observed entry in {n_unobserved} of its samples: their codes are 0")
+        if encodes and not reset:
+            self._warn_of_undetermined(given, self.model_)
         check_shape(self, given.described(X), given.shape, reset=reset)
         axes = given.parts.axes or axes_of(X, given.shape)
         if reset:
@@ -579,6 +583,15 @@ class Estimator(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         else:
             check_labels(axes, self.axes_)
         return given.in_moderate_units()
+
+    def _warn_of_undetermined(self, given: Input, model: Model) -> None:
+        """Warn if a sample has fewer observed entries than components, and no penalty chooses among the codes that fit them."""
+        fewest, k = given.parts.facts.fewest_observed, model.code_sizes[0]
+        if fewest < min(k, math.prod(given.shape[1:])) and not getattr(self, "code_l2", 0.0):
+            warn_user(
+                f"X has samples with {fewest:.0f} observed entries and codes of {k}, which these do not determine: what is not "
+                "observed may be anything, and rounding decides; take fewer components, or a penalty code_l2 where there is one"
+            )
 
     def _check_levels(self, n_levels: int) -> None:
         """Check the parameters that refer to levels against the number of levels."""

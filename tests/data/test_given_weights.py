@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
+import sparse
 import torch
 
 import hntf
 from hntf.arrays import to_numpy
 from hntf.data.entry_weights import DenseWeights
 from hntf.data.given_weights import entry_weights
+from hntf.data.hold_out import HoldOut
 from hntf.data.structured_tensor_weights import StructuredTensorWeights
 from hntf.data.structured_weights import StructuredWeights
 
@@ -40,7 +43,7 @@ def test_products_are_those_of_an_array(order, is_mask, home, rng):
     factors, others = ([home(rng.random((d, K))) for d in array.shape] for _ in range(2))
     modes = list(range(order))
     for one, other in ((weights, expected), (weights.take(np.array([5, 3, 5])), expected.take(np.array([5, 3, 5])))):
-        assert one.n_empty_samples == other.n_empty_samples
+        np.testing.assert_array_equal(one.n_observed_by_sample, other.n_observed_by_sample)
         same(one.of_samples(slice(1, 3)), other.of_samples(slice(1, 3)))
         cut = [[U[: one.shape[0]] if i == 0 else U for i, U in enumerate(of_all)] for of_all in (factors, others)]
         for product, product_of_array in zip(one.products(*cut, modes), other.products(*cut, modes), strict=True):
@@ -79,3 +82,55 @@ def test_fits_are_those_of_an_array(model, rng, monkeypatch):
     structured = list(model.fit(X, mask="nan").reconstruction_err_)
     monkeypatch.setattr("hntf.data.given_weights.LARGEST_REST", -1.0)
     np.testing.assert_allclose(model.fit(X, mask="nan").reconstruction_err_, structured, rtol=1e-6)
+
+
+RNG = np.random.default_rng(0)
+MASKS = {
+    "none": None,
+    "stored": "stored",
+    "sparse": scipy.sparse.csr_array(RNG.random((20, 12)) < 0.6),
+    "dense": RNG.random((20, 12)) < 0.6,
+    "hold-out": HoldOut(0.2),
+}
+
+
+class TestSparseWeights:
+    """Weights of sparse data are those of dense ones, however they are written."""
+
+    X = RNG.random((20, 12)) * (RNG.random((20, 12)) < 0.5)
+
+    @pytest.mark.parametrize("mask", MASKS)
+    def test_entries_that_are_given_twice_add_up(self, mask):
+        weights = scipy.sparse.csr_array(RNG.random(self.X.shape) * (RNG.random(self.X.shape) < 0.7))
+        twice = scipy.sparse.csr_array(
+            (np.repeat(weights.data / 2, 2), np.repeat(weights.indices, 2), weights.indptr * 2), shape=weights.shape
+        )
+        X, mask = scipy.sparse.csr_array(self.X), MASKS[mask]
+        one, other = (hntf.as_data(X, mask=mask, weights=W).weights.of_samples(slice(None)) for W in (weights, twice))
+        np.testing.assert_allclose(one, other, rtol=1e-15)
+        assert twice.nnz == 2 * weights.nnz
+
+    @pytest.mark.parametrize("wrong", [np.nan, -1.0, np.inf])
+    @pytest.mark.parametrize("mode", [0, 1])
+    def test_those_of_hidden_slices_may_be_anything(self, mode, wrong):
+        mask = np.ones(self.X.shape, dtype=bool)
+        weights = np.ones(self.X.shape[mode])
+        weights[2] = wrong
+        mask[(slice(None), 2) if mode else 2] = False
+        weights = weights[None] if mode else weights
+        dense = hntf.as_data(self.X, mask=mask, weights=weights)
+        for X in (scipy.sparse.csr_array(self.X), scipy.sparse.coo_array(self.X)):
+            data = hntf.as_data(X, mask=mask, weights=weights)
+            np.testing.assert_array_equal(data.weights.of_samples(slice(None)), dense.weights.of_samples(slice(None)))
+        mask[4] = True
+        with pytest.raises(ValueError, match="weights"):
+            hntf.as_data(scipy.sparse.csr_array(self.X), mask=np.ones_like(mask), weights=weights)
+
+    def test_those_of_hidden_slices_of_a_tensor_may_be_anything(self):
+        T = RNG.random((6, 5, 4))
+        weights, mask = np.ones((1, 5, 1)), np.ones((1, 5, 1), dtype=bool)
+        weights[0, 2], mask[0, 2] = np.nan, False
+        data = hntf.as_data(sparse.COO(T), mask=mask, weights=weights)
+        np.testing.assert_array_equal(data.weights.of_samples(slice(None)), np.broadcast_to(mask, T.shape))
+        with pytest.raises(ValueError, match="weights"):
+            hntf.as_data(sparse.COO(T), weights=weights)

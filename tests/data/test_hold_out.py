@@ -56,7 +56,7 @@ def compare_products(data, dense, rng):
     """Hold the products of a weighted sparse matrix against those of a dense one."""
     n = dense.shape[0]
     np.testing.assert_array_equal(data.observed, dense.observed)
-    assert data.n_unobserved == dense.n_unobserved
+    np.testing.assert_array_equal(data.n_observed_by_sample, dense.n_observed_by_sample)
     rows = rng.integers(0, n, 3)
     for ours, theirs in (
         (data, dense),

@@ -48,7 +48,7 @@ def test_products_agree_with_dense(rng, name):
     data, dense = hntf.as_data(entries, **of_sparse), hntf.as_data(X * observed, **of_dense)
     factors, others = ([rng.random((d, 2)) for d in SHAPE] for _ in range(2))
     close(data.norm_squared(), dense.norm_squared())
-    assert data.n_unobserved == dense.n_unobserved
+    np.testing.assert_array_equal(data.n_observed_by_sample, dense.n_observed_by_sample)
     for mode in range(3):
         close(data.mttkrp(factors, mode), dense.mttkrp(factors, mode))
         close(data.weights_mttkrp(factors, mode), dense.weights_mttkrp(factors, mode))

@@ -62,7 +62,7 @@ def test_products(home, decades, heavy_mode, block, monkeypatch):
     W = weights * observed
     np.testing.assert_array_equal(data.observed, observed)
     np.testing.assert_allclose(data.weights.of_samples(slice(None)), W, rtol=1e-15)
-    assert data.n_unobserved == 1
+    assert np.count_nonzero(data.n_observed_by_sample == 0) == 1
     rng = rng_of(decades)
     factors, others = ([rng.random((d, K)) for d in shape] for _ in range(2))
     for mode in range(len(shape)):

@@ -224,7 +224,7 @@ def test_sparse_data_with_a_mask_or_weights_agree_with_dense_ones(kind, value):
     unfolded = (sparse.transposed_unfolding(0), dense.transposed_unfolding(0), [A, S])
     for one, other, factors in [(sparse, dense, [S, A]), taken, unfolded]:
         np.testing.assert_allclose(one.norm_squared(), other.norm_squared())
-        assert one.n_unobserved == other.n_unobserved
+        np.testing.assert_array_equal(one.n_observed_by_sample, other.n_observed_by_sample)
         for mode in (0, 1):
             np.testing.assert_allclose(one.mttkrp(factors, mode), other.mttkrp(factors, mode))
             np.testing.assert_allclose(one.weights_mttkrp(factors, mode), other.weights_mttkrp(factors, mode))

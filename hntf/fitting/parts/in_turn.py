@@ -12,6 +12,7 @@ import numpy as np
 
 from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData
+from hntf.data.units import multiplied
 from hntf.fitting.parts.blocks import digest_of, joined, rows_between, rows_of
 from hntf.fitting.parts.observed import Observed
 from hntf.fitting.parts.part import Part
@@ -90,7 +91,7 @@ class InTurn(Parts):
         return parts
 
     def _in_units(self, block: Any) -> Any:
-        return block if self._scale == 1.0 else block.astype(np.float64) * self._scale
+        return block if self._scale == 1.0 else multiplied(block, self._scale)
 
     def _data(self, block: Any, rows: slice) -> Data:
         observed = self._observed.of_rows(rows, self.shape[0])

@@ -23,6 +23,7 @@ from hntf.costs.targets import Labels
 from hntf.data import Data
 from hntf.data.masks import as_masks
 from hntf.data.sparse_arrays import is_sparse_tensor
+from hntf.data.units import multiplied
 from hntf.fitting.parts.blocks import joined, rows_between, rows_of
 from hntf.fitting.parts.observed import Observed, cut
 from hntf.fitting.parts.part import Part
@@ -80,7 +81,7 @@ class ChunkReader(NamedTuple):
     def data(self, chunk: Any, observed: Observed) -> Data:
         """Return a chunk as data."""
         if self.scale != 1.0:
-            chunk = chunk.astype(np.float64) * self.scale
+            chunk = multiplied(chunk, self.scale)
         return observed.data(chunk, nonnegative=self.nonnegative, checked=self.checked)
 
 

@@ -35,12 +35,15 @@ class Facts(NamedTuple):
         The smallest and the largest entry.
     n_unobserved : int
         The number of samples of which nothing is observed.
+    fewest_observed : float
+        The smallest number of observed entries of all other samples; infinite without any.
     """
 
     norm_squared: float
     smallest: float
     largest: float
     n_unobserved: int
+    fewest_observed: float
 
 
 class Parts(ABC):
@@ -156,6 +159,7 @@ class Parts(ABC):
                 min(each.smallest for each in found),
                 max(each.largest for each in found),
                 sum(each.n_unobserved for each in found),
+                min(each.fewest_observed for each in found),
             )
         return self._facts
 
@@ -202,7 +206,10 @@ def facts_of(part: Part) -> Facts:
     smallest, largest = part.data.minimum_and_maximum()
     with np.errstate(over="ignore"):  # such data are rescaled
         norm_squared = part.data.norm_squared()
-    return Facts(norm_squared, smallest, largest, part.data.n_unobserved)
+    n_observed = part.data.n_observed_by_sample
+    seen = n_observed[n_observed > 0]
+    fewest = float(seen.min()) if len(seen) else np.inf
+    return Facts(norm_squared, smallest, largest, len(n_observed) - len(seen), fewest)
 
 
 def added(a: Any, b: Any) -> Any:

@@ -231,7 +231,14 @@ def _is_blocks(X: Any) -> bool:
 
 
 def _as_block(block: Any) -> Any:
-    """Return a block of samples as a NumPy array or SciPy sparse matrix."""
+    """Return a block of samples as a NumPy array or SciPy sparse matrix.
+
+    A loader of torch yields the tensors of a data set as a list.
+    """
+    if isinstance(block, list | tuple) and block and all(len(getattr(each, "shape", ())) >= MATRIX for each in block):
+        if len(block) > 1:
+            raise TypeError(f"X must hold blocks of samples alone, got {len(block)} arrays in a block")
+        (block,) = block
     if is_sparse_tensor(block):
         block = in_scipy(block, "X")
         if not scipy.sparse.issparse(block):

@@ -14,6 +14,7 @@ import torch
 import xarray
 import zarr
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 import hntf
 from hntf.datasets import make_hierarchical_blocks, make_hierarchical_tensor
@@ -678,3 +679,64 @@ def test_files_of_several_types_have_the_wider_one(tmp_path, dtypes):
         scipy.sparse.save_npz(tmp_path / f"{i}.npz", block)
     codes = [hntf.NMF(2, max_iter=2, tol=0.5, random_state=0).fit(X).codes_[0] for X in (tmp_path, blocks)]
     assert codes[0].dtype == codes[1].dtype == (np.float32 if dtypes == ("f4", "f4") else np.float64)
+
+
+def test_a_loader_of_torch_yields_blocks():
+    tensor = torch.tensor(MATRIX)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(tensor), batch_size=16)
+    expected = hntf.NMF(3, random_state=0).fit(MATRIX)
+    np.testing.assert_allclose(
+        hntf.NMF(3, random_state=0).fit(loader).components_[0], expected.components_[0], rtol=1e-9
+    )
+    with_labels = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(tensor, tensor), batch_size=16)
+    with pytest.raises(TypeError, match="X must hold blocks of samples alone, got 2 arrays in a block"):
+        hntf.NMF(3).fit(with_labels)
+
+
+@pytest.mark.parametrize("kind", ["list", "dask"])
+def test_what_is_hidden_may_overflow_in_other_units(kind, tmp_path):
+    X, mask = 1e-60 * MATRIX, np.ones(MATRIX.shape, dtype=bool)
+    X[0, 0], mask[0, 0] = 1e300, False
+    expected = hntf.NMF(3, random_state=0).fit(MATRIX, mask=mask).reconstruction_err_
+    for given in (X, in_parts(kind, X, 3, tmp_path)):
+        np.testing.assert_allclose(
+            hntf.NMF(3, random_state=0).fit(given, mask=mask).reconstruction_err_, expected, rtol=1e-6
+        )
+
+
+class TestUndeterminedCodes:
+    """Where a sample has fewer observed entries than components, users are told; a penalty makes the answer one again."""
+
+    RNG = np.random.default_rng(0)
+    X = RNG.random((120, 6)) @ RNG.random((6, 40))
+    MASK = RNG.random(X.shape) < 0.15
+    MASK[:, 0] |= ~MASK.any(axis=1)
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    @pytest.mark.parametrize(
+        "model", [hntf.NMF(8), hntf.NeuralNMF((8, 2)), hntf.HierarchicalNMF((8, 2)), hntf.SSNMF(8)]
+    )
+    @pytest.mark.parametrize("n_parts", [1, 3])
+    def test_a_fit_warns(self, model, n_parts):
+        X = self.X if n_parts == 1 else np.array_split(self.X, n_parts)
+        fewest = self.MASK.sum(axis=1).min()
+        with pytest.warns(UserWarning, match=f"X has samples with {fewest} observed entries and codes of 8"):
+            fitted = clone(model).set_params(max_iter=3, random_state=0).fit(X, mask=self.MASK)
+        with pytest.warns(UserWarning, match="which these do not determine"):
+            fitted.transform(self.X, mask=self.MASK)
+
+    def test_with_a_penalty_there_is_one_answer(self):
+        model = hntf.NMF(8, code_l2=0.01, factor_l2=0.01, max_iter=50, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fits = [clone(model).fit(X, mask=self.MASK) for X in (self.X, np.array_split(self.X, 3))]
+        np.testing.assert_allclose(*(each.components_[0] for each in fits), rtol=1e-6, atol=1e-9)
+
+    @pytest.mark.parametrize(("mask", "k"), [(None, 3), (None, 40), (RNG.random((120, 40)) < 0.9, 3)])
+    def test_determined_codes_do_not_warn(self, mask, k):
+        """More components than whole samples have entries are redundant, but not for want of observations."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            hntf.NMF(k, max_iter=2, random_state=0).fit(self.X, mask=mask)

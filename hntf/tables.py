@@ -12,6 +12,9 @@ import numpy as np
 DIGITS, MOST_DECIMALS = 3, 6
 """Significant digits of the smallest number of a column, and the most decimals that its numbers have."""
 
+FRACTIONS = 10.0
+"""Number below which all numbers of a column have three decimals at least."""
+
 WIDE = 1e5
 """Ratio of the largest to the smallest number of a column from which numbers are not written with the same decimals."""
 
@@ -88,7 +91,9 @@ def _number_format(sizes: Sequence[float]) -> str:
     sizes = [size for size in sizes if 0 < size < math.inf]
     if not sizes:
         return f".{DIGITS}f"
-    decimals = DIGITS - 1 - math.floor(math.log10(min(sizes)))
+    # Those of fractions, of which some may be 1, are the same in all columns.
+    least = 0.1 if max(sizes) < FRACTIONS else min(sizes)
+    decimals = DIGITS - 1 - math.floor(math.log10(min(least, *sizes)))
     if decimals > MOST_DECIMALS or max(sizes) >= WIDE * min(1.0, *sizes):
         return f".{DIGITS}g"
     return f".{max(decimals, 0)}f"

@@ -105,8 +105,10 @@ class Solution(NamedTuple):
             where = f"at a relative projected gradient of {self.history['projected_gradient'][-1]:.1e}"
         else:
             where = "while the cost still fell"
+        n_screened = max(0, self.n_iter - len(self.history["loss"]))
+        of_start = f", {n_screened} of them for its start," if n_screened else ""
         warn_user(
-            f"the fit stopped after {self.n_iter} iterations {where} (tol={tol:g}): {self.ended.message}. "
+            f"the fit stopped after {self.n_iter} iterations{of_start} {where} (tol={tol:g}): {self.ended.message}. "
             f"{self.ended.remedy}",
             ConvergenceWarning,
         )

@@ -172,16 +172,19 @@ def _is_hidden(function: Callable[[float], float], comparison: Comparison) -> bo
     step, before = comparison.step, comparison.rounding
     while step < comparison.farthest:
         step *= 10.0
-        # Where it is not defined, it tells nothing.
-        changes = np.nan_to_num(
-            [function(step * part) - comparison.value for part in BOTH_SIDES], posinf=0.0, neginf=0.0
-        )
-        change = float(np.abs(changes).max())
+        change = max(abs(_change(function, comparison, sign * step)) for sign in (1.0, -1.0))
         if change > HIDDEN * before:
             return False
         if change > comparison.rounding:
+            changes = np.array([_change(function, comparison, step * part) for part in BOTH_SIDES])
             irregular = changes - _SMOOTH_BASIS @ (_SMOOTH_FIT @ changes)
             if np.linalg.norm(irregular) <= IRREGULAR * np.linalg.norm(changes):
                 return True
             before = change
     return False
+
+
+def _change(function: Callable[[float], float], comparison: Comparison, distance: float) -> float:
+    """Return how much the function changes at a distance, 0 where it is not defined."""
+    change = function(distance) - comparison.value
+    return change if np.isfinite(change) else 0.0

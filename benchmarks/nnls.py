@@ -1,4 +1,4 @@
-"""NNLS for 20,000 right-hand sides against a loop over `scipy.optimize.nnls` and against the product AᵀB alone.
+"""NNLS for 20,000 right-hand sides against a loop over `scipy.optimize.nnls` and against the product AᵀB alone; and for few.
 
     python benchmarks/nnls.py
 
@@ -7,11 +7,33 @@ Goals: at least 30 times the loop cold and 80 warm for 20 columns, 30 and 90 for
 
 import numpy as np
 import scipy.optimize
+import torch
 from timing import seconds
 
 import hntf
 
 ROWS, RIGHT_HAND_SIDES, LOOPED = 500, 20_000, 1_000
+
+
+FEW = (1, 10, 50, 200)
+
+
+def few(rng) -> None:
+    """Print how much faster than the loop a single call is for a few right-hand sides."""
+    print(f"\n{'times faster, NumPy and torch':32}" + "".join(f"{n:>12d}" for n in FEW))
+    for m, k in ((30, 8), (200, 50), (500, 100)):
+        A, ratios = rng.random((m, k)), []
+        for n in FEW:
+            B = rng.random((m, n))
+            dictionary, samples = torch.tensor(A), torch.tensor(B.T.copy())
+            looped, ours, of_torch = seconds(
+                lambda A=A, B=B: [scipy.optimize.nnls(A, b) for b in B.T],
+                lambda A=A, B=B: hntf.nnls(A, B),
+                lambda dictionary=dictionary, samples=samples: hntf.torch.nnls(samples, dictionary),
+                repeats=3,
+            )
+            ratios.append(f"{looped / ours:7.2f} {looped / of_torch:4.2f}")
+        print(f"{m:6d} × {k:3d}{'':20}" + "".join(f"{ratio:>13}" for ratio in ratios))
 
 
 def main() -> None:
@@ -42,6 +64,7 @@ def main() -> None:
             f"{k:7d} {looped:10.2f}s {product * 1e3:6.1f}ms {cold * 1e3:5.1f}ms {warm * 1e3:5.1f}ms "
             f"{looped / cold:6.1f} {looped / warm:6.1f} {cold / product:8.2f}"
         )
+    few(rng)
 
 
 if __name__ == "__main__":

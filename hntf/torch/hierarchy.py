@@ -57,15 +57,21 @@ class Hierarchy(nn.Module):
         _check_layers(layers)
         self.layers: Any = nn.ModuleList(layers)
 
-    def forward(self, X: Tensor, weights: Tensor | None = None) -> list[Tensor]:
+    def forward(
+        self, X: Tensor, weights: Tensor | None = None, supports: Sequence[Tensor] | None = None
+    ) -> list[Tensor]:
         """Return the codes `(n, k_l)` of the samples at all levels.
 
-        Weights that can be broadcast to the samples weigh their entries, which those of 0 hide.
+        Weights that can be broadcast to the samples weigh their entries, which those of 0 hide. The searches start from supports
+        `(n, k_l)`, one for each level, for example those of the last step of a training, `[S > 0 for S in codes]`.
         """
-        first, *others = self.layers
-        codes = [first(X, weights=weights)]
-        for layer in others:
-            codes.append(layer(codes[-1]))
+        supports = [None] * len(self.layers) if supports is None else supports
+        if len(supports) != len(self.layers):
+            raise ValueError(f"supports must have one entry per level, {len(self.layers)}; got {len(supports)}")
+        codes: list[Tensor] = []
+        for layer, support in zip(self.layers, supports, strict=True):
+            below, of_entries = (codes[-1], None) if codes else (X, weights)
+            codes.append(layer(below, weights=of_entries, support=support))
         return codes
 
     def decode(self, S: Tensor, level: int = -1) -> Tensor:

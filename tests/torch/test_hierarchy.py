@@ -455,3 +455,17 @@ def test_an_estimator_takes_samples_of_any_kind():
         other = stack(ranks=(4, 2)).initialize_(samples, random_state=0)
         codes = other.to_estimator(samples).codes_
         assert_equal_codes([np.asarray(S) for S in codes], expected, 1e-9)
+
+
+@pytest.mark.parametrize(
+    "layers", [[CP((4, 3), 4), NNLS(4, 2)], [Tucker((4, 3), (3, 2)), Tucker((3, 2), (2, 2)), NNLS(4, 2)]]
+)
+def test_searches_from_supports_find_the_same_codes(layers):
+    torch.manual_seed(0)
+    model = Hierarchy(layers).double()
+    samples = torch.rand(12, 4, 3, dtype=torch.float64)
+    codes = model(samples)
+    for S, R in zip(model(samples, supports=[S > 0 for S in codes]), codes, strict=True):
+        torch.testing.assert_close(S, R, rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match=f"supports must have one entry per level, {len(layers)}; got 1"):
+        model(samples, supports=[codes[0] > 0])

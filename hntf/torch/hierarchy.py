@@ -65,11 +65,11 @@ class Hierarchy(nn.Module):
         Weights that can be broadcast to the samples weigh their entries, which those of 0 hide. The searches start from supports
         `(n, k_l)`, one for each level, for example those of the last step of a training, `[S > 0 for S in codes]`.
         """
-        supports = [None] * len(self.layers) if supports is None else supports
-        if len(supports) != len(self.layers):
-            raise ValueError(f"supports must have one entry per level, {len(self.layers)}; got {len(supports)}")
+        starts: Sequence[Tensor | None] = [None] * len(self.layers) if supports is None else supports
+        if len(starts) != len(self.layers):
+            raise ValueError(f"supports must have one entry per level, {len(self.layers)}; got {len(starts)}")
         codes: list[Tensor] = []
-        for layer, support in zip(self.layers, supports, strict=True):
+        for layer, support in zip(self.layers, starts, strict=True):
             below, of_entries = (codes[-1], None) if codes else (X, weights)
             codes.append(layer(below, weights=of_entries, support=support))
         return codes

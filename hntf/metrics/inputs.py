@@ -22,8 +22,10 @@ def check_fitted(model: Any, name: str) -> Any:
 
     Raises `TypeError` if it is something else, and scikit-learn's `NotFittedError` if it is not fitted.
     """
-    if not hasattr(model, "fit") or isinstance(model, type):
-        raise TypeError(f"{name} must be a fitted estimator, got {type(model).__name__}")
+    kind = type(model)
+    is_ours = hasattr(kind, "n_levels_") or "hierarchy_" in getattr(kind, "__annotations__", {})
+    if not is_ours or isinstance(model, type):
+        raise TypeError(f"{name} must be a fitted estimator of hntf, got {kind.__module__}.{kind.__qualname__}")
     check_is_fitted(model, "codes_")
     return getattr(model, "hierarchy_", model)
 

@@ -142,7 +142,7 @@ def described(model: Any) -> str:
     if isinstance(model, type):
         return f"the class {model.__name__} in place of an object of it"
     if "hierarchy_" not in getattr(type(model), "__annotations__", {}):
-        return repr(model)
+        return f"{model!r} of {type(model).__module__.partition('.')[0]}"
     return f"a {type(model).__name__}; give its hierarchy_ and the counts of words, vectorizer_.transform(texts)"
 
 

@@ -23,6 +23,7 @@ class Decision:
         n_observed: float,
     ) -> None:
         self.names, self.ranks, self.errors = list(names), list(ranks), errors
+        self._largest_predicted = runner.problem.largest_predicted
         self.values: dict[str, dict[Any, float]] = {}
         self.recommended: dict[str, Any] = {}
         self.lowest: dict[str, Any] = {}
@@ -84,11 +85,13 @@ class Decision:
                 "entries better than the mean of the others does by less than one standard error."
             )
         text = (
-            f"{_components(best)}: the smallest number whose prediction error ({name}) is within one standard error of the "
-            f"lowest, which is that of {lowest}."
+            f"{_components(best)}: the smallest number whose prediction error ({name}) exceeds the lowest, which is that of "
+            f"{lowest}, by no more than one standard error."
         )
         if lowest == self.ranks[-1] and len(self.ranks) > 1 and not self.errors[name].is_exact(lowest):
-            text += " That is the largest that was tried: more may predict better."
+            has_most = isinstance(lowest, int) and lowest >= self._largest_predicted
+            why = "more have as many parameters as there are entries to fit" if has_most else "more may predict better"
+            text += f" That is the largest that was tried: {why}."
         return text
 
     def _of_fits(self, name: str) -> str:
@@ -112,4 +115,6 @@ class Decision:
 
 
 def _components(rank: Any) -> str:
+    if isinstance(rank, tuple):
+        return f"Ranks {rank}"
     return f"{rank} component{'' if rank == 1 else 's'}"

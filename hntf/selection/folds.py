@@ -140,8 +140,13 @@ class FoldErrors:
         return ranks, scores, int(scores.mean(axis=0).argmin())
 
     def standard_error(self, rank: Any) -> float:
-        """Return the standard error of the mean error."""
-        deviation = float(self.scores(rank).std(ddof=1)) / self.n_folds(rank) ** 0.5
+        """Return the standard error of the difference to the lowest mean, in the folds that both have."""
+        _, scores, lowest = self._in_all_folds()
+        of_rank = self.scores(rank)
+        return self._in_units(_standard_error(of_rank - scores[: len(of_rank), lowest]), rank)
+
+    def _in_units(self, deviation: float, rank: Any) -> float:
+        """Return a deviation of scores in the units of the errors."""
         return deviation * self.mean(rank) if self._prediction.is_ratio else deviation
 
     def lowest(self) -> np.ndarray:
@@ -178,10 +183,21 @@ class FoldErrors:
         return bool(excess.min() <= min(MUCH_WORSE, max(WORSE, CLEARLY * float(np.ptp(excess)))))
 
     def dropped_too_early(self) -> list[Any]:
-        """Return the candidates that were dropped and are no worse than the one that is recommended, which went astray later."""
+        """Return the candidates that were dropped and may be recommended in place of the one that is.
+
+        They are no worse than it, as where it went astray in later folds; or they are smaller, and worse by less than the standard
+        error of its mean, which the first folds do not tell.
+        """
         in_all, *_ = self._in_all_folds()
-        bound = self.mean(self.recommended()[0])
-        return [rank for rank in self._found if rank not in in_all and self.mean(rank) <= bound]
+        best = self.recommended()[0]
+        bound = self.mean(best)
+        of_smaller = bound + self._in_units(_standard_error(self.scores(best)), best)
+        smaller = self.ranks[: self.ranks.index(best)] if best else []
+        return [
+            rank
+            for rank in self._found
+            if rank not in in_all and self.mean(rank) <= (of_smaller if rank in smaller else bound)
+        ]
 
     def recommended(self) -> tuple[Any, Any]:
         """Return the first candidate whose mean is within one standard error of the lowest, and the lowest, of those in all folds.
@@ -195,16 +211,21 @@ class FoldErrors:
         return ranks[int(near[0])], ranks[best]
 
 
+def _standard_error(values: np.ndarray) -> float:
+    return float(values.std(ddof=1)) / len(values) ** 0.5
+
+
 def fold_errors(runner: Runner, name: str, candidates: list[Any] | None, n_folds: int) -> FoldErrors:
     """Return the errors of a criterion in all folds that were tried, for every candidate in their order.
 
-    Without candidates, numbers of components are tried as long as large ones are near the lowest, and then those beside the best.
+    Without candidates, numbers of components are tried as long as large ones are near the lowest, and then those beside the best;
+    none with more parameters than entries are left to fit.
     """
     n_folds = PREDICTIONS[name].n_folds or n_folds
     first, rest = range(min(FIRST_FOLDS, n_folds)), range(FIRST_FOLDS, n_folds)
     errors = FoldErrors(runner, name)
     if candidates is None:
-        _search(errors, first, runner.problem.largest_rank)
+        _search(errors, first, runner.problem.largest_predicted)
     else:
         errors.run([0, *candidates], first)
     errors.run([rank for rank in (0, *errors.ranks) if errors.may_win(rank)], rest)

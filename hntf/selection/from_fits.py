@@ -16,7 +16,7 @@ import numpy as np
 from hntf.metrics.core_consistency import core_consistency
 from hntf.metrics.inputs import factors_of
 from hntf.metrics.matching import factor_match_score
-from hntf.selection.problem import Problem
+from hntf.selection.problem import Problem, n_parameters
 
 CONSISTENT = 70.0
 """Core consistency, in percent, from which a CP model is called appropriate."""
@@ -56,8 +56,7 @@ def bic(errors: Mapping[int, float], shape: tuple[int, ...], n: float) -> dict[i
     `n` is the number of observed entries, and `p` that of free parameters.
     """
     return {
-        rank: n * logarithm + _n_parameters(rank, shape) * math.log(n)
-        for rank, logarithm in _logarithms(errors).items()
+        rank: n * logarithm + n_parameters(rank, shape) * math.log(n) for rank, logarithm in _logarithms(errors).items()
     }
 
 
@@ -101,13 +100,6 @@ def last_above(values: Mapping[int, float], bound: float) -> int | None:
 def smallest(values: Mapping[int, float]) -> int:
     """Return the rank with the smallest value."""
     return min(values, key=lambda rank: values[rank])
-
-
-def _n_parameters(rank: int, shape: tuple[int, ...]) -> int:
-    if len(shape) == 2:
-        # Above the rank of the data no more of them are lost to changes of the basis.
-        return rank * (sum(shape) - min(rank, *shape))
-    return rank * (sum(shape) - len(shape) + 1)
 
 
 class FromFits(NamedTuple):

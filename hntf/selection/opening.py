@@ -64,7 +64,10 @@ def check_held_out(problem: Problem, n_observed: float, *, is_given: bool) -> No
         raise ValueError(
             f"fraction must hide at least {FEWEST_HELD_OUT} of the {n_observed:.0f} observed entries, got {problem.fraction:g}"
         )
-    raise ValueError(f"X must have at least {fewest:.0f} observed entries to hide some, got {n_observed:.0f}")
+    raise ValueError(
+        f"X must have at least {fewest:.0f} observed entries to hide some, got {n_observed:.0f}; give a larger fraction, or a "
+        "criterion that hides none"
+    )
 
 
 def _as_array(X: Any, given: Input, scale: float, names: Sequence[str], mask: Any, weights: Any) -> Any:

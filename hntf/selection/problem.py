@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from bisect import bisect_right
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 from sklearn.base import clone
 
+from hntf.algebra import MATRIX
 from hntf.arrays import from_numpy, is_torch
 from hntf.data import HoldOut
 from hntf.data.masks import as_masks
@@ -96,6 +98,21 @@ class Problem(NamedTuple):
     def largest_rank(self) -> int:
         """The number of components from which any more are redundant."""
         return max(1, math.prod(self.shape) // max(self.shape))
+
+    @property
+    def largest_predicted(self) -> int:
+        """The largest number of components, at least 1, with no more free parameters than there are entries to fit."""
+        n_entries = (1 - self.fraction) * math.prod(self.shape)
+        ranks = range(1, self.largest_rank + 1)
+        return max(1, bisect_right(ranks, n_entries, key=lambda rank: n_parameters(rank, self.shape)))
+
+
+def n_parameters(rank: int, shape: tuple[int, ...]) -> int:
+    """Return the number of free parameters of a matrix or CP model."""
+    if len(shape) == MATRIX:
+        # Above the rank of the data no more of them are lost to changes of the basis.
+        return rank * (sum(shape) - min(rank, *shape))
+    return rank * (sum(shape) - len(shape) + 1)
 
 
 def without_whole_slices(observed: np.ndarray) -> np.ndarray:

@@ -112,15 +112,15 @@ def select_ranks(
         check_held_out(problem, n_entries, is_given=fraction is not None)
     finest = tried.finest
     _warn_of_redundant(finest, problem)
+    predicted = [name for name in names if name in PREDICTIONS]
     if criterion != "auto" and "elbow" in names:
-        check_elbow(tried, problem.shape, problem.largest_rank)
+        check_elbow(tried, problem.shape, problem.largest_predicted if predicted else problem.largest_rank)
     runner = Runner(problem, n_jobs, checkpoint, verbose)
     errors: dict[str, FoldErrors] = {}
-    for name in names:
-        if name in PREDICTIONS:
-            errors[name] = fold_errors(runner, name, finest, n_folds)
-            # The other criteria are asked about the same numbers.
-            finest = errors[name].ranks
+    for name in predicted:
+        errors[name] = fold_errors(runner, name, finest, n_folds)
+        # The other criteria are asked about the same numbers.
+        finest = errors[name].ranks
     finest = finest or [rank for rank in WITHOUT_PREDICTIONS if rank <= problem.largest_rank]
     decision = Decision(runner, names, finest, errors, n_entries)
     best, levels = decision.recommended[names[0]], None

@@ -11,6 +11,7 @@ import sparse
 import tensorly
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.decomposition import NMF as ScikitLearnNMF
 from sklearn.exceptions import NotFittedError
 
 import hntf
@@ -504,3 +505,10 @@ def test_samples_whose_code_is_zero_are_a_cluster_of_their_own():
     codes = np.array([[2.0, 1.0], [0.0, 0.0], [0.0, 3.0], [0.0, 0.0]])
     assert hntf.metrics.purity(["a", "b", "c", "b"], codes) == 1.0
     assert hntf.metrics.purity(["a", "b", "c", "b"], scipy.sparse.csr_array(codes)) == 1.0
+
+
+def test_a_fitted_model_of_another_library_is_named():
+    X = np.random.default_rng(0).random((12, 6))
+    foreign = ScikitLearnNMF(2, max_iter=5, tol=0.5).fit(X)
+    with pytest.raises(TypeError, match=r"must be a fitted estimator of hntf, got sklearn.decomposition\._nmf\.NMF"):
+        hntf.metrics.relative_error(foreign, X)

@@ -777,3 +777,55 @@ def test_what_was_dropped_comes_back_where_the_others_go_astray(seed, criterion)
     assert found.best == 1
     table, folds = found.table[criterion], found.table[f"{criterion} folds"]
     assert folds[table.index(min(table))] == max(folds)
+
+
+def skewed(seed):
+    """Return a small matrix of rank 1 with multiplicative noise, whose first two folds tell little."""
+    rng = np.random.default_rng(seed)
+    X = rng.gamma(0.7, 1, (30, 1)) @ rng.gamma(0.7, 1, (1, 20))
+    return X * rng.gamma(4, 0.25, X.shape)
+
+
+@pytest.mark.parametrize("n_folds", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("draw", "seed", "candidates"), [(106, 6, [1, 2]), (103, 3, [1, 2, 3, 10, 12, 14])])
+def test_smaller_numbers_come_back_where_two_folds_do_not_tell(draw, seed, candidates, n_folds):
+    found = hntf.select_ranks(skewed(draw), candidates, hntf.NMF, random_state=seed, n_folds=n_folds)
+    assert found.best == 1
+    assert found.table["held-out folds"][1] == n_folds
+
+
+@pytest.mark.slow
+def test_no_more_parameters_than_entries():
+    """A model that can have any entries is never recommended for what it predicts."""
+    found = hntf.select_ranks(skewed(103), random_state=3)
+    assert found.best == (1,)
+    assert max(found.table["rank"]) == 14  # 14 * (30 + 20 - 14) parameters, 540 entries
+
+
+@pytest.mark.parametrize(
+    ("shape", "largest"),
+    [
+        ((30, 20), 15),
+        ((90, 87), 60),
+        ((50, 3), 2),
+        ((50, 2), 1),
+        ((50, 1), 1),
+        ((6, 5, 4), 8),
+        ((10**6, 10**5, 10**4), 810812271),
+    ],
+)
+def test_the_largest_number_that_predicts(shape, largest):
+    problem = problems.Problem(None, None, None, shape, hntf.NMF(), 0.1, 0, True)
+    assert problem.largest_predicted == largest
+
+
+def test_reason_and_table_agree():
+    """What is recommended exceeds the lowest by no more than its standard error, and nothing smaller does so."""
+    for seed in range(4):
+        found = hntf.select_ranks(skewed(100 + seed), [1, 2, 3, 4], hntf.NMF, random_state=seed)
+        table = found.table
+        errors, bars = (np.array(table[name]) for name in ("held-out", "held-out standard error"))
+        near = np.array(table["rank"])[np.log(errors / errors.min()) <= bars / errors + 1e-9]
+        complete = np.array(table["held-out folds"]) == 5
+        near = [rank for rank in near if complete[table["rank"].index(rank)]]
+        assert (found.best or 0) == min(near)

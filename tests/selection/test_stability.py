@@ -205,7 +205,7 @@ def test_a_comparison_names_the_model_that_fails():
     with pytest.raises(ValueError, match="n_components") as failed:
         hntf.compare({"good": hntf.NMF(2), "bad": hntf.NMF(-4)}, X)
     assert "'bad'" in failed.value.__notes__[0]
-    with pytest.raises(TypeError, match=r"PCA\(n_components=2\) for 'PCA'"):
+    with pytest.raises(TypeError, match=r"PCA\(n_components=2\) of sklearn for 'PCA'"):
         hntf.compare([PCA(2)], X)
 
 

@@ -1,7 +1,8 @@
 """Nonnegative least squares as a torch function and a torch module; adapters to the solvers and models of the package.
 
 - `functional`: `nnls`, and `gram_form`: `nnls_gram`, which broadcast their arguments; `checks` of these; `equal_weights`, samples
-  that are solved together; `scaling`, by powers of two; `information`, the certificate of a solution;
+  that are solved together; `scaling`, by powers of two; `information`, the certificate of a solution; `reading`, what can be read
+  of tensors that are traced or transformed;
 - `primitive`: what is differentiated, with double backward, forward mode and `torch.func.vmap`;
 - `operators`: the primitive as operators for `torch.compile` and `torch.export`;
 - `layer`: what layers of networks have in common; `modules`: `NNLS`, `CP` and `Tucker`; `parametrization`: nonnegative factors;

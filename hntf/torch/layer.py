@@ -13,10 +13,9 @@ from torch.nn.utils import parametrize
 from hntf.layers import NNLSLayer
 from hntf.maps import LinearMap
 from hntf.torch.checks import check_factor, check_tensor, checked_penalty
+from hntf.torch.functional import Penalty
 from hntf.torch.parametrization import Nonnegative
 from hntf.validation import check_flag, check_number
-
-Penalty = float | Tensor
 
 
 class Layer(nn.Module):

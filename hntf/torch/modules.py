@@ -13,9 +13,9 @@ from torch import Tensor
 from hntf.algebra import MATRIX
 from hntf.maps import Dense, KhatriRao, ModeProduct
 from hntf.torch.checks import check_finite, check_tensor, checked_support, weights_of_entries
-from hntf.torch.functional import nnls
+from hntf.torch.functional import Penalty, nnls
 from hntf.torch.gram_form import nnls_gram
-from hntf.torch.layer import Layer, Penalty
+from hntf.torch.layer import Layer
 from hntf.torch.scaling import cast_code, scaled_columns, scaled_penalties, times_power
 from hntf.validation import check_number
 

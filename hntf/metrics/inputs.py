@@ -17,14 +17,18 @@ from hntf.scales import with_exponents
 from hntf.validation import check_real_array, check_shape
 
 
+def is_of_texts(model: Any) -> bool:
+    """Return whether a model is one of texts, which holds the hierarchy of their words."""
+    return "hierarchy_" in getattr(type(model), "__annotations__", {})
+
+
 def check_fitted(model: Any, name: str) -> Any:
     """Return a fitted estimator, of a topic model that of its documents.
 
     Raises `TypeError` if it is something else, and scikit-learn's `NotFittedError` if it is not fitted.
     """
     kind = type(model)
-    is_ours = hasattr(kind, "n_levels_") or "hierarchy_" in getattr(kind, "__annotations__", {})
-    if not is_ours or isinstance(model, type):
+    if not (hasattr(kind, "n_levels_") or is_of_texts(model)) or isinstance(model, type):
         raise TypeError(f"{name} must be a fitted estimator of hntf, got {kind.__module__}.{kind.__qualname__}")
     check_is_fitted(model, "codes_")
     return getattr(model, "hierarchy_", model)

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from hntf.algebra import MATRIX
 from hntf.estimators import NCPD, NMF, NTD, NeuralNTF
 from hntf.estimators.base import Estimator
+from hntf.metrics.inputs import is_of_texts
 from hntf.selection.problem import QUICK
 from hntf.validation import check_number
 
@@ -141,7 +142,7 @@ def described(model: Any) -> str:
     """Return what is not an estimator, and for a class or a model of texts what to give instead."""
     if isinstance(model, type):
         return f"the class {model.__name__} in place of an object of it"
-    if "hierarchy_" not in getattr(type(model), "__annotations__", {}):
+    if not is_of_texts(model):
         return f"{model!r} of {type(model).__module__.partition('.')[0]}"
     return f"a {type(model).__name__}; give its hierarchy_ and the counts of words, vectorizer_.transform(texts)"
 

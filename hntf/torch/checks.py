@@ -72,7 +72,7 @@ def check_problem(X: Any, A: Any, weights: Any) -> None:
     if X.device != A.device:
         raise ValueError(f"X and A must be on one device, got {X.device} and {A.device}")
     if weights is not None:
-        _check_nonnegative("weights", weights)
+        check_nonnegative("weights", weights)
 
 
 def check_semidefinite(G: Tensor, rounding: float) -> bool:
@@ -99,11 +99,11 @@ def checked_penalty(value: Any, name: str, shape: tuple[int, ...], X: Tensor) ->
     if value.dtype in INTEGERS:
         value = value.double()
     check_tensor(name, value)
-    _check_nonnegative(name, value)
+    check_nonnegative(name, value)
     return broadcast(value.double(), name, shape)
 
 
-def _check_nonnegative(name: str, x: Tensor) -> None:
+def check_nonnegative(name: str, x: Tensor) -> None:
     """Raise `ValueError` if entries that can be read are negative, infinite or NaN."""
     if not is_readable(x):
         return
@@ -122,9 +122,8 @@ def checked_support(support: Any, shape: tuple[int, ...]) -> Tensor:
 
 
 def weights_of_entries(weights: Any, X: Tensor) -> Tensor:
-    """Return weights, or a mask, for every entry of samples; raise `TypeError` or `ValueError` if they are none."""
+    """Return weights, or a mask, for every entry of samples; raise `TypeError` or `ValueError` if their shape is another."""
     check_dense("weights", weights)
-    _check_nonnegative("weights", weights)
     return broadcast(weights, "weights", tuple(X.shape)).expand(X.shape)
 
 

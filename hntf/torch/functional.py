@@ -158,10 +158,10 @@ def nnls(
     else:
         dictionary = dictionary.expand(*batch, m, k)
     solved, G, C, of_columns = _solve(samples, dictionary, penalties, weights, support)
-    if exponents is None and vanish(C) and (of_data := exponents_of(samples.detach().abs().amax())) is not None:
-        samples, exponents = times_power(samples, of_data), (of_data, torch.zeros_like(of_data))
-        penalties[0] = None if penalties[0] is None else times_power(penalties[0], of_data).clamp(max=LARGEST_PENALTY)
-        solved, G, C, of_columns = _solve(samples, dictionary, penalties, weights, support)
+    if weights is None and vanish(C):
+        samples, _, penalties, exponents = _in_moderate_units(samples, None, penalties)
+        if exponents is not None:
+            solved, G, C, of_columns = _solve(samples, dictionary, penalties, None, support)
     of_code = of_columns if exponents is None else -exponents[0] if of_columns is None else of_columns - exponents[0]
     S = cast_code((solved.S if of_code is None else times_power(solved.S, of_code)).reshape(shape), dtype)
     if not return_info:
@@ -211,19 +211,19 @@ def _together(
 
 
 def _in_moderate_units(
-    X: Tensor, weights: Tensor, penalties: list[Tensor | None]
-) -> tuple[Tensor, Tensor, list[Tensor | None], tuple[Tensor, Tensor] | None]:
+    X: Tensor, weights: Tensor | None, penalties: list[Tensor | None]
+) -> tuple[Tensor, Tensor | None, list[Tensor | None], tuple[Tensor, Tensor] | None]:
     """Return samples, weights and penalties, and the exponents of the powers of two that the first two were multiplied by.
 
     Products of weights, samples and the dictionary would leave the range of numbers first. The code is multiplied by the first of
     the powers.
     """
-    if not weights.numel():
+    if not X.numel():
         return X, weights, penalties, None
     found = exponents_of_seen(X, weights)
     if found == (None, None):
         return X, weights, penalties, None
-    of_data, of_weights = (weights.new_zeros(()) if x is None else x for x in found)
+    of_data, of_weights = (X.new_zeros(()) if x is None else x for x in found)
     # The root of an even power is one, too.
     of_weights = 2 * (0.5 * of_weights).floor()
     l1, l2 = penalties
@@ -231,7 +231,8 @@ def _in_moderate_units(
         None if l1 is None else times_power(l1, of_data + of_weights).clamp(max=LARGEST_PENALTY),
         None if l2 is None else times_power(l2, of_weights).clamp(max=LARGEST_PENALTY),
     ]
-    return times_power(X, of_data), times_power(weights, of_weights), scaled, (of_data, of_weights)
+    weights = None if weights is None else times_power(weights, of_weights)
+    return times_power(X, of_data), weights, scaled, (of_data, of_weights)
 
 
 def _solve(

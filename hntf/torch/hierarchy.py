@@ -20,7 +20,7 @@ from hntf.fitting.loop import Ended, Solution
 from hntf.layers import NNLSLayer
 from hntf.maps import KhatriRao, ModeProduct
 from hntf.models import Hierarchy as HierarchyModel
-from hntf.torch.checks import check_dense, check_finite, check_tensor, weights_of_entries
+from hntf.torch.checks import check_dense, check_finite, check_nonnegative, check_tensor, weights_of_entries
 from hntf.torch.gram_form import nnls_gram
 from hntf.torch.layer import Layer
 from hntf.torch.modules import CP, NNLS, Tucker
@@ -248,6 +248,7 @@ def energy(
             check_number(weight, f"level_weights[{level}]")
     if weights is not None:
         weights = weights_of_entries(weights, X)
+        check_nonnegative("weights", weights)
         X = X.where(weights > 0, 0.0)
     errors = []
     for level, S in enumerate(codes):

@@ -30,8 +30,10 @@ def exponents_of(largest: Tensor) -> Tensor | None:
     return exponents.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)
 
 
-def exponents_of_seen(X: Tensor, weights: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    """Return the exponents of the samples that weights do not hide, and those of the weights."""
+def exponents_of_seen(X: Tensor, weights: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """Return the exponents of the samples that weights, if there are any, do not hide, and those of the weights."""
+    if weights is None:
+        return exponents_of(X.detach().abs().amax()), None
     weights = weights.detach()
     return exponents_of(X.detach().abs().where(weights > 0, 0.0).amax()), exponents_of(weights.amax())
 

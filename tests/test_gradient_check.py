@@ -64,6 +64,7 @@ class Layer(torch.nn.Module):
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.slow
 def test_a_sample_at_a_kink_does_not_hide_the_others_of_a_torch_function(seed):
     rng = np.random.default_rng(seed)
     A, S = torch.tensor(rng.random((8, 3))), torch.tensor(rng.random((5, 3)) + 0.5)

@@ -768,6 +768,7 @@ def test_what_cannot_be_selected_is_named(arguments, words):
 
 
 @pytest.mark.parametrize(("seed", "criterion"), [(52, "held-out"), (72, "bi-cross-validation")])
+@pytest.mark.slow
 def test_what_was_dropped_comes_back_where_the_others_go_astray(seed, criterion):
     """Of few counts two folds say little: no number in the table is better than the lowest of the sentence."""
     rng = np.random.default_rng(seed)
@@ -787,7 +788,10 @@ def skewed(seed):
 
 
 @pytest.mark.parametrize("n_folds", [5, pytest.param(20, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("draw", "seed", "candidates"), [(106, 6, [1, 2]), (103, 3, [1, 2, 3, 10, 12, 14])])
+@pytest.mark.parametrize(
+    ("draw", "seed", "candidates"),
+    [(106, 6, [1, 2]), pytest.param(103, 3, [1, 2, 3, 10, 12, 14], marks=pytest.mark.slow)],
+)
 def test_smaller_numbers_come_back_where_two_folds_do_not_tell(draw, seed, candidates, n_folds):
     found = hntf.select_ranks(skewed(draw), candidates, hntf.NMF, random_state=seed, n_folds=n_folds)
     assert found.best == 1
@@ -819,6 +823,7 @@ def test_the_largest_number_that_predicts(shape, largest):
     assert problem.largest_predicted == largest
 
 
+@pytest.mark.slow
 def test_reason_and_table_agree():
     """What is recommended exceeds the lowest by no more than its standard error, and nothing smaller does so."""
     for seed in range(4):

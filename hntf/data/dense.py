@@ -40,8 +40,7 @@ class DenseData(Data):
 
     @cached_property
     def _norm_squared(self) -> float:
-        flat = self.array.reshape(-1)
-        return float(flat @ flat)
+        return self.inner(self)
 
     def minimum_and_maximum(self) -> tuple[float, float]:
         return float(self.array.min()), float(self.array.max())
@@ -137,7 +136,9 @@ class DenseData(Data):
         return self if weights.is_mask else DenseData(self.array * weights.of_samples(slice(None)))
 
     def inner(self, other: Any) -> float:
-        return float(self.array.reshape(-1) @ other.array.reshape(-1))
+        # Blocks of a transposed array are copied, never all of it.
+        blocks = self.blocks_of_samples()
+        return float(sum(self.array[rows].reshape(-1) @ other.array[rows].reshape(-1) for rows in blocks))
 
     def of_samples(self, rows: slice) -> Array:
         return self.array[rows]

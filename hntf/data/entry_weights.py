@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
 
@@ -160,27 +161,29 @@ class DenseWeights(EntryWeights):
         return DenseWeights(self.array.reshape(len(self.array), -1))
 
     def mttkrp_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
-        return self._mttkrp_of(slices, factors, mode, slice(None))
+        return self._mttkrp(slices, factors, mode, lambda codes: codes)
 
-    def _mttkrp_of(self, slices: np.ndarray, factors: Factors, mode: int, samples: slice) -> Array:
-        """Return the MTTKRP for some slices of a mode and some samples; the factor of mode 0 is of these samples."""
-        here = _range_of(slices)
-        index = (samples, *[slice(None)] * (mode - 1), here) if mode else here
-        return DenseData(as_float64(self.array[index])).mttkrp(factors, mode)
+    def _mttkrp(self, slices: np.ndarray, factors: Factors, mode: int, of_codes: Callable[[Array], Array]) -> Array:
+        """Return the MTTKRP for some slices of a mode, with what is formed from the factor of mode 0 in place of it.
+
+        Samples are taken in blocks: weights as numbers, and products with them, may be as large as the data.
+        """
+        width = math.prod(self.shape[1:])
+        if mode == 0:
+            blocks = [slices[rows] for rows in blocks_of_rows(len(slices), width)] or [slices]
+            products = [DenseData(self.of_samples(_range_of(rows))).mttkrp(factors, 0) for rows in blocks]
+            return products[0] if len(products) == 1 else backend_of(products[0]).concatenate(products)
+        codes: Any = factors[0]
+        here = (slice(None), *[slice(None)] * (mode - 1), _range_of(slices))
+        return sum(
+            DenseData(as_float64(self.array[rows][here])).mttkrp([of_codes(codes[rows]), *factors[1:]], mode)
+            for rows in self.blocks(max(width, codes.shape[1] ** 2))
+        )
 
     def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:
         k = next(U.shape[1] for U in factors if U is not None)
-        features = [None if U is None or i == 0 else _products_of_pairs(U) for i, U in enumerate(factors)]
-        if mode == 0:
-            upper = self.mttkrp_of_slices(slices, features, 0)
-        else:
-            # The products of the columns of the codes are larger than the data, so the samples are taken in blocks.
-            codes: Any = factors[0]
-            upper = sum(
-                self._mttkrp_of(slices, [_products_of_pairs(codes[rows]), *features[1:]], mode, rows)
-                for rows in self.blocks(k * k)
-            )
-        return columns(upper, _pairs(k)[2]).reshape(-1, k, k)
+        pairs = [U if U is None or i == 0 else _products_of_pairs(U) for i, U in enumerate(factors)]
+        return columns(self._mttkrp(slices, pairs, mode, _products_of_pairs), _pairs(k)[2]).reshape(-1, k, k)
 
     def products(self, left: list[Array], right: Factors, modes: list[int]) -> list[Array]:
         row = next(U for U in right if U is not None)[:1]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import dask.array
 import numpy as np
@@ -366,3 +367,17 @@ def test_sparse_masks_of_dense_tensors(rng, in_blocks):
     given = [X[:5], X[5:]] if in_blocks else X
     found = hntf.NCPD(2, random_state=0, max_iter=30, tol=1e-3).fit(given, mask=sparse.COO.from_numpy(observed))
     np.testing.assert_allclose(found.reconstruction_err_, expected.reconstruction_err_, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_fit_of_a_tensor_with_hidden_entries_takes_no_more_than_twice_the_data(rng, monkeypatch):
+    monkeypatch.setattr(protocol, "BLOCK_ENTRIES", 2**15)  # as small beside these data as blocks are beside large ones
+    X = rng.random((80, 100, 100))
+    observed = rng.random(X.shape) < 0.5
+    model = hntf.NCPD(10, max_iter=2, n_init=1, random_state=0)
+    model.fit(X[:10], mask=observed[:10])  # compiles
+    tracemalloc.start()
+    model.fit(X, mask=observed)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.1 * X.nbytes

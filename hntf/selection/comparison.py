@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import normalized_mutual_info_score
 
 from hntf.arrays import to_numpy
@@ -45,6 +47,8 @@ def compare(
 ) -> Comparison:
     """Fit models to the same data, and return what is known of each in one table.
 
+    A model whose fit fails is left out, with a warning that says why.
+
     Parameters
     ----------
     models : mapping of str to estimator, or sequence of estimators
@@ -70,7 +74,7 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described; the message names it.
+        If an argument is not as described; the message names it. If every model fails, the error of the first.
 
     Examples
     --------
@@ -89,28 +93,39 @@ def compare(
     if y is not None:
         _check_classes(y, as_input(X, mask, weights, nonnegative=False, together=False).shape[0])
     options = given(mask=mask, weights=weights)
-    columns: dict[str, list[Any]] = {}
+    rows: list[dict[str, Any]] = []
+    failed: list[Exception] = []
     for name, model in named.items():
         try:
             runs = [_run(model, X, y, seed, fraction, options) for seed in range(n_seeds)]
         except Exception as error:
             error.add_note(f"This is the error of the model {name!r}.")
-            raise
-        for level in range(len(runs[0][0])):
-            row = {"model": name, "level": level, "components": runs[0][0][level]["components"]}
-            for key in runs[0][0][level]:
-                if key != "components":
-                    values = [levels[level][key] for levels, _ in runs]
-                    row[key] = float(np.mean(values))
-                    if n_seeds > 1:
-                        row[f"{key} ±"] = float(np.std(values, ddof=1))
-            if n_seeds > 1:
-                row["match of seeds"] = float(
-                    np.mean([factor_match_score(a[level], b[level]) for (_, a), (_, b) in pairwise(runs)])
-                )
-            for key, value in row.items():
-                columns.setdefault(key, []).append(value)
-    return Comparison(columns)
+            failed.append(error)
+            warnings.warn(
+                f"the model {name!r} is left out, since its fit failed: {type(error).__name__}: {error}",
+                FitFailedWarning,
+                stacklevel=2,
+            )
+        else:
+            rows += [{"model": name, "level": level, **_row(runs, level)} for level in range(len(runs[0][0]))]
+    if not rows:
+        raise failed[0]
+    return Comparison({key: [row[key] for row in rows] for key in rows[0]})
+
+
+def _row(runs: list[tuple[list[dict[str, Any]], list[list[np.ndarray]]]], level: int) -> dict[str, Any]:
+    """Return what is known of a level of a model: means over seeds, and standard deviations where there are several."""
+    row = {"components": runs[0][0][level]["components"]}
+    for key in runs[0][0][level]:
+        if key != "components":
+            values = [levels[level][key] for levels, _ in runs]
+            row[key] = float(np.mean(values))
+            if len(runs) > 1:
+                row[f"{key} ±"] = float(np.std(values, ddof=1))
+    if len(runs) > 1:
+        scores = [factor_match_score(a[level], b[level]) for (_, a), (_, b) in pairwise(runs)]
+        row["match of seeds"] = float(np.mean(scores))
+    return row
 
 
 def _checked_models(models: Any) -> Mapping[str, Any]:

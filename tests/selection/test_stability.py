@@ -5,6 +5,7 @@ import pandas
 import pytest
 import scipy.sparse
 from sklearn.decomposition import PCA
+from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import roc_auc_score
 
 import hntf
@@ -202,8 +203,11 @@ def test_one_sample_has_no_halves():
 
 
 def test_a_comparison_names_the_model_that_fails():
-    with pytest.raises(ValueError, match="n_components") as failed:
-        hntf.compare({"good": hntf.NMF(2), "bad": hntf.NMF(-4)}, X)
+    with pytest.warns(FitFailedWarning, match="'bad' is left out.*ValueError: .*n_components"):
+        found = hntf.compare({"bad": hntf.NMF(-4), "good": hntf.NMF(2)}, X, n_seeds=2)
+    assert found["model"] == ["good"]
+    with pytest.warns(FitFailedWarning), pytest.raises(ValueError, match="n_components") as failed:
+        hntf.compare({"bad": hntf.NMF(-4), "worse": hntf.NMF(-5)}, X)
     assert "'bad'" in failed.value.__notes__[0]
     with pytest.raises(TypeError, match=r"PCA\(n_components=2\) of sklearn for 'PCA'"):
         hntf.compare([PCA(2)], X)

@@ -12,10 +12,11 @@ from operator import mul
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
 from hntf.algebra import Factors, cp_dense, khatri_rao
 from hntf.arrays import Array, from_numpy, to_numpy
-from hntf.data.coordinates import Coordinates, add_outer_products, mttkrp, ranges
+from hntf.data.coordinates import Coordinates, add_outer_products, mttkrp, ranges, stacked_entries
 from hntf.data.entry_weights import DenseWeights, EntryWeights
 from hntf.data.hashes import hash_states, hashes_of_sums
 from hntf.data.structured_weights import BLOCK_ANEW, NUMPY, StructuredWeights, cancelled, differences
@@ -42,7 +43,7 @@ class StructuredTensorWeights(EntryWeights):
     Parameters
     ----------
     vectors : list of arrays, `(d_i, r)`
-        The factors `V_i`, nonnegative; `r` is 0 or 1.
+        The factors `V_i`, nonnegative; `r` is 0 or 1, or as many as blocks of samples were stacked.
     coordinates : Coordinates
         Where `R` has entries.
     values : array, `(nnz,)`
@@ -125,6 +126,15 @@ class StructuredTensorWeights(EntryWeights):
         coordinates, entries = self.coordinates.take(rows)
         vectors = [self.vectors[0][rows], *self.vectors[1:]]
         return self._changed(vectors, coordinates, self.values[entries])
+
+    @staticmethod
+    def stacked(blocks: Sequence[StructuredTensorWeights]) -> StructuredTensorWeights:
+        """Return the weights of blocks of samples as those of one tensor; every block has columns of its own in the factors."""
+        coordinates, values = stacked_entries([(block.coordinates, block.values) for block in blocks])
+        first = scipy.linalg.block_diag(*(block.vectors[0] for block in blocks))
+        others = [np.hstack(of_mode) for of_mode in zip(*(block.vectors[1:] for block in blocks), strict=True)]
+        is_mask = all(block.is_mask for block in blocks)
+        return blocks[0]._changed([first, *others], coordinates, values, is_mask=is_mask)
 
     def transposed_unfolding(self, mode: int) -> StructuredWeights:
         return self._unfolded(mode).transposed_unfolding(0)

@@ -19,6 +19,7 @@ from hntf.data import Data, DenseData, SparseData, WeightedData
 from hntf.data.coordinates import stacked_entries
 from hntf.data.given_weights import entry_weights
 from hntf.data.sparse_tensor import SparseTensorData
+from hntf.data.structured_tensor_weights import StructuredTensorWeights
 from hntf.fitting.group import distributed
 from hntf.fitting.interruption import end, was_pressed
 from hntf.fitting.parts.blocks import joined, rows_between
@@ -136,20 +137,20 @@ class Block(NamedTuple):
     ----------
     values : array, csr_array, or (coordinates, values)
         The samples.
-    weights : array or None
+    weights : array, StructuredTensorWeights of sparse tensors, or None
         The weights of their entries.
     """
 
     values: Any
-    weights: np.ndarray | None = None
+    weights: Any = None
 
 
 def _travelling(data: Data) -> Block:
     """Return data as they travel."""
     if isinstance(data, WeightedData):
-        if isinstance(data.values, SparseTensorData):
-            raise TypeError("X must be dense or a sparse matrix on ranks with a mask or weights, got a sparse tensor")
-        return _travelling(data.values)._replace(weights=to_numpy(data.weights.of_samples(slice(None))))
+        is_tensor = isinstance(data.values, SparseTensorData)
+        weights = data.weights if is_tensor else to_numpy(data.weights.of_samples(slice(None)))
+        return _travelling(data.values)._replace(weights=weights)
     if isinstance(data, SparseTensorData):
         return Block((data.coordinates, data.values))
     return Block(data.matrix if isinstance(data, SparseData) else to_numpy(data.of_samples(slice(None))))
@@ -159,7 +160,9 @@ def _joined(blocks: Sequence[Block], prototype: Any) -> Data:
     """Return the samples of all ranks."""
     values = [block.values for block in blocks]
     if isinstance(values[0], tuple):
-        return SparseTensorData(*stacked_entries(values), prototype)
+        tensor = SparseTensorData(*stacked_entries(values), prototype)
+        weights = [block.weights for block in blocks]
+        return tensor if weights[0] is None else WeightedData(tensor, StructuredTensorWeights.stacked(weights))
     joint = joined(values)
     data = SparseData(joint) if scipy.sparse.issparse(joint) else DenseData(from_numpy(joint, prototype))
     if all(block.weights is None for block in blocks):

@@ -8,6 +8,7 @@ import tempfile
 import warnings
 
 import numpy as np
+import sparse
 import torch
 import torch.distributed as dist
 from sklearn.base import clone
@@ -46,10 +47,24 @@ def entries_of(X):
     return np.nonzero(X), X[np.nonzero(X)], X.shape
 
 
+def weights_of_entries(samples):
+    """Return masks and weights of some samples of the tensor as that of entries."""
+    of_samples = np.random.default_rng(0).random(len(TENSOR))
+    of_features = np.random.default_rng(1).random((1, 1, TENSOR.shape[2]))
+    observed = np.random.default_rng(2).random(TENSOR.shape)[samples] < 0.8
+    return {
+        "some observed": {"mask": sparse.COO.from_numpy(observed), "weights": of_samples[samples]},
+        "weights of features": {"weights": of_features},
+        "held out": {"mask": HOLD_OUT},
+    }
+
+
 def compare(n_ranks):
     """Compare, on so many ranks after each other, with the fits of one process; ranks are forks of this process."""
     expected = {name: fitted(*method) for name, method in METHODS.items()}
     expected["entries"] = fitted(hntf.NCPD(3, random_state=0), entries_of(TENSOR))
+    for kind, options in weights_of_entries(slice(None)).items():
+        expected[f"entries, {kind}"] = fitted(hntf.NCPD(3, random_state=0), entries_of(TENSOR), **options)
     for name in MASKED:
         model, X, y = METHODS[name]
         expected[f"{name}, masked"] = fitted(model, some_hidden(X), y, mask="nan")
@@ -110,6 +125,9 @@ def same_as(expected):
     assert_same(found, with_own_codes(expected["NMF, half observed"]), rtol=1e-5)
     found = fitted(hntf.NCPD(3, random_state=0), entries_of(share(TENSOR)))
     assert_same(found, with_own_codes(expected["entries"]))
+    for kind, options in weights_of_entries(share(np.arange(len(TENSOR)))).items():
+        found = fitted(hntf.NCPD(3, random_state=0), entries_of(share(TENSOR)), **options)
+        assert_same(found, with_own_codes(expected[f"entries, {kind}"]), rtol=1e-5)
 
 
 def with_own_codes(of_all):

@@ -12,7 +12,6 @@ from operator import mul
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from hntf.algebra import Factors, cp_dense, khatri_rao
 from hntf.arrays import Array, from_numpy, to_numpy
@@ -43,7 +42,7 @@ class StructuredTensorWeights(EntryWeights):
     Parameters
     ----------
     vectors : list of arrays, `(d_i, r)`
-        The factors `V_i`, nonnegative; `r` is 0 or 1, or as many as blocks of samples were stacked.
+        The factors `V_i`, nonnegative; `r` is 0 or 1.
     coordinates : Coordinates
         Where `R` has entries.
     values : array, `(nnz,)`
@@ -129,12 +128,21 @@ class StructuredTensorWeights(EntryWeights):
 
     @staticmethod
     def stacked(blocks: Sequence[StructuredTensorWeights]) -> StructuredTensorWeights:
-        """Return the weights of blocks of samples as those of one tensor; every block has columns of its own in the factors."""
+        """Return the weights of blocks of samples as those of one tensor."""
         coordinates, values = stacked_entries([(block.coordinates, block.values) for block in blocks])
-        first = scipy.linalg.block_diag(*(block.vectors[0] for block in blocks))
-        others = [np.hstack(of_mode) for of_mode in zip(*(block.vectors[1:] for block in blocks), strict=True)]
+        ranks = [block.vectors[0].shape[1] for block in blocks]
+        of_features = [block.vectors[1:] for block, rank in zip(blocks, ranks, strict=True) if rank == max(ranks)]
+        for of_mode in zip(*of_features, strict=True):
+            if any(not np.array_equal(V, of_mode[0]) for V in of_mode):
+                raise ValueError("weights of the features of a sparse tensor X must be the same for all samples")
+        first = np.vstack(
+            [
+                np.pad(block.vectors[0], ((0, 0), (0, max(ranks) - rank)))
+                for block, rank in zip(blocks, ranks, strict=True)
+            ]
+        )
         is_mask = all(block.is_mask for block in blocks)
-        return blocks[0]._changed([first, *others], coordinates, values, is_mask=is_mask)
+        return blocks[0]._changed([first, *of_features[0]], coordinates, values, is_mask=is_mask)
 
     def transposed_unfolding(self, mode: int) -> StructuredWeights:
         return self._unfolded(mode).transposed_unfolding(0)

@@ -200,3 +200,27 @@ def test_bad_weights_are_named_beside_any_mask(mask, value, word):
         weights.flat[5] = value
         with pytest.raises(ValueError, match=f"{word}.*weights|weights.*{word}"):
             hntf.as_data(entries, mask=mask, weights=weights)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_of_stacked_blocks_are_those_of_all_samples(rng, name):
+    _, _, entries = problem()
+    weights = hntf.as_data(entries, **options(name)[0]).weights
+    blocks = [weights.take(np.arange(start, stop)) for start, stop in ((0, 5), (5, 6), (6, 12))]
+    stacked = weights.stacked(blocks)
+    close(stacked.of_samples(slice(None)), weights.of_samples(slice(None)))
+    factors, others = ([rng.random((d, 2)) for d in SHAPE] for _ in range(2))
+    for a, b in zip(
+        stacked.products(factors, others, [0, 1, 2]), weights.products(factors, others, [0, 1, 2]), strict=True
+    ):
+        close(a, b)
+
+
+def test_blocks_with_and_without_weights_of_low_rank_are_stacked():
+    _, _, entries = problem()
+    blocks = [hntf.as_data(entries, **options(name)[0]).weights for name in ("stored", "sparse mask", "samples")]
+    stacked = blocks[0].stacked(blocks)
+    close(stacked.of_samples(slice(None)), np.concatenate([block.of_samples(slice(None)) for block in blocks]))
+    others = hntf.as_data(entries, weights=np.arange(1.0, 9).reshape(1, 1, 8)).weights
+    with pytest.raises(ValueError, match="features of a sparse tensor X must be the same"):
+        others.stacked([others, blocks[2]])

@@ -22,6 +22,9 @@ WITH_LABELS = [name for name, (_, _, y) in METHODS.items() if y is not None]
 MASKED = ("NMF", "SSNMF", "NCPD", "NeuralNMF")
 
 
+OF_ENTRIES = (hntf.NCPD(3, random_state=0), hntf.NeuralNTF((4, 2), random_state=0))
+
+
 def share(X):
     return np.array_split(X, dist.get_world_size())[dist.get_rank()]
 
@@ -64,7 +67,8 @@ def compare(n_ranks):
     expected = {name: fitted(*method) for name, method in METHODS.items()}
     expected["entries"] = fitted(hntf.NCPD(3, random_state=0), entries_of(TENSOR))
     for kind, options in weights_of_entries(slice(None)).items():
-        expected[f"entries, {kind}"] = fitted(hntf.NCPD(3, random_state=0), entries_of(TENSOR), **options)
+        for model in OF_ENTRIES:
+            expected[f"{model}, {kind}"] = fitted(model, entries_of(TENSOR), **options)
     for name in MASKED:
         model, X, y = METHODS[name]
         expected[f"{name}, masked"] = fitted(model, some_hidden(X), y, mask="nan")
@@ -126,8 +130,9 @@ def same_as(expected):
     found = fitted(hntf.NCPD(3, random_state=0), entries_of(share(TENSOR)))
     assert_same(found, with_own_codes(expected["entries"]))
     for kind, options in weights_of_entries(share(np.arange(len(TENSOR)))).items():
-        found = fitted(hntf.NCPD(3, random_state=0), entries_of(share(TENSOR)), **options)
-        assert_same(found, with_own_codes(expected[f"entries, {kind}"]), rtol=1e-5)
+        for model in OF_ENTRIES:
+            found = fitted(model, entries_of(share(TENSOR)), **options)
+            assert_same(found, with_own_codes(expected[f"{model}, {kind}"]), rtol=1e-5)
 
 
 def with_own_codes(of_all):

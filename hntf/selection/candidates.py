@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+import warnings
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
@@ -45,6 +47,12 @@ class Candidates(NamedTuple):
         if values and model is not None and not has_levels(model) and not is_tucker_model(model):
             values = _of_one_level(values, model)
         found = cls(values, model)
+        if _are_like_levels(candidates) and (model is None or has_levels(model)):
+            warnings.warn(
+                f"candidates are read as numbers of components, each by itself; the hierarchy {candidates} is [{candidates}]",
+                UserWarning,
+                stacklevel=3,
+            )
         if found.have_levels and not all(a > b for candidate in values or [] for a, b in pairwise(candidate)):
             raise ValueError(
                 f"candidates must have fewer components at every level than at the one below, got {values}"
@@ -104,6 +112,16 @@ def _checked_candidates(candidates: Any) -> list[Any] | None:
     return sorted(set(checked), key=lambda candidate: (_size(candidate), repr(candidate)))
 
 
+def _are_like_levels(candidates: Any) -> bool:
+    """Tell whether candidates look like the numbers of components of the levels of one hierarchy: a tuple that decreases."""
+    is_tuple = isinstance(candidates, tuple) and len(candidates) > 1
+    return (
+        is_tuple
+        and all(isinstance(c, numbers.Integral) for c in candidates)
+        and all(a > b for a, b in pairwise(candidates))
+    )
+
+
 def _of_one_level(candidates: list[Any], model: Any) -> list[int]:
     """Return the candidates of a model with one level, each a number or a tuple of one, as numbers."""
     numbers = [c[0] if isinstance(c, tuple) and len(c) == 1 else c for c in candidates]
@@ -140,10 +158,12 @@ def check_model(model: Any) -> None:
 
 def described(model: Any) -> str:
     """Return what is not an estimator, and for a class or a model of texts what to give instead."""
-    if isinstance(model, type):
+    if isinstance(model, type) and issubclass(model, Estimator):
         return f"the class {model.__name__} in place of an object of it"
     if not is_of_texts(model):
-        return f"{model!r} of {type(model).__module__.partition('.')[0]}"
+        package = class_of(model).__module__.partition(".")[0]
+        name = f"the class {model.__name__}" if isinstance(model, type) else repr(model)
+        return name if package == "builtins" else f"{name} of {package}"
     return f"a {type(model).__name__}; give its hierarchy_ and the counts of words, vectorizer_.transform(texts)"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from hntf.metrics.inputs import factors_of
 from hntf.metrics.matching import factor_match_score
 from hntf.metrics.trees import as_clusters, check_any_known, is_known
 from hntf.selection.candidates import class_of, described
+from hntf.selection.opening import FEWEST_HELD_OUT, checked_fraction
 from hntf.selection.problem import fitted, given, with_mask
 from hntf.tables import Table
 from hntf.validation import check_number
@@ -61,7 +63,7 @@ def compare(
     n_seeds : int
         Number of fits of each model, with the seeds 0, 1, …; the table has means, and standard deviations where there are several.
     fraction : float, optional
-        A fraction of the entries that is hidden from a second fit, whose error on them is in the table.
+        A fraction of the entries, at most a half, that is hidden from a second fit, whose error on them is in the table.
     mask, weights
         As in `fit`.
 
@@ -88,10 +90,10 @@ def compare(
     """
     check_number(n_seeds, "n_seeds", low=1, integer=True)
     named = _checked_models(models)
-    if fraction is not None:
-        HoldOut(fraction)  # checks it
-    if y is not None:
-        _check_classes(y, as_input(X, mask, weights, nonnegative=False, together=False).shape[0])
+    if fraction is not None or y is not None:
+        shape = tuple(as_input(X, mask, weights, nonnegative=False, together=False).shape)
+        _check_fraction(fraction, math.prod(shape))
+        _check_classes(y, shape[0])
     options = given(mask=mask, weights=weights)
     rows: list[dict[str, Any]] = []
     failed: list[Exception] = []
@@ -141,11 +143,22 @@ def _checked_models(models: Any) -> Mapping[str, Any]:
     return named
 
 
+def _check_fraction(fraction: float | None, n_entries: int) -> None:
+    """Raise `TypeError` or `ValueError` if a fraction is none, or hides too few entries to tell anything."""
+    if fraction is not None and checked_fraction(fraction) * n_entries < FEWEST_HELD_OUT:
+        raise ValueError(f"fraction must hide at least {FEWEST_HELD_OUT} of the {n_entries} entries, got {fraction}")
+
+
 def _check_classes(y: Any, n: int) -> None:
     """Raise `ValueError` if labels are not one class for each sample, with some that are known."""
+    if y is None:
+        return
     shape = np.shape(y)
     if shape != (n,):
-        raise ValueError(f"y must hold one class for each of the {n} samples, got shape {shape}")
+        raise ValueError(
+            f"y must hold one class for each of the {n} samples, got shape {shape}; for classes of several levels see "
+            "hntf.metrics.level_agreement"
+        )
     check_any_known(bool(is_known(y).any()), "y")
 
 

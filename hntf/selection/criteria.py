@@ -25,7 +25,9 @@ def as_criteria(criterion: Any, candidates: Candidates) -> list[str]:
     if isinstance(criterion, str) and criterion == "auto":
         return [name for name in AUTO if name in OF_TUCKER] if candidates.are_of_tucker else list(AUTO)
     if not isinstance(criterion, str | Sequence):
-        raise TypeError(f"criterion must be 'auto' or names of criteria, got {criterion!r}")
+        raise TypeError(
+            f"criterion must be 'auto', a name or a list of names, the deciding one first; got {criterion!r}"
+        )
     names = [criterion] if isinstance(criterion, str) else list(criterion)
     for name in names:
         check_choice(name, "criterion", ("auto", *CRITERIA))

@@ -64,11 +64,15 @@ class Decision:
         name = self.names[0]
         text = self._of_predictions(name) if name in self.errors else self._of_fits(name)
         best, others = self.recommended[name], [other for other in self.names[1:] if other in self.recommended]
-        agree = [other for other in others if self.recommended[other] == best]
+        # Of data without structure, those that cannot say so do not disagree.
+        comparable = others if best is not None else [other for other in others if other in self.errors]
+        agree = [other for other in comparable if self.recommended[other] == best]
         if agree:
             text += f" {', '.join(agree)} agree{'s' if len(agree) == 1 else ''}."
-        if differ := [f"{other} says {self._said_by(other)}" for other in others if other not in agree]:
+        if differ := [self._said_by(other) for other in comparable if other not in agree]:
             text += f" Criteria disagree: {', '.join(differ)}."
+        if rest := [self._said_by(other) for other in others if other not in comparable]:
+            text += f" Criteria that do not predict name a number of any data: {', '.join(rest)}."
         return text
 
     def _of_predictions(self, name: str) -> str:
@@ -91,7 +95,7 @@ class Decision:
         if lowest == self.ranks[-1] and len(self.ranks) > 1 and not self.errors[name].is_exact(lowest):
             has_most = isinstance(lowest, int) and lowest >= self._largest_predicted
             why = "more have as many parameters as there are entries to fit" if has_most else "more may predict better"
-            text += f" That is the largest that was tried: {why}."
+            text += f" {lowest} is the largest that was tried: {why}."
         return text
 
     def _of_fits(self, name: str) -> str:
@@ -99,15 +103,15 @@ class Decision:
         best = self.recommended[name]
         text = f"{'No number of components' if best is None else _components(best)}, by {name}, of {self._tried} that were tried."
         if best == self.ranks[-1] and len(self.ranks) > 1:
-            text += " That is the largest: more may be better."
+            text += f" {best} is the largest: more may be better."
         return text
 
     def _said_by(self, name: str) -> str:
-        """Return what a criterion says, in a word or two."""
+        """Return what a criterion says, in a few words."""
         said = self.recommended[name]
-        if said is not None:
-            return str(said)
-        return "no structure" if name in self.errors else "none"
+        if said is None:
+            said = "no structure" if name in self.errors else "none"
+        return f"{name} says {said}"
 
     @property
     def _tried(self) -> str:

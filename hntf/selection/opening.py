@@ -85,13 +85,18 @@ def _as_array(X: Any, given: Input, scale: float, names: Sequence[str], mask: An
     return to_numpy(given.arrays[0]) * scale
 
 
+def checked_fraction(fraction: Any) -> float:
+    """Return the fraction of the entries that is hidden; raise `TypeError` or `ValueError` if it is none, or more than a half."""
+    check_number(fraction, "fraction", strict=True)
+    if fraction > 0.5:
+        raise ValueError(f"fraction must be at most 0.5, got {fraction}")
+    return float(fraction)
+
+
 def _fraction(fraction: float | None, given: Input, shape: tuple[int, ...]) -> float:
     """Return the fraction of entries that is hidden: that of the user, or one that suits the data."""
     if fraction is not None:
-        check_number(fraction, "fraction", strict=True)
-        if fraction > 0.5:
-            raise ValueError(f"fraction must be at most 0.5, got {fraction}")
-        return float(fraction)
+        return checked_fraction(fraction)
     entries = math.prod(shape)
     if given.is_dense:
         return LARGEST_FRACTION

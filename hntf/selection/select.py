@@ -50,7 +50,7 @@ def select_ranks(
     X : array, tensor, sparse matrix or tensor, path, blocks, `(n, d_1, …)`
         The data, as in `fit` of the model.
     candidates : "auto" or sequence
-        Numbers of components, or tuples with those of all levels. `"auto"` tries 1 to 6, and
+        Numbers of components, `[4, 9]`, or tuples with those of all levels, `[(9, 4), (9, 3)]`. `"auto"` tries 1 to 6, and
         larger numbers as long as some of them predict nearly as well as the best; 1 to 20 if no criterion predicts.
     model : estimator or class, optional
         The model, by default `NeuralNMF` for matrices and `NeuralNTF` for tensors. Of a hierarchy only the finest level is fitted,

@@ -677,6 +677,22 @@ class TestWhatIsSaid:
         assert "Criteria disagree: held-out says no structure." in found.reason
         assert f"by {first}, of 1 to 4 that were tried." in found.reason
 
+    def test_without_structure_only_criteria_that_can_say_so_disagree(self):
+        reason = hntf.select_ranks(
+            self.NOISE, range(1, 4), criterion=("held-out", "bic", "bai-ng"), random_state=0
+        ).reason
+        assert reason.endswith("Criteria that do not predict name a number of any data: bic says 1, bai-ng says 1.")
+        assert "disagree" not in reason
+
+    def test_the_largest_number_is_named_by_itself(self):
+        X = make_hierarchical_blocks(random_state=0).X
+        found = hntf.select_ranks(X, [1, 2, 4, 6], hntf.NMF, random_state=0)
+        assert "6 is the largest that was tried: more may predict better." in found.reason
+
+    def test_a_tuple_of_levels_is_no_hierarchy(self):
+        with pytest.warns(UserWarning, match=r"the hierarchy \(3, 2\) is \[\(3, 2\)\]"):
+            assert hntf.select_ranks(low_rank(), (3, 2), random_state=0).best == 3
+
     def test_a_criterion_that_finds_none_is_named(self):
         T = make_hierarchical_tensor(noise=0.1, random_state=0).X[::2, ::2, ::2]
         found = hntf.select_ranks(T, [6, 9], hntf.NCPD, criterion=("held-out", "core-consistency"), random_state=0)
@@ -687,7 +703,7 @@ class TestWhatIsSaid:
         X = make_hierarchical_blocks(random_state=0).X
         reason = hntf.select_ranks(X, [1, 2, 3], criterion="bic", random_state=0).reason
         assert reason.startswith(
-            "3 components, by bic, of 1 to 3 that were tried. That is the largest: more may be better."
+            "3 components, by bic, of 1 to 3 that were tried. 3 is the largest: more may be better."
         )
 
     @pytest.mark.slow

@@ -214,6 +214,14 @@ def test_a_comparison_names_the_model_that_fails():
 
 
 @pytest.mark.parametrize(
+    ("fraction", "words"), [(0.95, "at most 0.5"), (1e-4, "at least 10 of the"), ("a", "fraction")]
+)
+def test_a_comparison_hides_neither_most_nor_nothing(fraction, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        hntf.compare([hntf.NMF(2)], X[:20], fraction=fraction)
+
+
+@pytest.mark.parametrize(
     ("y", "words"), [([-1] * len(X), "known classes"), ([0, 1], "samples"), (np.eye(len(X)), "samples")]
 )
 def test_a_comparison_needs_classes_of_the_samples(y, words):

@@ -135,24 +135,17 @@ def stability(
     """
     check_number(n_fits, "n_fits", low=2, integer=True)
     check_choice(resample, "resample", RESAMPLES)
-    if not isinstance(model, Estimator):
-        raise TypeError(f"model must be an estimator of hntf, got {described(model)}")
-    if isinstance(X, Data) and resample == "entries":
-        raise TypeError("X must be an array for resample='entries', not a data object, which has its mask")
+    _check_model(model, y, resample)
     if resample == "fewer" and intervals:
         raise ValueError("intervals must be False for resample='fewer', where a component has no partner")
-    if resample == "starts":
-        check_starts(model, "resample='starts'")
-    if y is None and hasattr(model, "model_") and getattr(model, "classes_", None) is not None:
-        raise ValueError(
-            "y must be given for a model that was fitted with labels, so that it is fitted with them again"
-        )
+    if isinstance(X, Data) and resample == "entries":
+        raise TypeError("X must be an array for resample='entries', not a data object, which has its mask")
     data = as_input(X, mask, weights, nonnegative=False, together=False)
-    if resample == "halves" and data.shape[0] < 2:
-        raise ValueError(f"X must have two samples or more for resample='halves', got {data.shape[0]}")
     X = np.asarray(X) if isinstance(X, list) and data.is_dense else X
     # Rows of dense arrays and of sparse matrices are drawn; other samples stay where they are.
     staying = None if data.is_dense or scipy.sparse.issparse(X) or isinstance(X, Data) else data.shape
+    if resample == "halves" and data.shape[0] < 2:
+        raise ValueError(f"X must have two samples or more for resample='halves', got {data.shape[0]}")
     if y is not None and staying and resample in (*WITH_REPLACEMENT, "halves"):
         raise TypeError(f"X must be an array for resample={resample!r} with labels, got {type(X).__name__}")
     if y is not None and len(y) != data.shape[0]:
@@ -184,6 +177,18 @@ def stability(
             for level in range(len(reference))
         ]
     return Stability(components, edges, parents, bounds, n_fits)
+
+
+def _check_model(model: Any, y: Any, resample: str) -> None:
+    """Raise `TypeError` or `ValueError` if a model is no estimator of this library, or cannot be fitted again as is asked."""
+    if not isinstance(model, Estimator):
+        raise TypeError(f"model must be an estimator of hntf, got {described(model)}")
+    if resample == "starts":
+        check_starts(model, "resample='starts'")
+    if y is None and hasattr(model, "model_") and getattr(model, "classes_", None) is not None:
+        raise ValueError(
+            "y must be given for a model that was fitted with labels, so that it is fitted with them again"
+        )
 
 
 def _bounds(matched_fits: list[list[np.ndarray]], order: int) -> Any:

@@ -177,7 +177,7 @@ class DenseWeights(EntryWeights):
         here = (slice(None), *[slice(None)] * (mode - 1), _range_of(slices))
         return sum(
             DenseData(as_float64(self.array[rows][here])).mttkrp([of_codes(codes[rows]), *factors[1:]], mode)
-            for rows in self.blocks(max(width, codes.shape[1] ** 2))
+            for rows in self.blocks(max(width, codes.shape[1] ** 2)) or [slice(0)]
         )
 
     def grams_of_slices(self, slices: np.ndarray, factors: Factors, mode: int) -> Array:

@@ -87,6 +87,11 @@ class HoldOut:
     def __repr__(self) -> str:
         return f"{'~' if self.inverted else ''}HoldOut({self.fraction}, seed={self.seed})"
 
+    @property
+    def is_of_rows(self) -> bool:
+        """Whether it is that of some samples, whose numbers are known; otherwise they are 0, 1, …."""
+        return self._rows is not None
+
     def of_rows(self, rows: np.ndarray) -> HoldOut:
         """Return the mask of some samples, by their numbers."""
         part = copy(self)

@@ -18,7 +18,7 @@ from hntf.fitting.checkpoint import Checkpoint
 from hntf.fitting.group import distributed
 from hntf.fitting.parts import InMemory, Parts
 from hntf.fitting.parts.opening import parts_of
-from hntf.fitting.parts.ranks import AcrossRanks, check_given_alike, samples_before
+from hntf.fitting.parts.ranks import AcrossRanks, check_given_alike, on_every_rank, samples_before
 from hntf.validation import as_random_state, check_real_array, check_same_home
 
 
@@ -106,23 +106,39 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool, together: bo
     TypeError, ValueError
         As `as_data` does, and if `nonnegative` data have negative entries.
     """
-    if not together or distributed() is None:
+    if distributed() is None:
         return _input_here(X, mask, weights, nonnegative=nonnegative, some_observed=True)
-    check_given_alike(mask, weights)
-    mask = _numbered_over_ranks(X, mask)
-    given = _input_here(X, mask, weights, nonnegative=nonnegative, some_observed=False)
+    if not together:
+        _check_numbered(mask)
+        return _input_here(X, mask, weights, nonnegative=nonnegative, some_observed=True)
+    check_given_alike(X, mask, weights)
+    mask = numbered_over_ranks(X, mask)
+    given = on_every_rank(lambda: _input_here(X, mask, weights, nonnegative=nonnegative, some_observed=False))
     # Extreme data cannot be rescaled by ranks that do not know of each other.
     return Input(AcrossRanks(given.parts), given.prototype)
 
 
-def _numbered_over_ranks(X: Any, mask: Any) -> Any:
-    """Return masks in which hold-outs number the samples of all ranks."""
+def numbered_over_ranks(X: Any, mask: Any) -> Any:
+    """Return masks in which hold-outs number the samples of all ranks, if there are several; all of them call this together."""
     masks = as_masks(mask)
-    if not any(isinstance(each, HoldOut) for each in masks):
+    if distributed() is None or not any(_counts_from_0(each) for each in masks):
         return mask
-    n_here = _n_samples(X)
+    n_here = on_every_rank(lambda: _n_samples(X))
     numbers = np.arange(n_here) + samples_before(n_here)
-    return tuple(each.of_rows(numbers) if isinstance(each, HoldOut) else each for each in masks)
+    return tuple(each.of_rows(numbers) if _counts_from_0(each) else each for each in masks)
+
+
+def _check_numbered(mask: Any) -> None:
+    """Raise `ValueError` if a hold-out would hide other entries than in the fit: it would number the samples of a rank from 0."""
+    if any(_counts_from_0(each) for each in as_masks(mask)):
+        raise ValueError(
+            "mask must say which samples these are: what a rank computes by itself numbers them from 0. Give "
+            "mask.of_rows(numbers) with their numbers among those of all ranks"
+        )
+
+
+def _counts_from_0(mask: Any) -> bool:
+    return isinstance(mask, HoldOut) and not mask.is_of_rows
 
 
 def _n_samples(X: Any) -> int:

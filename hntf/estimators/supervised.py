@@ -22,7 +22,7 @@ from hntf.costs.labels import newest
 from hntf.costs.targets import Labels, as_labels, concatenated, is_unknown
 from hntf.estimators.base import Estimator
 from hntf.estimators.checks import with_checkpoint
-from hntf.estimators.inputs import Input
+from hntf.estimators.inputs import Input, numbered_over_ranks
 from hntf.estimators.of_part import (
     BINARY,
     PROBABILITIES,
@@ -249,6 +249,7 @@ class Classifier(Estimator):
         self._check_classifier("score with y")
         given = to_numpy(y) if is_torch(y) else np.asarray(y, dtype=object)
         labels = (given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given).tolist()
+        mask = numbered_over_ranks(X, mask)
         predicted = np.asarray(self.predict(X, mask=mask, weights=weights))
         if len(labels) != len(predicted) or any(isinstance(label, list) for label in labels):
             raise ValueError(f"y must hold one class a sample, {len(predicted)}; got shape {np.shape(y)}")

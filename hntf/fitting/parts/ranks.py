@@ -18,6 +18,9 @@ from hntf.costs.targets import Labels
 from hntf.data import Data, DenseData, SparseData, WeightedData
 from hntf.data.coordinates import stacked_entries
 from hntf.data.given_weights import entry_weights
+from hntf.data.hold_out import HoldOut
+from hntf.data.masks import as_masks
+from hntf.data.sparse_arrays import is_sparse_tensor
 from hntf.data.sparse_tensor import SparseTensorData
 from hntf.data.structured_tensor_weights import StructuredTensorWeights
 from hntf.fitting.group import distributed
@@ -112,12 +115,34 @@ class AcrossRanks(Parts):
         return self.local.memories()
 
 
-def check_given_alike(mask: Any, weights: Any) -> None:
-    """Raise `ValueError` if a mask or weights are given on some ranks alone."""
-    masks, of_weights = zip(*_gathered((mask is not None, weights is not None)), strict=True)
-    for name, given in (("mask", masks), ("weights", of_weights)):
-        if len(set(given)) > 1:
-            raise ValueError(f"{name} must be given on every rank or on none")
+def check_given_alike(X: Any, mask: Any, weights: Any) -> None:
+    """Raise `ValueError` if sparse tensors, a mask or weights are given on some ranks alone, or hold-outs differ."""
+    hold_outs = [repr(each) for each in as_masks(mask) if isinstance(each, HoldOut)]
+    here = (is_sparse_tensor(X), mask is not None, weights is not None, hold_outs)
+    *given, of_hold_outs = zip(*_gathered(here), strict=True)
+    for name, of_ranks in zip(
+        ("X must be a sparse tensor", "mask must be given", "weights must be given"), given, strict=True
+    ):
+        if len(set(of_ranks)) > 1:
+            raise ValueError(f"{name} on every rank or on none")
+    if any(names != hold_outs for names in of_hold_outs):
+        raise ValueError(f"mask must have the same hold-outs on every rank, got {list(of_hold_outs)}")
+
+
+def on_every_rank(read: Callable[[], Any]) -> Any:
+    """Return what a function returns here; if it is refused on one rank, raise its error there and `ValueError` on the others."""
+    result, error = None, None
+    try:
+        result = read()
+    except (TypeError, ValueError) as refused:
+        error = refused
+    refusals = _gathered(None if error is None else f"{type(error).__name__}: {error}")
+    if error is not None:
+        raise error
+    for rank, refusal in enumerate(refusals):
+        if refusal is not None:
+            raise ValueError(f"the samples of rank {rank} are refused there: {refusal}")
+    return result
 
 
 def samples_before(n_here: int) -> int:

@@ -99,6 +99,8 @@ def on_a_rank(expected, meeting, size, rank):
     partly_labelled_on_some(expected)
     interrupted_on_one()
     masks_of_some_ranks()
+    hold_outs_of_some_samples()
+    samples_that_one_rank_refuses()
     without_a_seed()
     features_that_differ()
     dist.destroy_process_group()
@@ -197,6 +199,49 @@ def masks_of_some_ranks():
             assert f"{name} must be given on every rank or on none" in str(error)  # noqa: PT017  as above
         else:
             assert dist.get_world_size() == 1
+
+
+def refused(words, function, *arguments, **options):
+    """Check that a call is refused on this rank, without pytest, which forks of this process do not have."""
+    try:
+        function(*arguments, **options)
+    except (TypeError, ValueError) as error:
+        assert words in str(error), str(error)  # noqa: PT017  as above
+    else:
+        raise AssertionError(words)
+
+
+def hold_outs_of_some_samples():
+    """What a rank does by itself has to know which samples are its own."""
+    for name in ("NMF", "NeuralNMF"):
+        model, X, y = METHODS[name]
+        labels = None if y is None else share(y)
+        found = fitted(model, share(X), labels, mask=HOLD_OUT)
+        of_these = HOLD_OUT.of_rows(share(np.arange(len(X))))
+        codes = found.transform(share(X), level=0, mask=of_these)
+        np.testing.assert_allclose(codes, found.codes_[0], atol=1e-6 * codes.max())
+        if dist.get_world_size() > 1:
+            refused("of_rows", found.transform, share(X), mask=HOLD_OUT)
+        if y is not None:
+            score = found.score(share(X), labels, mask=HOLD_OUT)
+            of_ranks = [None] * dist.get_world_size()
+            right = found.predict(share(X), mask=of_these) == labels
+            dist.all_gather_object(of_ranks, right.tolist())
+            assert score == np.mean(np.concatenate(of_ranks))
+        assert_same(fitted(model, share(X), labels, mask=of_these), found)
+
+
+def samples_that_one_rank_refuses():
+    """All ranks say what is wrong, not only that the others are gone."""
+    first, size = dist.get_rank() == 0, dist.get_world_size()
+    if size == 1:
+        return
+    X = share(TENSOR)
+    refused("NaN", hntf.NCPD(2).fit, np.full_like(X, np.nan) if first else X)
+    refused("shape", hntf.NCPD(2).fit, X, mask=np.ones(X.shape if first else 3, bool))
+    refused("sparse tensor on every rank", hntf.NCPD(2).fit, entries_of(X) if first else X)
+    refused("same hold-outs", hntf.NCPD(2).fit, X, mask=hntf.HoldOut(0.1, seed=int(first)))
+    refused("positive integers", hntf.NCPD(2).fit, entries_of(X[:0] if first else X))
 
 
 def without_a_seed():

@@ -1,4 +1,4 @@
-"""Blocks of samples as they are stored, dense or sparse: cut, and joined."""
+"""Blocks of samples as they are stored, dense or sparse, matrices or tensors: cut, and joined."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from hntf.arrays import odd_numbers, row_digests
+from hntf.data.sparse_arrays import is_sparse_tensor
 
 
 def rows_between(rows: np.ndarray, start: int, stop: int) -> np.ndarray:
@@ -23,10 +24,12 @@ def rows_of(block: Any, rows: np.ndarray) -> Any:
 
 def digest_of(block: Any) -> bytes:
     """Return a digest of the entries of a block and of the order of its samples."""
-    if not scipy.sparse.issparse(block):
-        return _digest(block.reshape(len(block), -1))
-    matrix = scipy.sparse.csr_array(block)
-    return b"".join(_digest(x[:, None]) for x in (matrix.data, matrix.indices, matrix.indptr))
+    if scipy.sparse.issparse(block):
+        matrix = scipy.sparse.csr_array(block)
+        return b"".join(_digest(x[:, None]) for x in (matrix.data, matrix.indices, matrix.indptr))
+    if is_sparse_tensor(block):
+        return b"".join(_digest(x[:, None]) for x in (block.data, *block.coords))
+    return _digest(block.reshape(len(block), -1))
 
 
 def _digest(rows: np.ndarray) -> bytes:

@@ -18,7 +18,7 @@ import scipy.sparse
 from hntf.algebra import MATRIX
 from hntf.arrays import to_numpy
 from hntf.axes import Axis, axes_of, axes_of_blocks
-from hntf.data.sparse_arrays import in_scipy, is_sparse_tensor
+from hntf.data.sparse_arrays import in_scipy, is_entries, is_sparse_tensor
 from hntf.validation import check_real_array
 
 DAMAGED = (EOFError, ValueError, KeyError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error)
@@ -231,7 +231,7 @@ def _is_blocks(X: Any) -> bool:
 
 
 def _as_block(block: Any) -> Any:
-    """Return a block of samples as a NumPy array or SciPy sparse matrix.
+    """Return a block of samples as a NumPy array, a SciPy sparse matrix, or, of a tensor, an array of the package `sparse`.
 
     A loader of torch yields the tensors of a data set as a list.
     """
@@ -241,8 +241,9 @@ def _as_block(block: Any) -> Any:
         (block,) = block
     if is_sparse_tensor(block):
         block = in_scipy(block, "X")
-        if not scipy.sparse.issparse(block):
-            raise TypeError("X must hold blocks of dense arrays or sparse matrices; give a sparse tensor as a whole")
+        if is_entries(block):
+            raise TypeError("X must hold blocks of sparse tensors as sparse.COO, got (coordinates, values, shape)")
+        return block if scipy.sparse.issparse(block) else block.asformat("coo")
     if scipy.sparse.issparse(block):
         return block
     return to_numpy(check_real_array(block, "X", entries=False, may_be_empty=True))

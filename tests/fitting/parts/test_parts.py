@@ -399,7 +399,17 @@ def test_blocks_that_change_are_noticed():
         hntf.NMF(3, random_state=0).fit(Changing())
 
 
-@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array, np.float32, lambda x: np.asfortranarray(x > 3)])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        np.asarray,
+        scipy.sparse.csr_array,
+        np.float32,
+        lambda x: np.asfortranarray(x > 3),
+        lambda x: sparse.COO.from_numpy(x[:, :, None]),
+    ],
+    ids=["dense", "csr", "single", "boolean", "tensor"],
+)
 @pytest.mark.parametrize("change", ["all shuffled", "two samples swapped", "an entry"])
 def test_blocks_that_are_not_the_same_are_noticed(kind, change, rng):
     """Codes are kept by the place of a sample."""
@@ -417,7 +427,7 @@ def test_blocks_that_are_not_the_same_are_noticed(kind, change, rng):
             yield from (kind(block) for block in np.array_split(X, 3))
 
     with pytest.raises(ValueError, match="same blocks whenever it is read; block 0 has changed"):
-        hntf.NMF(3, tol=0.0, max_iter=20, random_state=0).fit(Changing())
+        (hntf.NCPD if kind(MATRIX).ndim == 3 else hntf.NMF)(3, tol=0.0, max_iter=20, random_state=0).fit(Changing())
 
 
 def test_single_precision_and_integers(tmp_path):
@@ -585,10 +595,30 @@ def test_names_of_blocks_are_those_of_their_features(collect):
         model.fit(collect([blocks[0], backwards[1]]))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("collect", [list, Again])
+@pytest.mark.parametrize("name", ["NCPD", "NeuralNTF"])
+def test_blocks_of_a_sparse_tensor(name, collect, rng):
+    model, _, y = METHODS[name]
+    X = np.where(np.median(TENSOR) < TENSOR, TENSOR, 0.0)
+    blocks = collect([sparse.COO.from_numpy(X[:5]), sparse.GCXS.from_numpy(X[5:6]), sparse.COO.from_numpy(X[6:])])
+    whole = sparse.COO.from_numpy(X)
+    for options in (
+        {},
+        {"mask": rng.random(X.shape) < 0.8},
+        {"mask": hntf.HoldOut(0.1)},
+        {"weights": rng.random(len(X))},
+    ):
+        expected = fitted(model, whole, y, **options)
+        found = fitted(model, blocks, y, **options)
+        assert_same(found, expected)
+        np.testing.assert_allclose(found.transform(blocks, **options), expected.transform(whole, **options), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("block", "error", "message"),
     [
-        (sparse.COO.from_numpy(TENSOR), TypeError, "give a sparse tensor as a whole"),
+        ((np.zeros((3, 1), int), np.ones(1), (2, 3, 4)), TypeError, "as sparse.COO, got"),
         (torch.ones(3, MATRIX.shape[1], requires_grad=True), TypeError, "requires a gradient"),
         (np.ma.masked_less(MATRIX, 0.5), TypeError, "masked array"),
         (np.full(MATRIX.shape, "a"), TypeError, "real numbers"),

@@ -142,7 +142,7 @@ def test_what_is_not_taken_is_named():
         hntf.NCPD(2).fit(entries, mask=2.0 * observed)
     with pytest.raises(ValueError, match="Negative values in data: weights"):
         hntf.NCPD(2).fit(entries, weights=-1.0 * observed)
-    with pytest.raises(TypeError, match="blocks of sparse tensors as sparse.COO"):
+    with pytest.raises(TypeError, match=r"blocks of sparse tensors as sparse\.COO"):
         hntf.NCPD(2).fit([entries, entries])
     with pytest.raises(ValueError, match="'stored'"):
         hntf.NCPD(2).fit(entries, mask="all")

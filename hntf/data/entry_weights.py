@@ -174,7 +174,7 @@ class DenseWeights(EntryWeights):
             products = [DenseData(self.of_samples(_range_of(rows))).mttkrp(factors, 0) for rows in blocks]
             return products[0] if len(products) == 1 else backend_of(products[0]).concatenate(products)
         codes: Any = factors[0]
-        here = (slice(None), *[slice(None)] * (mode - 1), _range_of(slices))
+        here = (*[slice(None)] * mode, _range_of(slices))
         return sum(
             DenseData(as_float64(self.array[rows][here])).mttkrp([of_codes(codes[rows]), *factors[1:]], mode)
             for rows in self.blocks(max(width, codes.shape[1] ** 2)) or [slice(0)]

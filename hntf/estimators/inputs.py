@@ -106,9 +106,7 @@ def as_input(X: Any, mask: Any, weights: Any, *, nonnegative: bool, together: bo
     TypeError, ValueError
         As `as_data` does, and if `nonnegative` data have negative entries.
     """
-    if distributed() is None:
-        return _input_here(X, mask, weights, nonnegative=nonnegative, some_observed=True)
-    if not together:
+    if not together or distributed() is None:
         _check_numbered(mask)
         return _input_here(X, mask, weights, nonnegative=nonnegative, some_observed=True)
     check_given_alike(X, mask, weights)
@@ -130,7 +128,7 @@ def numbered_over_ranks(X: Any, mask: Any) -> Any:
 
 def _check_numbered(mask: Any) -> None:
     """Raise `ValueError` if a hold-out would hide other entries than in the fit: it would number the samples of a rank from 0."""
-    if any(_counts_from_0(each) for each in as_masks(mask)):
+    if distributed() is not None and any(_counts_from_0(each) for each in as_masks(mask)):
         raise ValueError(
             "mask must say which samples these are: what a rank computes by itself numbers them from 0. Give "
             "mask.of_rows(numbers) with their numbers among those of all ranks"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import warnings
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -47,7 +46,7 @@ class Candidates(NamedTuple):
         if values and model is not None and not has_levels(model) and not is_tucker_model(model):
             values = _of_one_level(values, model)
         found = cls(values, model)
-        if _are_like_levels(candidates) and (model is None or has_levels(model)):
+        if _are_like_levels(candidates, values) and (model is None or has_levels(model)):
             warnings.warn(
                 f"candidates are read as numbers of components, each by itself; the hierarchy {candidates} is [{candidates}]",
                 UserWarning,
@@ -112,14 +111,11 @@ def _checked_candidates(candidates: Any) -> list[Any] | None:
     return sorted(set(checked), key=lambda candidate: (_size(candidate), repr(candidate)))
 
 
-def _are_like_levels(candidates: Any) -> bool:
+def _are_like_levels(candidates: Any, values: list[Any] | None) -> bool:
     """Tell whether candidates look like the numbers of components of the levels of one hierarchy: a tuple that decreases."""
-    is_tuple = isinstance(candidates, tuple) and len(candidates) > 1
-    return (
-        is_tuple
-        and all(isinstance(c, numbers.Integral) for c in candidates)
-        and all(a > b for a, b in pairwise(candidates))
-    )
+    if not isinstance(candidates, tuple) or values is None or not isinstance(values[0], int):
+        return False
+    return len(values) > 1 and list(candidates) == values[::-1]
 
 
 def _of_one_level(candidates: list[Any], model: Any) -> list[int]:

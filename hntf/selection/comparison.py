@@ -26,6 +26,9 @@ from hntf.selection.problem import fitted, given, with_mask
 from hntf.tables import Table
 from hntf.validation import check_number
 
+Run = tuple[list[dict[str, Any]], list[list[np.ndarray]]]
+"""What is known of every level of one fit, and its factors by level."""
+
 
 class Comparison(Table):
     """The table of a comparison, with a picture."""
@@ -115,7 +118,7 @@ def compare(
     return Comparison({key: [row[key] for row in rows] for key in rows[0]})
 
 
-def _row(runs: list[tuple[list[dict[str, Any]], list[list[np.ndarray]]]], level: int) -> dict[str, Any]:
+def _row(runs: list[Run], level: int) -> dict[str, Any]:
     """Return what is known of a level of a model: means over seeds, and standard deviations where there are several."""
     row = {"components": runs[0][0][level]["components"]}
     for key in runs[0][0][level]:
@@ -171,9 +174,7 @@ def _named(models: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _run(
-    model: Any, X: Any, y: Any, seed: int, fraction: float | None, options: dict[str, Any]
-) -> tuple[list[dict[str, Any]], list[list[np.ndarray]]]:
+def _run(model: Any, X: Any, y: Any, seed: int, fraction: float | None, options: dict[str, Any]) -> Run:
     """Return what is known of every level of one fit, and its factors by level."""
     start = time.perf_counter()
     model = fitted(model, X, seed, **options)
